@@ -1,0 +1,112 @@
+// Every check there is, in one run: `npm test`. Words narrow it:
+//
+//   npm test -- static     build, types, lint, format and dead code
+//   npm test -- unit       the tests that need no guest
+//   npm test -- vm         the tests that boot one
+//   npm test -- session    the test files that have this in their path
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runTool } from './child.mjs'
+import { build, install } from './ready.mjs'
+
+const words = process.argv.slice(2)
+const projects = words.filter((word) => word === 'unit' || word === 'vm')
+const files = words.filter((word) => word !== 'static' && !projects.includes(word))
+const isNarrowed = words.length > 0
+const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
+
+const total = { passed: 0, failed: 0, skipped: 0 }
+
+await install()
+await check('build', build)
+if (!isNarrowed || words.includes('static')) {
+  await check('types', () => tool('tsc'))
+  await check('lint', () => tool('oxlint'))
+  await check('format', () => tool('oxfmt', '--check'))
+  await check('dead code', () => tool('knip'))
+}
+if (!isNarrowed || projects.length > 0 || files.length > 0) {
+  await runTests()
+}
+
+const { passed, failed, skipped } = total
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+process.exitCode = failed > 0 ? 1 : 0
+
+/** One line with the time it took; what it wrote, if it failed. */
+async function check(name, task) {
+  const start = performance.now()
+  const { code, output } = await task()
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds.padStart(5)} s`)
+  if (code === 0) total.passed += 1
+  else fail(output)
+}
+
+function tool(name, ...args) {
+  return runTool(name, args, { capture: true })
+}
+
+/** The tests, their output as it comes, their results from Vitest's report. */
+async function runTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'lowerdir-check-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const reportFile = join(folder, 'vitest.json')
+  const { code } = await runTool('vitest', [
+    'run',
+    ...projects.map((project) => `--project=${project}`),
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${reportFile}`,
+    ...files,
+  ])
+  const report = read(reportFile)
+  if (!report) return fail(`Vitest ended with ${code} and without a report.`)
+
+  const tests = report.testResults.flatMap((file) => file.assertionResults)
+  const skips = tests.filter(wasSkipped)
+  const failedBefore = total.failed
+  total.passed += tests.filter(hasPassed).length
+  total.failed += tests.filter(hasFailed).length
+  total.skipped += skips.length
+  for (const { name, status, assertionResults } of report.testResults) {
+    if (status === 'failed' && !assertionResults.some(hasFailed)) {
+      fail(`${name} failed outside of its tests.`)
+    }
+  }
+  if (skips.length > 0 && isCI) {
+    const names = skips.map((test) => `  ${test.fullName}`)
+    fail(['In CI nothing may be skipped, but these tests were:', ...names].join('\n'))
+  }
+  if (total.failed > failedBefore) return
+  if (tests.length === skips.length) fail('Not one test has run.')
+  else if (code !== 0) fail(`Vitest ended with ${code}, though no test has failed.`)
+}
+
+function hasPassed(test) {
+  return test.status === 'passed'
+}
+
+function wasSkipped(test) {
+  return test.status === 'skipped' || test.status === 'todo'
+}
+
+/** Also one that is still pending: its process died. */
+function hasFailed(test) {
+  return !hasPassed(test) && !wasSkipped(test)
+}
+
+function read(reportFile) {
+  try {
+    return JSON.parse(readFileSync(reportFile, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function fail(reason) {
+  total.failed += 1
+  console.log(reason.trimEnd().replaceAll(/^/gm, '     '))
+}

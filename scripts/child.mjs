@@ -1,0 +1,80 @@
+// The child processes of these scripts. Each leads a process group of its own, so that ending a
+// script, with Ctrl-C or with kill, ends all that its children started as well.
+
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** How long interrupted groups may clean up after themselves before they are killed. */
+const graceMs = 10_000
+
+/** The groups that run now, each by the id of the process that leads it. */
+const groups = new Set()
+
+/** The signal that told this script to end. */
+let interruption
+
+/**
+ * Runs a program to its end. What it writes goes where our own output goes, or with `capture` is
+ * answered. A signal's code is 128 + its number; a program that cannot be started has 127.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ capture?: boolean }} [options]
+ * @returns {Promise<{ code: number, output: string }>}
+ */
+export async function run(command, args, { capture = false } = {}) {
+  const out = capture ? 'pipe' : 'inherit'
+  const child = spawn(command, args, { detached: true, stdio: ['ignore', out, out] })
+  if (child.pid) groups.add(child.pid)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => (output += text))
+  }
+  const code = await new Promise((resolve) => {
+    child.once('close', (status, signal) => resolve(status ?? 128 + constants.signals[signal]))
+    child.once('error', (error) => {
+      output += `${error.message}\n`
+      resolve(127)
+    })
+  })
+  if (interruption) await end()
+  groups.delete(child.pid)
+  return { code, output }
+}
+
+/** Runs a tool of node_modules with the same Node that runs this script. */
+export function runTool(name, args, options) {
+  return run(process.execPath, [`node_modules/.bin/${name}`, ...args], options)
+}
+
+/** Passes the signal on, once: npm sends us again what the terminal has sent to both of us. */
+function interrupt(signal) {
+  if (interruption) return
+  interruption = signal
+  for (const group of groups) send(group, signal)
+  if (groups.size === 0) exit()
+  setTimeout(exit, graceMs)
+}
+
+/** Ends this script when nobody is left, also none of those who outlived their group's leader. */
+async function end() {
+  while ([...groups].some((group) => send(group, 0))) await sleep(50)
+  exit()
+}
+
+function exit() {
+  process.exit(128 + constants.signals[interruption])
+}
+
+/** Whether anybody was there to receive it. */
+function send(group, signal) {
+  try {
+    return process.kill(-group, signal)
+  } catch {
+    return false
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt)
+process.once('exit', () => groups.forEach((group) => send(group, 'SIGKILL')))

@@ -1,0 +1,89 @@
+// Which room of src/ may import which: the table is the rule, the linter enforces it.
+//
+// A room is a folder of src/ with all that is in it, or a single file beside the folders. Every
+// import counts, also one of types only and one spelled `import()`. A room without a row may not be.
+
+import { dirname, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const src = fileURLToPath(new URL('../src/', import.meta.url))
+
+/**
+ * `rooms`: the other rooms, or single files of them, that this room may import.
+ * `packages`: the npm packages that it may import. `pure`: it may not even import Node's modules.
+ *
+ * @type {Record<string, { rooms: string[], packages?: string[], pure?: true }>}
+ */
+const table = {
+  'errno.ts': { rooms: [], pure: true },
+  protocol: { rooms: ['errno.ts'], pure: true },
+  client: { rooms: ['errno.ts', 'protocol'] },
+  libc: { rooms: ['errno.ts'], packages: ['koffi'] },
+  tree: { rooms: ['errno.ts', 'protocol', 'libc'] },
+  server: { rooms: ['errno.ts', 'protocol', 'tree/tree.ts', 'tree/parked.ts'] },
+  transport: { rooms: ['errno.ts', 'protocol', 'libc', 'tree', 'server'] },
+  provision: { rooms: ['errno.ts', 'guest'] },
+  guest: { rooms: ['errno.ts'] },
+  machine: {
+    rooms: ['errno.ts', 'protocol', 'tree', 'server', 'transport', 'provision', 'guest'],
+  },
+  testing: { rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine'] },
+  cli: { rooms: ['*'] },
+  'index.ts': { rooms: ['*'] },
+}
+
+/** Where a program comes in. Nothing inside imports them, whatever its row says. */
+const doors = new Set(['cli', 'index.ts'])
+
+/** What is wrong with the import of `specifier` in `file`, a path in src/; undefined if it is right. */
+function complaint(file, specifier) {
+  const room = roomOf(file)
+  const row = table[room] ?? { rooms: [] }
+  if (specifier.startsWith('node:')) {
+    return row.pure ? `src/${room} is pure: it may not import Node's modules` : undefined
+  }
+  if (!specifier.startsWith('.')) {
+    return row.packages?.includes(specifier)
+      ? undefined
+      : `src/${room} may not import the package ${specifier}`
+  }
+
+  const target = relative(src, resolve(src, dirname(file), specifier))
+  const targetRoom = roomOf(target)
+  if (targetRoom === room) return undefined
+  if (targetRoom === '..') return 'src/ imports nothing from outside of src/'
+  if (doors.has(targetRoom)) return `nothing imports src/${targetRoom}`
+  if (['*', targetRoom, target].some((each) => row.rooms.includes(each))) return undefined
+  const allowed = row.rooms.length > 0 ? `only ${row.rooms.join(', ')}` : 'no other room'
+  return `src/${room} may not import src/${target}, ${allowed}`
+}
+
+function roomOf(path) {
+  return path.split('/', 1)[0]
+}
+
+const importDirection = {
+  create(context) {
+    const file = relative(src, context.filename)
+    const check = (source) => {
+      const specifier = source?.value ?? source?.quasis?.[0]?.value.cooked
+      // A computed import() has no name, and `export {}` has no source.
+      if (typeof specifier !== 'string') return
+      const message = complaint(file, specifier)
+      if (message) context.report({ node: source, message })
+    }
+    return {
+      Program(node) {
+        if (roomOf(file) in table) return
+        context.report({ node, message: `src/${roomOf(file)} has no row in scripts/rooms.mjs` })
+      },
+      ImportDeclaration: (node) => check(node.source),
+      ExportNamedDeclaration: (node) => check(node.source),
+      ExportAllDeclaration: (node) => check(node.source),
+      ImportExpression: (node) => check(node.source),
+      TSImportType: (node) => check(node.source),
+    }
+  },
+}
+
+export default { meta: { name: 'rooms' }, rules: { 'import-direction': importDirection } }

@@ -1,0 +1,70 @@
+import koffi from 'koffi'
+import { ErrnoError } from '../errno.ts'
+
+/**
+ * The functions of the C library that this process is linked with already: no library is looked up
+ * by name, so glibc and musl are the same to us.
+ */
+const library = koffi.load(null)
+
+/**
+ * Types of C as they appear in the table below. Pointers are addresses (plain numbers) into memory
+ * that {@link ./memory.ts} owns: nothing is allocated or converted on a call.
+ */
+type Type = 'int' | 'uint32' | 'size' | 'pointer' | 'int64'
+
+/** What a function returns: `int`, or `long` for ssize_t and off_t. */
+type Result = 'int' | 'long'
+
+const cTypes = {
+  int: 'int',
+  uint32: 'uint32_t',
+  size: 'size_t',
+  pointer: 'uintptr_t',
+  int64: 'int64_t',
+  long: 'intptr_t',
+} as const satisfies Record<Type | Result, string>
+
+type Argument<A extends Type> = A extends 'int64' ? number | bigint : number
+type Arguments<A extends readonly Type[]> = { -readonly [I in keyof A]: Argument<A[I]> }
+
+/**
+ * A function of libc that answers -1 and sets errno when it fails.
+ *
+ * @returns a function that throws {@link ErrnoError} instead, named for the system call.
+ */
+export function call<const A extends readonly Type[]>(
+  result: Result,
+  name: string,
+  ...parameters: A
+): (...values: Arguments<A>) => number {
+  const native = raw(result, name, ...parameters)
+  return (...values) => {
+    const value = native(...values)
+    if (value === -1) throw new ErrnoError(koffi.errno(), name)
+    return value
+  }
+}
+
+/** The same without the check: for callers to whom -1 is ordinary, such as EAGAIN on a socket. */
+export function raw<const A extends readonly Type[]>(
+  result: Result,
+  name: string,
+  ...parameters: A
+): (...values: Arguments<A>) => number {
+  return library.func(
+    name,
+    cTypes[result],
+    parameters.map((type) => cTypes[type]),
+  ) as unknown as (...values: Arguments<A>) => number
+}
+
+/** errno of the last call on this thread. */
+export function lastErrno(): number {
+  return koffi.errno()
+}
+
+/** Where a buffer's bytes lie; they do not move while the buffer lives. */
+export function addressOf(buffer: ArrayBuffer): number {
+  return Number(koffi.address(new Uint8Array(buffer)))
+}

@@ -1,0 +1,53 @@
+import { ErrnoError, errno } from '../errno.ts'
+import { lastErrno, raw } from './ffi.ts'
+import { systemMemory } from './memory.ts'
+
+export const POLLIN = 0x1
+export const POLLOUT = 0x4
+export const POLLERR = 0x8
+export const POLLHUP = 0x10
+
+const native = raw('int', 'poll', 'pointer', 'size', 'int')
+
+/** The array of struct pollfd that poll(2) works on: fd[4] events[2] revents[2]. */
+export class PollSet {
+  #memory = systemMemory(8 * 16)
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  clear(): void {
+    this.#count = 0
+  }
+
+  add(fd: number, events: number): void {
+    const at = this.#count * 8
+    if (at === this.#memory.bytes.length) {
+      const larger = systemMemory(at * 2)
+      larger.bytes.set(this.#memory.bytes)
+      this.#memory = larger
+    }
+    this.#memory.view.setInt32(at, fd, true)
+    this.#memory.view.setInt16(at + 4, events, true)
+    this.#count++
+  }
+
+  /** What happened to the descriptor added as number `index`. */
+  happened(index: number): number {
+    return this.#memory.view.getInt16(index * 8 + 6, true)
+  }
+
+  /**
+   * poll(2): waits until something happened or `timeout` milliseconds are over (-1: no limit), and
+   * returns how many descriptors have something. A signal counts as nothing.
+   */
+  wait(timeout: number): number {
+    const ready = native(this.#memory.address, this.#count, timeout)
+    if (ready >= 0) return ready
+    const number = lastErrno()
+    if (number === errno.EINTR) return 0
+    throw new ErrnoError(number, 'poll')
+  }
+}

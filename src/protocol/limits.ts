@@ -1,0 +1,40 @@
+/**
+ * Sizes that the protocol or this project fixes. Every length from the wire is checked against one
+ * of these (or against the negotiated msize) once, at the edge.
+ */
+
+/** size[4] type[1] tag[2]. */
+export const HEADER_BYTES = 7
+
+/** Header and count[4] of Rread and Rreaddir: what a reply adds to its payload. */
+export const READ_OVERHEAD = HEADER_BYTES + 4
+
+/** Header, fid[4], offset[8] and count[4] of Twrite (the client reserves 24 for every I/O: P9_IOHDRSZ). */
+export const IO_HEADER_BYTES = 24
+
+/** The smallest msize this server agrees to; Linux refuses less (net/9p/client.c). */
+export const MSIZE_MIN = 4096
+
+/** The largest msize a Linux client asks for on a stream (net/9p/trans_fd.c, MAX_SOCK_BUF). */
+export const MSIZE_MAX = 1 << 20
+
+/** Most names in one Twalk (walk(5), P9_MAXWELEM). */
+export const WALK_NAMES_MAX = 16
+
+/** Longest name of a directory entry in bytes (NAME_MAX). */
+export const NAME_BYTES_MAX = 255
+
+/** Longest symlink target in bytes, and room for its NUL (PATH_MAX). */
+export const PATH_BYTES_MAX = 4096
+
+/** Bytes of a qid: type[1] version[4] path[8]. */
+export const QID_BYTES = 13
+
+/** The tag of Tversion (NOTAG). */
+export const NOTAG = 0xffff
+
+/** "No fid": the afid of an attach without authentication (NOFID). */
+export const NOFID = 0xffffffff
+
+/** The dialect, as it stands in Tversion. */
+export const VERSION = '9P2000.L'

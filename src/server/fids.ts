@@ -1,0 +1,69 @@
+import { ErrnoError, errno } from '../errno.ts'
+import type { Node, OpenFile } from '../tree/tree.ts'
+
+/** What a fid stands for: a node, and the open file once it was opened. */
+export interface Fid {
+  readonly node: Node
+  file: OpenFile | null
+  /** Who attached: the owner of what is created through this fid. */
+  readonly uid: number
+}
+
+/** The fids of one session: the only owner of the nodes and files behind them. */
+export class FidTable {
+  readonly #fids = new Map<number, Fid>()
+  readonly #limit: number
+
+  /** @param limit how many fids there may be at once; one more is ENFILE. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#fids.size
+  }
+
+  /** @throws EBADF for a number that stands for nothing. */
+  get(number: number): Fid {
+    const fid = this.#fids.get(number)
+    if (fid === undefined) throw new ErrnoError(errno.EBADF, 'fid')
+    return fid
+  }
+
+  /**
+   * Checks that `number` may be given to a new fid.
+   *
+   * @throws EINVAL when it is in use, ENFILE when the session has as many as it may.
+   */
+  checkFree(number: number): void {
+    if (this.#fids.has(number)) throw new ErrnoError(errno.EINVAL, 'fid in use')
+    if (this.#fids.size >= this.#limit) throw new ErrnoError(errno.ENFILE, 'too many fids')
+  }
+
+  /** `number` stands for `node` from now on; one use of the node goes over to the table. */
+  set(number: number, node: Node, uid: number, file: OpenFile | null = null): void {
+    this.#fids.set(number, { node, file, uid })
+  }
+
+  /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */
+  remove(number: number): void {
+    const fid = this.get(number)
+    this.#fids.delete(number)
+    close(fid)
+  }
+
+  /** Forgets all fids. */
+  clear(): void {
+    const all = [...this.#fids.values()]
+    this.#fids.clear()
+    for (const fid of all) close(fid)
+  }
+}
+
+function close(fid: Fid): void {
+  try {
+    fid.file?.close()
+  } finally {
+    fid.node.release()
+  }
+}

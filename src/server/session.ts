@@ -1,0 +1,181 @@
+import { ErrnoError, errno, errnoOf } from '../errno.ts'
+import { type Message, decodeRequest, encodeError, encodeReply, requestOfType } from '../protocol/codec.ts'
+import { Reader, type Writer } from '../protocol/cursor.ts'
+import { ProtocolError } from '../protocol/error.ts'
+import { open } from '../protocol/flags.ts'
+import { frameTag, frameType } from '../protocol/frame.ts'
+import { HEADER_BYTES, IO_HEADER_BYTES, MSIZE_MAX, MSIZE_MIN, READ_OVERHEAD } from '../protocol/limits.ts'
+import { type Memory, type Payload, heapMemory } from '../protocol/memory.ts'
+import type { MessageName, R, T } from '../protocol/messages.ts'
+import { type Outcome, Parked } from '../tree/parked.ts'
+import type { Tree } from '../tree/tree.ts'
+import { FidTable } from './fids.ts'
+import { handlers } from './handlers.ts'
+import type { Outbox } from './outbox.ts'
+
+/** What one connection may ask of the server. */
+export interface SessionLimits {
+  /** Largest message in bytes. */
+  readonly msize: number
+  /** Fids at once. */
+  readonly fids: number
+}
+
+export const defaultLimits: SessionLimits = { msize: MSIZE_MAX, fids: 1 << 20 }
+
+/**
+ * One client's conversation: version, fids, tags, and the way from a request to its reply. It knows
+ * neither where frames come from nor what the tree is made of.
+ */
+export class Session {
+  readonly tree: Tree
+  readonly limits: SessionLimits
+  readonly fids: FidTable
+  /** Agreed message size in bytes; 0 before Tversion. */
+  msize = 0
+  /** Requests whose answer is still to come, by tag. */
+  readonly #parked = new Map<number, { cancel(): void }>()
+  /** Answers that became ready while another was being made: a frame at a time. */
+  readonly #ready: (() => void)[] = []
+  #answering = false
+  readonly #outbox: Outbox
+  readonly #reader = new Reader(heapMemory(0))
+  readonly #log: (line: string) => void
+  #writer: Writer | undefined
+
+  constructor(
+    tree: Tree,
+    outbox: Outbox,
+    log: (line: string) => void,
+    limits: SessionLimits = defaultLimits,
+  ) {
+    this.tree = tree
+    this.limits = limits
+    this.fids = new FidTable(limits.fids)
+    this.#outbox = outbox
+    this.#log = log
+  }
+
+  /**
+   * Answers one whole frame of `size` bytes at `start`.
+   *
+   * @throws ProtocolError for a malformed one: the connection has to end. Nothing else is thrown.
+   */
+  receive(memory: Memory, start: number, size: number): void {
+    const tag = frameTag(memory, start)
+    const message = requestOfType(frameType(memory, start))
+    const writer = this.#outbox.reserve(this.msize || MSIZE_MIN)
+    if (message === undefined) {
+      this.#reply(writer, writer.position, tag, null, errno.EOPNOTSUPP)
+      return
+    }
+    if (this.msize === 0 && message.name !== 'version') {
+      throw new ProtocolError('NO_VERSION', `T${message.name} before Tversion`)
+    }
+    if (this.#parked.has(tag)) {
+      throw new ProtocolError('DUPLICATE_TAG', `tag ${tag} is in use by a request under way`)
+    }
+    const from = this.#reader.over(memory, start + HEADER_BYTES, start + size)
+    this.#answer(message, tag, decodeRequest(message, from), writer)
+  }
+
+  /** Ends the conversation: every fid is closed, every waiting request forgotten. */
+  close(): void {
+    this.reset()
+  }
+
+  /** What Tversion and the end of a connection have in common. */
+  reset(): void {
+    for (const parked of this.#parked.values()) parked.cancel()
+    this.#parked.clear()
+    this.fids.clear()
+  }
+
+  /** Forgets a request that waits; its tag may be used again once Rflush has gone out. */
+  flush(tag: number): void {
+    const parked = this.#parked.get(tag)
+    this.#parked.delete(tag)
+    parked?.cancel()
+  }
+
+  /**
+   * Where the payload of the reply under way lies: a read that fills it in place is not copied.
+   * At most `count` bytes, and no more than the client's msize lets it accept.
+   */
+  replyPayload(count: number): Payload {
+    const writer = this.#writer!
+    const length = Math.min(count, this.msize - IO_HEADER_BYTES)
+    return { memory: writer.memory, offset: writer.position + READ_OVERHEAD, length }
+  }
+
+  #answer<M extends MessageName>(
+    message: Message & { name: M },
+    tag: number,
+    request: T<M>,
+    writer: Writer,
+  ): void {
+    const start = writer.position
+    this.#writer = writer
+    this.#answering = true
+    try {
+      if (this.tree.readOnly && changesTree(message, request)) {
+        throw new ErrnoError(errno.EROFS, message.name)
+      }
+      const result = handlers[message.name](this, request)
+      if (result instanceof Parked) this.#park(message, tag, result)
+      else this.#reply(writer, start, tag, message.name, result)
+    } catch (error) {
+      this.#fail(writer, start, tag, message.name, error)
+    }
+    this.#answering = false
+    for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
+  }
+
+  #park<M extends MessageName>(message: Message & { name: M }, tag: number, parked: Parked<R<M>>): void {
+    this.#parked.set(tag, parked)
+    parked.wait((outcome) => {
+      const deliver = (): void => {
+        // It may have been flushed since.
+        if (this.#parked.get(tag) === parked) this.#deliver(message, tag, outcome)
+      }
+      if (this.#answering) this.#ready.push(deliver)
+      else deliver()
+    })
+  }
+
+  #deliver<M extends MessageName>(message: Message & { name: M }, tag: number, outcome: Outcome<R<M>>): void {
+    this.#parked.delete(tag)
+    const writer = this.#outbox.reserve(this.msize)
+    const start = writer.position
+    try {
+      if (!outcome.ok) throw outcome.error
+      this.#reply(writer, start, tag, message.name, outcome.value)
+    } catch (error) {
+      this.#fail(writer, start, tag, message.name, error)
+    }
+  }
+
+  /** The one place where a failure of any kind becomes an answer. */
+  #fail(writer: Writer, start: number, tag: number, name: MessageName, error: unknown): void {
+    if (!(error instanceof ErrnoError)) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail}`)
+    }
+    this.#reply(writer, start, tag, null, errnoOf(error))
+  }
+
+  #reply(writer: Writer, start: number, tag: number, name: null, ecode: number): void
+  #reply<M extends MessageName>(writer: Writer, start: number, tag: number, name: M, fields: R<M>): void
+  #reply(writer: Writer, start: number, tag: number, name: MessageName | null, value: never): void {
+    writer.position = start
+    if (name === null) encodeError(writer, tag, value)
+    else encodeReply(writer, tag, name, value)
+    this.#outbox.commit()
+  }
+}
+
+function changesTree<M extends MessageName>(message: Message & { name: M }, request: T<M>): boolean {
+  if (message.row.changes !== 'by flags') return message.row.changes === 'always'
+  const { flags } = request as T<'lopen'>
+  return (flags & open.ACCMODE) !== open.RDONLY || (flags & open.TRUNC) !== 0
+}

@@ -1,0 +1,78 @@
+import { ErrnoError } from '../../errno.ts'
+import { close } from '../../libc/files.ts'
+import { receive, send } from '../../libc/sockets.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import type { SessionLimits } from '../../server/session.ts'
+import type { Tree } from '../../tree/tree.ts'
+import { StreamSession } from '../stream/stream-session.ts'
+import type { Watched } from './loop.ts'
+
+/** One client on a socket. */
+export class Connection implements Watched {
+  readonly fd: number
+  readonly #stream: StreamSession
+  readonly #onEnd: (connection: Connection, reason: string) => void
+  /** Frames that wait until replies have left. */
+  #unanswered = false
+
+  /** @param onEnd called once when the connection is over; the owner then closes it. */
+  constructor(
+    fd: number,
+    tree: Tree,
+    limits: SessionLimits,
+    log: (line: string) => void,
+    onEnd: (connection: Connection, reason: string) => void,
+  ) {
+    this.fd = fd
+    this.#stream = new StreamSession(tree, log, limits)
+    this.#onEnd = onEnd
+  }
+
+  /** A client that does not take its replies gets no further requests answered. */
+  get waitsFor(): 'read' | 'write' {
+    return this.#stream.outbox.pending > 0 ? 'write' : 'read'
+  }
+
+  ready(): void {
+    try {
+      if (this.waitsFor === 'write' && !this.#send()) return
+      if (!this.#unanswered && !this.#receive()) return
+      do {
+        this.#unanswered = this.#stream.answer()
+      } while (this.#send() && this.#unanswered)
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#onEnd(this, `protocol error ${error.code}: ${error.message}`)
+      else if (error instanceof ErrnoError) this.#onEnd(this, error.message)
+      else throw error
+    }
+  }
+
+  close(): void {
+    try {
+      this.#stream.close()
+    } finally {
+      close(this.fd)
+    }
+  }
+
+  /** @returns whether bytes arrived. */
+  #receive(): boolean {
+    const { inbox } = this.#stream
+    const received = receive(this.fd, inbox.memory.address + inbox.end, inbox.room)
+    if (received === 0) this.#onEnd(this, 'closed by the client')
+    if (received <= 0) return false
+    inbox.arrived(received)
+    return true
+  }
+
+  /** @returns whether everything has left. */
+  #send(): boolean {
+    const { outbox } = this.#stream
+    while (outbox.pending > 0) {
+      const sent = send(this.fd, outbox.memory.address + outbox.start, outbox.pending)
+      if (sent < 0) return false
+      outbox.left(sent)
+    }
+    return true
+  }
+}

@@ -1,0 +1,53 @@
+import { POLLIN, POLLOUT, PollSet } from '../../libc/poll.ts'
+
+/** Something that a {@link Loop} watches. It owns its descriptor. */
+export interface Watched {
+  readonly fd: number
+  /** What to wake it for: `read`, `write`, or both. */
+  readonly waitsFor: 'read' | 'write'
+  /** The descriptor is ready for what it waits for, or has failed. */
+  ready(): void
+  close(): void
+}
+
+/**
+ * The poll(2) loop of an engine thread: all work of a share happens inside {@link Loop.run}. It owns
+ * what it watches.
+ */
+export class Loop {
+  readonly #watched = new Set<Watched>()
+  #running = true
+
+  add(watched: Watched): void {
+    this.#watched.add(watched)
+  }
+
+  remove(watched: Watched): void {
+    if (this.#watched.delete(watched)) watched.close()
+  }
+
+  /** Makes {@link run} return once the present round is over. */
+  stop(): void {
+    this.#running = false
+  }
+
+  /** Serves until {@link stop}. */
+  run(): void {
+    const set = new PollSet()
+    while (this.#running) {
+      const round = [...this.#watched]
+      set.clear()
+      for (const { fd, waitsFor } of round) set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
+      set.wait(-1)
+      for (let i = 0; i < round.length; i++) {
+        // An earlier one of this round may have removed it.
+        if (set.happened(i) !== 0 && this.#watched.has(round[i]!)) round[i]!.ready()
+      }
+    }
+  }
+
+  /** Closes everything that is watched. */
+  [Symbol.dispose](): void {
+    for (const watched of this.#watched) this.remove(watched)
+  }
+}

@@ -1,0 +1,68 @@
+import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
+import { Writer } from '../../protocol/cursor.ts'
+import { MSIZE_MIN } from '../../protocol/limits.ts'
+import type { Outbox } from '../../server/outbox.ts'
+
+/** Replies to small requests collect up to this many bytes before they must leave. */
+const BATCH = 64 * 1024
+
+/** Replies on their way into a stream, in one piece: what was answered together leaves together. */
+export class StreamOutbox implements Outbox {
+  #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
+  readonly #writer = new Writer(this.#memory)
+  #sent = 0
+  #end = 0
+  readonly #onCommit: () => void
+
+  /** @param onCommit called after each frame: for a transport that is not asking by itself. */
+  constructor(onCommit: () => void = () => {}) {
+    this.#onCommit = onCommit
+  }
+
+  get memory(): SystemMemory {
+    return this.#memory
+  }
+
+  /** Where the bytes begin that have not left yet. */
+  get start(): number {
+    return this.#sent
+  }
+
+  /** How many those are. */
+  get pending(): number {
+    return this.#end - this.#sent
+  }
+
+  /** Whether a reply of `bytes` fits without more memory. */
+  hasRoom(bytes: number): boolean {
+    return this.#memory.bytes.length - this.#end >= bytes
+  }
+
+  /** `bytes` of the pending ones have left. */
+  left(bytes: number): void {
+    this.#sent += bytes
+    if (this.#sent === this.#end) this.#sent = this.#end = 0
+  }
+
+  reserve(bytes: number): Writer {
+    if (!this.hasRoom(bytes)) this.#grow(bytes)
+    return this.#writer.over(this.#memory, this.#end, this.#end + bytes)
+  }
+
+  commit(): void {
+    this.#end = this.#writer.position
+    this.#onCommit()
+  }
+
+  /** Rare: a larger msize was agreed, or answers that had been waiting came all at once. */
+  #grow(bytes: number): void {
+    const { pending } = this
+    const old = this.#memory.bytes.subarray(this.#sent, this.#end)
+    if (pending + bytes > this.#memory.bytes.length) {
+      this.#memory = systemMemory(pending + bytes + BATCH)
+    }
+    this.#memory.bytes.set(old)
+    this.#sent = 0
+    this.#end = pending
+  }
+}

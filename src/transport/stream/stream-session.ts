@@ -1,0 +1,41 @@
+import type { Memory } from '../../protocol/memory.ts'
+import { MSIZE_MIN } from '../../protocol/limits.ts'
+import { Session, type SessionLimits } from '../../server/session.ts'
+import type { Tree } from '../../tree/tree.ts'
+import { Inbox } from './inbox.ts'
+import { StreamOutbox } from './stream-outbox.ts'
+
+/** A session over a byte stream: what all streams have in common. */
+export class StreamSession {
+  readonly inbox = new Inbox()
+  readonly outbox: StreamOutbox
+  readonly #session: Session
+
+  constructor(tree: Tree, log: (line: string) => void, limits?: SessionLimits, onCommit?: () => void) {
+    this.outbox = new StreamOutbox(onCommit)
+    this.#session = new Session(tree, this.outbox, log, limits)
+  }
+
+  /**
+   * Answers the frames that have arrived, until none is whole or the replies need to leave first.
+   *
+   * @returns whether whole frames may be left.
+   * @throws ProtocolError: the connection has to end.
+   */
+  answer(): boolean {
+    const { inbox, outbox } = this
+    const session = this.#session
+    while (outbox.hasRoom(session.msize || MSIZE_MIN) || outbox.pending === 0) {
+      const size = inbox.next(session.msize)
+      if (size === 0) return false
+      const memory: Memory = inbox.memory
+      session.receive(memory, inbox.start, size)
+      inbox.consume(size)
+    }
+    return true
+  }
+
+  close(): void {
+    this.#session.close()
+  }
+}

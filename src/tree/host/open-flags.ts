@@ -1,0 +1,73 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import {
+  O_APPEND,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_DSYNC,
+  O_EXCL,
+  O_NOATIME,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_SYNC,
+  O_TRUNC,
+  O_WRONLY,
+} from '../../libc/constants.ts'
+import { open } from '../../protocol/flags.ts'
+import type { HostContext } from './policy.ts'
+
+const access = new Map<number, number>([
+  [open.RDONLY, O_RDONLY],
+  [open.WRONLY, O_WRONLY],
+  [open.RDWR, O_RDWR],
+])
+
+/**
+ * The flags of the wire that mean something to the host, with the host's own value for each.
+ * Architectures disagree about the numbers (x86's O_DIRECTORY is arm's O_DIRECT).
+ *
+ * Not here, so dropped: CREAT (only Tlcreate creates), NOCTTY and FASYNC (no terminals or signals
+ * on this side), DIRECT (our buffers are not aligned), LARGEFILE (always so), and NOATIME, which
+ * {@link hostFlags} decides.
+ */
+const translated: readonly (readonly [number, number])[] = [
+  [open.EXCL, O_EXCL],
+  [open.TRUNC, O_TRUNC],
+  [open.APPEND, O_APPEND],
+  [open.NONBLOCK, O_NONBLOCK],
+  [open.DSYNC, O_DSYNC],
+  [open.DIRECTORY, O_DIRECTORY],
+  [open.NOFOLLOW, O_NOFOLLOW],
+  // O_SYNC contains O_DSYNC's bit on both sides.
+  [open.SYNC, O_SYNC],
+]
+
+/**
+ * The host's flags for a Tlopen or Tlcreate.
+ *
+ * O_NOATIME is asked for only where the kernel grants it (`mayNoatime`): a guest's overlayfs sets it
+ * on every lower file since Linux 4.19, its root may do so in the guest, and a server that passed
+ * it on for a file of somebody else would get EPERM (open(2)). Otherwise it is dropped, as NFS does.
+ *
+ * @throws EINVAL for an access mode that is none.
+ */
+export function hostFlags(wire: number, context: HostContext, mayNoatime: boolean): number {
+  const mode = access.get(wire & open.ACCMODE)
+  if (mode === undefined) throw new ErrnoError(errno.EINVAL, 'open access mode')
+  let flags = mode | O_CLOEXEC
+  for (const [theirs, ours] of translated) {
+    if ((wire & theirs) === theirs) flags |= ours
+  }
+  const wanted = context.atime === 'preserve' || (wire & open.NOATIME) !== 0
+  if (wanted && mayNoatime) flags |= O_NOATIME
+  return flags
+}
+
+/**
+ * Whether the kernel grants this thread O_NOATIME on a file of `owner` (inode_owner_or_capable in
+ * fs/inode.c). Known from the node, so no call has to fail first.
+ */
+export function mayUseNoatime(owner: number, { credentials }: HostContext): boolean {
+  return owner === credentials.uid || credentials.fowner
+}

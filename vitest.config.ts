@@ -1,0 +1,57 @@
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+const root = dirname(fileURLToPath(import.meta.url))
+
+/**
+ * The tests run what ships. A test names the source that it is about, `../../src/room/file.ts`, so
+ * that tsc and editors know its types. What is loaded is the built `dist/room/file.js`, by Node and
+ * not by Vite, so that worker threads, `import.meta.url` and the FFI are those of the package.
+ */
+const loadWhatShips: NonNullable<ViteUserConfig['plugins']>[number] = {
+  name: 'load-what-ships',
+  enforce: 'pre',
+  resolveId(specifier, importer) {
+    if (!importer || !specifier.startsWith('.')) return undefined
+    const [folder] = relative(root, importer).split('/', 1)
+    if (folder !== 'test' && folder !== 'bench') return undefined
+    const source = relative(join(root, 'src'), resolve(dirname(importer), specifier))
+    if (source.startsWith('..') || !source.endsWith('.ts')) return undefined
+    const shipped = join(root, 'dist', source.replace(/\.ts$/, '.js'))
+    return { id: pathToFileURL(shipped).href, external: true }
+  },
+}
+
+export default defineConfig({
+  plugins: [loadWhatShips],
+  test: {
+    pool: 'forks',
+    // Stack traces of dist/ point into src/.
+    execArgv: ['--enable-source-maps'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/vm/**'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+          // An emulated guest is slow and wants the machine to itself.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
