@@ -1,0 +1,26 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { LoadAnswer, LoadRequest } from './load.ts'
+
+/** How long an answer may take beyond the time of the measurement, in milliseconds. */
+const PATIENCE_MS = 30_000
+
+/** The process that puts load on the servers. */
+export class Client implements Disposable {
+  readonly #child: ChildProcess = fork(fileURLToPath(new URL('./load.js', import.meta.url)))
+
+  /** Units in each second. */
+  async measure(request: LoadRequest): Promise<number> {
+    const signal = AbortSignal.timeout(request.milliseconds + PATIENCE_MS)
+    this.#child.send(request)
+    const [answer] = (await once(this.#child, 'message', { signal })) as [LoadAnswer]
+    if ('failure' in answer) throw new Error(answer.failure)
+    return answer.rate
+  }
+
+  [Symbol.dispose](): void {
+    // It may be blocked in a system call.
+    this.#child.kill('SIGKILL')
+  }
+}

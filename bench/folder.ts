@@ -1,0 +1,47 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Directories side by side; each lane of a workload works in one of its own. */
+export const DIRECTORIES = 16
+/** Directories in each of those. */
+const DIRECTORIES_BELOW = 16
+/** Files in each of those in turn. */
+export const FILES = 16
+/** Names in the one directory that is there to be listed. */
+const LISTED = 2000
+/** Bytes of the one large file. */
+export const LARGE_BYTES = 256 << 20
+
+/** Every name is padded to the same length, so that the servers' answers are, too. */
+function padded(prefix: string, number: number): string {
+  return `${prefix}-${String(number).padStart(4, '0')}`
+}
+
+export const directoryName = (number: number): string => padded('directory', number)
+export const fileName = (number: number): string => padded('some-file', number)
+export const LISTED_NAME = 'listed'
+export const LARGE_NAME = 'large'
+
+/**
+ * Fills an empty folder with what is served: 4096 small files three levels deep, a directory of 2000
+ * names, and a file of 256 MiB of real bytes. It is all in the page cache afterwards.
+ */
+export async function fillFolder(folder: string): Promise<void> {
+  for (let i = 0; i < DIRECTORIES; i++) {
+    for (let j = 0; j < DIRECTORIES_BELOW; j++) {
+      const directory = join(folder, directoryName(i), directoryName(j))
+      mkdirSync(directory, { recursive: true })
+      for (let k = 0; k < FILES; k++)
+        writeFileSync(join(directory, fileName(k)), `${i} ${j} ${k}\n`)
+    }
+  }
+  mkdirSync(join(folder, LISTED_NAME))
+  for (let i = 0; i < LISTED; i++) writeFileSync(join(folder, LISTED_NAME, fileName(i)), '')
+
+  const block = Buffer.alloc(1 << 20)
+  for (let i = 0; i < block.length; i += 4) block.writeUInt32LE(Math.imul(i, 0x9e3779b1) >>> 0, i)
+  await using file = await open(join(folder, LARGE_NAME), 'w')
+  for (let at = 0; at < LARGE_BYTES; at += block.length)
+    await file.write(block, 0, block.length, at)
+}

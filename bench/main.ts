@@ -1,0 +1,69 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Client } from './client.ts'
+import { provideDiod } from './diod.ts'
+import { fillFolder } from './folder.ts'
+import { describeMachine, version } from './machine.ts'
+import { heading, line } from './report.ts'
+import { startDiod, startLowerdir } from './servers.ts'
+import { workloads } from './workloads.ts'
+
+const usage = `Measures lowerdir and diod over a unix socket, on the same folder and in turns.
+
+npm run bench -- [--quick] [--profile FOLDER] [WORD ...]
+
+  --quick            shorter: shows what is far off, not what is a little off
+  --profile FOLDER   writes .cpuprofile files of lowerdir's server there
+  WORD ...           only workloads that have one of the words in their name:
+                     ${workloads.map(({ name }) => name).join(', ')}`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const rounds = values.quick ? 3 : 7
+const milliseconds = values.quick ? 250 : 700
+
+if (values.help) console.log(usage)
+else await bench()
+
+async function bench(): Promise<void> {
+  const diod = await provideDiod((text) => console.log(text))
+  const scratch = mkdtempSync(join(tmpdir(), 'lowerdir-bench-'))
+  const removeScratch = (): void => rmSync(scratch, { recursive: true, force: true })
+  process.once('exit', removeScratch)
+  // The other processes belong to our group, so that the signal has reached them, too.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
+  }
+
+  const folder = join(scratch, 'served')
+  mkdirSync(folder)
+  await fillFolder(folder)
+  const { profile } = values
+  const nodeOptions = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
+  await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), nodeOptions)
+  await using theirs = await startDiod(diod, folder, join(scratch, 'diod.sock'))
+  using client = new Client()
+
+  console.log(`lowerdir ${version('package.json')} and diod ${diod.version}`)
+  console.log(`${describeMachine()}\n\n${heading}`)
+  for (const { name, unit, inFlight } of workloads) {
+    if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue
+    for (const lanes of inFlight) {
+      const rates = { lowerdir: [] as number[], diod: [] as number[] }
+      const request = { folder, workload: name, inFlight: lanes, milliseconds }
+      for (let round = 0; round < rounds; round++) {
+        rates.lowerdir.push(await client.measure({ ...request, socket: ours.socket }))
+        rates.diod.push(await client.measure({ ...request, socket: theirs.socket }))
+      }
+      console.log(line(name, unit, lanes, rates))
+    }
+  }
+}

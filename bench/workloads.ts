@@ -1,0 +1,170 @@
+import { errno } from '../src/errno.ts'
+import { Reader } from '../src/protocol/cursor.ts'
+import { readDirent } from '../src/protocol/dirent.ts'
+import { getattr, open } from '../src/protocol/flags.ts'
+import { IO_HEADER_BYTES } from '../src/protocol/limits.ts'
+import type { MessageName, T } from '../src/protocol/messages.ts'
+import { type Connection, type Lane, ROOT, encode } from './connection.ts'
+import { FILES, LARGE_BYTES, LARGE_NAME, LISTED_NAME, directoryName, fileName } from './folder.ts'
+
+/** One request of a workload, and the errno that it must fail with, if any. */
+type Step = { [M in MessageName]: readonly [name: M, request: T<M>, fails?: number] }[MessageName]
+
+/** What one lane does again and again, and how many units one round of it is worth. */
+interface Round {
+  readonly steps: readonly Step[]
+  readonly worth: number
+}
+
+/** Something to measure. */
+export interface Workload {
+  readonly name: string
+  /** What is counted each second. */
+  readonly unit: 'ops' | 'MB' | 'names'
+  /** How many requests are under way at once, one for each lane. */
+  readonly inFlight: readonly number[]
+  /** The largest message to ask for, in bytes. */
+  readonly msize: number
+  /** Prepares the fids of a lane; numbers from `fid` to `fid` + 999 are its own. */
+  prepare(connection: Connection, lane: number, fid: number): Round
+}
+
+const small = { inFlight: [1, 16], unit: 'ops', msize: 64 * 1024 } as const
+const bulk = { inFlight: [1, 16], unit: 'MB' } as const
+
+export const workloads: readonly Workload[] = [
+  {
+    ...small,
+    name: 'getattr',
+    prepare(connection, lane, fid) {
+      const steps = names(2 * FILES).map(([directory, file], i): Step => {
+        const path = [directoryName(lane), directory, file]
+        connection.get('walk', { fid: ROOT, newfid: fid + i, names: path })
+        return ['getattr', { fid: fid + i, mask: getattr.BASIC }]
+      })
+      return { steps, worth: steps.length }
+    },
+  },
+  { ...small, name: 'walk + clunk', prepare: walks(({ newfid }) => [['clunk', { fid: newfid }]]) },
+  {
+    ...small,
+    name: '4 KiB read',
+    prepare(connection, lane, fid) {
+      openLarge(connection, fid)
+      const steps = Array.from({ length: 2048 }, (_, i): Step => {
+        return ['read', { fid, offset: (lane * 2048 + i) * 4096, count: 4096 }]
+      })
+      return { steps, worth: steps.length }
+    },
+  },
+  {
+    ...small,
+    name: 'walk + open + clunk',
+    prepare: walks(({ newfid }) => [
+      ['lopen', { fid: newfid, flags: open.RDONLY | open.LARGEFILE }],
+      ['clunk', { fid: newfid }],
+    ]),
+  },
+  {
+    ...small,
+    name: 'walk + getattr + clunk',
+    prepare: walks(({ newfid }) => [
+      ['getattr', { fid: newfid, mask: getattr.BASIC }],
+      ['clunk', { fid: newfid }],
+    ]),
+  },
+  {
+    ...small,
+    name: 'walk to no file',
+    prepare(_, lane, fid) {
+      const steps = Array.from({ length: FILES }, (__, i): Step => {
+        const path = [`none-${directoryName(lane)}-${i}`]
+        return ['walk', { fid: ROOT, newfid: fid, names: path }, errno.ENOENT]
+      })
+      return { steps, worth: steps.length }
+    },
+  },
+  { ...small, unit: 'names', name: 'readdir', prepare: listing },
+  { ...bulk, name: '64 KiB read', msize: 64 * 1024 + IO_HEADER_BYTES, prepare: bulkReads },
+  { ...bulk, name: '1 MiB read', msize: 1 << 20, prepare: bulkReads },
+]
+
+/** A step into each file of the lane's directories, and what is done there. */
+function walks(then: (walk: T<'walk'>) => readonly Step[]): Workload['prepare'] {
+  return (connection, lane, fid) => {
+    const newfid = fid + 500
+    const files = names(4 * FILES)
+    const steps = files.flatMap(([directory, file], i): Step[] => {
+      const parent = fid + Math.floor(i / FILES)
+      if (i % FILES === 0) {
+        const path = [directoryName(lane), directory]
+        connection.get('walk', { fid: ROOT, newfid: parent, names: path })
+      }
+      const walk = { fid: parent, newfid, names: [file] }
+      return [['walk', walk], ...then(walk)]
+    })
+    return { steps, worth: files.length }
+  }
+}
+
+/** The names of `count` files, with the directories that they are in. */
+function names(count: number): (readonly [directory: string, file: string])[] {
+  return Array.from({ length: count }, (_, i) => {
+    return [directoryName(Math.floor(i / FILES)), fileName(i % FILES)]
+  })
+}
+
+/** The whole of the listed directory, in as many requests as it takes. */
+function listing(connection: Connection, _: number, fid: number): Round {
+  connection.get('walk', { fid: ROOT, newfid: fid, names: [LISTED_NAME] })
+  connection.get('lopen', { fid, flags: open.RDONLY | open.DIRECTORY })
+  const count = connection.msize - IO_HEADER_BYTES
+  const steps: Step[] = []
+  let worth = 0
+  // The cookies are found out here: they stay what they are while the directory does not change.
+  for (let offset = 0n, before = -1; worth !== before;) {
+    before = worth
+    steps.push(['readdir', { fid, offset, count }])
+    const { data } = connection.get('readdir', { fid, offset, count })
+    const from = new Reader(data.memory).over(data.memory, data.offset, data.offset + data.length)
+    for (; from.position < from.end; worth++) offset = readDirent(from).offset
+  }
+  return { steps, worth }
+}
+
+/** The large file from end to end, in the largest reads that the msize allows; lanes start apart. */
+function bulkReads(connection: Connection, lane: number, fid: number): Round {
+  openLarge(connection, fid)
+  const count = connection.msize - IO_HEADER_BYTES
+  const reads = Math.floor(LARGE_BYTES / count)
+  const steps = Array.from({ length: reads }, (_, i): Step => {
+    const offset = ((i + Math.floor((lane * reads) / 16)) % reads) * count
+    return ['read', { fid, offset, count }]
+  })
+  return { steps, worth: (reads * count) / 1e6 }
+}
+
+function openLarge(connection: Connection, fid: number): void {
+  connection.get('walk', { fid: ROOT, newfid: fid, names: [LARGE_NAME] })
+  connection.get('lopen', { fid, flags: open.RDONLY | open.LARGEFILE })
+}
+
+/** Does every request of a round once, looks at the reply closely, and writes down both. */
+export function rehearse(connection: Connection, tag: number, { steps }: Round): Lane {
+  return steps.map(([name, request, fails]) => {
+    const { reply, type, size } = connection.call(name, request)
+    const failed = reply.ok ? undefined : reply.ecode
+    if (failed !== fails) {
+      throw new Error(`T${name} ${text(request)}: errno ${failed} where ${fails} was expected`)
+    }
+    if (name === 'read' && reply.ok && 'data' in reply.fields) {
+      const { length } = reply.fields.data
+      if (length !== request.count) throw new Error(`T${name} ${text(request)}: ${length} bytes`)
+    }
+    return { request: encode(tag, name, request as never), replyType: type, replySize: size }
+  })
+}
+
+function text(request: object): string {
+  return JSON.stringify(request, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
+}

@@ -1,0 +1,22 @@
+/** What the guest's init script and agent are made of, as busybox's applets. */
+export const APPLETS = [
+  'cat',
+  'chroot',
+  'hostname',
+  'insmod',
+  'ip',
+  'kill',
+  'ln',
+  'mkdir',
+  'mkfifo',
+  'mount',
+  'nsenter',
+  'poweroff',
+  'rm',
+  'setsid',
+  'sh',
+  'sleep',
+  'stty',
+  'sync',
+  'unshare',
+] as const

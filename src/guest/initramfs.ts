@@ -1,0 +1,69 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { agentScript } from './agent.ts'
+import { APPLETS } from './applets.ts'
+import { type CpioEntry, cpio } from './cpio.ts'
+import { initScript } from './init.ts'
+import type { Kernel } from './kernel.ts'
+import { readModule } from './module-file.ts'
+import { resolveModules } from './modules.ts'
+import type { GuestMount } from './mount.ts'
+
+/** What an initramfs is made from. */
+export interface InitramfsOptions {
+  readonly kernel: Kernel
+  /** A static busybox. */
+  readonly busybox: string
+  readonly root: GuestMount
+  readonly shares: readonly (GuestMount & { readonly target: string })[]
+  readonly control: GuestMount
+  readonly hostname: string
+  /** Whether the guest gets a terminal (hvc0). */
+  readonly terminal: boolean
+}
+
+const MODULES = ['virtio_pci', 'virtio_net', '9p', '9pnet_fd', 'overlay']
+
+/** In Linux before 5.17 the stream transports are part of 9pnet. */
+const OPTIONAL = ['9pnet_fd']
+
+/**
+ * Writes the initramfs that makes a guest's root, to `file`.
+ *
+ * @throws UnknownModuleError when the kernel lacks a module, and what reading the files throws.
+ */
+export async function writeInitramfs(file: string, options: InitramfsOptions): Promise<void> {
+  const { kernel, busybox, terminal } = options
+  const names = terminal ? [...MODULES, 'virtio_console'] : MODULES
+  const modules = await resolveModules(kernel, names, { optional: OPTIONAL })
+  const fileNames = modules.map(({ file: path }) => moduleFileName(path))
+  const init = initScript({ ...options, modules: fileNames })
+
+  const entries: CpioEntry[] = [
+    ...folder('bin', 'control', 'dev', 'lower', 'modules', 'proc', 'root', 'sys', 'tmp', 'upper'),
+    script('init', init),
+    script('agent', agentScript(options.control)),
+    { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
+    ...APPLETS.map((name): CpioEntry => ({ kind: 'symlink', path: `bin/${name}`, target: 'busybox' })),
+    // The kernel opens it for /init before devtmpfs is mounted.
+    { kind: 'char device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
+  ]
+  for (const [i, { file: path }] of modules.entries()) {
+    const data = await readModule(path, { busybox })
+    entries.push({ kind: 'file', path: `modules/${fileNames[i]}`, mode: 0o644, data })
+  }
+  await writeFile(file, cpio(entries))
+}
+
+/** The name without the suffix of a compression that is undone here. */
+function moduleFileName(path: string): string {
+  return basename(path).replace(/\.(gz|xz|zst)$/, '')
+}
+
+function folder(...paths: string[]): CpioEntry[] {
+  return paths.map((path) => ({ kind: 'directory', path, mode: 0o755 }))
+}
+
+function script(path: string, text: string): CpioEntry {
+  return { kind: 'file', path, mode: 0o755, data: Buffer.from(text) }
+}

@@ -1,0 +1,130 @@
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PHASE, type GuestPhase } from '../guest/init.ts'
+import { writeInitramfs } from '../guest/initramfs.ts'
+import { serveDuplex } from '../transport/stream/duplex.ts'
+import { qemuArguments } from './arguments.ts'
+import { Console } from './console.ts'
+import { Control } from './control.ts'
+import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
+import { MachineError, reasonIn, reasonOf } from './failure.ts'
+import { listenUnix } from './listen.ts'
+import type { MachineOptions } from './options.ts'
+import { QemuProcess } from './qemu-process.ts'
+import type { Resources } from './resources.ts'
+import { RuntimeFolder } from './runtime-folder.ts'
+
+/** What a booted machine consists of. */
+export interface MachineParts {
+  readonly control: Control
+  readonly qemu: QemuProcess
+  /** Resolves when the machine is over, with the reason. */
+  readonly ended: Promise<MachineError>
+  /** The host's end of the guest's terminal. */
+  readonly terminal: Promise<Duplex> | undefined
+}
+
+/** How long QEMU may take to end after the kernel has panicked, in milliseconds. */
+const PANIC_TIMEOUT = 1000
+
+const CONSOLE_LINES = 30
+
+/**
+ * Starts everything that a machine needs, and waits until its agent answers. What was started is
+ * in `resources`, also when this fails.
+ */
+export async function bootMachine(options: MachineOptions, resources: Resources): Promise<MachineParts> {
+  const folder = resources.use(RuntimeFolder.create())
+  if (options.keep) folder.keep()
+
+  const exported = await startExports(options, folder, resources)
+  const control = new Control()
+  const controlSocket = folder.file('control.sock')
+  await listenUnix(controlSocket, resources, (socket) => {
+    void serveDuplex(control.tree, socket, (line) => options.log(`control: ${line}`))
+  })
+  const terminal = options.terminal ? await listenTerminal(folder, resources) : undefined
+
+  const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
+  const controlMount = { port: CONTROL_PORT, readOnly: false, cache: 'none', msize: MSIZE } as const
+  const initrd = folder.file('initramfs')
+  const { kernel, busybox, hostname } = options
+  await writeInitramfs(initrd, {
+    kernel,
+    busybox,
+    hostname,
+    root: exported.root.mount,
+    shares,
+    control: controlMount,
+    terminal: options.terminal,
+  })
+
+  options.onPhase('qemu')
+  const args = qemuArguments({
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    accelerator: options.accelerator,
+    memoryMiB: options.memoryMiB,
+    cpus: options.cpus,
+    kernel: kernel.image,
+    initrd,
+    append: options.append,
+    exports: [
+      { socket: controlSocket, port: controlMount.port },
+      ...[exported.root, ...exported.shares].map(({ socket, mount }) => ({ socket, port: mount.port })),
+    ],
+    qmpSocket: folder.file('qmp.sock'),
+    terminalSocket: terminal?.socket,
+  })
+  options.log(`QEMU: ${[options.qemu.command, ...options.qemu.args, ...args].join(' ')}`)
+  const qemu = await QemuProcess.start(options.qemu, args)
+  resources.defer(async () => {
+    qemu.kill()
+    await qemu.exited
+  })
+  folder.adopt(qemu.pid)
+
+  const ended = watch(qemu, options)
+  void ended.then((reason) => control.end(reason))
+  await Promise.race([
+    control.ready,
+    ended.then((reason) => {
+      throw reason
+    }),
+    timeout(options.bootTimeout, ended),
+  ])
+  options.onPhase('ready')
+  return { control, qemu, ended, terminal: terminal?.connected }
+}
+
+/** Follows the console and the process, and resolves with the reason once the machine is over. */
+function watch(qemu: QemuProcess, { onPhase, onConsoleLine }: MachineOptions): Promise<MachineError> {
+  let reason: string | undefined
+  const console = new Console(qemu.console, (line) => {
+    onConsoleLine(line)
+    const phase = line.indexOf(PHASE)
+    if (phase >= 0) onPhase(line.slice(phase + PHASE.length) as GuestPhase)
+    if (reason !== undefined) return
+    reason = reasonIn(line)
+    // A kernel may have been told to stay after a panic; nobody else is to wait for it.
+    if (reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
+  })
+  return qemu.exited.then((exit) => new MachineError(reason ?? reasonOf(exit), console.tail(CONSOLE_LINES)))
+}
+
+async function timeout(milliseconds: number, ended: Promise<MachineError>): Promise<never> {
+  await Promise.race([sleep(milliseconds, undefined, { ref: false }), ended])
+  throw new MachineError(`The guest was not ready after ${milliseconds / 1000} seconds.`, '')
+}
+
+async function listenTerminal(
+  folder: RuntimeFolder,
+  resources: Resources,
+): Promise<{ readonly socket: string; readonly connected: Promise<Duplex> }> {
+  const socket = folder.file('terminal.sock')
+  let connect!: (stream: Duplex) => void
+  const connected = new Promise<Duplex>((resolve) => {
+    connect = resolve
+  })
+  await listenUnix(socket, resources, connect)
+  return { socket, connected }
+}

@@ -1,0 +1,261 @@
+import { Readable } from 'node:stream'
+import { ErrnoError, errno } from '../errno.ts'
+import { quote } from '../guest/quote.ts'
+import { Parked } from '../tree/parked.ts'
+import { type SyntheticFile, directory } from '../tree/synthetic/entry.ts'
+import { SyntheticTree } from '../tree/synthetic/tree.ts'
+
+/** A command under way in a guest. */
+export interface GuestCommand {
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** The exit status as a shell gives it: 128 + n for signal n. Rejects when the machine ends first. */
+  readonly exitStatus: Promise<number>
+}
+
+/** How many bytes of output wait here for somebody to read them before the guest has to. */
+const OUTPUT_BUFFER = 1 << 20
+
+interface Underway {
+  fail(reason: Error): void
+}
+
+/**
+ * The host's side of the guest's control channel: a 9P tree in which the guest's agent (guest/agent.ts)
+ * reads what to do next and finds the files of each command.
+ *
+ *     next            blocks until there is something to do, then reads as a shell script
+ *     commands/ID/
+ *       stdin         each open gives out the bytes there are now; ENODATA at the end
+ *       stdout        takes the output as it comes
+ *       stderr
+ *       status        takes the exit status
+ */
+export class Control {
+  readonly tree: SyntheticTree
+  /** Resolves when the agent asks for its first script. */
+  readonly ready: Promise<void>
+  readonly #commands = directory()
+  readonly #scripts: string[] = []
+  readonly #underway = new Map<string, Underway>()
+  #waiting: Parked<Uint8Array> | undefined
+  #markReady!: () => void
+  #ended: Error | undefined
+  #lastId = 0
+
+  constructor() {
+    this.ready = new Promise((resolve) => {
+      this.#markReady = resolve
+    })
+    this.tree = new SyntheticTree(directory({ next: this.#nextFile(), commands: this.#commands }))
+  }
+
+  /** Lets the agent run a script of its own shell: short, and in the background if it takes time. */
+  send(script: string): void {
+    this.#scripts.push(script)
+    this.#handOut()
+  }
+
+  /**
+   * Starts a command with pipes of its own.
+   *
+   * @param script what busybox's shell runs in the guest's root; see guest/agent.ts.
+   * @param stdin what the command reads; null for nothing.
+   */
+  run(script: string, stdin: Readable | null): GuestCommand {
+    return this.#start((id) => `run ${id} ${quote(script)} &\n`, stdin)
+  }
+
+  /** Starts a command that has a terminal device of the guest for all its streams. */
+  runOnTerminal(script: string, device: string): Promise<number> {
+    return this.#start((id) => `terminal ${id} ${device} ${quote(script)} &\n`, null).exitStatus
+  }
+
+  /** @param line what the agent's shell is to do for the command with this id. */
+  #start(line: (id: string) => string, stdin: Readable | null): GuestCommand {
+    const id = String(++this.#lastId)
+    const stdout = new Output()
+    const stderr = new Output()
+    const input = new Input(stdin)
+    const exitStatus = new Promise<number>((resolve, reject) => {
+      if (this.#ended !== undefined) throw this.#ended
+      const over = (): void => {
+        this.#underway.delete(id)
+        this.#commands.entries.delete(id)
+        input.end()
+      }
+      this.#underway.set(id, {
+        fail(reason) {
+          over()
+          stdout.destroy()
+          stderr.destroy()
+          reject(reason)
+        },
+      })
+      const status = statusFile((value) => {
+        over()
+        resolve(value)
+      })
+      const files = { stdin: input.file, stdout: stdout.file, stderr: stderr.file, status }
+      this.#commands.entries.set(id, directory(files))
+    })
+    this.send(line(id))
+    return { stdout, stderr, exitStatus }
+  }
+
+  /** The machine is gone: everything that waits for it fails with `reason`. */
+  end(reason: Error): void {
+    this.#ended ??= reason
+    for (const { fail } of [...this.#underway.values()]) fail(this.#ended)
+  }
+
+  #nextFile(): SyntheticFile {
+    return {
+      kind: 'file',
+      mode: 0o400,
+      open: () => {
+        let script: Uint8Array | undefined
+        return {
+          read: (offset, length) => {
+            if (script !== undefined) return script.subarray(offset, offset + length)
+            this.#markReady()
+            const answer = new Parked<Uint8Array>(() => {
+              this.#waiting = undefined
+            })
+            const first = answer.map((bytes) => {
+              script = bytes
+              return bytes.subarray(0, length)
+            })
+            this.#waiting = answer
+            this.#handOut()
+            return first
+          },
+        }
+      },
+    }
+  }
+
+  /** One script to an open; the agent's shell reads it piece by piece. */
+  #handOut(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    const script = this.#scripts.shift()
+    if (script === undefined) return
+    this.#waiting = undefined
+    waiting.resolve(Buffer.from(script))
+  }
+}
+
+/** Bytes from the guest. When nobody reads them, the guest's write waits. */
+class Output extends Readable {
+  readonly file: SyntheticFile
+  #blocked: { readonly answer: Parked<number>; readonly count: number } | undefined
+
+  constructor() {
+    super({ highWaterMark: OUTPUT_BUFFER })
+    this.file = {
+      kind: 'file',
+      mode: 0o200,
+      open: () => ({
+        write: (_offset, bytes) => this.#take(bytes),
+        close: () => {
+          this.push(null)
+        },
+      }),
+    }
+  }
+
+  override _read(): void {
+    const blocked = this.#blocked
+    this.#blocked = undefined
+    blocked?.answer.resolve(blocked.count)
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#blocked?.answer.reject(new ErrnoError(errno.EPIPE, 'output'))
+    this.#blocked = undefined
+    done(error)
+  }
+
+  #take(bytes: Uint8Array): number | Parked<number> {
+    if (this.destroyed) throw new ErrnoError(errno.EPIPE, 'output')
+    if (this.push(Buffer.from(bytes))) return bytes.length
+    const answer = new Parked<number>()
+    this.#blocked = { answer, count: bytes.length }
+    return answer
+  }
+}
+
+/** Bytes for the guest, as they come. */
+class Input {
+  readonly file: SyntheticFile
+  #stream: Readable | null
+  #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
+
+  constructor(stream: Readable | null) {
+    this.#stream = stream
+    if (stream !== null) {
+      stream.on('readable', this.#offer)
+      stream.once('end', this.end)
+      stream.once('error', this.end)
+    }
+    this.file = { kind: 'file', mode: 0o400, open: () => this.#open() }
+  }
+
+  /** No more bytes will come. */
+  readonly end = (): void => {
+    this.#stream?.off('readable', this.#offer)
+    this.#stream = null
+    this.#offer()
+  }
+
+  #open(): ReturnType<SyntheticFile['open']> {
+    let chunk: Uint8Array | undefined
+    return {
+      read: (offset, length) => {
+        if (chunk !== undefined) return chunk.subarray(offset, offset + length)
+        const answer = new Parked<Uint8Array>(() => {
+          this.#waiting = undefined
+        })
+        const taken = answer.map((bytes) => (chunk = bytes))
+        this.#waiting = { answer, length }
+        this.#offer()
+        return taken
+      },
+    }
+  }
+
+  readonly #offer = (): void => {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    const stream = this.#stream
+    if (stream === null) {
+      this.#waiting = undefined
+      waiting.answer.reject(new ErrnoError(errno.ENODATA, 'stdin'))
+      return
+    }
+    const available = stream.readableLength
+    const bytes =
+      available > 0 ? (stream.read(Math.min(available, waiting.length)) as Buffer | null) : null
+    // Asking for more than there is makes the stream fetch it; 'readable' then says so.
+    if (bytes === null) stream.read(0)
+    if (bytes === null || bytes.length === 0) return
+    this.#waiting = undefined
+    waiting.answer.resolve(bytes)
+  }
+}
+
+function statusFile(done: (status: number) => void): SyntheticFile {
+  return {
+    kind: 'file',
+    mode: 0o200,
+    open: () => ({
+      write(_offset, bytes) {
+        const status = Number.parseInt(Buffer.from(bytes).toString('latin1'), 10)
+        if (Number.isNaN(status)) throw new ErrnoError(errno.EINVAL, 'status')
+        done(status & 0xff)
+        return bytes.length
+      },
+    }),
+  }
+}

@@ -1,0 +1,53 @@
+import type { GuestMount } from '../guest/mount.ts'
+import { defaultLimits } from '../server/session.ts'
+import { startEngine } from '../transport/engine/engine.ts'
+import type { MachineOptions } from './options.ts'
+import type { Resources } from './resources.ts'
+import type { RuntimeFolder } from './runtime-folder.ts'
+
+/** A served directory: how the guest mounts it, and the socket that QEMU connects to. */
+export interface Export {
+  readonly mount: GuestMount
+  readonly socket: string
+}
+
+/** 564 is 9P's own port (IANA); the channel and the shares have those around it. */
+export const CONTROL_PORT = 563
+const ROOT_PORT = 564
+
+/** Largest message: what a Linux client allows on a stream, so that each carries as much as it can. */
+export const MSIZE = defaultLimits.msize
+
+/** Starts a server for the root and for each share, all of them closed with `resources`. */
+export async function startExports(
+  { root, rootOwner, atime, shares, log }: MachineOptions,
+  folder: RuntimeFolder,
+  resources: Resources,
+): Promise<{ readonly root: Export; readonly shares: readonly (Export & { readonly target: string })[] }> {
+  const serve = async (
+    directory: string,
+    index: number,
+    policy: { readonly readOnly: boolean; readonly owner: typeof rootOwner },
+    cache: GuestMount['cache'],
+  ): Promise<Export> => {
+    const socket = folder.file(`export${index}.sock`)
+    const share = {
+      ...policy,
+      directory,
+      atime,
+      limits: defaultLimits,
+      listen: [{ kind: 'unix', path: socket } as const],
+    }
+    resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
+    return { socket, mount: { port: ROOT_PORT + index, readOnly: policy.readOnly, cache, msize: MSIZE } }
+  }
+
+  // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
+  const lower = await serve(root, 0, { readOnly: true, owner: rootOwner }, 'loose')
+  const others: (Export & { readonly target: string })[] = []
+  for (const [i, share] of shares.entries()) {
+    // `mmap` is `none` with shared writable mappings, which linkers want.
+    others.push({ ...(await serve(share.source, i + 1, share, 'mmap')), target: share.target })
+  }
+  return { root: lower, shares: others }
+}

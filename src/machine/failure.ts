@@ -1,0 +1,29 @@
+import { FAILED } from '../guest/init.ts'
+import type { QemuExit } from './qemu-process.ts'
+
+/** The machine ended before it should have. */
+export class MachineError extends Error {
+  override readonly name = 'MachineError'
+  /** The last lines of the guest's console, oldest first. */
+  readonly console: string
+
+  constructor(reason: string, console: string) {
+    super(reason)
+    this.console = console
+  }
+}
+
+/** What a line of the console says about why the guest is about to end; undefined for any other. */
+export function reasonIn(line: string): string | undefined {
+  const failed = line.indexOf(FAILED)
+  if (failed >= 0) return `The guest gave up: ${line.slice(failed + FAILED.length)}.`
+  const panic = /Kernel panic - not syncing: (.*)/.exec(line)?.[1]
+  return panic === undefined ? undefined : `The guest's kernel panicked: ${panic}.`
+}
+
+/** Why QEMU is gone, when the guest did not say. */
+export function reasonOf({ code, signal, complaint }: QemuExit): string {
+  if (signal !== null) return `QEMU was ended by ${signal}.`
+  if (code !== 0) return `QEMU ended with ${code}${complaint === '' ? '' : `: ${complaint}`}`
+  return 'The guest powered off.'
+}

@@ -1,0 +1,80 @@
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type CommandLine, commandScript } from '../guest/agent.ts'
+import { type MachineParts, bootMachine } from './boot.ts'
+import type { GuestCommand } from './control.ts'
+import type { MachineError } from './failure.ts'
+import type { CommandOptions, MachineOptions } from './options.ts'
+import { Resources } from './resources.ts'
+
+/** How long a guest that was told to power off may take, in milliseconds. */
+const POWEROFF_TIMEOUT = 10_000
+
+/** The guest's terminal, as the agent knows it. */
+const TERMINAL = '/dev/hvc0'
+
+/** One guest: its QEMU, the servers of its files, and the channel over which it is told what to do. */
+export class Machine implements AsyncDisposable {
+  readonly #resources: Resources
+  readonly #parts: MachineParts
+
+  private constructor(resources: Resources, parts: MachineParts) {
+    this.#resources = resources
+    this.#parts = parts
+  }
+
+  /**
+   * Boots a guest and resolves once it is ready for commands.
+   *
+   * @throws MachineError when the guest or QEMU ends before that, with the end of the console;
+   *   ErrnoError when a directory cannot be served. Nothing is left behind then.
+   */
+  static async boot(options: MachineOptions): Promise<Machine> {
+    const resources = new Resources()
+    try {
+      return new Machine(resources, await bootMachine(options, resources))
+    } catch (error) {
+      await resources[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Resolves when the machine is over, with the reason. */
+  get ended(): Promise<MachineError> {
+    return this.#parts.ended
+  }
+
+  /** Starts a command; its streams are its own. */
+  run({ stdin, ...line }: CommandOptions): GuestCommand {
+    return this.#parts.control.run(commandScript(line), stdin)
+  }
+
+  /**
+   * Starts a command on the guest's terminal and resolves with its exit status.
+   *
+   * @param join gets the host's end of the terminal: bytes in both directions.
+   * @throws Error when the machine was booted without one.
+   */
+  async runOnTerminal(line: CommandLine, join: (terminal: Duplex) => void): Promise<number> {
+    const { control, terminal } = this.#parts
+    if (terminal === undefined) throw new Error('The machine was booted without a terminal.')
+    join(await terminal)
+    return control.runOnTerminal(commandScript(line), TERMINAL)
+  }
+
+  /** Tells the guest how large its terminal is. */
+  resizeTerminal(rows: number, columns: number): void {
+    this.#parts.control.send(`stty rows ${rows} cols ${columns} <${TERMINAL}\n`)
+  }
+
+  /** Writes everything back and powers the guest off; one that takes too long is left to dispose of. */
+  async powerOff(): Promise<void> {
+    this.#parts.control.send('exit\n')
+    await Promise.race([this.ended, sleep(POWEROFF_TIMEOUT, undefined, { ref: false })])
+  }
+
+  /** Ends the guest at once, and everything that belongs to it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]()
+  }
+}

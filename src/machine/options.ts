@@ -1,0 +1,54 @@
+import type { Readable } from 'node:stream'
+import type { GuestPhase } from '../guest/init.ts'
+import type { Kernel } from '../guest/kernel.ts'
+import type { Qemu } from '../provision/qemu.ts'
+import type { HostPolicy } from '../tree/host/policy.ts'
+import type { Accelerator } from './accelerator.ts'
+
+/** A host directory that the guest mounts. */
+export interface ShareOptions {
+  /** A directory of the host. */
+  readonly source: string
+  /** An absolute path of the guest. */
+  readonly target: string
+  readonly readOnly: boolean
+  readonly owner: HostPolicy['owner']
+}
+
+/** What a machine is made of. Nothing here is looked for: see provision/ for that. */
+export interface MachineOptions {
+  readonly qemu: Qemu
+  readonly kernel: Kernel
+  /** A static busybox. */
+  readonly busybox: string
+  readonly accelerator: Accelerator
+  /** The directory of the host that is the lower layer. */
+  readonly root: string
+  readonly rootOwner: HostPolicy['owner']
+  readonly atime: HostPolicy['atime']
+  readonly shares: readonly ShareOptions[]
+  readonly memoryMiB: number
+  readonly cpus: number
+  readonly append: string
+  readonly hostname: string
+  /** Whether the guest has a terminal, for {@link Machine.runOnTerminal}. */
+  readonly terminal: boolean
+  /** Leave sockets and the initramfs where they are. */
+  readonly keep: boolean
+  /** Milliseconds that the guest may take until it is ready for its first command. */
+  readonly bootTimeout: number
+  readonly onPhase: (phase: BootPhase) => void
+  readonly onConsoleLine: (line: string) => void
+  readonly log: (line: string) => void
+}
+
+/** How far a boot is. */
+export type BootPhase = 'qemu' | GuestPhase | 'ready'
+
+/** A command for the guest. */
+export interface CommandOptions {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly stdin: Readable | null
+}

@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import type { Qemu } from '../provision/qemu.ts'
+
+/** How QEMU ended. */
+export interface QemuExit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** What it said on its standard error. */
+  readonly complaint: string
+}
+
+const SETPRIV = '/usr/bin/setpriv'
+
+/**
+ * One QEMU. The kernel ends it when this process dies, however that happens (PR_SET_PDEATHSIG, set by
+ * util-linux's setpriv; where that is missing, the next run ends it, see runtime-folder.ts).
+ */
+export class QemuProcess {
+  readonly pid: number
+  /** The guest's console. */
+  readonly console: Readable
+  readonly exited: Promise<QemuExit>
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, pid: number, console: Readable) {
+    this.#child = child
+    this.pid = pid
+    this.console = console
+    let complaint = ''
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      complaint = (complaint + chunk).slice(-4096)
+    })
+    this.exited = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        resolve({ code, signal, complaint: complaint.trim() })
+      })
+    })
+  }
+
+  /** @throws what spawning throws, with the command's name in it. */
+  static async start(qemu: Qemu, args: readonly string[]): Promise<QemuProcess> {
+    const whole = [qemu.command, ...qemu.args, ...args]
+    const guarded = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', ...whole] : whole
+    // In a session of its own: Ctrl-C on our terminal is ours to handle.
+    const child = spawn(guarded[0]!, guarded.slice(1), { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', reject)
+    })
+    return new QemuProcess(child, child.pid!, child.stdout)
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,30 @@
+/** What has to be closed, last opened first closed; the one owner of everything in it. */
+export class Resources implements AsyncDisposable {
+  readonly #closers: (() => unknown)[] = []
+
+  /** `close` is called once when this is disposed of. */
+  defer(close: () => unknown): void {
+    this.#closers.push(close)
+  }
+
+  use<D extends AsyncDisposable | Disposable>(resource: D): D {
+    this.defer(() =>
+      Symbol.asyncDispose in resource ? resource[Symbol.asyncDispose]() : resource[Symbol.dispose](),
+    )
+    return resource
+  }
+
+  /** Closes all of it, also when closing one of them fails; then that failure is thrown. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const failures: unknown[] = []
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      try {
+        await close()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length === 1) throw failures[0]
+    if (failures.length > 1) throw new AggregateError(failures, 'several things could not be closed')
+  }
+}

@@ -1,0 +1,160 @@
+import { access, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runCommand } from './command.ts'
+import type { CommandOptions } from './command.ts'
+import { ProvisionError, diskFull } from './failure.ts'
+import type { Source } from './mirror.ts'
+
+/** Where Debian's package `debian-archive-keyring` keeps the keys that sign the archive. */
+const KEYRINGS = [
+  '/usr/share/keyrings/debian-archive-keyring.gpg',
+  '/usr/share/keyrings/debian-archive-keyring.pgp',
+]
+
+const NO_APT =
+  "lowerdir fetches from Debian's packages with apt, which is not on this machine. " +
+  'Install QEMU (qemu-system-x86), a static busybox (busybox-static) and a kernel by other means ' +
+  'and name them with --qemu, --busybox and --kernel.'
+
+const NO_KEYRING =
+  "Debian's archive keys are not on this machine, so nothing fetched could be checked. " +
+  'Install the package debian-archive-keyring, or install QEMU, busybox-static and a kernel ' +
+  'by other means and name them with --qemu, --busybox and --kernel.'
+
+/**
+ * Makes an apt configuration in `folder` that knows only `sources` and believes that nothing is
+ * installed, so that it resolves every dependency and can run without root. The machine's own
+ * settings for proxies and logins are still read; its sources, pins and hooks are not.
+ *
+ * @returns The configuration file, for apt's `-c`.
+ */
+export async function writeAptConfiguration(
+  folder: string,
+  sources: readonly Source[],
+  architecture: string,
+): Promise<string> {
+  const keyring = await findKeyring()
+  await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
+  await mkdir(join(folder, 'archives', 'partial'), { recursive: true })
+  await writeFile(join(folder, 'status'), '')
+  const options = `arch=${architecture} target=Packages signed-by=${keyring}`
+  await writeFile(
+    join(folder, 'sources.list'),
+    sources.map(({ uri, suite }) => `deb [${options}] ${uri} ${suite} main\n`).join(''),
+  )
+  const configuration = join(folder, 'apt.conf')
+  await writeFile(configuration, settings(folder, architecture))
+  return configuration
+}
+
+function settings(folder: string, architecture: string): string {
+  return `
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Default-Release;
+#clear APT::Architectures;
+APT::Architecture "${architecture}";
+APT::Architectures:: "${architecture}";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+Dir::Etc::sourcelist "${folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "${folder}";
+Dir::State::lists "${folder}/lists";
+Dir::State::status "${folder}/status";
+Dir::State::extended_states "${folder}/extended_states";
+Dir::Cache "${folder}";
+Dir::Cache::archives "${folder}/archives";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Dir::Log "${folder}";
+`
+}
+
+async function findKeyring(): Promise<string> {
+  for (const keyring of KEYRINGS) {
+    try {
+      await access(keyring)
+      return keyring
+    } catch {
+      // Try the next name.
+    }
+  }
+  throw new ProvisionError('no-keyring', NO_KEYRING)
+}
+
+/**
+ * Runs one of apt's programs.
+ *
+ * @returns What it printed.
+ * @throws ProvisionError that says why it failed.
+ */
+export async function runApt(
+  program: 'apt-get' | 'apt-cache',
+  args: readonly string[],
+  options?: CommandOptions,
+): Promise<string> {
+  let result
+  try {
+    result = await runCommand(program, args, options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new ProvisionError('no-apt', NO_APT, { cause: error })
+  }
+  if (result.status !== 0) throw explainApt(program, result.stderr)
+  return result.stdout
+}
+
+/** Finds the reason among apt's complaints. Exported for its test. */
+export function explainApt(program: string, complaints: string): ProvisionError {
+  const lines = complaints.split('\n').filter((line) => /^[EW]:/.test(line))
+  const cause = new Error(complaints.trim())
+  const first = lines.find((line) => line.startsWith('E:')) ?? lines[0] ?? complaints.trim()
+  const reason = first.replace(/^[EW]: */, '').trim()
+  const because = (code: ConstructorParameters<typeof ProvisionError>[0], text: string) =>
+    new ProvisionError(code, text, { cause })
+
+  const unknown =
+    /Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate|No packages found/.exec(
+      complaints,
+    )
+  if (unknown) {
+    const name = unknown[1] ?? unknown[2] ?? 'of that name'
+    return because('unknown-package', `The Debian mirror has no package ${name}.`)
+  }
+  if (/No space left|don't have enough free space|Disk quota exceeded/.test(complaints)) {
+    return because('disk-full', diskFull('the cache folder'))
+  }
+  if (/does not have a Release file|404 +Not Found/.test(complaints)) {
+    return because(
+      'no-suite',
+      `The Debian mirror does not have what was asked for (${reason}). ` +
+        'Is the name of the suite right? Debian has bookworm, trixie, sid, stable and others.',
+    )
+  }
+  if (/NO_PUBKEY|is not signed|not be verified|signatures? (?:were|was|couldn)/.test(complaints)) {
+    return because(
+      'untrusted',
+      "What the Debian mirror sent is not signed by Debian's archive keys, so it is not used " +
+        `(${reason}). A newer package debian-archive-keyring may know the key.`,
+    )
+  }
+  if (/resolv|connect|unreachable|timed out|Failed to fetch|proxy/i.test(complaints)) {
+    return because(
+      'no-network',
+      `The Debian mirror cannot be reached (${reason}). ` +
+        'Check the network, and the proxy if apt is configured to use one.',
+    )
+  }
+  return because('failed', `${program} failed: ${reason}`)
+}

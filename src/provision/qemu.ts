@@ -1,0 +1,163 @@
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Archive, FetchOptions } from './archive.ts'
+import { architecture } from './architecture.ts'
+import { cacheFolder } from './cache.ts'
+import { runCommand } from './command.ts'
+import { ProvisionError } from './failure.ts'
+import { placeLoader, throughLoader } from './loader.ts'
+import { listFetched } from './manifest.ts'
+import type { Fetched } from './manifest.ts'
+import { namedPath } from './named.ts'
+import { findOnPath } from './path.ts'
+import { store, withArchive } from './store.ts'
+import { compareVersions, withoutEpoch } from './version.ts'
+
+/** A QEMU that can be run: `command ...args` followed by QEMU's own arguments. */
+export interface Qemu {
+  readonly command: string
+  /** What stands before QEMU's own arguments: the loader's, for a fetched one. */
+  readonly args: readonly string[]
+  readonly version: QemuVersion
+  readonly source: 'option' | 'PATH' | 'cache'
+  /** The root of the unpacked system that a fetched one lives in. */
+  readonly folder?: string
+}
+
+export interface QemuVersion {
+  readonly major: number
+  readonly minor: number
+  /** As QEMU or its package says it: "7.2.22". */
+  readonly text: string
+}
+
+/** Where to look for QEMU. */
+export interface FindQemuOptions {
+  /** One that the user named; nothing else is looked at then. Default: `$LOWERDIR_QEMU`. */
+  readonly path?: string | undefined
+  /** Only a fetched one of this suite will do. */
+  readonly suite?: string | undefined
+  readonly cache?: string | undefined
+}
+
+/**
+ * Finds QEMU for this machine's architecture: the one that the user named, else of the one on
+ * `$PATH` and the fetched ones the newest. Of equals the one on `$PATH` wins: it is what the
+ * machine's administrator keeps up to date; a newer fetched one is there because someone asked for it.
+ *
+ * @throws ProvisionError if there is none, or the named one does not run.
+ */
+export async function findQemu(options: FindQemuOptions = {}): Promise<Qemu> {
+  const named = options.suite === undefined ? namedPath('qemu', options.path) : options.path
+  if (named !== undefined) return probe(named, 'option')
+
+  const { qemuCommand } = architecture()
+  const [newest] = await listFetched(join(options.cache ?? cacheFolder(), 'qemu'), options.suite)
+  const fetched = newest && describe(newest)
+  const path = options.suite === undefined ? await findOnPath(qemuCommand) : undefined
+  if (path !== undefined) {
+    let installed: Qemu | undefined
+    try {
+      installed = await probe(path, 'PATH')
+    } catch (error) {
+      if (fetched === undefined) throw error
+    }
+    if (installed && (!fetched || compareQemu(installed.version, fetched.version) >= 0)) {
+      return installed
+    }
+  }
+  if (fetched !== undefined) return fetched
+  const which = options.suite === undefined ? '' : ` of Debian ${options.suite}`
+  const how = options.suite === undefined ? '' : ` --suite ${options.suite}`
+  throw new ProvisionError(
+    'not-found',
+    `No QEMU${which} found (${qemuCommand}). \`lowerdir setup${how}\` fetches one.`,
+  )
+}
+
+/**
+ * Fetches QEMU with every library it needs (40 MB or so to download). One that is there already is
+ * returned as it is.
+ */
+export async function fetchQemu(source: Archive | FetchOptions = {}): Promise<Qemu> {
+  return withArchive(source, async (archive) => {
+    const { qemuPackage, qemuCommand } = architecture()
+    if (/[:;$]/.test(archive.cache)) {
+      throw new ProvisionError(
+        'unusable',
+        `QEMU cannot run from ${archive.cache}: its loader's search path has no way to write ` +
+          'the characters : ; and $. Name another folder for downloads with LOWERDIR_CACHE.',
+      )
+    }
+    const version = await archive.version(qemuPackage)
+    const fetched = await store(archive, {
+      place: join('qemu', withoutEpoch(version)),
+      title: 'QEMU',
+      package: qemuPackage,
+      version,
+      packages: [qemuPackage],
+      closure: true,
+      main: join('usr/bin', qemuCommand),
+      finish: makeRunnable,
+    })
+    return describe(fetched)
+  })
+}
+
+/**
+ * Makes an unpacked QEMU look for modules and firmware in its own folder instead of the host's.
+ *
+ * If there is a `qemu-bundle` beside its executable, QEMU takes that for the root that every path
+ * it was built with starts from: the way it runs from its build folder. It is the only way that
+ * covers modules, and QEMU 11, which Debian builds as not relocatable.
+ *
+ * @throws ProvisionError if it does not run, or looks elsewhere all the same.
+ */
+async function makeRunnable(folder: string): Promise<void> {
+  await placeLoader(folder)
+  await symlink('../..', join(folder, 'usr/bin/qemu-bundle'))
+  const { command, args } = throughLoader(folder, join('usr/bin', architecture().qemuCommand))
+  const { status, stdout, stderr } = await runCommand(command, [...args, '-L', 'help'])
+  const folders = stdout.split('\n').filter(Boolean)
+  if (status !== 0 || folders.length === 0 || !folders.every((line) => line.startsWith(folder))) {
+    const said = (stderr || stdout).trim()
+    throw new ProvisionError('unusable', `The QEMU that was fetched does not run here: ${said}`)
+  }
+}
+
+function describe({ folder, manifest }: Fetched): Qemu {
+  const version = parseVersion(withoutEpoch(manifest.version))
+  return { ...throughLoader(folder, manifest.main), version, source: 'cache', folder }
+}
+
+/** Asks an executable which QEMU it is. */
+async function probe(path: string, source: 'option' | 'PATH'): Promise<Qemu> {
+  const advice = 'Name another with --qemu, or let `lowerdir setup` fetch one.'
+  let result
+  try {
+    result = await runCommand(path, ['--version'])
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const why = missing ? `There is no QEMU at ${path}.` : `${path} cannot be executed.`
+    throw new ProvisionError('unusable', `${why} ${advice}`, { cause: error })
+  }
+  const text = /QEMU emulator version (\S+)/.exec(result.stdout)?.[1]
+  if (result.status !== 0 || text === undefined) {
+    const said = (result.stderr || result.stdout).trim().split('\n')[0] ?? ''
+    throw new ProvisionError(
+      'unusable',
+      `${path} does not run as QEMU${said && `: it said "${said}"`}. ${advice}`,
+    )
+  }
+  return { command: path, args: [], version: parseVersion(text), source }
+}
+
+function parseVersion(version: string): QemuVersion {
+  const text = version.split('+')[0] ?? version
+  const [major = 0, minor = 0] = text.split('.').map((part) => Number.parseInt(part, 10))
+  return { major, minor, text }
+}
+
+function compareQemu(a: QemuVersion, b: QemuVersion): number {
+  return compareVersions(`${a.major}.${a.minor}`, `${b.major}.${b.minor}`)
+}

@@ -1,0 +1,207 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import type { Writer } from '../../protocol/cursor.ts'
+import { direntBytes, writeDirent } from '../../protocol/dirent.ts'
+import { V9FS_MAGIC, getattr, mode as modes, open as wire } from '../../protocol/flags.ts'
+import { NAME_BYTES_MAX } from '../../protocol/limits.ts'
+import { type Payload, payloadBytes } from '../../protocol/memory.ts'
+import type { R, T } from '../../protocol/messages.ts'
+import { type Qid, qidType } from '../../protocol/qid.ts'
+import { Parked } from '../parked.ts'
+import type { Node, OpenFile, Tree } from '../tree.ts'
+import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entry.ts'
+
+const DT_DIR = 4
+const DT_REG = 8
+
+/** A tree of files made of functions. The entries may change while it is served. */
+export class SyntheticTree implements Tree {
+  /** Names cannot be changed from outside; what a file does with a write is its own affair. */
+  readonly readOnly = false
+  readonly #root: SyntheticDirectory
+  readonly #paths = new WeakMap<SyntheticEntry, bigint>()
+  #lastPath = 0n
+
+  constructor(root: SyntheticDirectory) {
+    this.#root = root
+  }
+
+  attach(): Node {
+    return new SyntheticNode(this, this.#root, null)
+  }
+
+  close(): void {}
+
+  /** An entry keeps its qid.path as long as it exists, and no other entry ever gets it. */
+  qidOf(entry: SyntheticEntry): Qid {
+    let path = this.#paths.get(entry)
+    if (path === undefined) {
+      path = ++this.#lastPath
+      this.#paths.set(entry, path)
+    }
+    return { type: entry.kind === 'directory' ? qidType.directory : qidType.file, version: 1, path }
+  }
+}
+
+/** Nothing is held by a node, so its uses need no count. */
+class SyntheticNode implements Node {
+  readonly qid: Qid
+  readonly #tree: SyntheticTree
+  readonly #entry: SyntheticEntry
+  readonly #parent: SyntheticNode | null
+
+  constructor(tree: SyntheticTree, entry: SyntheticEntry, parent: SyntheticNode | null) {
+    this.qid = tree.qidOf(entry)
+    this.#tree = tree
+    this.#entry = entry
+    this.#parent = parent
+  }
+
+  retain(): void {}
+  release(): void {}
+
+  walk(name: string): Node {
+    if (name === '..') return this.#parent ?? this
+    if (this.#entry.kind !== 'directory') throw new ErrnoError(errno.ENOTDIR, 'walk')
+    const entry = this.#entry.entries.get(name)
+    if (entry === undefined) throw new ErrnoError(errno.ENOENT, 'walk')
+    return new SyntheticNode(this.#tree, entry, this)
+  }
+
+  getattr(): R<'getattr'> {
+    const isDirectory = this.#entry.kind === 'directory'
+    return {
+      valid: getattr.BASIC,
+      qid: this.qid,
+      mode: this.#entry.kind === 'directory' ? modes.DIRECTORY | 0o555 : modes.FILE | this.#entry.mode,
+      uid: 0,
+      gid: 0,
+      nlink: isDirectory ? 2 : 1,
+      rdev: 0,
+      size: 0,
+      blksize: 4096,
+      blocks: 0,
+      atimeSec: 0,
+      atimeNsec: 0,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+      ctimeSec: 0,
+      ctimeNsec: 0,
+      btimeSec: 0,
+      btimeNsec: 0,
+      gen: 0,
+      dataVersion: 0,
+    }
+  }
+
+  /** A shell's `>` truncates: that has no meaning here and does no harm. */
+  setattr(_changes: T<'setattr'>): void {}
+
+  readlink(): string {
+    throw new ErrnoError(errno.EINVAL, 'readlink')
+  }
+
+  statfs(): R<'statfs'> {
+    return {
+      type: V9FS_MAGIC,
+      bsize: 4096,
+      blocks: 0n,
+      bfree: 0n,
+      bavail: 0n,
+      files: 0n,
+      ffree: 0n,
+      fsid: 0n,
+      namelen: NAME_BYTES_MAX,
+    }
+  }
+
+  open(flags: number): OpenFile {
+    if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open())
+    if ((flags & wire.ACCMODE) !== wire.RDONLY) throw new ErrnoError(errno.EISDIR, 'open')
+    return new SyntheticOpenDirectory(this.#tree, this.#entry)
+  }
+
+  create(): never {
+    throw refused('create')
+  }
+  mkdir(): never {
+    throw refused('mkdir')
+  }
+  symlink(): never {
+    throw refused('symlink')
+  }
+  link(): never {
+    throw refused('link')
+  }
+  rename(): never {
+    throw refused('rename')
+  }
+  unlink(): never {
+    throw refused('unlink')
+  }
+}
+
+function refused(operation: string): ErrnoError {
+  return new ErrnoError(errno.EPERM, operation)
+}
+
+class SyntheticOpenFile implements OpenFile {
+  readonly #handle: SyntheticHandle
+
+  constructor(handle: SyntheticHandle) {
+    this.#handle = handle
+  }
+
+  read(offset: number, into: Payload): number | Parked<Uint8Array> {
+    const answer = this.#handle.read?.(offset, into.length)
+    if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
+    if (answer instanceof Parked) return answer
+    payloadBytes(into).set(answer)
+    return answer.length
+  }
+
+  write(offset: number, from: Payload): number | Parked<number> {
+    const answer = this.#handle.write?.(offset, payloadBytes(from))
+    if (answer === undefined) throw new ErrnoError(errno.EACCES, 'write')
+    return answer
+  }
+
+  readdir(): never {
+    throw new ErrnoError(errno.ENOTDIR, 'readdir')
+  }
+
+  fsync(): void {}
+
+  close(): void {
+    this.#handle.close?.()
+  }
+}
+
+class SyntheticOpenDirectory implements OpenFile {
+  readonly #tree: SyntheticTree
+  readonly #directory: SyntheticDirectory
+
+  constructor(tree: SyntheticTree, directory: SyntheticDirectory) {
+    this.#tree = tree
+    this.#directory = directory
+  }
+
+  /** The cookie of an entry is its place in the list, counted from 1. */
+  readdir(offset: bigint, to: Writer): void {
+    const entries = [...this.#directory.entries]
+    for (let i = Number(offset); i < entries.length; i++) {
+      const [name, entry] = entries[i]!
+      if (direntBytes(name.length) > to.end - to.position) return
+      const type = entry.kind === 'directory' ? DT_DIR : DT_REG
+      writeDirent(to, { qid: this.#tree.qidOf(entry), offset: BigInt(i + 1), type, name })
+    }
+  }
+
+  read(): never {
+    throw new ErrnoError(errno.EISDIR, 'read')
+  }
+  write(): never {
+    throw new ErrnoError(errno.EISDIR, 'write')
+  }
+  fsync(): void {}
+  close(): void {}
+}

@@ -1,0 +1,109 @@
+import { ErrnoError } from '../../src/errno.ts'
+import { systemMemory } from '../../src/libc/memory.ts'
+import { type MessageName, type R, Reader, type T, Writer } from '../../src/protocol/index.ts'
+import { decodeReply, limits } from '../../src/protocol/index.ts'
+import { defaultLimits, Session, type SessionLimits } from '../../src/server/session.ts'
+import type { Tree } from '../../src/tree/tree.ts'
+import { memoryOf, requestFrame } from './frames.ts'
+
+/** One frame that the session has sent. */
+export interface RawReply {
+  readonly type: number
+  readonly tag: number
+  readonly frame: Buffer
+}
+
+/** A session whose client is the test: requests go in, replies are kept in the order they come. */
+export class SessionProbe {
+  readonly session: Session
+  readonly log: string[] = []
+  /** Replies that nobody has taken. */
+  replies: RawReply[] = []
+  readonly #memory = systemMemory(1 << 21)
+  #tag = 0
+
+  /** @param msize 0 begins no conversation: the test says Tversion itself. */
+  constructor(tree: Tree, msize = 8192, most: SessionLimits = defaultLimits) {
+    // One writer over one memory, as the stream's outbox has: whatever is written by two answers at
+    // the same time comes out mixed.
+    const writer = new Writer(this.#memory)
+    const outbox = {
+      reserve: (bytes: number): Writer => writer.over(this.#memory, 64, 64 + bytes),
+      commit: (): void => this.#keep(this.#memory.bytes.subarray(64, writer.position)),
+    }
+    this.session = new Session(tree, outbox, (line) => this.log.push(line), most)
+    if (msize > 0) this.call('version', { msize, version: limits.VERSION })
+  }
+
+  /** Sends a request and leaves its reply, if there is one already, in {@link replies}. */
+  send<M extends MessageName>(tag: number, name: M, fields: T<M>): void {
+    this.sendRaw(requestFrame(tag, name, fields))
+  }
+
+  sendRaw(frame: Uint8Array): void {
+    // A client's frames lie anywhere, behind others.
+    const memory = memoryOf(Buffer.concat([Buffer.alloc(9, 0xee), frame, Buffer.alloc(9, 0xee)]))
+    this.session.receive(memory, 9, frame.length)
+  }
+
+  /** Sends a request that is answered at once. @throws ErrnoError for an Rlerror. */
+  call<M extends MessageName>(name: M, fields: T<M>): R<M> {
+    const tag = name === 'version' ? limits.NOTAG : this.#tag++ % 1000
+    const before = this.replies
+    this.replies = []
+    this.send(tag, name, fields)
+    const [reply, ...more] = this.replies
+    this.replies = before
+    if (reply === undefined || more.length > 0) {
+      throw new Error(`T${name} had ${more.length + (reply ? 1 : 0)} replies`)
+    }
+    if (reply.tag !== tag) throw new Error(`T${name} was answered with tag ${reply.tag}`)
+    return fieldsOf(name, reply)
+  }
+
+  /** The same, for a request that is refused: the errno. */
+  errnoOf<M extends MessageName>(name: M, fields: T<M>): number {
+    try {
+      this.call(name, fields)
+    } catch (error) {
+      if (error instanceof ErrnoError) return error.errno
+      throw error
+    }
+    return 0
+  }
+
+  /** The root becomes fid 0. */
+  attach(fid = 0, uid = 0): this {
+    this.call('attach', { fid, afid: limits.NOFID, uname: '', aname: '', uid })
+    return this
+  }
+
+  /** `newfid` becomes the file at the end of `path`, from fid 0 on. */
+  walk(newfid: number, path: string): this {
+    const names = path.split('/').filter((name) => name !== '')
+    const { qids } = this.call('walk', { fid: 0, newfid, names })
+    if (qids.length < names.length) throw new Error(`there is no ${path}`)
+    return this
+  }
+
+  open(fid: number, flags = 0): this {
+    this.call('lopen', { fid, flags })
+    return this
+  }
+
+  #keep(frame: Buffer): void {
+    const msize = this.session.msize || limits.MSIZE_MIN
+    if (frame.readUInt32LE(0) !== frame.length) throw new Error('size[4] is not the size of the frame')
+    // The client's stream transport takes no reply that is as large as msize.
+    if (frame.length >= msize) throw new Error(`a reply of ${frame.length} bytes, msize ${msize}`)
+    this.replies.push({ type: frame[4]!, tag: frame.readUInt16LE(5), frame: Buffer.from(frame) })
+  }
+}
+
+/** What a reply to `name` says. @throws ErrnoError for an Rlerror. */
+export function fieldsOf<M extends MessageName>(name: M, { type, frame }: RawReply): R<M> {
+  const memory = memoryOf(frame)
+  const reply = decodeReply(name, type, new Reader(memory).over(memory, 7, frame.length))
+  if (!reply.ok) throw new ErrnoError(reply.ecode, `T${name}`)
+  return reply.fields
+}
