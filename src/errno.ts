@@ -84,7 +84,7 @@ export class ErrnoError extends Error {
 export function errnoOf(thrown: unknown): number {
   if (thrown instanceof ErrnoError) return thrown.errno
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
-    if (thrown.code in errno) return errno[thrown.code as ErrnoName]
+    if (Object.hasOwn(errno, thrown.code)) return errno[thrown.code as ErrnoName]
   }
   return errno.EIO
 }

@@ -52,7 +52,8 @@ export class Client {
   static async connect(stream: Duplex, msize = 131072): Promise<Client> {
     const client = new Client(stream)
     const agreed = await client.call.version({ msize, version: VERSION })
-    if (agreed.version !== VERSION) throw new Error(`the server speaks ${agreed.version}, not ${VERSION}`)
+    if (agreed.version !== VERSION)
+      throw new Error(`the server speaks ${agreed.version}, not ${VERSION}`)
     client.msize = agreed.msize
     return client
   }
@@ -63,7 +64,10 @@ export class Client {
   }
 
   /** The same, and the tag, for Tflush. */
-  send<M extends MessageName>(name: M, request: T<M>): { readonly tag: number; readonly reply: Promise<R<M>> } {
+  send<M extends MessageName>(
+    name: M,
+    request: T<M>,
+  ): { readonly tag: number; readonly reply: Promise<R<M>> } {
     const tag = name === 'version' ? NOTAG : this.#freeTag()
     const reply = new Promise<R<M>>((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure
@@ -103,7 +107,8 @@ export class Client {
         const size = frameSize(memory, start, all.length, this.msize)
         if (size === 0) break
         const waiting = this.#waiting.get(frameTag(memory, start))
-        if (waiting === undefined) throw new Error('the server answered a request that was not made')
+        if (waiting === undefined)
+          throw new Error('the server answered a request that was not made')
         this.#waiting.delete(frameTag(memory, start))
         const from = new Reader(memory).over(memory, start + HEADER_BYTES, start + size)
         const reply = decodeReply(waiting.name, frameType(memory, start), from)
@@ -120,7 +125,7 @@ export class Client {
 
   #fail(error: Error): void {
     this.#failure ??= error
-    for (const { reject } of this.#waiting.values()) reject(this.#failure)
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#failure)
     this.#waiting.clear()
   }
 }

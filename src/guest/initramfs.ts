@@ -44,7 +44,11 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     script('init', init),
     script('agent', agentScript(options.control)),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
-    ...APPLETS.map((name): CpioEntry => ({ kind: 'symlink', path: `bin/${name}`, target: 'busybox' })),
+    ...APPLETS.map((name): CpioEntry => ({
+      kind: 'symlink',
+      path: `bin/${name}`,
+      target: 'busybox',
+    })),
     // The kernel opens it for /init before devtmpfs is mounted.
     { kind: 'char device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
   ]

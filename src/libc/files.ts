@@ -63,7 +63,13 @@ export function mkdirat(directory: number, name: string, mode: number): void {
   native.mkdirat(directory, cString(name), mode)
 }
 
-export function linkat(from: number, oldName: string, to: number, newName: string, flags: number): void {
+export function linkat(
+  from: number,
+  oldName: string,
+  to: number,
+  newName: string,
+  flags: number,
+): void {
   native.linkat(from, cString(oldName, 0), to, cString(newName, 1), flags)
 }
 

@@ -27,10 +27,15 @@ export function chooseAccelerator(choice: AcceleratorChoice): ChosenAccelerator 
   if (choice === 'tcg') return { accelerator: 'tcg', reason: 'it was asked for' }
   const obstacle = kvmObstacle()
   if (obstacle === undefined) {
-    return { accelerator: 'kvm', reason: choice === 'kvm' ? 'it was asked for' : `${KVM} can be used` }
+    return {
+      accelerator: 'kvm',
+      reason: choice === 'kvm' ? 'it was asked for' : `${KVM} can be used`,
+    }
   }
   if (choice === 'kvm') {
-    throw new Error(`KVM cannot be used: ${obstacle}. Without --accel kvm the guest is emulated, slowly.`)
+    throw new Error(
+      `KVM cannot be used: ${obstacle}. Without --accel kvm the guest is emulated, slowly.`,
+    )
   }
   return { accelerator: 'tcg', reason: obstacle }
 }
@@ -43,7 +48,10 @@ function kvmObstacle(): string | undefined {
     if (code === 'ENOENT') return `there is no ${KVM}`
     return `${KVM} may not be opened by this user (its group is usually kvm)`
   }
-  if (process.arch === 'x64' && !/^flags\s*:.*\b(vmx|svm)\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))) {
+  if (
+    process.arch === 'x64' &&
+    !/^flags\s*:.*\b(vmx|svm)\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))
+  ) {
     return `${KVM} is there, but this processor shows neither vmx nor svm`
   }
   return undefined

@@ -13,7 +13,7 @@ export interface MachineSpec {
   readonly append: string
   /** Unix sockets that 9P servers listen on, and the guest's port for each. */
   readonly exports: readonly { readonly socket: string; readonly port: number }[]
-  /** Where QEMU listens for QMP. */
+  /** A unix socket that listens for QEMU's monitor. */
   readonly qmpSocket: string
   /** A unix socket that listens for the guest's terminal, hvc0. */
   readonly terminalSocket?: string | undefined
@@ -27,7 +27,9 @@ export interface MachineSpec {
  */
 export function qemuArguments(spec: MachineSpec): string[] {
   const { arch, accelerator, memoryMiB, cpus, exports, terminalSocket } = spec
-  const forwards = exports.map(({ port }, i) => `guestfwd=tcp:${EXPORT_ADDRESS}:${port}-chardev:export${i}`)
+  const forwards = exports.map(
+    ({ port }, i) => `guestfwd=tcp:${EXPORT_ADDRESS}:${port}-chardev:export${i}`,
+  )
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot'],
     ['-display', 'none'],
@@ -41,7 +43,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ['-append', kernelArguments(spec)],
     ['-chardev', 'stdio,id=console,signal=off'],
     ['-serial', 'chardev:console'],
-    ['-chardev', `socket,id=qmp,path=${value(spec.qmpSocket)},server=on,wait=off`],
+    ['-chardev', `socket,id=qmp,path=${value(spec.qmpSocket)}`],
     ['-mon', 'chardev=qmp,mode=control'],
     ...exports.map(({ socket }, i) => ['-chardev', `socket,id=export${i},path=${value(socket)}`]),
     ['-netdev', ['user', 'id=net', 'restrict=on', ...forwards].join(',')],

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PHASE, type GuestPhase } from '../guest/init.ts'
 import { writeInitramfs } from '../guest/initramfs.ts'
@@ -11,6 +11,7 @@ import { MachineError, reasonIn, reasonOf } from './failure.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
+import { Qmp } from './qmp.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
 
@@ -21,7 +22,7 @@ export interface MachineParts {
   /** Resolves when the machine is over, with the reason. */
   readonly ended: Promise<MachineError>
   /** The host's end of the guest's terminal. */
-  readonly terminal: Promise<Duplex> | undefined
+  readonly terminal: Promise<Socket> | undefined
 }
 
 /** How long QEMU may take to end after the kernel has panicked, in milliseconds. */
@@ -33,7 +34,10 @@ const CONSOLE_LINES = 30
  * Starts everything that a machine needs, and waits until its agent answers. What was started is
  * in `resources`, also when this fails.
  */
-export async function bootMachine(options: MachineOptions, resources: Resources): Promise<MachineParts> {
+export async function bootMachine(
+  options: MachineOptions,
+  resources: Resources,
+): Promise<MachineParts> {
   const folder = resources.use(RuntimeFolder.create())
   if (options.keep) folder.keep()
 
@@ -43,7 +47,8 @@ export async function bootMachine(options: MachineOptions, resources: Resources)
   await listenUnix(controlSocket, resources, (socket) => {
     void serveDuplex(control.tree, socket, (line) => options.log(`control: ${line}`))
   })
-  const terminal = options.terminal ? await listenTerminal(folder, resources) : undefined
+  const terminal = options.terminal ? await listenOnce(folder, 'terminal.sock', resources) : undefined
+  const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = { port: CONTROL_PORT, readOnly: false, cache: 'none', msize: MSIZE } as const
@@ -70,12 +75,16 @@ export async function bootMachine(options: MachineOptions, resources: Resources)
     append: options.append,
     exports: [
       { socket: controlSocket, port: controlMount.port },
-      ...[exported.root, ...exported.shares].map(({ socket, mount }) => ({ socket, port: mount.port })),
+      ...[exported.root, ...exported.shares].map(({ socket, mount }) => ({
+        socket,
+        port: mount.port,
+      })),
     ],
-    qmpSocket: folder.file('qmp.sock'),
+    qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
   })
   options.log(`QEMU: ${[options.qemu.command, ...options.qemu.args, ...args].join(' ')}`)
+  options.signal.throwIfAborted()
   const qemu = await QemuProcess.start(options.qemu, args)
   resources.defer(async () => {
     qemu.kill()
@@ -83,7 +92,15 @@ export async function bootMachine(options: MachineOptions, resources: Resources)
   })
   folder.adopt(qemu.pid)
 
-  const ended = watch(qemu, options)
+  let shutdownReason = ''
+  void monitor.connected.then(async (socket) => {
+    const qmp = new Qmp(socket)
+    qmp.on('event', ({ event, data }) => {
+      if (event === 'SHUTDOWN') shutdownReason = String(data?.['reason'])
+    })
+    await qmp.negotiate()
+  })
+  const ended = watch(qemu, options, () => shutdownReason)
   void ended.then((reason) => control.end(reason))
   await Promise.race([
     control.ready,
@@ -91,13 +108,18 @@ export async function bootMachine(options: MachineOptions, resources: Resources)
       throw reason
     }),
     timeout(options.bootTimeout, ended),
+    aborted(options.signal),
   ])
   options.onPhase('ready')
   return { control, qemu, ended, terminal: terminal?.connected }
 }
 
 /** Follows the console and the process, and resolves with the reason once the machine is over. */
-function watch(qemu: QemuProcess, { onPhase, onConsoleLine }: MachineOptions): Promise<MachineError> {
+function watch(
+  qemu: QemuProcess,
+  { onPhase, onConsoleLine }: MachineOptions,
+  shutdownReason: () => string,
+): Promise<MachineError> {
   let reason: string | undefined
   const console = new Console(qemu.console, (line) => {
     onConsoleLine(line)
@@ -108,7 +130,9 @@ function watch(qemu: QemuProcess, { onPhase, onConsoleLine }: MachineOptions): P
     // A kernel may have been told to stay after a panic; nobody else is to wait for it.
     if (reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
   })
-  return qemu.exited.then((exit) => new MachineError(reason ?? reasonOf(exit), console.tail(CONSOLE_LINES)))
+  return qemu.exited.then(
+    (exit) => new MachineError(reason ?? reasonOf(exit, shutdownReason()), console.tail(CONSOLE_LINES)),
+  )
 }
 
 async function timeout(milliseconds: number, ended: Promise<MachineError>): Promise<never> {
@@ -116,13 +140,23 @@ async function timeout(milliseconds: number, ended: Promise<MachineError>): Prom
   throw new MachineError(`The guest was not ready after ${milliseconds / 1000} seconds.`, '')
 }
 
-async function listenTerminal(
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => reject(signal.reason as Error)
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
+}
+
+/** A socket for QEMU to connect to, once. */
+async function listenOnce(
   folder: RuntimeFolder,
+  name: string,
   resources: Resources,
-): Promise<{ readonly socket: string; readonly connected: Promise<Duplex> }> {
-  const socket = folder.file('terminal.sock')
-  let connect!: (stream: Duplex) => void
-  const connected = new Promise<Duplex>((resolve) => {
+): Promise<{ readonly socket: string; readonly connected: Promise<Socket> }> {
+  const socket = folder.file(name)
+  let connect!: (stream: Socket) => void
+  const connected = new Promise<Socket>((resolve) => {
     connect = resolve
   })
   await listenUnix(socket, resources, connect)

@@ -106,7 +106,7 @@ export class Control {
   /** The machine is gone: everything that waits for it fails with `reason`. */
   end(reason: Error): void {
     this.#ended ??= reason
-    for (const { fail } of [...this.#underway.values()]) fail(this.#ended)
+    for (const command of this.#underway.values()) command.fail(this.#ended)
   }
 
   #nextFile(): SyntheticFile {

@@ -23,7 +23,10 @@ export async function startExports(
   { root, rootOwner, atime, shares, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
-): Promise<{ readonly root: Export; readonly shares: readonly (Export & { readonly target: string })[] }> {
+): Promise<{
+  readonly root: Export
+  readonly shares: readonly (Export & { readonly target: string })[]
+}> {
   const serve = async (
     directory: string,
     index: number,
@@ -39,7 +42,10 @@ export async function startExports(
       listen: [{ kind: 'unix', path: socket } as const],
     }
     resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
-    return { socket, mount: { port: ROOT_PORT + index, readOnly: policy.readOnly, cache, msize: MSIZE } }
+    return {
+      socket,
+      mount: { port: ROOT_PORT + index, readOnly: policy.readOnly, cache, msize: MSIZE },
+    }
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.

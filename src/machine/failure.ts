@@ -21,9 +21,13 @@ export function reasonIn(line: string): string | undefined {
   return panic === undefined ? undefined : `The guest's kernel panicked: ${panic}.`
 }
 
-/** Why QEMU is gone, when the guest did not say. */
-export function reasonOf({ code, signal, complaint }: QemuExit): string {
+/**
+ * Why QEMU is gone, when the guest did not say.
+ *
+ * @param shutdown the reason of QMP's SHUTDOWN event (ShutdownCause in qapi/run-state.json), if any.
+ */
+export function reasonOf({ code, signal, complaint }: QemuExit, shutdown: string): string {
   if (signal !== null) return `QEMU was ended by ${signal}.`
   if (code !== 0) return `QEMU ended with ${code}${complaint === '' ? '' : `: ${complaint}`}`
-  return 'The guest powered off.'
+  return shutdown === 'guest-reset' ? 'The guest rebooted.' : 'The guest powered off.'
 }

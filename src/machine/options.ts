@@ -37,6 +37,8 @@ export interface MachineOptions {
   readonly keep: boolean
   /** Milliseconds that the guest may take until it is ready for its first command. */
   readonly bootTimeout: number
+  /** Aborting it makes the boot fail with its reason. */
+  readonly signal: AbortSignal
   readonly onPhase: (phase: BootPhase) => void
   readonly onConsoleLine: (line: string) => void
   readonly log: (line: string) => void

@@ -24,9 +24,10 @@ export class QemuProcess {
   readonly exited: Promise<QemuExit>
   readonly #child: ChildProcess
 
-  private constructor(child: ChildProcess, pid: number, console: Readable) {
+  private constructor(child: ChildProcess, console: Readable) {
     this.#child = child
-    this.pid = pid
+    // It has one: 'spawn' was seen.
+    this.pid = child.pid ?? 0
     this.console = console
     let complaint = ''
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -42,14 +43,18 @@ export class QemuProcess {
   /** @throws what spawning throws, with the command's name in it. */
   static async start(qemu: Qemu, args: readonly string[]): Promise<QemuProcess> {
     const whole = [qemu.command, ...qemu.args, ...args]
-    const guarded = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', ...whole] : whole
+    const guard = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : []
+    const [command = qemu.command, ...rest] = [...guard, ...whole]
     // In a session of its own: Ctrl-C on our terminal is ours to handle.
-    const child = spawn(guarded[0]!, guarded.slice(1), { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, rest, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
     })
-    return new QemuProcess(child, child.pid!, child.stdout)
+    return new QemuProcess(child, child.stdout)
   }
 
   /** Ends it at once. */

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { type Socket, connect } from 'node:net'
+import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
 /** Something that QEMU tells by itself, such as SHUTDOWN. */
@@ -28,27 +28,23 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
   readonly #waiting = new Map<number, Waiting>()
   #id = 0
 
-  private constructor(socket: Socket) {
+  /** @param socket to QEMU's monitor; it belongs to this from now on. */
+  constructor(socket: Socket) {
     super()
     this.#socket = socket
     createInterface({ input: socket }).on('line', (line) => this.#receive(line))
     socket.on('error', () => {})
     socket.on('close', () => {
-      for (const { reject } of this.#waiting.values()) reject(new Error('QEMU has closed its monitor'))
+      for (const waiting of this.#waiting.values()) {
+        waiting.reject(new Error('QEMU has closed its monitor'))
+      }
       this.#waiting.clear()
     })
   }
 
-  /** Connects to the monitor that listens at `path`, and leaves its negotiation mode. */
-  static async connect(path: string): Promise<Qmp> {
-    const socket = connect(path)
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
-    })
-    const qmp = new Qmp(socket)
-    await qmp.execute('qmp_capabilities')
-    return qmp
+  /** Leaves the monitor's negotiation mode: the first thing to do. */
+  async negotiate(): Promise<void> {
+    await this.execute('qmp_capabilities')
   }
 
   /** Runs a command and resolves with what it returns; rejects with QEMU's own words. */
@@ -60,19 +56,16 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     })
   }
 
-  close(): void {
-    this.#socket.destroy()
-  }
-
   #receive(line: string): void {
     const message = JSON.parse(line) as QmpMessage
     if (message.event !== undefined) {
       this.emit('event', message as QmpEvent)
       return
     }
-    const waiting = message.id === undefined ? undefined : this.#waiting.get(message.id)
+    const { id = 0 } = message
+    const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
-    this.#waiting.delete(message.id!)
+    this.#waiting.delete(id)
     if (message.error === undefined) waiting.resolve(message.return)
     else waiting.reject(new Error(`QMP: ${message.error.desc}`))
   }

@@ -9,7 +9,9 @@ export class Resources implements AsyncDisposable {
 
   use<D extends AsyncDisposable | Disposable>(resource: D): D {
     this.defer(() =>
-      Symbol.asyncDispose in resource ? resource[Symbol.asyncDispose]() : resource[Symbol.dispose](),
+      Symbol.asyncDispose in resource
+        ? resource[Symbol.asyncDispose]()
+        : resource[Symbol.dispose](),
     )
     return resource
   }
@@ -25,6 +27,7 @@ export class Resources implements AsyncDisposable {
       }
     }
     if (failures.length === 1) throw failures[0]
-    if (failures.length > 1) throw new AggregateError(failures, 'several things could not be closed')
+    if (failures.length > 1)
+      throw new AggregateError(failures, 'several things could not be closed')
   }
 }

@@ -52,14 +52,22 @@ export function requestOfType(type: number): Message | undefined {
 }
 
 /** The fields of a request; `from` stands behind the header. */
-export function decodeRequest<M extends MessageName>(message: Message & { name: M }, from: Reader): T<M> {
+export function decodeRequest<M extends MessageName>(
+  message: Message & { name: M },
+  from: Reader,
+): T<M> {
   const fields = message.T.read(from)
   from.finish()
   return fields as T<M>
 }
 
 /** Writes a whole request frame at the writer's position. */
-export function encodeRequest<M extends MessageName>(to: Writer, tag: number, name: M, fields: T<M>): void {
+export function encodeRequest<M extends MessageName>(
+  to: Writer,
+  tag: number,
+  name: M,
+  fields: T<M>,
+): void {
   const { row, T } = byName[name]
   const start = beginFrame(to, row.type, tag)
   T.write(to, fields)
@@ -67,7 +75,12 @@ export function encodeRequest<M extends MessageName>(to: Writer, tag: number, na
 }
 
 /** Writes a whole reply frame at the writer's position. */
-export function encodeReply<M extends MessageName>(to: Writer, tag: number, name: M, fields: R<M>): void {
+export function encodeReply<M extends MessageName>(
+  to: Writer,
+  tag: number,
+  name: M,
+  fields: R<M>,
+): void {
   const { row, R } = byName[name]
   const start = beginFrame(to, row.type + 1, tag)
   R.write(to, fields)

@@ -68,9 +68,7 @@ export class Reader {
   /** A u64 that holds a signed number of seconds; times before 1970 are negative. */
   seconds(): number {
     const at = this.take(8)
-    return (
-      this.memory.view.getInt32(at + 4, true) * TWO_32 + this.memory.view.getUint32(at, true)
-    )
+    return this.memory.view.getInt32(at + 4, true) * TWO_32 + this.memory.view.getUint32(at, true)
   }
 
   /** A u64 bit set of which only the low 32 bits have a meaning. */
@@ -82,7 +80,7 @@ export class Reader {
   string(): string {
     const length = this.u16()
     const start = this.take(length)
-    return this.memory.bytes.toString("latin1", start, start + length)
+    return this.memory.bytes.toString('latin1', start, start + length)
   }
 
   /** All of the frame must have been read. */
@@ -163,6 +161,6 @@ export class Writer {
     if (value.length > 0xffff) throw new RangeError('a string on the wire has at most 65535 bytes')
     this.u16(value.length)
     const start = this.take(value.length)
-    this.memory.bytes.write(value, start, "latin1")
+    this.memory.bytes.write(value, start, 'latin1')
   }
 }

@@ -13,7 +13,10 @@ export function frameSize(memory: Memory, start: number, end: number, msize: num
   if (end - start < 4) return 0
   const size = memory.view.getUint32(start, true)
   if (size < HEADER_BYTES) {
-    throw new ProtocolError('FRAME_TOO_SMALL', `size[4] is ${size}, below the header's ${HEADER_BYTES}`)
+    throw new ProtocolError(
+      'FRAME_TOO_SMALL',
+      `size[4] is ${size}, below the header's ${HEADER_BYTES}`,
+    )
   }
   if (size > msize) {
     throw new ProtocolError('FRAME_TOO_LARGE', `size[4] is ${size}, above the msize of ${msize}`)

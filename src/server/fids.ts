@@ -1,4 +1,5 @@
 import { ErrnoError, errno } from '../errno.ts'
+import { NOFID } from '../protocol/limits.ts'
 import type { Node, OpenFile } from '../tree/tree.ts'
 
 /** What a fid stands for: a node, and the open file once it was opened. */
@@ -33,10 +34,10 @@ export class FidTable {
   /**
    * Checks that `number` may be given to a new fid.
    *
-   * @throws EINVAL when it is in use, ENFILE when the session has as many as it may.
+   * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many as it may.
    */
   checkFree(number: number): void {
-    if (this.#fids.has(number)) throw new ErrnoError(errno.EINVAL, 'fid in use')
+    if (number === NOFID || this.#fids.has(number)) throw new ErrnoError(errno.EINVAL, 'fid in use')
     if (this.#fids.size >= this.#limit) throw new ErrnoError(errno.ENFILE, 'too many fids')
   }
 
@@ -52,11 +53,17 @@ export class FidTable {
     close(fid)
   }
 
-  /** Forgets all fids. */
+  /** Forgets all fids, also those that cannot be closed cleanly: nobody is left to be told. */
   clear(): void {
     const all = [...this.#fids.values()]
     this.#fids.clear()
-    for (const fid of all) close(fid)
+    for (const fid of all) {
+      try {
+        close(fid)
+      } catch {
+        // An I/O error that close(2) reports late: the descriptor is gone all the same.
+      }
+    }
   }
 }
 

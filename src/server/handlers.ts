@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../errno.ts'
 import { Writer } from '../protocol/cursor.ts'
 import { AT_REMOVEDIR } from '../protocol/flags.ts'
-import { MSIZE_MIN, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
+import { IO_HEADER_BYTES, MSIZE_MIN, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
 import { heapMemory } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Qid, qidType } from '../protocol/qid.ts'
@@ -83,7 +83,12 @@ export const handlers: Handlers = {
   statfs: (session, { fid }) => session.fids.get(fid).node.statfs(),
 
   readlink(session, { fid }) {
-    return { target: session.fids.get(fid).node.readlink() }
+    const target = session.fids.get(fid).node.readlink()
+    // Only where msize is hardly longer than a path may be.
+    if (target.length > session.msize - IO_HEADER_BYTES) {
+      throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
+    }
+    return { target }
   },
 
   lopen(session, { fid: number, flags }) {

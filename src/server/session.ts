@@ -1,10 +1,22 @@
 import { ErrnoError, errno, errnoOf } from '../errno.ts'
-import { type Message, decodeRequest, encodeError, encodeReply, requestOfType } from '../protocol/codec.ts'
+import {
+  type Message,
+  decodeRequest,
+  encodeError,
+  encodeReply,
+  requestOfType,
+} from '../protocol/codec.ts'
 import { Reader, type Writer } from '../protocol/cursor.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { open } from '../protocol/flags.ts'
 import { frameTag, frameType } from '../protocol/frame.ts'
-import { HEADER_BYTES, IO_HEADER_BYTES, MSIZE_MAX, MSIZE_MIN, READ_OVERHEAD } from '../protocol/limits.ts'
+import {
+  HEADER_BYTES,
+  IO_HEADER_BYTES,
+  MSIZE_MAX,
+  MSIZE_MIN,
+  READ_OVERHEAD,
+} from '../protocol/limits.ts'
 import { type Memory, type Payload, heapMemory } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Outcome, Parked } from '../tree/parked.ts'
@@ -76,7 +88,16 @@ export class Session {
       throw new ProtocolError('DUPLICATE_TAG', `tag ${tag} is in use by a request under way`)
     }
     const from = this.#reader.over(memory, start + HEADER_BYTES, start + size)
-    this.#answer(message, tag, decodeRequest(message, from), writer)
+    let request: T<MessageName>
+    try {
+      request = decodeRequest(message, from)
+    } catch (error) {
+      // Any process of the guest may ask for such an offset: no reason to end everybody's mount.
+      if (!(error instanceof ProtocolError) || error.code !== 'NUMBER_TOO_LARGE') throw error
+      this.#reply(writer, writer.position, tag, null, errno.EFBIG)
+      return
+    }
+    this.#answer(message, tag, request, writer)
   }
 
   /** Ends the conversation: every fid is closed, every waiting request forgotten. */
@@ -86,8 +107,10 @@ export class Session {
 
   /** What Tversion and the end of a connection have in common. */
   reset(): void {
-    for (const parked of this.#parked.values()) parked.cancel()
+    const waiting = [...this.#parked]
+    // First of all: letting go of one may wake others, and nobody is to hear of them any more.
     this.#parked.clear()
+    for (const [tag, parked] of waiting) this.#cancel(tag, parked)
     this.fids.clear()
   }
 
@@ -95,7 +118,16 @@ export class Session {
   flush(tag: number): void {
     const parked = this.#parked.get(tag)
     this.#parked.delete(tag)
-    parked?.cancel()
+    if (parked !== undefined) this.#cancel(tag, parked)
+  }
+
+  /** Whatever goes wrong in the tree, the request is forgotten and the next one's turn comes. */
+  #cancel(tag: number, parked: { cancel(): void }): void {
+    try {
+      parked.cancel()
+    } catch (error) {
+      this.#log(`the request with tag ${tag} could not be cancelled: ${detail(error)}`)
+    }
   }
 
   /**
@@ -131,7 +163,11 @@ export class Session {
     for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
   }
 
-  #park<M extends MessageName>(message: Message & { name: M }, tag: number, parked: Parked<R<M>>): void {
+  #park<M extends MessageName>(
+    message: Message & { name: M },
+    tag: number,
+    parked: Parked<R<M>>,
+  ): void {
     this.#parked.set(tag, parked)
     parked.wait((outcome) => {
       const deliver = (): void => {
@@ -143,7 +179,11 @@ export class Session {
     })
   }
 
-  #deliver<M extends MessageName>(message: Message & { name: M }, tag: number, outcome: Outcome<R<M>>): void {
+  #deliver<M extends MessageName>(
+    message: Message & { name: M },
+    tag: number,
+    outcome: Outcome<R<M>>,
+  ): void {
     this.#parked.delete(tag)
     const writer = this.#outbox.reserve(this.msize)
     const start = writer.position
@@ -158,14 +198,19 @@ export class Session {
   /** The one place where a failure of any kind becomes an answer. */
   #fail(writer: Writer, start: number, tag: number, name: MessageName, error: unknown): void {
     if (!(error instanceof ErrnoError)) {
-      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail}`)
+      this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail(error)}`)
     }
     this.#reply(writer, start, tag, null, errnoOf(error))
   }
 
   #reply(writer: Writer, start: number, tag: number, name: null, ecode: number): void
-  #reply<M extends MessageName>(writer: Writer, start: number, tag: number, name: M, fields: R<M>): void
+  #reply<M extends MessageName>(
+    writer: Writer,
+    start: number,
+    tag: number,
+    name: M,
+    fields: R<M>,
+  ): void
   #reply(writer: Writer, start: number, tag: number, name: MessageName | null, value: never): void {
     writer.position = start
     if (name === null) encodeError(writer, tag, value)
@@ -174,7 +219,14 @@ export class Session {
   }
 }
 
-function changesTree<M extends MessageName>(message: Message & { name: M }, request: T<M>): boolean {
+function detail(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+function changesTree<M extends MessageName>(
+  message: Message & { name: M },
+  request: T<M>,
+): boolean {
   if (message.row.changes !== 'by flags') return message.row.changes === 'always'
   const { flags } = request as T<'lopen'>
   return (flags & open.ACCMODE) !== open.RDONLY || (flags & open.TRUNC) !== 0

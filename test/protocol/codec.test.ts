@@ -172,7 +172,10 @@ describe('a request', () => {
     for (const count of [2, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
       const body = Buffer.alloc(17)
       body.writeUInt32LE(count, 12)
-      expect(codeOf(() => readRequest(rawFrame(118, 1, body))), String(count)).toBe('TRUNCATED')
+      expect(
+        codeOf(() => readRequest(rawFrame(118, 1, body))),
+        String(count),
+      ).toBe('TRUNCATED')
     }
   })
 
@@ -194,7 +197,9 @@ describe('a request', () => {
     } as never)
     const memory = memoryOf(frame)
     const from = new Reader(memory).over(memory, 7, frame.length)
-    const { data } = decodeRequest(requestOfType(118)! as never, from) as { data: { memory: Memory } }
+    const { data } = decodeRequest(requestOfType(118)! as never, from) as {
+      data: { memory: Memory }
+    }
     expect(data.memory).toBe(memory)
   })
 })
@@ -206,7 +211,9 @@ describe('a reply', () => {
     for (const name of messageNames) {
       expect(decodeReply(name, 7, bodyReader(frame))).toEqual({ ok: false, ecode: 2 })
     }
-    expect(codeOf(() => decodeReply('clunk', 7, bodyReader(frame.subarray(0, 9))))).toBe('TRUNCATED')
+    expect(codeOf(() => decodeReply('clunk', 7, bodyReader(frame.subarray(0, 9))))).toBe(
+      'TRUNCATED',
+    )
   })
 
   it('of another type is a protocol error', () => {

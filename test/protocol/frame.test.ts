@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { frameSize, frameTag, frameType, heapMemory, ProtocolError } from '../../src/protocol/index.ts'
+import {
+  frameSize,
+  frameTag,
+  frameType,
+  heapMemory,
+  ProtocolError,
+} from '../../src/protocol/index.ts'
 
 const memory = heapMemory(64)
 
@@ -41,19 +47,24 @@ describe('a frame in a stream', () => {
 
   it('is whole, too small, too large or not there yet', () => {
     fc.assert(
-      fc.property(fc.nat(0xffff_ffff), fc.nat(40), fc.integer({ min: 7, max: 40 }), (size, arrived, msize) => {
-        const expected =
-          arrived < 4
-            ? 0
-            : size < 7
-              ? 'FRAME_TOO_SMALL'
-              : size > msize
-                ? 'FRAME_TOO_LARGE'
-                : size <= arrived
-                  ? size
-                  : 0
-        expect(sizeOf(size, arrived, msize)).toBe(expected)
-      }),
+      fc.property(
+        fc.nat(0xffff_ffff),
+        fc.nat(40),
+        fc.integer({ min: 7, max: 40 }),
+        (size, arrived, msize) => {
+          const expected =
+            arrived < 4
+              ? 0
+              : size < 7
+                ? 'FRAME_TOO_SMALL'
+                : size > msize
+                  ? 'FRAME_TOO_LARGE'
+                  : size <= arrived
+                    ? size
+                    : 0
+          expect(sizeOf(size, arrived, msize)).toBe(expected)
+        },
+      ),
     )
   })
 

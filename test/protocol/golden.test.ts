@@ -68,7 +68,12 @@ describe('the bytes of the specification', () => {
   })
 
   it('Tgetattr and Rgetattr, born before 1970', () => {
-    requestIs('getattr', 5, { fid: 9, mask: 0x7ff }, hex('13000000 18 0500 09000000 ff07000000000000'))
+    requestIs(
+      'getattr',
+      5,
+      { fid: 9, mask: 0x7ff },
+      hex('13000000 18 0500 09000000 ff07000000000000'),
+    )
     replyIs(
       'getattr',
       5,

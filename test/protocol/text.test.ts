@@ -5,7 +5,9 @@ import { fromText, toText } from '../../src/protocol/index.ts'
 describe('byte strings', () => {
   it('hold the UTF-8 bytes of a text, and give the text back', () => {
     expect(fromText('é€😀')).toBe('\u00c3\u00a9\u00e2\u0082\u00ac\u00f0\u009f\u0098\u0080')
-    fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (text) => toText(fromText(text)) === text))
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => toText(fromText(text)) === text),
+    )
   })
 
   it('show bytes that are no UTF-8 as a replacement character', () => {

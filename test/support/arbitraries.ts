@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { heapMemory } from "../../src/protocol/memory.ts"
+import { heapMemory } from '../../src/protocol/memory.ts'
 import type { KindName } from '../../src/protocol/kinds.ts'
 import { messages, type MessageName, type Payload } from '../../src/protocol/index.ts'
 

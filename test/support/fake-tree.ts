@@ -126,7 +126,14 @@ export class FakeNode implements Node {
 
   getattr(mask: number): R<'getattr'> {
     this.#call('getattr', mask)
-    const zeros = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0, ctimeSec: 0, ctimeNsec: 0 }
+    const zeros = {
+      atimeSec: 0,
+      atimeNsec: 0,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+      ctimeSec: 0,
+      ctimeNsec: 0,
+    }
     const more = { btimeSec: 0, btimeNsec: 0, gen: 0, dataVersion: 0, rdev: 0, blocks: 0, size: 0 }
     const { qid } = this
     return { valid: mask, qid, mode: 0, uid: 0, gid: 0, nlink: 1, blksize: 1, ...zeros, ...more }

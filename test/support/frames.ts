@@ -1,4 +1,11 @@
-import { encodeRequest, heapMemory, Reader, type Memory, type MessageName, type T } from '../../src/protocol/index.ts'
+import {
+  encodeRequest,
+  heapMemory,
+  Reader,
+  type Memory,
+  type MessageName,
+  type T,
+} from '../../src/protocol/index.ts'
 import { Writer } from '../../src/protocol/index.ts'
 
 /** The bytes of a request, as a client would send them. */

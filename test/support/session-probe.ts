@@ -42,7 +42,8 @@ export class SessionProbe {
 
   sendRaw(frame: Uint8Array): void {
     // A client's frames lie anywhere, behind others.
-    const memory = memoryOf(Buffer.concat([Buffer.alloc(9, 0xee), frame, Buffer.alloc(9, 0xee)]))
+    const memory = systemMemory(9 + frame.length + 9)
+    memory.bytes.fill(0xee).set(frame, 9)
     this.session.receive(memory, 9, frame.length)
   }
 
@@ -93,7 +94,8 @@ export class SessionProbe {
 
   #keep(frame: Buffer): void {
     const msize = this.session.msize || limits.MSIZE_MIN
-    if (frame.readUInt32LE(0) !== frame.length) throw new Error('size[4] is not the size of the frame')
+    if (frame.readUInt32LE(0) !== frame.length)
+      throw new Error('size[4] is not the size of the frame')
     // The client's stream transport takes no reply that is as large as msize.
     if (frame.length >= msize) throw new Error(`a reply of ${frame.length} bytes, msize ${msize}`)
     this.replies.push({ type: frame[4]!, tag: frame.readUInt16LE(5), frame: Buffer.from(frame) })

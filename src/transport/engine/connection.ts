@@ -41,7 +41,8 @@ export class Connection implements Watched {
         this.#unanswered = this.#stream.answer()
       } while (this.#send() && this.#unanswered)
     } catch (error) {
-      if (error instanceof ProtocolError) this.#onEnd(this, `protocol error ${error.code}: ${error.message}`)
+      if (error instanceof ProtocolError)
+        this.#onEnd(this, `protocol error ${error.code}: ${error.message}`)
       else if (error instanceof ErrnoError) this.#onEnd(this, error.message)
       else throw error
     }

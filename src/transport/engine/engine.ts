@@ -20,10 +20,16 @@ export interface Engine extends AsyncDisposable {
  * @throws ErrnoError when the directory cannot be opened or the address cannot be listened on:
  *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …
  */
-export async function startEngine(share: Share, log: (line: string) => void = () => {}): Promise<Engine> {
+export async function startEngine(
+  share: Share,
+  log: (line: string) => void = () => {},
+): Promise<Engine> {
   const stopFd = createEventfd()
   const start: EngineStart = { share, stopFd }
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, name: 'lowerdir engine' })
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: start,
+    name: 'lowerdir engine',
+  })
   let closing = false
   let alive = true
   let failure: Error | undefined

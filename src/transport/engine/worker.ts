@@ -35,7 +35,10 @@ class Listener implements Watched {
 
   constructor(listen: Listen, onAccept: (fd: number) => void) {
     this.#path = listen.kind === 'unix' ? listen.path : null
-    this.fd = listen.kind === 'unix' ? listenUnix(fromText(listen.path)) : listenTcp(listen.host, listen.port)
+    this.fd =
+      listen.kind === 'unix'
+        ? listenUnix(fromText(listen.path))
+        : listenTcp(listen.host, listen.port)
     this.#onAccept = onAccept
   }
 
@@ -44,7 +47,9 @@ class Listener implements Watched {
       for (let fd = accept(this.fd); fd >= 0; fd = accept(this.fd)) this.#onAccept(fd)
     } catch (error) {
       // Out of descriptors, or the client was gone again: others are served all the same.
-      log(`a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`)
+      log(
+        `a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`,
+      )
     }
   }
 

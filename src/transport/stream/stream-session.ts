@@ -11,7 +11,12 @@ export class StreamSession {
   readonly outbox: StreamOutbox
   readonly #session: Session
 
-  constructor(tree: Tree, log: (line: string) => void, limits?: SessionLimits, onCommit?: () => void) {
+  constructor(
+    tree: Tree,
+    log: (line: string) => void,
+    limits?: SessionLimits,
+    onCommit?: () => void,
+  ) {
     this.outbox = new StreamOutbox(onCommit)
     this.#session = new Session(tree, this.outbox, log, limits)
   }

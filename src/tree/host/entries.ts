@@ -58,6 +58,7 @@ export function readEntries(
 
 /** A qid without a version: nobody opens a file with the qid of a directory's entry. */
 function entryQid(type: number, path: bigint): Qid {
-  const bits = type === DT_DIR ? qidType.directory : type === DT_LNK ? qidType.symlink : qidType.file
+  const bits =
+    type === DT_DIR ? qidType.directory : type === DT_LNK ? qidType.symlink : qidType.file
   return { type: bits, version: 0, path }
 }

@@ -68,8 +68,7 @@ export class HostNode implements Node {
       this.#type = stat.mode & modes.TYPE
       this.qid = qidOf(stat, context.rootDevice)
       this.#sealed =
-        parent !== null &&
-        (parent.#sealed || (this.#device !== parent.#device && isKernelView(fd)))
+        parent !== null && (parent.#sealed || (this.#device !== parent.#device && isKernelView(fd)))
     } catch (error) {
       close(fd)
       throw error
@@ -183,7 +182,8 @@ export class HostNode implements Node {
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
-    const host = (hostFlags(flags, this.#context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
+    const host =
+      (hostFlags(flags, this.#context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
     let fd: number
     try {
       fd = openat(this.#directory(), name, host, mode & modes.PERMISSIONS)
@@ -317,7 +317,13 @@ function openExisting(node: Node, flags: number): { node: Node; file: OpenFile }
 }
 
 /** One of Tsetattr's two times. */
-function time(valid: number, bit: number, setBit: number, seconds: number, nanoseconds: number): FileTime {
+function time(
+  valid: number,
+  bit: number,
+  setBit: number,
+  seconds: number,
+  nanoseconds: number,
+): FileTime {
   if ((valid & bit) === 0) return 'keep'
   return (valid & setBit) === 0 ? 'now' : { seconds, nanoseconds }
 }

@@ -31,7 +31,9 @@ export interface SyntheticHandle {
 
 export type SyntheticEntry = SyntheticDirectory | SyntheticFile
 
-export function directory(entries: Readonly<Record<string, SyntheticEntry>> = {}): SyntheticDirectory {
+export function directory(
+  entries: Readonly<Record<string, SyntheticEntry>> = {},
+): SyntheticDirectory {
   return { kind: 'directory', entries: new Map(Object.entries(entries)) }
 }
 

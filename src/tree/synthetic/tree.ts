@@ -72,7 +72,8 @@ class SyntheticNode implements Node {
     return {
       valid: getattr.BASIC,
       qid: this.qid,
-      mode: this.#entry.kind === 'directory' ? modes.DIRECTORY | 0o555 : modes.FILE | this.#entry.mode,
+      mode:
+        this.#entry.kind === 'directory' ? modes.DIRECTORY | 0o555 : modes.FILE | this.#entry.mode,
       uid: 0,
       gid: 0,
       nlink: isDirectory ? 2 : 1,
@@ -187,12 +188,12 @@ class SyntheticOpenDirectory implements OpenFile {
 
   /** The cookie of an entry is its place in the list, counted from 1. */
   readdir(offset: bigint, to: Writer): void {
-    const entries = [...this.#directory.entries]
-    for (let i = Number(offset); i < entries.length; i++) {
-      const [name, entry] = entries[i]!
+    let cookie = 0n
+    for (const [name, entry] of this.#directory.entries) {
+      if (++cookie <= offset) continue
       if (direntBytes(name.length) > to.end - to.position) return
       const type = entry.kind === 'directory' ? DT_DIR : DT_REG
-      writeDirent(to, { qid: this.#tree.qidOf(entry), offset: BigInt(i + 1), type, name })
+      writeDirent(to, { qid: this.#tree.qidOf(entry), offset: cookie, type, name })
     }
   }
 

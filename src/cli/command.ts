@@ -1,0 +1,98 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { UserError } from './failure.ts'
+
+/** One option of a command, as it is parsed and as `--help` shows it. */
+export interface Option {
+  readonly type: 'string' | 'boolean'
+  /** May be given more than once. */
+  readonly multiple?: true
+  /** What stands for the value in the help. */
+  readonly value?: string
+  readonly help: string
+}
+
+/** One command of the command line. */
+export interface Command<O extends Record<string, Option> = Record<string, Option>> {
+  readonly summary: string
+  readonly usage: string
+  /** Shown behind the options. */
+  readonly notes?: string
+  readonly options: O
+  /** Does it; resolves with the process's exit status. */
+  run(values: Values<O>, positionals: readonly string[]): Promise<number>
+}
+
+export type Values<O extends Record<string, Option>> = {
+  readonly [Name in keyof O]?: O[Name] extends { readonly type: 'boolean' }
+    ? boolean
+    : O[Name] extends { readonly multiple: true }
+      ? readonly string[]
+      : string
+}
+
+/** Types a command by its own options. */
+export function command<const O extends Record<string, Option>>(
+  definition: Command<O>,
+): Command<O> {
+  return definition
+}
+
+/**
+ * Parses `args` for `command` and runs it.
+ *
+ * @throws UserError for an option that does not exist or lacks its value.
+ */
+export async function runCommand(
+  name: string,
+  definition: Command,
+  args: readonly string[],
+): Promise<number> {
+  const { values, positionals, wantsHelp } = parse(name, definition, args)
+  if (wantsHelp) {
+    console.log(help(definition))
+    return 0
+  }
+  return definition.run(values, positionals)
+}
+
+function parse(
+  name: string,
+  { options }: Command,
+  args: readonly string[],
+): { values: Values<Record<string, Option>>; positionals: string[]; wantsHelp: boolean } {
+  const known: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean' } }
+  for (const [key, { type, multiple }] of Object.entries(options)) {
+    known[key] = { type, multiple: multiple ?? false }
+  }
+  try {
+    const parsed = parseArgs({ args: [...args], options: known, allowPositionals: true })
+    const { help: wantsHelp, ...values } = parsed.values
+    return {
+      values: values as Values<Record<string, Option>>,
+      positionals: parsed.positionals,
+      wantsHelp: wantsHelp === true,
+    }
+  } catch (error) {
+    const reason = (error as Error).message.split('. ')[0]
+    throw new UserError(`${reason}. \`lowerdir ${name} --help\` lists the options.`, {
+      cause: error,
+    })
+  }
+}
+
+function help({ summary, usage, options, notes }: Command): string {
+  const rows = Object.entries(options).map(([name, { value, help: text }]) => [
+    `  --${name}${value === undefined ? '' : ` ${value}`}`,
+    text,
+  ])
+  const width = Math.max(...rows.map(([left = '']) => left.length)) + 2
+  const lines = rows.map(([left = '', right = '']) => left.padEnd(width) + right)
+  return [
+    summary,
+    '',
+    `usage: lowerdir ${usage}`,
+    '',
+    ...lines,
+    ...(notes === undefined ? [] : ['', notes]),
+  ].join('\n')
+}

@@ -1,0 +1,42 @@
+import { chooseAccelerator } from '../machine/accelerator.ts'
+import { cacheFolder } from '../provision/cache.ts'
+import { inventory } from '../provision/inventory.ts'
+import { command } from './command.ts'
+import { describeParts, row } from './describe.ts'
+
+/** What a boot of the default guest takes, as measured on two cores of a server. */
+const EXPECTATION = {
+  kvm: 'a boot takes about a second, and commands run at full speed',
+  tcg: 'a boot takes 5 to 15 seconds, and commands are 10 to 20 times slower than here',
+}
+
+export const doctor = command({
+  summary: 'say what is here, what is missing, and how fast guests will be',
+  usage: 'doctor',
+  options: {},
+
+  async run() {
+    const parts = await inventory()
+    const { accelerator, reason } = chooseAccelerator('auto')
+    const isRoot = process.getuid?.() === 0
+    const lines = [
+      row('Node.js', `${process.version} on ${process.arch}`),
+      ...describeParts(parts),
+      row('accelerator', `${accelerator}: ${reason}`),
+      row('speed', EXPECTATION[accelerator]),
+      row(
+        'user',
+        isRoot
+          ? 'root: guests see every file'
+          : `uid ${process.getuid?.()}: guests see the files that this user may read`,
+      ),
+      row('cache', cacheFolder()),
+    ]
+    for (const line of lines) console.log(line)
+    const isComplete = Object.values(parts).every(({ found }) => found !== undefined)
+    console.log(
+      isComplete ? '\nEverything is here.' : '\nSomething is missing. `lowerdir setup` fetches it.',
+    )
+    return isComplete ? 0 : 1
+  },
+})

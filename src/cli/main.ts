@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import type { Command } from './command.ts'
+
+/** Each command, loaded only when it is asked for. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.ts')).run,
+  serve: async () => (await import('./serve.ts')).serve,
+  setup: async () => (await import('./setup.ts')).setup,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+}
+
+/** The exit status for a failure of lowerdir itself, so that it is not taken for the command's. */
+const FAILURE = 125
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (process.platform !== 'linux') {
+    console.error(
+      `lowerdir: needs Linux, and this is ${process.platform}: it serves files with Linux's own system calls.`,
+    )
+    return FAILURE
+  }
+  const load = name === undefined ? undefined : commands[name]
+  if (name === '--version') {
+    console.log(version())
+    return 0
+  }
+  if (name === undefined || name === '--help' || name === 'help') {
+    console.log(await overview())
+    return 0
+  }
+  if (load === undefined) {
+    console.error(`lowerdir: there is no command ${name}. \`lowerdir --help\` lists them.`)
+    return FAILURE
+  }
+  const { runCommand } = await import('./command.ts')
+  return runCommand(name, await load(), args)
+}
+
+async function overview(): Promise<string> {
+  const lines = await Promise.all(
+    Object.entries(commands).map(
+      async ([name, load]) => `  ${name.padEnd(8)}${(await load()).summary}`,
+    ),
+  )
+  return `A host directory as the lower layer of virtual machines.
+
+${lines.join('\n')}
+
+\`lowerdir COMMAND --help\` lists a command's options.`
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** For a person: the sentence, and the stack only when it is a mistake of ours. */
+function report(error: unknown): number {
+  if (!(error instanceof Error)) {
+    console.error(`lowerdir: ${String(error)}`)
+    return FAILURE
+  }
+  if ('exitStatus' in error && typeof error.exitStatus === 'number') return error.exitStatus
+  if ('console' in error && typeof error.console === 'string' && error.console !== '') {
+    console.error(
+      `lowerdir: The end of the guest's console:\n${error.console.replaceAll(/^/gm, '  | ')}`,
+    )
+  }
+  const isOurs = ['TypeError', 'RangeError', 'ReferenceError', 'AssertionError'].includes(
+    error.name,
+  )
+  console.error(`lowerdir: ${isOurs ? (error.stack ?? error.message) : error.message}`)
+  return FAILURE
+}
+
+// Standard input may still be open, and nothing else is left to do.
+process.exit(await main(process.argv.slice(2)).catch(report))

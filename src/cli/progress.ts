@@ -1,0 +1,36 @@
+/**
+ * What is going on, on standard error: one line that changes on a terminal, and gone at the end; a line
+ * for each step in a log.
+ */
+export class ProgressLine {
+  readonly #start = performance.now()
+  readonly #isTerminal = process.stderr.isTTY
+  #last = ''
+
+  /** @param detail changes often; a log shows only the step. */
+  step(step: string, detail = ''): void {
+    if (this.#isTerminal) {
+      const line = `lowerdir: ${step}${detail === '' ? '' : ` ${detail}`}`
+      process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`)
+    } else if (step !== this.#last) {
+      process.stderr.write(`lowerdir: ${this.#seconds()} ${step}\n`)
+    }
+    this.#last = step
+  }
+
+  /** A line that stays. */
+  say(line: string): void {
+    this.clear()
+    process.stderr.write(`lowerdir: ${line}\n`)
+  }
+
+  /** Takes the changing line away. */
+  clear(): void {
+    if (this.#isTerminal && this.#last !== '') process.stderr.write('\r\x1b[2K')
+    this.#last = ''
+  }
+
+  #seconds(): string {
+    return `[${((performance.now() - this.#start) / 1000).toFixed(1).padStart(5)} s]`
+  }
+}

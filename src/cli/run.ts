@@ -1,0 +1,247 @@
+import { statSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ErrnoError } from '../errno.ts'
+import type { CommandLine } from '../guest/agent.ts'
+import { type ChosenAccelerator, chooseAccelerator } from '../machine/accelerator.ts'
+import type { GuestCommand } from '../machine/control.ts'
+import { Machine } from '../machine/machine.ts'
+import type { BootPhase, MachineOptions, ShareOptions } from '../machine/options.ts'
+import { command } from './command.ts'
+import { UserError, explain } from './failure.ts'
+import { abortOnSignals, whenAborted } from './interrupt.ts'
+import { findParts } from './parts.ts'
+import { ProgressLine } from './progress.ts'
+import { joinTerminal } from './terminal.ts'
+import {
+  parseChoice,
+  parseCount,
+  parseEnvironment,
+  parseMemory,
+  parseOwner,
+  parseShare,
+} from './values.ts'
+
+/** As timeout(1) has it. */
+const TIMED_OUT = 124
+
+/** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
+const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
+
+/** Output that a command left in its pipes arrives within this time of its end, or of the last piece. */
+const DRAIN_TIMEOUT = 2000
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export const run = command({
+  summary: 'run a command in a VM whose root is a host directory',
+  usage: 'run [OPTION…] [--] [COMMAND [ARG…]]',
+  options: {
+    root: {
+      type: 'string',
+      value: 'DIR',
+      help: 'the directory that is the root, never changed (default /)',
+    },
+    share: {
+      type: 'string',
+      multiple: true,
+      value: 'SRC:DST[:ro]',
+      help: 'mount a further host directory, writable unless :ro; also ,owner=UID:GID',
+    },
+    owner: { type: 'string', value: 'UID:GID', help: "show all files as this user's and group's" },
+    atime: {
+      type: 'string',
+      value: 'preserve|guest',
+      help: "whether reading leaves the host's access times alone (default preserve)",
+    },
+    cwd: {
+      type: 'string',
+      value: 'DIR',
+      help: 'where the command runs (default: here if the root is /, else /)',
+    },
+    env: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME[=VALUE]',
+      help: 'an environment variable of the command',
+    },
+    tty: {
+      type: 'boolean',
+      help: 'give the command a terminal (default without a command, on a terminal)',
+    },
+    memory: { type: 'string', value: 'SIZE', help: "the guest's memory (default 1G)" },
+    cpus: { type: 'string', value: 'N', help: "the guest's processors (default 1)" },
+    accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
+    kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
+    append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
+    qemu: { type: 'string', value: 'FILE', help: 'the QEMU to use' },
+    timeout: {
+      type: 'string',
+      value: 'SECONDS',
+      help: `end the guest after this time, with status ${TIMED_OUT}`,
+    },
+    verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
+    keep: { type: 'boolean', help: "leave the machine's files where they are" },
+  },
+  notes: `The exit status is the command's, 128 + n for signal n, ${TIMED_OUT} for --timeout, 125 for a failure of
+lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.`,
+
+  async run(values, argv) {
+    const progress = new ProgressLine()
+    const signal = abortOnSignals()
+    const root = resolve(values.root ?? '/')
+    const owner = parseOwner(values.owner)
+    const shares = (values.share ?? []).map((text) => parseShare(text, owner))
+    const memoryMiB = checkMemory(parseMemory(values.memory ?? '1G'))
+    const terminal =
+      values.tty ?? (argv.length === 0 && process.stdin.isTTY && process.stdout.isTTY)
+    const line = commandLine(
+      argv,
+      values.cwd ?? defaultFolder(root),
+      parseEnvironment(values.env ?? []),
+      terminal,
+    )
+    const timeout =
+      values.timeout === undefined
+        ? undefined
+        : parseCount('timeout', values.timeout, 1, 1e6) * 1000
+    checkDirectories(root, shares)
+
+    const parts = await findParts({ qemu: values.qemu, kernel: values.kernel })
+    const accelerator = choose(parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg']))
+    if (accelerator.accelerator === 'tcg' && values.accel !== 'tcg') {
+      progress.say(
+        `without KVM (${accelerator.reason}) the guest is emulated: expect it to be 10 to 20 times slower.`,
+      )
+    }
+
+    const log = (text: string): void => {
+      if (values.verbose === true) progress.say(text)
+    }
+    const options: MachineOptions = {
+      ...parts,
+      busybox: parts.busybox.path,
+      accelerator: accelerator.accelerator,
+      root,
+      rootOwner: owner,
+      atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
+      shares,
+      memoryMiB,
+      cpus: parseCount('cpus', values.cpus ?? '1', 1, 255),
+      append: values.append ?? '',
+      hostname: 'lowerdir',
+      terminal,
+      keep: values.keep ?? false,
+      bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],
+      signal,
+      onPhase: (phase) => progress.step(phases[phase], `(Linux ${parts.kernel.release})`),
+      onConsoleLine: (text) => log(`| ${text}`),
+      log,
+    }
+
+    const work = async (): Promise<number> => {
+      await using machine = await bootOrExplain(options)
+      progress.clear()
+      const status = await Promise.race([execute(machine, line, terminal), whenAborted(signal)])
+      await machine.powerOff()
+      return status
+    }
+    try {
+      if (timeout === undefined) return await work()
+      return await Promise.race([work(), sleep(timeout, TIMED_OUT)])
+    } finally {
+      progress.clear()
+    }
+  },
+})
+
+const phases: Readonly<Record<BootPhase, string>> = {
+  qemu: 'starting QEMU',
+  kernel: 'the kernel is up, mounting the root',
+  root: 'the root is mounted, starting the agent',
+  ready: 'ready',
+}
+
+function choose(choice: 'auto' | 'kvm' | 'tcg'): ChosenAccelerator {
+  try {
+    return chooseAccelerator(choice)
+  } catch (error) {
+    throw new UserError((error as Error).message, { cause: error })
+  }
+}
+
+function checkMemory(mebibytes: number): number {
+  const here = Math.floor(totalmem() / 2 ** 20)
+  if (mebibytes < here) return mebibytes
+  throw new UserError(
+    `--memory asks for ${mebibytes} MiB, and this machine has ${here} MiB in all.`,
+  )
+}
+
+/** A missing directory is said before QEMU and the kernel are looked for. */
+function checkDirectories(root: string, shares: readonly ShareOptions[]): void {
+  const check = (what: string, path: string): void => {
+    try {
+      if (!statSync(path).isDirectory()) throw new ErrnoError(20, path)
+    } catch (error) {
+      throw explain(`${what} ${path} cannot be served`, error)
+    }
+  }
+  check('The root', root)
+  for (const { source } of shares) check('The share', source)
+}
+
+async function bootOrExplain(options: MachineOptions): Promise<Machine> {
+  try {
+    return await Machine.boot(options)
+  } catch (error) {
+    throw error instanceof ErrnoError ? explain('The directory cannot be served', error) : error
+  }
+}
+
+/** This folder, if the guest sees it too: not what it has of its own. */
+function defaultFolder(root: string): string {
+  const here = process.cwd()
+  return root === '/' && !/^\/(dev|proc|run|sys)(\/|$)/.test(here) ? here : '/'
+}
+
+function commandLine(
+  argv: readonly string[],
+  cwd: string,
+  environment: Readonly<Record<string, string>>,
+  terminal: boolean,
+): CommandLine {
+  const term = terminal && process.env['TERM'] !== undefined ? { TERM: process.env['TERM'] } : {}
+  const env = { PATH, HOME: '/root', ...term, ...environment }
+  return { argv: argv.length > 0 ? argv : ['/bin/sh'], env, cwd }
+}
+
+async function execute(machine: Machine, line: CommandLine, terminal: boolean): Promise<number> {
+  if (terminal) return joinTerminal(machine, line)
+  const guest = machine.run({ ...line, stdin: process.stdin })
+  guest.stdout.pipe(process.stdout, { end: false })
+  guest.stderr.pipe(process.stderr, { end: false })
+  // Like any filter, it ends when nobody wants its output.
+  const unwanted = new Promise<number>((settle) => {
+    process.stdout.once('error', () => settle(141))
+  })
+  const status = await Promise.race([guest.exitStatus, unwanted])
+  await drained(guest)
+  return status
+}
+
+/** What the command has written is here; what its children go on to write is not waited for. */
+async function drained({ stdout, stderr }: GuestCommand): Promise<void> {
+  for (const stream of [stdout, stderr]) {
+    while (!stream.readableEnded && !stream.destroyed) {
+      const before = stream.readableDidRead
+      const something = new Promise((settle) => {
+        for (const event of ['data', 'end', 'close']) stream.once(event, settle)
+      })
+      const idle = sleep(DRAIN_TIMEOUT, 'idle', { ref: false })
+      if ((await Promise.race([something, idle])) === 'idle' && before === stream.readableDidRead)
+        break
+    }
+  }
+}

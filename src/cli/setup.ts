@@ -1,0 +1,52 @@
+import { cacheFolder } from '../provision/cache.ts'
+import { type PartName, provision } from '../provision/inventory.ts'
+import { command } from './command.ts'
+import { abortOnSignals } from './interrupt.ts'
+import { describeParts } from './describe.ts'
+import { ProgressLine } from './progress.ts'
+
+export const setup = command({
+  summary: 'fetch what is missing: QEMU, busybox, a guest kernel',
+  usage: 'setup [OPTION…]',
+  options: {
+    suite: {
+      type: 'string',
+      value: 'NAME',
+      help: "fetch QEMU and the kernel of this Debian suite, such as sid (default: the host's own)",
+    },
+    only: {
+      type: 'string',
+      multiple: true,
+      value: 'PART',
+      help: 'only this: qemu, busybox or kernel',
+    },
+  },
+  notes: `Debian's packages are downloaded and unpacked into a folder, not installed: no root is needed, and
+/boot and the system's QEMU stay as they are. The folder is $LOWERDIR_CACHE, or
+~/.cache/lowerdir; removing it undoes everything.`,
+
+  async run({ suite, only }) {
+    const progress = new ProgressLine()
+    try {
+      const parts = await provision({
+        suite,
+        want: only as readonly PartName[] | undefined,
+        signal: abortOnSignals(),
+        onProgress({ detail, done, total }) {
+          progress.step(
+            detail,
+            total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
+          )
+        },
+      })
+      progress.clear()
+      for (const line of describeParts(parts)) console.log(line)
+      console.log(`Fetched things are kept in ${cacheFolder()}.`)
+      return Object.values(parts).every(({ found }) => found !== undefined) || only !== undefined
+        ? 0
+        : 1
+    } finally {
+      progress.clear()
+    }
+  },
+})

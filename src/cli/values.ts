@@ -1,0 +1,82 @@
+import { resolve } from 'node:path'
+import type { ShareOptions } from '../machine/options.ts'
+import type { HostPolicy } from '../tree/host/policy.ts'
+import { UserError } from './failure.ts'
+
+/** `512M`, `2G`, or a plain number of MiB, in MiB. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+)([MG]?)(i?B)?$/i.exec(text)
+  const mebibytes = Number(match?.[1]) * (match?.[2]?.toUpperCase() === 'G' ? 1024 : 1)
+  if (match === null || mebibytes < 64) {
+    throw new UserError(
+      `--memory ${text} is not an amount of memory: say 512M or 2G, at least 64M.`,
+    )
+  }
+  return mebibytes
+}
+
+/** A whole number from `least` to `most`. */
+export function parseCount(option: string, text: string, least: number, most: number): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < least || number > most) {
+    throw new UserError(`--${option} ${text} is not a whole number from ${least} to ${most}.`)
+  }
+  return number
+}
+
+/** One of a few words. */
+export function parseChoice<const C extends string>(
+  option: string,
+  text: string,
+  choices: readonly C[],
+): C {
+  const choice = choices.find((each) => each === text)
+  if (choice === undefined)
+    throw new UserError(`--${option} ${text}: choose one of ${choices.join(', ')}.`)
+  return choice
+}
+
+/** `UID:GID`, whom all files are shown as; without one, whom the host says. */
+export function parseOwner(text: string | undefined): HostPolicy['owner'] {
+  if (text === undefined) return 'host'
+  const match = /^(\d{1,10}):(\d{1,10})$/.exec(text)
+  const [uid, gid] = [Number(match?.[1]), Number(match?.[2])]
+  if (match === null || uid >= 2 ** 32 - 1 || gid >= 2 ** 32 - 1) {
+    throw new UserError(`${text} is not an owner: say UID:GID in numbers, such as 0:0.`)
+  }
+  return { uid, gid }
+}
+
+/** `SRC:DST[:ro][,owner=UID:GID]`: `owner` where the share names none. */
+export function parseShare(text: string, owner: HostPolicy['owner']): ShareOptions {
+  const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
+  const [, source, target, words] = match ?? []
+  if (source === undefined || target === undefined || target === '/') {
+    throw new UserError(
+      `--share ${text}: say SRC:DST[:ro][,owner=UID:GID], DST being an absolute path of the guest other than /.`,
+    )
+  }
+  let readOnly = false
+  let shownAs = owner
+  for (const word of words?.split(',') ?? []) {
+    if (word === 'ro') readOnly = true
+    else if (word.startsWith('owner=')) shownAs = parseOwner(word.slice(6))
+    else if (word !== 'rw') {
+      throw new UserError(`--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=UID:GID.`)
+    }
+  }
+  return { source: resolve(source), target, readOnly, owner: shownAs }
+}
+
+/** `NAME=VALUE`, or `NAME` for the value that it has here. */
+export function parseEnvironment(assignments: readonly string[]): Record<string, string> {
+  const environment: Record<string, string> = {}
+  for (const assignment of assignments) {
+    const [, name, value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(assignment) ?? []
+    if (name === undefined)
+      throw new UserError(`--env ${assignment}: say NAME=VALUE, or NAME for the value it has here.`)
+    const given = value ?? process.env[name]
+    if (given !== undefined) environment[name] = given
+  }
+  return environment
+}

@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { errno } from '../../src/errno.ts'
+import { messages, ProtocolError } from '../../src/protocol/index.ts'
+import { fieldsOf, messageNames } from '../support/arbitraries.ts'
+import { FakeTree } from '../support/fake-tree.ts'
+import { rawFrame, requestFrame } from '../support/frames.ts'
+import { SessionProbe } from '../support/session-probe.ts'
+
+let tree: FakeTree
+let probe: SessionProbe
+
+beforeEach(() => {
+  tree = new FakeTree()
+  probe = new SessionProbe(tree).attach()
+})
+
+describe('an operation that fails', () => {
+  it('unexpectedly is EIO, one line in the log, and the conversation goes on', () => {
+    probe.walk(1, 'broken').open(1)
+    expect(probe.errnoOf('read', { fid: 1, offset: 0, count: 5 })).toBe(errno.EIO)
+    expect(probe.log).toHaveLength(1)
+    expect(probe.log[0]).toContain('a mistake in the tree')
+    probe.walk(2, 'file').open(2)
+    expect(probe.call('read', { fid: 2, offset: 0, count: 5 }).data.length).toBe(5)
+  })
+
+  it('with an errno is that errno, and nothing for the log', () => {
+    expect(probe.errnoOf('walk', { fid: 0, newfid: 1, names: ['missing'] })).toBe(errno.ENOENT)
+    expect(probe.log).toEqual([])
+  })
+})
+
+describe('a malformed frame', () => {
+  it('ends the connection and reaches nobody', () => {
+    tree.calls.length = 0
+    for (const [name, { type }] of Object.entries(messages)) {
+      const body = Buffer.alloc(500)
+      expect(() => probe.sendRaw(rawFrame(type, 1, body)), name).toThrow(ProtocolError)
+    }
+    expect(tree.calls).toEqual([])
+    expect(probe.replies).toEqual([])
+  })
+})
+
+describe('whatever a client sends', () => {
+  const requests = fc
+    .constantFrom(...messageNames)
+    .chain((name) =>
+      fc.tuple(fc.nat(20), fieldsOf(name, 'T')).map(([tag, fields]) => ({ tag, name, fields })),
+    )
+  /** Numbers as small as those of fids, so that requests meet each other. */
+  const close = requests.map(({ tag, name, fields }) => ({
+    tag,
+    name,
+    fields: Object.fromEntries(
+      Object.entries(fields as object).map(([field, value]) =>
+        /fid$/.test(field) && field !== 'afid'
+          ? [field, (value as number) % 4]
+          : field === 'names'
+            ? [
+                field,
+                (value as string[]).map((_, i) => ['dir', 'inner', '..', 'file', 'slow'][i % 5]),
+              ]
+            : [field, value],
+      ),
+    ) as never,
+  }))
+
+  it('has one reply for each request, breaks nothing and leaves nothing behind', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(requests, close), { maxLength: 60 }), (sent) => {
+        const fake = new FakeTree()
+        const client = new SessionProbe(fake).attach()
+        let answered = 0
+        for (const { tag, name, fields } of sent) {
+          const before = client.replies.length
+          const waiting = fake.parked.length
+          // Above the msize that was agreed, the frame would not have come through.
+          const frame = requestFrame(tag, name, fields)
+          try {
+            client.sendRaw(frame)
+          } catch (error) {
+            if (!(error instanceof ProtocolError)) throw error
+            break
+          }
+          answered = client.replies.length - before
+          expect(answered).toBe(fake.parked.length > waiting ? 0 : 1)
+        }
+        client.session.close()
+        expect([fake.uses, fake.openFiles, fake.faults]).toEqual([0, 0, []])
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('be it nothing but bytes, throws only protocol errors', () => {
+    const type = fc.constantFrom(...Object.values(messages).map((row) => row.type))
+    fc.assert(
+      fc.property(type, fc.nat(30), fc.uint8Array({ maxLength: 100 }), (number, tag, body) => {
+        try {
+          probe.sendRaw(rawFrame(number, tag, body))
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error
+        }
+      }),
+      { numRuns: 1000 },
+    )
+    expect(tree.faults).toEqual([])
+  })
+})

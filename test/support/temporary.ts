@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach } from 'vitest'
+
+const undo: (() => void)[] = []
+
+afterEach(() => {
+  for (let next = undo.pop(); next !== undefined; next = undo.pop()) next()
+})
+
+/** Does `action` when the test is over, the last one asked for first. */
+export function afterwards(action: () => void): void {
+  undo.push(action)
+}
+
+/** A directory of the test's own, gone when it is over. */
+export function temporaryDirectory(): string {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+  afterwards(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Mounts a new file system at `path`, which is made, until the test is over. */
+export function mountTmpfs(path: string): void {
+  needsRoot('mounts a tmpfs')
+  mkdirSync(path, { recursive: true })
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lowerdir-test', path])
+  afterwards(() => execFileSync('umount', ['--lazy', path]))
+}
+
+/** Fails with the reason where the rest of the test could not tell right from wrong. */
+export function needsRoot(what: string): void {
+  if (process.getuid!() !== 0) throw new Error(`this test ${what}: run it as root`)
+}
