@@ -5,6 +5,14 @@ export class UserError extends Error {
   override readonly name = 'UserError'
 }
 
+/** Something took longer than the user allows. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut'
+  /** As timeout(1) has it. */
+  static readonly exitStatus = 124
+  readonly exitStatus = TimedOut.exitStatus
+}
+
 /** Words for the errors that a path or an address of the user's may cause. */
 const words: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory',

@@ -61,7 +61,9 @@ function report(error: unknown): number {
     console.error(`lowerdir: ${String(error)}`)
     return FAILURE
   }
-  if ('exitStatus' in error && typeof error.exitStatus === 'number') return error.exitStatus
+  const status = 'exitStatus' in error ? Number(error.exitStatus) : FAILURE
+  // Whoever pressed Ctrl-C knows.
+  if (error.name === 'Interrupted') return status
   if ('console' in error && typeof error.console === 'string' && error.console !== '') {
     console.error(
       `lowerdir: The end of the guest's console:\n${error.console.replaceAll(/^/gm, '  | ')}`,
@@ -71,7 +73,7 @@ function report(error: unknown): number {
     error.name,
   )
   console.error(`lowerdir: ${isOurs ? (error.stack ?? error.message) : error.message}`)
-  return FAILURE
+  return status
 }
 
 // Standard input may still be open, and nothing else is left to do.

@@ -1,15 +1,15 @@
 import { statSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
 import { type ChosenAccelerator, chooseAccelerator } from '../machine/accelerator.ts'
 import type { GuestCommand } from '../machine/control.ts'
 import { Machine } from '../machine/machine.ts'
-import type { BootPhase, MachineOptions, ShareOptions } from '../machine/options.ts'
+import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { command } from './command.ts'
-import { UserError, explain } from './failure.ts'
+import { TimedOut, UserError, explain } from './failure.ts'
 import { abortOnSignals, whenAborted } from './interrupt.ts'
 import { findParts } from './parts.ts'
 import { ProgressLine } from './progress.ts'
@@ -22,9 +22,6 @@ import {
   parseOwner,
   parseShare,
 } from './values.ts'
-
-/** As timeout(1) has it. */
-const TIMED_OUT = 124
 
 /** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
 const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
@@ -79,17 +76,16 @@ export const run = command({
     timeout: {
       type: 'string',
       value: 'SECONDS',
-      help: `end the guest after this time, with status ${TIMED_OUT}`,
+      help: `end the guest after this time, with status ${TimedOut.exitStatus}`,
     },
     verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
     keep: { type: 'boolean', help: "leave the machine's files where they are" },
   },
-  notes: `The exit status is the command's, 128 + n for signal n, ${TIMED_OUT} for --timeout, 125 for a failure of
+  notes: `The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
 lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.`,
 
   async run(values, argv) {
     const progress = new ProgressLine()
-    const signal = abortOnSignals()
     const root = resolve(values.root ?? '/')
     const owner = parseOwner(values.owner)
     const shares = (values.share ?? []).map((text) => parseShare(text, owner))
@@ -103,9 +99,8 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       terminal,
     )
     const timeout =
-      values.timeout === undefined
-        ? undefined
-        : parseCount('timeout', values.timeout, 1, 1e6) * 1000
+      values.timeout === undefined ? undefined : parseCount('timeout', values.timeout, 1, 1e6)
+    const signal = abortOn(timeout)
     checkDirectories(root, shares)
 
     const parts = await findParts({ qemu: values.qemu, kernel: values.kernel })
@@ -140,16 +135,12 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       log,
     }
 
-    const work = async (): Promise<number> => {
+    try {
       await using machine = await bootOrExplain(options)
       progress.clear()
       const status = await Promise.race([execute(machine, line, terminal), whenAborted(signal)])
       await machine.powerOff()
       return status
-    }
-    try {
-      if (timeout === undefined) return await work()
-      return await Promise.race([work(), sleep(timeout, TIMED_OUT)])
     } finally {
       progress.clear()
     }
@@ -161,6 +152,16 @@ const phases: Readonly<Record<BootPhase, string>> = {
   kernel: 'the kernel is up, mounting the root',
   root: 'the root is mounted, starting the agent',
   ready: 'ready',
+}
+
+/** Aborts on a signal to end, or after `timeout` seconds. */
+function abortOn(timeout: number | undefined): AbortSignal {
+  const signals = abortOnSignals()
+  if (timeout === undefined) return signals
+  const over = new AbortController()
+  const reason = new TimedOut(`--timeout: ended after ${timeout} seconds.`)
+  setTimeout(() => over.abort(reason), timeout * 1000).unref()
+  return AbortSignal.any([signals, over.signal])
 }
 
 function choose(choice: 'auto' | 'kvm' | 'tcg'): ChosenAccelerator {
@@ -180,7 +181,7 @@ function checkMemory(mebibytes: number): number {
 }
 
 /** A missing directory is said before QEMU and the kernel are looked for. */
-function checkDirectories(root: string, shares: readonly ShareOptions[]): void {
+function checkDirectories(root: string, shares: readonly DirectoryShare[]): void {
   const check = (what: string, path: string): void => {
     try {
       if (!statSync(path).isDirectory()) throw new ErrnoError(20, path)
@@ -231,17 +232,22 @@ async function execute(machine: Machine, line: CommandLine, terminal: boolean): 
   return status
 }
 
-/** What the command has written is here; what its children go on to write is not waited for. */
+/** Waits for what the command has written, but not for what its children go on to write. */
 async function drained({ stdout, stderr }: GuestCommand): Promise<void> {
-  for (const stream of [stdout, stderr]) {
-    while (!stream.readableEnded && !stream.destroyed) {
-      const before = stream.readableDidRead
-      const something = new Promise((settle) => {
-        for (const event of ['data', 'end', 'close']) stream.once(event, settle)
-      })
-      const idle = sleep(DRAIN_TIMEOUT, 'idle', { ref: false })
-      if ((await Promise.race([something, idle])) === 'idle' && before === stream.readableDidRead)
-        break
-    }
-  }
+  await Promise.all([stdout, stderr].map((stream) => Promise.race([ended(stream), quiet(stream)])))
+}
+
+function ended(stream: Readable): Promise<void> {
+  return new Promise((settle) => {
+    if (stream.readableEnded || stream.destroyed) settle()
+    stream.once('end', settle)
+    stream.once('close', settle)
+  })
+}
+
+function quiet(stream: Readable): Promise<void> {
+  return new Promise((settle) => {
+    const timer = setTimeout(settle, DRAIN_TIMEOUT)
+    stream.on('data', () => timer.refresh())
+  })
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { ShareOptions } from '../machine/options.ts'
+import type { DirectoryShare } from '../machine/options.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import { UserError } from './failure.ts'
 
@@ -48,7 +48,7 @@ export function parseOwner(text: string | undefined): HostPolicy['owner'] {
 }
 
 /** `SRC:DST[:ro][,owner=UID:GID]`: `owner` where the share names none. */
-export function parseShare(text: string, owner: HostPolicy['owner']): ShareOptions {
+export function parseShare(text: string, owner: HostPolicy['owner']): DirectoryShare {
   const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
   const [, source, target, words] = match ?? []
   if (source === undefined || target === undefined || target === '/') {

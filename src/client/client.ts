@@ -51,11 +51,17 @@ export class Client {
    */
   static async connect(stream: Duplex, msize = 131072): Promise<Client> {
     const client = new Client(stream)
-    const agreed = await client.call.version({ msize, version: VERSION })
-    if (agreed.version !== VERSION)
-      throw new Error(`the server speaks ${agreed.version}, not ${VERSION}`)
-    client.msize = agreed.msize
-    return client
+    try {
+      const agreed = await client.call.version({ msize, version: VERSION })
+      if (agreed.version !== VERSION) {
+        throw new Error(`the server speaks ${agreed.version}, not ${VERSION}`)
+      }
+      client.msize = agreed.msize
+      return client
+    } catch (error) {
+      client.close()
+      throw error
+    }
   }
 
   /** Sends one request; its reply resolves the promise. */

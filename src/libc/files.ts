@@ -29,6 +29,7 @@ const native = {
 export const { close, pread, pwrite, lseek, getdents64 } = native
 export const fsync = call('int', 'fsync', 'int')
 export const fdatasync = call('int', 'fdatasync', 'int')
+export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
 
 /** "Leave this uid or gid as it is", for {@link fchown}. */
 export const UNCHANGED = 0xffffffff

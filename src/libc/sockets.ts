@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { ErrnoError, errno } from '../errno.ts'
 import { call, lastErrno, raw } from './ffi.ts'
 import { chmodPath, close } from './files.ts'
@@ -77,8 +78,11 @@ export function connectUnix(path: string): number {
   }
 }
 
-/** Whether the socket file at `path` has no listener. */
+/** Whether there is a socket file at `path` that has no listener. */
 function isAbandoned(path: string): boolean {
+  // connect(2) refuses any other file in the same words, and that one is not ours to remove.
+  const stat = lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })
+  if (!stat?.isSocket()) return false
   try {
     close(connectUnix(path))
     return false

@@ -93,13 +93,15 @@ export async function bootMachine(
   folder.adopt(qemu.pid)
 
   let shutdownReason = ''
-  void monitor.connected.then(async (socket) => {
-    const qmp = new Qmp(socket)
+  const listenToQemu = async (): Promise<void> => {
+    const qmp = new Qmp(await monitor.connected)
     qmp.on('event', ({ event, data }) => {
       if (event === 'SHUTDOWN') shutdownReason = String(data?.['reason'])
     })
     await qmp.negotiate()
-  })
+  }
+  // A QEMU that ends meanwhile is reported by `ended`.
+  listenToQemu().catch(() => {})
   const ended = watch(qemu, options, () => shutdownReason)
   void ended.then((reason) => control.end(reason))
   await Promise.race([

@@ -42,10 +42,7 @@ export async function startExports(
       listen: [{ kind: 'unix', path: socket } as const],
     }
     resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
-    return {
-      socket,
-      mount: { port: ROOT_PORT + index, readOnly: policy.readOnly, cache, msize: MSIZE },
-    }
+    return { socket, mount: mount(index, policy.readOnly, cache) }
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
@@ -53,7 +50,16 @@ export async function startExports(
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
     // `mmap` is `none` with shared writable mappings, which linkers want.
-    others.push({ ...(await serve(share.source, i + 1, share, 'mmap')), target: share.target })
+    const { target, readOnly } = share
+    const exported =
+      'source' in share
+        ? await serve(share.source, i + 1, share, 'mmap')
+        : { socket: share.socket, mount: mount(i + 1, readOnly, 'mmap') }
+    others.push({ ...exported, target })
   }
   return { root: lower, shares: others }
+}
+
+function mount(index: number, readOnly: boolean, cache: GuestMount['cache']): GuestMount {
+  return { port: ROOT_PORT + index, readOnly, cache, msize: MSIZE }
 }

@@ -5,14 +5,26 @@ import type { Qemu } from '../provision/qemu.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import type { Accelerator } from './accelerator.ts'
 
-/** A host directory that the guest mounts. */
-export interface ShareOptions {
+/** What the guest mounts beside its root. */
+export type ShareOptions = DirectoryShare | SocketShare
+
+/** A host directory, served by the machine. */
+export interface DirectoryShare {
   /** A directory of the host. */
   readonly source: string
   /** An absolute path of the guest. */
   readonly target: string
   readonly readOnly: boolean
   readonly owner: HostPolicy['owner']
+}
+
+/** A tree that somebody else serves: a 9P2000.L server, for this one connection. */
+export interface SocketShare {
+  /** The unix socket that it listens on. */
+  readonly socket: string
+  /** An absolute path of the guest. */
+  readonly target: string
+  readonly readOnly: boolean
 }
 
 /** What a machine is made of. Nothing here is looked for: see provision/ for that. */

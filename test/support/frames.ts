@@ -8,12 +8,14 @@ import {
 } from '../../src/protocol/index.ts'
 import { Writer } from '../../src/protocol/index.ts'
 
+const room = heapMemory(1 << 21)
+const writer = new Writer(room)
+
 /** The bytes of a request, as a client would send them. */
 export function requestFrame<M extends MessageName>(tag: number, name: M, fields: T<M>): Buffer {
-  const memory = heapMemory(1 << 21)
-  const to = new Writer(memory).over(memory, 0, memory.bytes.length)
-  encodeRequest(to, tag, name, fields)
-  return Buffer.from(memory.bytes.subarray(0, to.position))
+  writer.over(room, 0, room.bytes.length)
+  encodeRequest(writer, tag, name, fields)
+  return Buffer.from(room.bytes.subarray(0, writer.position))
 }
 
 /** A frame with any type and body, its size[4] filled in. */

@@ -32,6 +32,11 @@ export async function startEngine(
   })
   let closing = false
   let alive = true
+  const stop = (): void => {
+    if (alive) signalEventfd(stopFd)
+  }
+  // Node waits for its threads when the process ends, and this one sleeps in a system call.
+  process.once('exit', stop)
   let failure: Error | undefined
 
   const ended = new Promise<void>((resolve, reject) => {
@@ -40,6 +45,7 @@ export async function startEngine(
     })
     worker.on('exit', () => {
       alive = false
+      process.off('exit', stop)
       closeEventfd(stopFd)
       if (failure !== undefined) reject(failure)
       else if (closing) resolve()
@@ -60,7 +66,7 @@ export async function startEngine(
 
   const close = async (): Promise<void> => {
     closing = true
-    if (alive) signalEventfd(stopFd)
+    stop()
     await ended
   }
   return { listen, ended, close, [Symbol.asyncDispose]: close }

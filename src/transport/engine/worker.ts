@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { ErrnoError, errnoOf } from '../../errno.ts'
 import { close } from '../../libc/files.ts'
@@ -55,7 +55,8 @@ class Listener implements Watched {
 
   close(): void {
     close(this.fd)
-    if (this.#path !== null) unlinkSync(this.#path)
+    // Somebody may have removed it.
+    if (this.#path !== null) rmSync(this.#path, { force: true })
   }
 }
 

@@ -23,33 +23,40 @@ export function serveDuplex(
   })
   const { inbox, outbox } = session
 
-  const send = (): void => {
-    if (outbox.pending === 0) return
-    const { start, pending, memory } = outbox
-    // A copy: the stream keeps it until the other side has taken it.
-    const flowing = stream.write(Buffer.from(memory.bytes.subarray(start, start + pending)))
-    outbox.left(pending)
-    // A client that does not take its replies gets no further requests answered.
-    if (!flowing) {
-      stream.pause()
-      stream.once('drain', () => stream.resume())
+  /** @returns whether the client takes its replies: without that, it gets no further ones. */
+  const send = (): boolean => {
+    if (outbox.pending > 0) {
+      const { start, pending, memory } = outbox
+      // A copy: the stream keeps it until the other side has taken it.
+      stream.write(Buffer.from(memory.bytes.subarray(start, start + pending)))
+      outbox.left(pending)
     }
+    return !stream.writableNeedDrain
   }
 
-  const receive = (chunk: Buffer): void => {
+  /** Bytes of the stream that have found no room in the inbox yet. */
+  let rest: Buffer = Buffer.alloc(0)
+
+  /** Answers what has arrived, as long as the replies are taken. */
+  const answer = (): void => {
     answering = true
     try {
-      for (let taken = 0; taken < chunk.length;) {
-        const part = chunk.subarray(taken, taken + inbox.room)
-        inbox.memory.bytes.set(part, inbox.end)
-        inbox.arrived(part.length)
-        taken += part.length
-        let more: boolean
-        do {
-          more = session.answer()
-          send()
-        } while (more)
+      let more = true
+      while (more || rest.length > 0) {
+        if (!more) {
+          const part = rest.subarray(0, inbox.room)
+          inbox.memory.bytes.set(part, inbox.end)
+          inbox.arrived(part.length)
+          rest = rest.subarray(part.length)
+        }
+        more = session.answer()
+        if (!send()) {
+          stream.pause()
+          stream.once('drain', answer)
+          return
+        }
       }
+      if (stream.isPaused()) stream.resume()
     } catch (error) {
       log(error instanceof Error ? error.message : String(error))
       stream.destroy()
@@ -59,7 +66,10 @@ export function serveDuplex(
   }
 
   return new Promise((resolve) => {
-    stream.on('data', receive)
+    stream.on('data', (chunk: Buffer) => {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      answer()
+    })
     stream.on('end', () => stream.end())
     // The reason is the client's business; 'close' follows.
     stream.on('error', () => {})

@@ -1,3 +1,4 @@
+import { ErrnoError, errno } from '../../errno.ts'
 import type { Writer } from '../../protocol/cursor.ts'
 import { direntBytes, writeDirent } from '../../protocol/dirent.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
@@ -23,6 +24,7 @@ export interface HostEntry {
  * Writes the entries behind `cookie` as a Treaddir's payload while they fit. A cookie is the host's
  * own d_off, so that reading goes on from anywhere, also in another session.
  *
+ * @throws EINVAL when there is no room for a single one.
  * @param keep says which entries are shown, and as which qid.path; undefined leaves one out.
  */
 export function readEntries(
@@ -31,6 +33,7 @@ export function readEntries(
   to: Writer,
   keep: (entry: HostEntry) => bigint | undefined,
 ): void {
+  const start = to.position
   lseek(fd, cookie, SEEK_SET)
   const { bytes, view } = buffer
   for (;;) {
@@ -42,7 +45,11 @@ export function readEntries(
     for (let at = 0; at < end; at += view.getUint16(at + 16, true)) {
       const nul = bytes.indexOf(0, at + 19)
       const name = bytes.toString('latin1', at + 19, nul)
-      if (direntBytes(name.length) > to.end - to.position) return
+      if (direntBytes(name.length) > to.end - to.position) {
+        // As getdents(2): an answer without entries would mean the end of the directory.
+        if (to.position === start) throw new ErrnoError(errno.EINVAL, 'readdir count')
+        return
+      }
       const entry = { name, ino: view.getBigUint64(at, true), type: view.getUint8(at + 18) }
       const path = keep(entry)
       if (path === undefined) continue

@@ -19,6 +19,7 @@ import {
   descriptorPath,
   fchown,
   fstatfs,
+  ftruncate,
   linkat,
   mkdirat,
   openat,
@@ -93,10 +94,15 @@ export class HostNode implements Node {
   walk(name: string): Node {
     if (name === '..') {
       const above = this.#parent ?? this
-      // Nobody may have used it for a while: then its descriptor is fetched again.
-      above.#descriptor()
       above.retain()
-      return above
+      try {
+        // Nobody may have used it for a while: then its descriptor is fetched again.
+        above.#descriptor()
+        return above
+      } catch (error) {
+        above.release()
+        throw error
+      }
     }
     if (this.#type !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'walk')
     if (this.#sealed) throw new ErrnoError(errno.ENOENT, 'walk')
@@ -132,8 +138,9 @@ export class HostNode implements Node {
     }
   }
 
-  setattr(changes: T<'setattr'>): void {
+  setattr(changes: T<'setattr'>, file: OpenFile | null): void {
     const { valid } = changes
+    if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
     const fd = this.#descriptor()
     // In the order of the kernel's own notify_change users: an owner change may clear setuid bits that
     // the same request sets again, and a new size moves the times.
@@ -150,7 +157,7 @@ export class HostNode implements Node {
     }
     if ((valid & setattr.SIZE) !== 0) {
       if (this.#type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
-      truncate(fd, changes.size)
+      resize(fd, file, changes.size)
     }
     if ((valid & (setattr.ATIME | setattr.MTIME)) !== 0) {
       utimens(
@@ -242,8 +249,16 @@ export class HostNode implements Node {
    */
   #descriptor(): number {
     if (this.#fd >= 0) return this.#fd
-    if (this.#parent === null) throw new ErrnoError(errno.ESTALE, 'root')
-    const fd = openat(this.#parent.#descriptor(), this.#name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+    const parent = this.#parent
+    if (parent === null) throw new ErrnoError(errno.ESTALE, 'root')
+    let fd: number
+    // A directory that nobody else uses is open for this moment only.
+    parent.retain()
+    try {
+      fd = openat(parent.#descriptor(), this.#name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+    } finally {
+      parent.release()
+    }
     const stat = statx(fd)
     if (stat.dev !== this.#device || stat.ino !== this.#ino) {
       close(fd)
@@ -301,6 +316,23 @@ export class HostNode implements Node {
     }
     if (missing !== 0) chmod(fd, mode & modes.PERMISSIONS)
   }
+}
+
+/**
+ * Through the open file where that was opened to be written: its permissions were asked for then,
+ * and a file may be made read-only while its maker still writes to it.
+ */
+function resize(fd: number, file: OpenFile | null, size: number): void {
+  if (file instanceof HostFile) {
+    try {
+      ftruncate(file.fd, size)
+      return
+    } catch (error) {
+      // Opened to be read only.
+      if (!(error instanceof ErrnoError) || error.errno !== errno.EINVAL) throw error
+    }
+  }
+  truncate(fd, size)
 }
 
 function hidden(): undefined {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ErrnoError, errno } from '../../../src/errno.ts'
+import { errno } from '../../../src/errno.ts'
 import { open } from '../../../src/protocol/flags.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
 import type { HostContext } from '../../../src/tree/host/policy.ts'
@@ -58,7 +58,7 @@ describe('the open flags of the wire', () => {
   })
 
   it('that nobody knows are dropped, O_PATH and O_TMPFILE among them', () => {
-    const known = Object.values(open).reduce((all, flag) => all | flag, 0)
+    const known = Object.values<number>(open).reduce((all, flag) => all | flag, 0)
     expect(translated(~known >>> 0)).toBe(O_CLOEXEC)
     expect(translated(0o10000000)).toBe(O_CLOEXEC)
     expect(translated(0o20200000) & 0o20000000).toBe(0)
@@ -66,7 +66,7 @@ describe('the open flags of the wire', () => {
 
   it('with access mode 3 are EINVAL', () => {
     for (const flags of [3, 3 | open.TRUNC, 0xffff_ffff]) {
-      expect(() => translated(flags)).toThrow(new ErrnoError(errno.EINVAL, 'open access mode'))
+      expect(() => translated(flags)).toThrow(expect.objectContaining({ errno: errno.EINVAL }))
     }
   })
 })

@@ -1,0 +1,57 @@
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { Client } from '../../src/client/index.ts'
+import { limits } from '../../src/protocol/index.ts'
+import { defaultLimits } from '../../src/server/session.ts'
+import { type Engine, startEngine } from '../../src/transport/engine/engine.ts'
+import type { Listen, Share } from '../../src/transport/engine/share.ts'
+import { temporaryDirectory } from './temporary.ts'
+
+/** An engine that serves a directory on a unix socket, and ways to talk to it. */
+export interface DirectoryServer extends AsyncDisposable {
+  readonly engine: Engine
+  readonly socketPath: string
+  readonly log: string[]
+  /** A connection without a client. */
+  socket(): Promise<Socket>
+  /** A client whose fid 0 is the directory. */
+  client(msize?: number): Promise<Client>
+}
+
+export async function serveDirectory(
+  directory: string,
+  changes: Partial<Share> = {},
+): Promise<DirectoryServer> {
+  const socketPath = join(temporaryDirectory(), 'socket')
+  const log: string[] = []
+  const share: Share = {
+    directory,
+    listen: [{ kind: 'unix', path: socketPath }],
+    readOnly: false,
+    owner: 'host',
+    atime: 'preserve',
+    limits: defaultLimits,
+    ...changes,
+  }
+  const engine = await startEngine(share, (line) => log.push(line))
+  const socket = (): Promise<Socket> => connected({ kind: 'unix', path: socketPath })
+  const client = async (msize?: number): Promise<Client> => attached(await socket(), msize)
+  return { engine, socketPath, log, socket, client, [Symbol.asyncDispose]: () => engine.close() }
+}
+
+/** A connection to where an engine listens. */
+export function connected(listen: Listen): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const where = listen.kind === 'unix' ? { path: listen.path } : listen
+    const socket = connect(where, () => resolve(socket))
+    socket.once('error', reject)
+  })
+}
+
+/** A client over `socket` whose fid 0 is the root. */
+export async function attached(socket: Socket, msize?: number): Promise<Client> {
+  const client = await Client.connect(socket, msize)
+  const uid = process.getuid!()
+  await client.call.attach({ fid: 0, afid: limits.NOFID, uname: '', aname: '', uid })
+  return client
+}

@@ -1,0 +1,148 @@
+import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { type Duplex, duplexPair } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { Client } from '../../src/client/index.ts'
+import { limits, payloadBytes } from '../../src/protocol/index.ts'
+import { serveDuplex } from '../../src/transport/stream/duplex.ts'
+import { connected } from '../support/directory-server.ts'
+import { FakeTree } from '../support/fake-tree.ts'
+import { requestFrame } from '../support/frames.ts'
+import { afterwards, temporaryDirectory } from '../support/temporary.ts'
+
+let tree: FakeTree
+let log: string[]
+
+beforeEach(() => {
+  tree = new FakeTree()
+  log = []
+})
+
+interface Connection {
+  readonly theirs: Duplex
+  readonly over: Promise<void>
+  /** The client goes. The end of a pair does not tell the other one when it is destroyed. */
+  readonly leave: () => void
+}
+
+/** Both kinds of stream that there are: Node's own pair, and sockets. */
+const kinds: Record<string, () => Promise<Connection>> = {
+  'a pair of streams': async () => {
+    const [ours, theirs] = duplexPair()
+    const over = serveDuplex(tree, ours, (line) => log.push(line))
+    return { theirs, over, leave: () => theirs.end() }
+  },
+  'a socket': async () => {
+    const path = join(temporaryDirectory(), 'socket')
+    const server = createServer({ allowHalfOpen: true })
+    afterwards(() => server.close())
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
+    const theirs = await connected({ kind: 'unix', path })
+    const over = serveDuplex(tree, await accepted, (line) => log.push(line))
+    return { theirs, over, leave: () => theirs.destroy() }
+  },
+}
+
+async function attach(theirs: Duplex, msize?: number): Promise<Client> {
+  const client = await Client.connect(theirs, msize)
+  await client.call.attach({ fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 })
+  return client
+}
+
+async function opened(client: Client, fid: number, name: string): Promise<void> {
+  await client.call.walk({ fid: 0, newfid: fid, names: [name] })
+  await client.call.lopen({ fid, flags: 0 })
+}
+
+describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) => {
+  it('answers, many requests at once, and is over when the client goes', async () => {
+    const { theirs, over, leave } = await connection()
+    const client = await attach(theirs)
+    await opened(client, 1, 'file')
+    const texts = await Promise.all(
+      Array.from({ length: 500 }, async (_, i) => {
+        const { data } = await client.call.read({ fid: 1, offset: i % 5, count: 100 })
+        return payloadBytes(data).toString()
+      }),
+    )
+    expect(texts).toEqual(texts.map((_, i) => 'hello'.slice(i % 5)))
+    leave()
+    await over
+    expect([tree.uses, tree.openFiles, tree.faults, log]).toEqual([0, 0, [], []])
+  })
+
+  it('sends answers that come later', async () => {
+    const { theirs } = await connection()
+    const client = await attach(theirs)
+    await opened(client, 1, 'slow')
+    const waiting = [1, 2, 3].map((count) => client.call.read({ fid: 1, offset: 0, count }))
+    await client.call.getattr({ fid: 0, mask: 0 })
+    for (const parked of tree.parked) parked.resolve(Buffer.from('late answer'))
+    const texts = (await Promise.all(waiting)).map(({ data }) => payloadBytes(data).toString())
+    expect(texts).toEqual(['l', 'la', 'lat'])
+    client.close()
+  })
+
+  it('cancels what waits when the client goes', async () => {
+    const { theirs, over, leave } = await connection()
+    const client = await attach(theirs)
+    await opened(client, 1, 'slow')
+    const waiting = client.call.read({ fid: 1, offset: 0, count: 1 })
+    await client.call.getattr({ fid: 0, mask: 0 })
+    leave()
+    await expect(waiting).rejects.toThrow()
+    await over
+    expect(tree.cancelled).toBe(1)
+    tree.parked[0]!.resolve(Buffer.from('late'))
+  })
+
+  it('ends on a malformed frame, with one line in the log', async () => {
+    const { theirs, over } = await connection()
+    const client = await attach(theirs)
+    theirs.on('error', () => {})
+    const waiting = expect(client.call.getattr({ fid: 0, mask: 0 })).resolves.toBeDefined()
+    await waiting
+    theirs.write(Buffer.from([3, 0, 0, 0, 1, 1, 1, 1]))
+    await over
+    expect(log).toHaveLength(1)
+    expect(tree.uses).toBe(0)
+  })
+
+  it('answers a client that says it has no more to say', async () => {
+    const { theirs, over } = await connection()
+    const received: Buffer[] = []
+    theirs.on('data', (chunk: Buffer) => received.push(chunk))
+    const ended = new Promise((resolve) => theirs.once('end', resolve))
+    const version = { msize: 8192, version: limits.VERSION }
+    theirs.end(requestFrame(limits.NOTAG, 'version', version))
+    await ended
+    await over
+    expect(Buffer.concat(received)[4]).toBe(101)
+  })
+
+  it('stops answering a client that does not read, and goes on when it does', async () => {
+    const { theirs } = await connection()
+    const client = await attach(theirs)
+    await opened(client, 1, 'big')
+    theirs.pause()
+    const reads = 1000
+    let arrived = 0
+    const all = Promise.all(
+      Array.from({ length: reads }, async (_, i) => {
+        const { data } = await client.call.read({ fid: 1, offset: i, count: 100_000 })
+        arrived++
+        return data.length
+      }),
+    )
+    await sleep(100)
+    const answered = tree.calls.filter((call) => call.startsWith('read')).length
+    // Some fit into the buffers on the way.
+    expect(answered).toBeLessThan(50)
+    expect(arrived).toBe(0)
+    theirs.resume()
+    expect(new Set(await all)).toEqual(new Set([100_000]))
+    client.close()
+  })
+})

@@ -1,0 +1,345 @@
+import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Client } from '../../src/client/index.ts'
+import { errno } from '../../src/errno.ts'
+import { limits, payloadBytes } from '../../src/protocol/index.ts'
+import { defaultLimits } from '../../src/server/session.ts'
+import { startEngine } from '../../src/transport/engine/engine.ts'
+import { openDescriptors } from '../support/descriptors.ts'
+import { attached, connected, serveDirectory } from '../support/directory-server.ts'
+import { memoryOf, rawFrame, requestFrame } from '../support/frames.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
+
+let directory: string
+
+beforeEach(() => {
+  directory = temporaryDirectory()
+  writeFileSync(join(directory, 'file'), 'hello')
+})
+
+async function opened(client: Client, fid: number, name: string, flags = 0): Promise<void> {
+  await client.call.walk({ fid: 0, newfid: fid, names: [name] })
+  await client.call.lopen({ fid, flags })
+}
+
+async function read(client: Client, fid: number, offset: number, count: number): Promise<Buffer> {
+  const { data } = await client.call.read({ fid, offset, count })
+  return payloadBytes(data)
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+    socket.on('error', () => {})
+    socket.resume()
+  })
+}
+
+describe('an engine', () => {
+  it('serves a directory', async () => {
+    await using server = await serveDirectory(directory)
+    const client = await server.client()
+    await opened(client, 1, 'file')
+    expect((await read(client, 1, 0, 100)).toString()).toBe('hello')
+    client.close()
+    await vi.waitFor(() =>
+      expect(server.log).toEqual(['client 1: connected', 'client 1: closed by the client']),
+    )
+  })
+
+  it('creates files with the guest’s modes, and leaves this process its umask', async () => {
+    const before = process.umask()
+    await using server = await serveDirectory(directory)
+    const client = await server.client()
+    await client.call.lcreate({ fid: 0, name: 'new', flags: 1, mode: 0o100666, gid: 0 })
+    expect(statSync(join(directory, 'new')).mode).toBe(0o100666)
+    expect(process.umask()).toBe(before)
+    client.close()
+  })
+
+  it('serves nothing but reads where it is read-only', async () => {
+    await using server = await serveDirectory(directory, { readOnly: true })
+    const client = await server.client()
+    await expect(opened(client, 1, 'file', 2)).rejects.toMatchObject({ errno: errno.EROFS })
+    const mkdir = client.call.mkdir({ dfid: 0, name: 'x', mode: 0o755, gid: 0 })
+    await expect(mkdir).rejects.toMatchObject({ code: 'EROFS' })
+    client.close()
+  })
+
+  it('writes and reads messages as large as msize', async () => {
+    await using server = await serveDirectory(directory)
+    for (const msize of [4096, 65536, limits.MSIZE_MAX, limits.MSIZE_MAX * 2]) {
+      const client = await server.client(msize)
+      expect(client.msize).toBe(Math.min(msize, limits.MSIZE_MAX))
+      const name = `large ${msize}`
+      await client.call.walk({ fid: 0, newfid: 1, names: [] })
+      await client.call.lcreate({ fid: 1, name, flags: 2, mode: 0o644, gid: 0 })
+      const length = client.msize - limits.IO_HEADER_BYTES
+      const bytes = Buffer.from(Array.from({ length: length * 3 }, (_, i) => (i * 7) >> (i & 3)))
+      const counts = await Promise.all(
+        [0, 1, 2].map(async (i) => {
+          const data = { memory: memoryOf(bytes), offset: i * length, length }
+          return (await client.call.write({ fid: 1, offset: i * length, data })).count
+        }),
+      )
+      expect(counts).toEqual([length, length, length])
+      expect(readFileSync(join(directory, name)).equals(bytes)).toBe(true)
+      const parts = await Promise.all(
+        [0, 1, 2].map((i) => read(client, 1, i * length, 0xffff_ffff)),
+      )
+      expect(Buffer.concat(parts).equals(bytes)).toBe(true)
+      client.close()
+    }
+  })
+
+  it('answers requests in the order they come, also when they arrive byte by byte', async () => {
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    socket.setNoDelay(true)
+    const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
+    const frames = Buffer.concat([
+      requestFrame(limits.NOTAG, 'version', { msize: 8192, version: limits.VERSION }),
+      requestFrame(1, 'attach', attach),
+      requestFrame(2, 'walk', { fid: 0, newfid: 1, names: ['file'] }),
+      requestFrame(3, 'lopen', { fid: 1, flags: 0 }),
+      requestFrame(4, 'read', { fid: 1, offset: 1, count: 3 }),
+      requestFrame(5, 'clunk', { fid: 1 }),
+    ])
+    for (const byte of frames) {
+      socket.write(Buffer.from([byte]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    let received = Buffer.alloc(0)
+    for await (const chunk of socket) {
+      received = Buffer.concat([received, chunk as Buffer])
+      if (received.length >= 21 + 20 + 22 + 24 + 14 + 7) break
+    }
+    const tags: number[] = []
+    for (let at = 0; at < received.length; at += received.readUInt32LE(at)) {
+      tags.push(received.readUInt16LE(at + 5))
+    }
+    expect(tags).toEqual([0xffff, 1, 2, 3, 4, 5])
+    expect(received.includes('ell')).toBe(true)
+  })
+
+  it('ends a connection that breaks the protocol, says why, and serves the others', async () => {
+    await using server = await serveDirectory(directory)
+    const good = await server.client()
+    const broken = [
+      Buffer.from([1, 0, 0, 0, 0, 0, 0]),
+      Buffer.alloc(100, 0xff),
+      rawFrame(100, 1, Buffer.from([1, 2])),
+      requestFrame(1, 'clunk', { fid: 0 }),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    ]
+    for (const bytes of broken) {
+      const socket = await server.socket()
+      const over = closed(socket)
+      socket.write(bytes)
+      await over
+      await good.call.getattr({ fid: 0, mask: 1 })
+    }
+    const reasons = server.log.filter((line) => line.includes('protocol error'))
+    expect(
+      reasons.map((line) => line.replace(/^client \d: protocol error (\w+):.*/, '$1')),
+    ).toEqual(['FRAME_TOO_SMALL', 'FRAME_TOO_LARGE', 'TRUNCATED', 'NO_VERSION', 'FRAME_TOO_LARGE'])
+    good.close()
+  })
+
+  it('does not wait for a client that stops in the middle of a frame', async () => {
+    await using server = await serveDirectory(directory)
+    const half = await server.socket()
+    half.write(Buffer.from([200, 0, 0, 0, 100]))
+    const client = await server.client()
+    await client.call.getattr({ fid: 0, mask: 1 })
+    half.destroy()
+    client.close()
+  })
+
+  it('keeps little for a client that does not read, and serves the others meanwhile', async () => {
+    writeFileSync(join(directory, 'large'), Buffer.alloc(1 << 20, 'x'))
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    const lazy = await attached(socket)
+    await opened(lazy, 1, 'large')
+    const other = await server.client()
+    await opened(other, 1, 'file')
+    socket.pause()
+    const before = process.memoryUsage().rss
+    const reads = 4000
+    const count = 65_000
+    for (let i = 0; i < reads; i++) {
+      socket.write(requestFrame(i, 'read', { fid: 1, offset: i, count }))
+    }
+    await sleep(100)
+    for (let i = 0; i < 200; i++) expect((await read(other, 1, 0, 5)).toString()).toBe('hello')
+    // All replies together are 260 MB.
+    expect(process.memoryUsage().rss - before).toBeLessThan(80_000_000)
+    other.close()
+    lazy.close()
+  })
+
+  it('sends a slow client all its replies in the end', async () => {
+    writeFileSync(join(directory, 'large'), Buffer.alloc(1 << 20, 'x'))
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    const client = await attached(socket)
+    await opened(client, 1, 'large')
+    socket.pause()
+    const all = Promise.all(
+      Array.from({ length: 300 }, (_, i) => client.call.read({ fid: 1, offset: i, count: 65_000 })),
+    )
+    await sleep(50)
+    socket.resume()
+    expect((await all).every(({ data }) => data.length === 65_000)).toBe(true)
+    client.close()
+  })
+
+  it('serves many connections', async () => {
+    await using server = await serveDirectory(directory)
+    const clients = await Promise.all(Array.from({ length: 200 }, () => server.client()))
+    await Promise.all(clients.map((client) => opened(client, 1, 'file')))
+    const texts = await Promise.all(clients.map((client) => read(client, 1, 0, 5)))
+    expect(new Set(texts.map(String))).toEqual(new Set(['hello']))
+    for (const client of clients) client.close()
+    const gone = (): number => server.log.filter((line) => line.endsWith('by the client')).length
+    await vi.waitFor(() => expect(gone()).toBe(200))
+  })
+
+  it('lets a client have no more fids than it may', async () => {
+    await using server = await serveDirectory(directory, { limits: { ...defaultLimits, fids: 5 } })
+    const client = await server.client()
+    const walks = Array.from({ length: 10 }, (_, i) =>
+      client.call.walk({ fid: 0, newfid: i + 1, names: [] }).then(
+        () => 0,
+        (error: { errno: number }) => error.errno,
+      ),
+    )
+    const answers = await Promise.all(walks)
+    expect(answers.slice(0, 4)).toEqual([0, 0, 0, 0])
+    expect(answers.slice(4)).toEqual(Array.from({ length: 6 }, () => errno.ENFILE))
+    client.close()
+  })
+})
+
+describe('where an engine listens', () => {
+  it('can be several places, TCP on a port of the kernel’s choice among them', async () => {
+    const path = join(directory, 'socket')
+    await using server = await serveDirectory(directory, {
+      listen: [
+        { kind: 'tcp', host: '127.0.0.1', port: 0 },
+        { kind: 'unix', path },
+        { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      ],
+    })
+    const { listen } = server.engine
+    const ports = listen.map((each) => (each.kind === 'tcp' ? each.port : 0))
+    expect(ports[0]).toBeGreaterThan(0)
+    expect(ports[2]).toBeGreaterThan(0)
+    expect(ports[0]).not.toBe(ports[2])
+    for (const each of listen) {
+      const client = await attached(await connected(each))
+      await opened(client, 1, 'file')
+      expect((await read(client, 1, 0, 5)).toString()).toBe('hello')
+      client.close()
+    }
+  })
+
+  it('is open to its user alone', async () => {
+    await using server = await serveDirectory(directory)
+    expect(statSync(server.socketPath).mode).toBe(0o140600)
+  })
+})
+
+describe('closing an engine', () => {
+  it('ends its clients, removes its socket file and gives back every descriptor', async () => {
+    // Node opens some of its own the first time.
+    await (await serveDirectory(directory)).engine.close()
+    const before = openDescriptors()
+    const server = await serveDirectory(directory)
+    const sockets = await Promise.all([server.socket(), server.socket()])
+    const client = await attached(sockets[0])
+    await opened(client, 1, 'file')
+    await client.call.walk({ fid: 0, newfid: 2, names: [] })
+    const over = sockets.map(closed)
+    const waiting = server.engine.close()
+    await waiting
+    await Promise.all(over)
+    await server.engine.close()
+    await server.engine.ended
+    expect(existsSync(server.socketPath)).toBe(false)
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+  })
+
+  it('does not mind that its socket file is gone', async () => {
+    const other = join(directory, 'second')
+    const server = await serveDirectory(directory, {
+      listen: [
+        { kind: 'unix', path: join(directory, 'first') },
+        { kind: 'unix', path: other },
+      ],
+    })
+    unlinkSync(join(directory, 'first'))
+    await server.engine.close()
+    expect(existsSync(other)).toBe(false)
+  })
+})
+
+describe('an engine that cannot start', () => {
+  const share = {
+    readOnly: false,
+    owner: 'host',
+    atime: 'preserve',
+    limits: defaultLimits,
+  } as const
+
+  async function start(
+    path: string,
+    ...listen: ({ kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number })[]
+  ): Promise<string> {
+    try {
+      const engine = await startEngine({ ...share, directory: path, listen })
+      await engine.close()
+    } catch (error) {
+      return (error as { code: string }).code
+    }
+    return 'it started'
+  }
+
+  it('says why and leaves no descriptor and no file behind', async () => {
+    const free = { kind: 'unix', path: join(directory, 'free') } as const
+    expect(await start(directory, free)).toBe('it started')
+    await using server = await serveDirectory(directory)
+    const before = openDescriptors()
+    mkdirSync(join(directory, 'dir'))
+    const used = { kind: 'unix', path: server.socketPath } as const
+    const file = { kind: 'unix', path: join(directory, 'file') } as const
+    const missing = { kind: 'unix', path: join(directory, 'no', 'socket') } as const
+    const long = { kind: 'unix', path: join(directory, 'x'.repeat(108)) } as const
+    expect(await start(join(directory, 'missing'), free)).toBe('ENOENT')
+    expect(await start(join(directory, 'file'), free)).toBe('ENOTDIR')
+    expect(await start('/proc', free)).toBe('EINVAL')
+    expect(await start(directory, used)).toBe('EADDRINUSE')
+    expect(await start(directory, file)).toBe('EADDRINUSE')
+    expect(await start(directory, free, used)).toBe('EADDRINUSE')
+    expect(await start(directory, missing)).toBe('ENOENT')
+    expect(await start(directory, long)).toBe('ENAMETOOLONG')
+    expect(existsSync(free.path)).toBe(false)
+    expect(readFileSync(join(directory, 'file'), 'utf8')).toBe('hello')
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    // Whom it could not replace is served as before.
+    const client = await server.client()
+    client.close()
+  })
+
+  it('on a TCP port in use', async () => {
+    await using server = await serveDirectory(directory, {
+      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
+    })
+    const [used] = server.engine.listen
+    expect(await start(directory, used!)).toBe('EADDRINUSE')
+  })
+})

@@ -1,0 +1,201 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  limits,
+  type MessageName,
+  messages,
+  ProtocolError,
+  type T,
+} from '../../src/protocol/index.ts'
+import { StreamSession } from '../../src/transport/stream/stream-session.ts'
+import { FakeTree } from '../support/fake-tree.ts'
+import { memoryOf, rawFrame, requestFrame } from '../support/frames.ts'
+
+const MSIZE = 8192
+
+/** A conversation with small requests, large ones and large replies. */
+const conversation = [
+  ask('version', { msize: MSIZE, version: limits.VERSION }),
+  ask('attach', { fid: 0, afid: limits.NOFID, uname: 'root', aname: '', uid: 0 }),
+  ask('walk', { fid: 0, newfid: 1, names: ['file'] }),
+  ask('lopen', { fid: 1, flags: 2 }),
+  ask('walk', { fid: 0, newfid: 2, names: ['big'] }),
+  ask('lopen', { fid: 2, flags: 0 }),
+  ...Array.from({ length: 20 }, (_, i) => ask('read', { fid: 2, offset: i, count: 0xffff_ffff })),
+  // As large as a frame may be.
+  ...Array.from({ length: 20 }, (_, i) => ask('write', { fid: 1, offset: i, data: payload(i) })),
+  ask('getattr', { fid: 0, mask: 0 }),
+  rawFrame(254, 1),
+  ask('clunk', { fid: 1 }),
+]
+
+function ask<M extends MessageName>(name: M, fields: T<M>): Buffer {
+  return requestFrame(messages[name].type, name, fields)
+}
+
+function payload(byte: number): T<'write'>['data'] {
+  const length = MSIZE - limits.IO_HEADER_BYTES + 1
+  return { memory: memoryOf(Buffer.alloc(length, byte)), offset: 0, length }
+}
+
+/** The peer: takes at most `takes` bytes of the replies at a time. */
+class Peer {
+  readonly tree = new FakeTree()
+  readonly stream = new StreamSession(this.tree, () => {})
+  received: Buffer[] = []
+  #more = false
+
+  send(bytes: Buffer, takes = Number.POSITIVE_INFINITY): void {
+    const { inbox } = this.stream
+    for (let rest = bytes; rest.length > 0 || this.#more;) {
+      if (!this.#more) {
+        const part = rest.subarray(0, inbox.room)
+        if (part.length === 0) throw new Error('no room')
+        inbox.memory.bytes.set(part, inbox.end)
+        inbox.arrived(part.length)
+        rest = rest.subarray(part.length)
+      }
+      this.#more = this.stream.answer()
+      this.take(takes)
+    }
+  }
+
+  /** Takes replies, at most `takes` bytes at once, until none is left. */
+  take(takes: number): void {
+    const { outbox } = this.stream
+    while (outbox.pending > 0) {
+      const bytes = Math.min(takes, outbox.pending)
+      this.received.push(
+        Buffer.from(outbox.memory.bytes.subarray(outbox.start, outbox.start + bytes)),
+      )
+      outbox.left(bytes)
+    }
+  }
+
+  get replies(): Buffer {
+    return Buffer.concat(this.received)
+  }
+}
+
+function replies(pieces: Buffer[], takes?: number): Buffer {
+  const peer = new Peer()
+  for (const piece of pieces) peer.send(piece, takes)
+  return peer.replies
+}
+
+describe('a conversation over a stream', () => {
+  const all = Buffer.concat(conversation)
+  const expected = replies(conversation)
+
+  it('has one reply for each request, in order', () => {
+    const types: number[] = []
+    for (let at = 0; at < expected.length; at += expected.readUInt32LE(at)) {
+      types.push(expected[at + 4]!)
+    }
+    expect(types).toEqual(conversation.map((frame) => (frame[4] === 254 ? 7 : frame[4]! + 1)))
+  })
+
+  it('is the same in one piece, and one byte at a time', () => {
+    expect(replies([all]).equals(expected)).toBe(true)
+    const bytes = Array.from(all, (_, i) => all.subarray(i, i + 1))
+    expect(replies(bytes).equals(expected)).toBe(true)
+  })
+
+  it('is the same however it is cut, inside of size[4] too', () => {
+    const ends: number[] = []
+    for (const frame of conversation) ends.push((ends.at(-1) ?? 0) + frame.length)
+    const near = fc
+      .tuple(fc.constantFrom(...ends), fc.integer({ min: -3, max: 6 }))
+      .map(([end, off]) => end + off)
+    const cuts = fc.array(fc.oneof(near, fc.nat(all.length)), { maxLength: 60 })
+    fc.assert(
+      fc.property(cuts, fc.integer({ min: 1, max: 50_000 }), (at, takes) => {
+        const sorted = [0, ...at.filter((cut) => cut <= all.length).toSorted((a, b) => a - b)]
+        const pieces = sorted.map((cut, i) => all.subarray(cut, sorted[i + 1] ?? all.length))
+        expect(replies(pieces, takes).equals(expected)).toBe(true)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('keeps no more memory than a message and a batch, whatever is sent', () => {
+    const peer = new Peer()
+    peer.send(Buffer.concat(conversation.slice(0, 6)))
+    const requests = 5000
+    const many = Buffer.concat(
+      Array.from({ length: requests }, () => ask('read', { fid: 2, offset: 0, count: MSIZE })),
+    )
+    // Nobody takes the replies: at some time the answering stops.
+    const { inbox, outbox } = peer.stream
+    let taken = 0
+    for (;;) {
+      const part = many.subarray(taken, taken + inbox.room)
+      if (part.length === 0) break
+      inbox.memory.bytes.set(part, inbox.end)
+      inbox.arrived(part.length)
+      taken += part.length
+      if (peer.stream.answer()) break
+    }
+    expect(taken).toBeLessThan(many.length)
+    expect(outbox.memory.bytes.length).toBeLessThan(200_000)
+    expect(outbox.pending).toBeGreaterThan(MSIZE)
+    // The rest is answered when they are taken.
+    peer.take(1000)
+    while (peer.stream.answer()) peer.take(1000)
+    peer.take(1000)
+    peer.send(many.subarray(taken))
+    const count = peer.replies.length - expectedLength(6)
+    expect(count).toBe(requests * (MSIZE - limits.IO_HEADER_BYTES + limits.READ_OVERHEAD))
+  })
+
+  function expectedLength(requests: number): number {
+    let at = 0
+    for (let i = 0; i < requests; i++) at += expected.readUInt32LE(at)
+    return at
+  }
+
+  it('grows to the largest msize and works with it', () => {
+    const peer = new Peer()
+    const msize = limits.MSIZE_MAX
+    peer.send(ask('version', { msize, version: limits.VERSION }))
+    peer.send(Buffer.concat(conversation.slice(1, 6)))
+    peer.received = []
+    for (let i = 0; i < 5; i++) peer.send(ask('read', { fid: 2, offset: 0, count: msize }), 100_000)
+    expect(peer.replies.length).toBe(5 * (msize - 24 + 11))
+    const length = msize - 23
+    const data = { memory: memoryOf(Buffer.alloc(length, 7)), offset: 0, length }
+    const write = ask('write', { fid: 1, offset: 0, data })
+    expect(write.length).toBe(msize)
+    peer.received = []
+    peer.send(Buffer.concat([write, write, ask('clunk', { fid: 1 })]))
+    expect(peer.replies.length).toBe(11 + 11 + 7)
+  })
+
+  it.each([
+    ['a size[4] of 6', Buffer.from([6, 0, 0, 0])],
+    ['a size[4] of 0', Buffer.alloc(4)],
+    ['a size[4] above msize', Buffer.from([1, 0x20, 0, 0])],
+    ['a size[4] of 2^32 - 1', Buffer.alloc(4, 0xff)],
+    ['a cut message', rawFrame(110, 1, Buffer.from([0, 0, 0, 0]))],
+  ])('ends with %s, after the replies to what came before', (_what, bad) => {
+    const peer = new Peer()
+    peer.send(conversation[0]!)
+    peer.received = []
+    const { inbox } = peer.stream
+    const both = Buffer.concat([conversation[1]!, bad])
+    inbox.memory.bytes.set(both, inbox.end)
+    inbox.arrived(both.length)
+    expect(() => peer.stream.answer()).toThrow(ProtocolError)
+    peer.take(1000)
+    expect(peer.replies[4]).toBe(105)
+    peer.stream.close()
+    expect([peer.tree.uses, peer.tree.faults]).toEqual([0, []])
+  })
+
+  it('before Tversion has no frame above the smallest msize', () => {
+    const peer = new Peer()
+    const name = 'x'.repeat(5000)
+    const large = ask('version', { msize: 8192, version: name })
+    expect(() => peer.send(large)).toThrow(expect.objectContaining({ code: 'FRAME_TOO_LARGE' }))
+  })
+})
