@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
@@ -93,6 +93,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
     const terminal =
       values.tty ?? (argv.length === 0 && process.stdin.isTTY && process.stdout.isTTY)
     const line = commandLine(
+      root,
       argv,
       values.cwd ?? defaultFolder(root),
       parseEnvironment(values.env ?? []),
@@ -208,6 +209,7 @@ function defaultFolder(root: string): string {
 }
 
 function commandLine(
+  root: string,
   argv: readonly string[],
   cwd: string,
   environment: Readonly<Record<string, string>>,
@@ -215,7 +217,8 @@ function commandLine(
 ): CommandLine {
   const term = terminal && process.env['TERM'] !== undefined ? { TERM: process.env['TERM'] } : {}
   const env = { PATH, HOME: '/root', ...term, ...environment }
-  return { argv: argv.length > 0 ? argv : ['/bin/sh'], env, cwd }
+  const shell = terminal && existsSync(join(root, 'bin/bash')) ? '/bin/bash' : '/bin/sh'
+  return { argv: argv.length > 0 ? argv : [shell], env, cwd }
 }
 
 async function execute(machine: Machine, line: CommandLine, terminal: boolean): Promise<number> {

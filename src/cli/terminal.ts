@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandLine } from '../guest/agent.ts'
+import type { TerminalSize } from '../machine/control.ts'
 import type { Machine } from '../machine/machine.ts'
 
 /** The last bytes of a terminal take their own way, a little longer than the exit status. */
@@ -12,15 +13,15 @@ const LAST_BYTES = 100
  */
 export async function joinTerminal(machine: Machine, line: CommandLine): Promise<number> {
   const { stdin, stdout } = process
-  const resize = (): void => machine.resizeTerminal(stdout.rows || 24, stdout.columns || 80)
+  const size = (): TerminalSize => ({ rows: stdout.rows || 24, columns: stdout.columns || 80 })
+  const resize = (): void => machine.resizeTerminal(size())
   let guest: Duplex | undefined
   try {
-    return await machine.runOnTerminal(line, (terminal) => {
+    return await machine.runOnTerminal(line, size(), (terminal) => {
       guest = terminal
       if (stdin.isTTY) stdin.setRawMode(true)
       stdin.pipe(terminal, { end: false })
       terminal.pipe(stdout, { end: false })
-      if (stdout.isTTY) resize()
       stdout.on('resize', resize)
     })
   } finally {

@@ -3,54 +3,68 @@ import { FAILED } from './init.ts'
 import { quote } from './quote.ts'
 
 /**
- * The guest's end of the control channel (machine/control.ts): a loop that runs the scripts that it
- * reads, and a function to start a command with streams of its own.
+ * The guest's end of the control channel (machine/control.ts), which process 1 becomes: a loop that runs
+ * the scripts it reads. What they print is a command's id, and each gets a worker.
  *
- * A command's streams are ordinary pipes; each is carried by a process of its own between the pipe
- * and a file of the channel. The channel closes when the host is gone: then
- * reading the next script fails, the shell ends (POSIX, "dot"), and so does the guest.
+ * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
+ * ever. The channel closes when the host is gone: then reading the next script fails, the shell ends
+ * (POSIX, "dot"), and so does the guest.
  */
 export function agentScript(control: GuestMount): string {
-  return `export PATH=/bin
-mount -t 9p -o ${mountOptions(control)} ${EXPORT_ADDRESS} /control ||
-  { echo '${FAILED}the control channel cannot be mounted over 9P' >/dev/console; poweroff -f; }
+  return `mount -t 9p -o ${mountOptions(control)} ${EXPORT_ADDRESS} /control ||
+  echo '${FAILED}the control channel cannot be mounted over 9P' >/dev/console
+{
+  (while :; do . /control/next; done)
+  sync
+  poweroff -f
+} | xargs -n 1 -P 100 /bin/sh /worker
+sleep 60
+`
+}
 
-# This namespace is a copy by now; then until process 1 has its root in place.
-: >/agent.ready
-cat /root/run/lowerdir/up
+/**
+ * What does one command: its id is the argument, and its directory of the channel says the rest, as a
+ * call of `run` or `terminal`.
+ *
+ * A command's streams are ordinary pipes; each is carried by a process of its own between the pipe and
+ * a file of the channel.
+ */
+export const workerScript = `files=/control/commands/$1
+
+# In the root.
+enter() {
+  nsenter -t "$(cat /root.pid)" -m /run/lowerdir/busybox sh -c "$1"
+}
 
 # Each open of a command's stdin gives out what there is by then, and fails at its end.
 feed() {
-  while cat "$1"; do :; done 2>/dev/null
+  while cat "$files/stdin"; do :; done 2>/dev/null
 }
 
-# In the root, as process 1 sees it.
-enter() {
-  nsenter -t 1 -m /run/lowerdir/busybox sh -c "$1"
-}
-
-# run ID SCRIPT
+# run SCRIPT
 # Descriptor 3 is the pipe to the file that takes the errors; only the command may hold it open.
 run() {
-  files=/control/commands/$1
   {
-    feed "$files/stdin" 3>&- |
-      { enter "$2" 2>&3 3>&-; echo $? >"$files/status"; } |
+    feed 3>&- |
+      { enter "$1" 2>&3 3>&-; echo $? >"$files/status"; } |
       cat >"$files/stdout" 3>&-
   } 3>&1 | cat >"$files/stderr"
 }
 
-# terminal ID DEVICE SCRIPT
+# terminal DEVICE ROWS COLUMNS SCRIPT
+# The device forgets its size when nobody has it open.
 terminal() {
-  setsid -c nsenter -t 1 -m /run/lowerdir/busybox sh -c "$3" <>"$2" >&0 2>&1
-  echo $? >"/control/commands/$1/status"
+  {
+    stty rows "$2" cols "$3"
+    setsid -c nsenter -t "$(cat /root.pid)" -m /run/lowerdir/busybox sh -c "$4"
+    echo $? >"$files/status"
+  } <>"$1" >&0 2>&1
 }
 
-(while :; do . /control/next; done)
-sync
-poweroff -f
+. "$files/start"
+# xargs takes a failure for its own.
+exit 0
 `
-}
 
 /** A command as it is to run in the guest's root. */
 export interface CommandLine {

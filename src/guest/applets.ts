@@ -19,4 +19,5 @@ export const APPLETS = [
   'stty',
   'sync',
   'unshare',
+  'xargs',
 ] as const

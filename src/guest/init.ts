@@ -22,8 +22,8 @@ export const FAILED = 'lowerdir: failed: '
 export type GuestPhase = 'kernel' | 'root'
 
 /**
- * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and a tmpfs,
- * starts the agent beside it, and becomes the root's process 1.
+ * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and a tmpfs, and
+ * becomes the agent.
  *
  * What fails says so on the console, in a line that begins with {@link FAILED}, and powers the guest
  * off: the host then knows the reason.
@@ -75,17 +75,19 @@ mkdir run/lowerdir
 mount -o bind /bin/busybox run/lowerdir/busybox
 mkfifo run/lowerdir/up
 
-# The agent keeps this root in a mount namespace of its own, out of the commands' sight. A FIFO is
-# opened by a process without children, whose open(2) no SIGCHLD interrupts.
-mkfifo /agent.ready
-unshare -m /bin/sh /agent &
-cat /agent.ready
+# The root is what commands see: in a mount namespace of its own, held by a process that sleeps there,
+# with everything of this one out of their sight. As switch_root does it, but this root stays.
+unshare -m /bin/sh -c '
+  cd /root
+  mount -o move . /
+  exec chroot . /run/lowerdir/busybox sh -c "
+    : >/run/lowerdir/up
+    while :; do /run/lowerdir/busybox sleep 86400; done"' &
+echo $! >/root.pid
+# A FIFO is opened by a process without children, whose open(2) no SIGCHLD interrupts.
+cat /root/run/lowerdir/up
 
-# As switch_root does it, but what the agent needs stays.
-mount -o move . /
-exec chroot . /run/lowerdir/busybox sh -c '
-  /run/lowerdir/busybox sh -c ": >/run/lowerdir/up"
-  while :; do /run/lowerdir/busybox sleep 86400; done'
+exec /bin/sh /agent
 `
 }
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { agentScript } from './agent.ts'
+import { agentScript, workerScript } from './agent.ts'
 import { APPLETS } from './applets.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
 import { initScript } from './init.ts'
@@ -43,6 +43,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     ...folder('bin', 'control', 'dev', 'lower', 'modules', 'proc', 'root', 'sys', 'tmp', 'upper'),
     script('init', init),
     script('agent', agentScript(options.control)),
+    script('worker', workerScript),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
     ...APPLETS.map((name): CpioEntry => ({
       kind: 'symlink',

@@ -47,7 +47,9 @@ export async function bootMachine(
   await listenUnix(controlSocket, resources, (socket) => {
     void serveDuplex(control.tree, socket, (line) => options.log(`control: ${line}`))
   })
-  const terminal = options.terminal ? await listenOnce(folder, 'terminal.sock', resources) : undefined
+  const terminal = options.terminal
+    ? await listenOnce(folder, 'terminal.sock', resources)
+    : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
@@ -133,7 +135,8 @@ function watch(
     if (reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
   })
   return qemu.exited.then(
-    (exit) => new MachineError(reason ?? reasonOf(exit, shutdownReason()), console.tail(CONSOLE_LINES)),
+    (exit) =>
+      new MachineError(reason ?? reasonOf(exit, shutdownReason()), console.tail(CONSOLE_LINES)),
   )
 }
 

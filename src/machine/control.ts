@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { ErrnoError, errno } from '../errno.ts'
 import { quote } from '../guest/quote.ts'
 import { Parked } from '../tree/parked.ts'
-import { type SyntheticFile, directory } from '../tree/synthetic/entry.ts'
+import { type SyntheticFile, constantFile, directory } from '../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../tree/synthetic/tree.ts'
 
 /** A command under way in a guest. */
@@ -11,6 +11,12 @@ export interface GuestCommand {
   readonly stderr: Readable
   /** The exit status as a shell gives it: 128 + n for signal n. Rejects when the machine ends first. */
   readonly exitStatus: Promise<number>
+}
+
+/** A terminal's size in characters. */
+export interface TerminalSize {
+  readonly rows: number
+  readonly columns: number
 }
 
 /** How many bytes of output wait here for somebody to read them before the guest has to. */
@@ -26,6 +32,7 @@ interface Underway {
  *
  *     next            blocks until there is something to do, then reads as a shell script
  *     commands/ID/
+ *       start         what the worker is to do, as a shell script
  *       stdin         each open gives out the bytes there are now; ENODATA at the end
  *       stdout        takes the output as it comes
  *       stderr
@@ -63,16 +70,17 @@ export class Control {
    * @param stdin what the command reads; null for nothing.
    */
   run(script: string, stdin: Readable | null): GuestCommand {
-    return this.#start((id) => `run ${id} ${quote(script)} &\n`, stdin)
+    return this.#start(`run ${quote(script)}`, stdin)
   }
 
   /** Starts a command that has a terminal device of the guest for all its streams. */
-  runOnTerminal(script: string, device: string): Promise<number> {
-    return this.#start((id) => `terminal ${id} ${device} ${quote(script)} &\n`, null).exitStatus
+  runOnTerminal(script: string, device: string, size: TerminalSize): Promise<number> {
+    const start = `terminal ${device} ${size.rows} ${size.columns} ${quote(script)}`
+    return this.#start(start, null).exitStatus
   }
 
-  /** @param line what the agent's shell is to do for the command with this id. */
-  #start(line: (id: string) => string, stdin: Readable | null): GuestCommand {
+  /** @param start what the guest's worker is to do for it. */
+  #start(start: string, stdin: Readable | null): GuestCommand {
     const id = String(++this.#lastId)
     const stdout = new Output()
     const stderr = new Output()
@@ -96,10 +104,16 @@ export class Control {
         over()
         resolve(value)
       })
-      const files = { stdin: input.file, stdout: stdout.file, stderr: stderr.file, status }
+      const files = {
+        start: constantFile(() => Buffer.from(start)),
+        stdin: input.file,
+        stdout: stdout.file,
+        stderr: stderr.file,
+        status,
+      }
       this.#commands.entries.set(id, directory(files))
     })
-    this.send(line(id))
+    this.send(`echo ${id}\n`)
     return { stdout, stderr, exitStatus }
   }
 

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CommandLine, commandScript } from '../guest/agent.ts'
 import { type MachineParts, bootMachine } from './boot.ts'
-import type { GuestCommand } from './control.ts'
+import type { GuestCommand, TerminalSize } from './control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
 import { Resources } from './resources.ts'
@@ -52,18 +52,23 @@ export class Machine implements AsyncDisposable {
   /**
    * Starts a command on the guest's terminal and resolves with its exit status.
    *
+   * @param size of the terminal in characters; {@link resizeTerminal} changes it.
    * @param join gets the host's end of the terminal: bytes in both directions.
    * @throws Error when the machine was booted without one.
    */
-  async runOnTerminal(line: CommandLine, join: (terminal: Duplex) => void): Promise<number> {
+  async runOnTerminal(
+    line: CommandLine,
+    size: TerminalSize,
+    join: (terminal: Duplex) => void,
+  ): Promise<number> {
     const { control, terminal } = this.#parts
     if (terminal === undefined) throw new Error('The machine was booted without a terminal.')
     join(await terminal)
-    return control.runOnTerminal(commandScript(line), TERMINAL)
+    return control.runOnTerminal(commandScript(line), TERMINAL, size)
   }
 
   /** Tells the guest how large its terminal is. */
-  resizeTerminal(rows: number, columns: number): void {
+  resizeTerminal({ rows, columns }: TerminalSize): void {
     this.#parts.control.send(`stty rows ${rows} cols ${columns} <${TERMINAL}\n`)
   }
 
