@@ -8,7 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runTool } from './child.mjs'
+import { run, runTool } from './child.mjs'
 import { build, install } from './ready.mjs'
 
 const words = process.argv.slice(2)
@@ -28,6 +28,7 @@ if (!isNarrowed || words.includes('static')) {
   await check('dead code', () => tool('knip'))
 }
 if (!isNarrowed || projects.length > 0 || files.length > 0) {
+  if (words.length !== 1 || words[0] !== 'unit') await check('guests', provisionForTests)
   await runTests()
 }
 
@@ -43,6 +44,14 @@ async function check(name, task) {
   console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds.padStart(5)} s`)
   if (code === 0) total.passed += 1
   else fail(output)
+}
+
+/** Fetches what the VM tests boot: QEMU and the kernel of Debian 12, and the newest kernel there is. */
+async function provisionForTests() {
+  const lowerdir = (...args) =>
+    run(process.execPath, ['dist/cli/main.js', ...args], { capture: true })
+  const own = await lowerdir('setup', '--suite', 'bookworm')
+  return own.code === 0 ? lowerdir('setup', '--suite', 'sid', '--only', 'kernel') : own
 }
 
 function tool(name, ...args) {

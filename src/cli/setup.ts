@@ -1,9 +1,12 @@
 import { cacheFolder } from '../provision/cache.ts'
-import { type PartName, provision } from '../provision/inventory.ts'
+import { provision } from '../provision/inventory.ts'
 import { command } from './command.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { describeParts } from './describe.ts'
 import { ProgressLine } from './progress.ts'
+import { parseChoice } from './values.ts'
+
+const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
 export const setup = command({
   summary: 'fetch what is missing: QEMU, busybox, a guest kernel',
@@ -26,11 +29,12 @@ export const setup = command({
 ~/.cache/lowerdir; removing it undoes everything.`,
 
   async run({ suite, only }) {
+    const want = only?.map((name) => parseChoice('only', name, PARTS)) ?? PARTS
     const progress = new ProgressLine()
     try {
       const parts = await provision({
         suite,
-        want: only as readonly PartName[] | undefined,
+        want,
         signal: abortOnSignals(),
         onProgress({ detail, done, total }) {
           progress.step(
@@ -42,9 +46,7 @@ export const setup = command({
       progress.clear()
       for (const line of describeParts(parts)) console.log(line)
       console.log(`Fetched things are kept in ${cacheFolder()}.`)
-      return Object.values(parts).every(({ found }) => found !== undefined) || only !== undefined
-        ? 0
-        : 1
+      return want.every((name) => parts[name].found !== undefined) ? 0 : 1
     } finally {
       progress.clear()
     }

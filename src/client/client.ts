@@ -41,6 +41,8 @@ export class Client {
     ) as unknown as Methods
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('error', (error) => this.#fail(error))
+    // Without replies there is no reason to go on asking.
+    stream.on('end', () => stream.destroy())
     stream.on('close', () => this.#fail(new Error('the 9P connection was closed')))
   }
 
@@ -115,9 +117,10 @@ export class Client {
         const waiting = this.#waiting.get(frameTag(memory, start))
         if (waiting === undefined)
           throw new Error('the server answered a request that was not made')
-        this.#waiting.delete(frameTag(memory, start))
         const from = new Reader(memory).over(memory, start + HEADER_BYTES, start + size)
         const reply = decodeReply(waiting.name, frameType(memory, start), from)
+        // Only now: when the reply is malformed, this request is one of those that fail.
+        this.#waiting.delete(frameTag(memory, start))
         if (reply.ok) waiting.resolve(reply.fields as never)
         else waiting.reject(new ErrnoError(reply.ecode, `T${waiting.name}`))
         start += size

@@ -1,0 +1,56 @@
+// `npm run demo`: from a fresh clone to a guest that runs on this machine's own files, and the proof that
+// they are as they were.
+
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { ready } from './ready.mjs'
+
+const guestScript = `
+echo "A guest with Linux $(uname -r), on the files of this machine:"
+head -n 1 /etc/os-release
+echo "It changes them:"
+echo 'Written in the guest.' > /etc/motd
+rm -r /etc/*.d
+cat /etc/motd
+echo "folders left in /etc: $(ls -d /etc/*/ | wc -l)"
+`
+
+await ready()
+lowerdir('setup')
+const before = fingerprint('/etc')
+const status = lowerdir('run', '--', 'sh', '-c', guestScript)
+const unchanged = fingerprint('/etc') === before
+
+console.log(`\nThe guest ended with ${status}. /etc on this machine is ${unchanged ? 'as it was' : 'NOT as it was'}.`)
+console.log('Now try: npx lowerdir run')
+process.exitCode = status === 0 && unchanged ? 0 : 1
+
+function lowerdir(...args) {
+  console.log(`$ npx lowerdir ${args.map((arg) => (arg.includes('\n') ? "'…'" : arg)).join(' ')}`)
+  const { status, error } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
+    stdio: 'inherit',
+  })
+  if (error) throw error
+  if (args[0] !== 'run' && status !== 0) process.exit(status ?? 1)
+  return status
+}
+
+/** A hash over the names and bytes below a folder, as far as this user may read them. */
+function fingerprint(folder) {
+  const hash = createHash('sha256')
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = `${entry.parentPath}/${entry.name}`
+    hash.update(`${path}\0`)
+    if (entry.isFile()) hash.update(readIfAllowed(path))
+  }
+  return hash.digest('hex')
+}
+
+function readIfAllowed(path) {
+  try {
+    return readFileSync(path)
+  } catch {
+    return ''
+  }
+}
