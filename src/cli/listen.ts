@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { EXPORT_ADDRESS } from '../guest/mount.ts'
 import type { Listen } from '../transport/engine/share.ts'
 import { UserError } from './failure.ts'
 
@@ -28,10 +29,25 @@ export function parseListen(text: string, remote: boolean): Listen {
   return { kind, host: address, port: Number(port) }
 }
 
-/** The guest's command to mount what listens there. */
-export function mountLine(listen: Listen, msize: number, readOnly: boolean): string {
-  const common = `version=9p2000.L,msize=${msize}${readOnly ? ',ro' : ''}`
-  return listen.kind === 'unix'
-    ? `mount -t 9p -o trans=unix,${common} ${listen.path} /mnt`
-    : `mount -t 9p -o trans=tcp,port=${listen.port},${common} ${listen.host} /mnt`
+/** How to mount what listens there: the commands, with a comment above each that says where. */
+export function mountLines(listen: Listen, msize: number, readOnly: boolean): string[] {
+  const mount = (transport: string, source: string): string =>
+    `mount -t 9p -o ${transport},version=9p2000.L,msize=${msize}${readOnly ? ',ro' : ''} ${source} /mnt`
+  if (listen.kind === 'tcp') {
+    const { host, port } = listen
+    const lines = [`# At ${host}:`, mount(`trans=tcp,port=${port}`, host)]
+    if (!host.startsWith('127.')) return lines
+    return [...lines, "# In a guest on QEMU's user network:", mount(`trans=tcp,port=${port}`, HOST)]
+  }
+  return [
+    '# In a guest whose QEMU has these arguments:',
+    `#   -chardev socket,id=p9,path=${listen.path.replaceAll(',', ',,')} -device virtio-net-pci,netdev=n9`,
+    `#   -netdev user,id=n9,restrict=on,guestfwd=tcp:${EXPORT_ADDRESS}:564-chardev:p9`,
+    mount('trans=tcp,port=564', EXPORT_ADDRESS),
+    '# On this machine:',
+    mount('trans=unix', listen.path),
+  ]
 }
+
+/** How guests of QEMU's user network call the machine that they run on. */
+const HOST = '10.0.2.2'

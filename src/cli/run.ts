@@ -139,6 +139,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
     try {
       await using machine = await bootOrExplain(options)
       progress.clear()
+      if (values.keep === true) progress.say(`the machine's files stay in ${machine.folder}.`)
       const status = await Promise.race([execute(machine, line, terminal), whenAborted(signal)])
       await machine.powerOff()
       return status

@@ -1,10 +1,18 @@
 import { cacheFolder } from '../provision/cache.ts'
 import { provision } from '../provision/inventory.ts'
+import type { ProgressPhase } from '../provision/progress.ts'
 import { command } from './command.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { describeParts } from './describe.ts'
 import { ProgressLine } from './progress.ts'
 import { parseChoice } from './values.ts'
+
+const phases: Readonly<Record<ProgressPhase, string>> = {
+  index: 'reading the index of',
+  download: 'downloading',
+  unpack: 'unpacking',
+  finish: 'preparing',
+}
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
@@ -36,9 +44,9 @@ export const setup = command({
         suite,
         want,
         signal: abortOnSignals(),
-        onProgress({ detail, done, total }) {
+        onProgress({ phase, detail, done, total }) {
           progress.step(
-            detail,
+            `${phases[phase]} ${detail}`,
             total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
           )
         },

@@ -4,8 +4,6 @@ import { systemMemory } from './memory.ts'
 
 export const POLLIN = 0x1
 export const POLLOUT = 0x4
-export const POLLERR = 0x8
-export const POLLHUP = 0x10
 
 const native = raw('int', 'poll', 'pointer', 'size', 'int')
 

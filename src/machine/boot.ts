@@ -17,6 +17,8 @@ import { RuntimeFolder } from './runtime-folder.ts'
 
 /** What a booted machine consists of. */
 export interface MachineParts {
+  /** Where its sockets and its initramfs are. */
+  readonly folder: string
   readonly control: Control
   readonly qemu: QemuProcess
   /** Resolves when the machine is over, with the reason. */
@@ -115,7 +117,7 @@ export async function bootMachine(
     aborted(options.signal),
   ])
   options.onPhase('ready')
-  return { control, qemu, ended, terminal: terminal?.connected }
+  return { folder: folder.path, control, qemu, ended, terminal: terminal?.connected }
 }
 
 /** Follows the console and the process, and resolves with the reason once the machine is over. */

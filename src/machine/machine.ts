@@ -39,6 +39,11 @@ export class Machine implements AsyncDisposable {
     }
   }
 
+  /** Where its sockets and its initramfs are. */
+  get folder(): string {
+    return this.#parts.folder
+  }
+
   /** Resolves when the machine is over, with the reason. */
   get ended(): Promise<MachineError> {
     return this.#parts.ended

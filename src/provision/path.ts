@@ -16,7 +16,7 @@ export async function findOnPath(
 }
 
 /** Whether a path is a file that this process may execute. */
-export async function isExecutable(path: string): Promise<boolean> {
+async function isExecutable(path: string): Promise<boolean> {
   try {
     await access(path, constants.X_OK)
     return (await stat(path)).isFile()

@@ -15,7 +15,7 @@ export function qidOf(stat: typeof Stat, rootDevice: number): Qid {
 }
 
 /** qid.type for a file's mode. */
-export function typeBits(mode: number): number {
+function typeBits(mode: number): number {
   const type = mode & modes.TYPE
   if (type === modes.DIRECTORY) return qidType.directory
   return type === modes.SYMLINK ? qidType.symlink : qidType.file
