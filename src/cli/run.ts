@@ -26,6 +26,9 @@ import {
 /** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
 const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
 
+/** What a shell reports for a program that SIGPIPE has ended. */
+const SIGPIPE_STATUS = 141
+
 /** Output that a command left in its pipes arrives within this time of its end, or of the last piece. */
 const DRAIN_TIMEOUT = 2000
 
@@ -229,10 +232,16 @@ async function execute(machine: Machine, line: CommandLine, terminal: boolean): 
   guest.stderr.pipe(process.stderr, { end: false })
   // Like any filter, it ends when nobody wants its output.
   const unwanted = new Promise<number>((settle) => {
-    process.stdout.once('error', () => settle(141))
+    process.stdout.once('error', () => settle(SIGPIPE_STATUS))
   })
-  const status = await Promise.race([guest.exitStatus, unwanted])
-  await drained(guest)
+  const over = async (): Promise<number> => {
+    const status = await guest.exitStatus
+    await drained(guest)
+    return status
+  }
+  const status = await Promise.race([over(), unwanted])
+  guest.stdout.destroy()
+  guest.stderr.destroy()
   return status
 }
 

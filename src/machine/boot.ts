@@ -1,26 +1,23 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PHASE, type GuestPhase } from '../guest/init.ts'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
 import { qemuArguments } from './arguments.ts'
-import { Console } from './console.ts'
 import { Control } from './control.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
-import { MachineError, reasonIn, reasonOf } from './failure.ts'
+import type { MachineError } from './failure.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
-import { Qmp } from './qmp.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
+import { Watch } from './watch.ts'
 
 /** What a booted machine consists of. */
 export interface MachineParts {
   /** Where its sockets and its initramfs are. */
   readonly folder: string
   readonly control: Control
-  readonly qemu: QemuProcess
   /** Resolves when the machine is over, with the reason. */
   readonly ended: Promise<MachineError>
   /** The host's end of the guest's terminal. */
@@ -29,8 +26,6 @@ export interface MachineParts {
 
 /** How long QEMU may take to end after the kernel has panicked, in milliseconds. */
 const PANIC_TIMEOUT = 1000
-
-const CONSOLE_LINES = 30
 
 /**
  * Starts everything that a machine needs, and waits until its agent answers. What was started is
@@ -96,63 +91,29 @@ export async function bootMachine(
   })
   folder.adopt(qemu.pid)
 
-  let shutdownReason = ''
-  const listenToQemu = async (): Promise<void> => {
-    const qmp = new Qmp(await monitor.connected)
-    qmp.on('event', ({ event, data }) => {
-      if (event === 'SHUTDOWN') shutdownReason = String(data?.['reason'])
-    })
-    await qmp.negotiate()
+  const watch = new Watch(qemu, options)
+  watch.listenTo(monitor.connected)
+  for (const { directory, ended } of exported.engines) {
+    ended.catch((error: unknown) =>
+      watch.end(`The server of ${directory} failed: ${String(error)}.`),
+    )
   }
-  // A QEMU that ends meanwhile is reported by `ended`.
-  listenToQemu().catch(() => {})
-  const ended = watch(qemu, options, () => shutdownReason)
-  void ended.then((reason) => control.end(reason))
-  await Promise.race([
-    control.ready,
-    ended.then((reason) => {
-      throw reason
-    }),
-    timeout(options.bootTimeout, ended),
-    aborted(options.signal),
-  ])
+  void watch.ended.then((reason) => control.end(reason))
+  await Promise.race([control.ready, whyNot(watch, options)])
   options.onPhase('ready')
-  return { folder: folder.path, control, qemu, ended, terminal: terminal?.connected }
+  return { folder: folder.path, control, ended: watch.ended, terminal: terminal?.connected }
 }
 
-/** Follows the console and the process, and resolves with the reason once the machine is over. */
-function watch(
-  qemu: QemuProcess,
-  { onPhase, onConsoleLine }: MachineOptions,
-  shutdownReason: () => string,
-): Promise<MachineError> {
-  let reason: string | undefined
-  const console = new Console(qemu.console, (line) => {
-    onConsoleLine(line)
-    const phase = line.indexOf(PHASE)
-    if (phase >= 0) onPhase(line.slice(phase + PHASE.length) as GuestPhase)
-    if (reason !== undefined) return
-    reason = reasonIn(line)
-    // A kernel may have been told to stay after a panic; nobody else is to wait for it.
-    if (reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
+/** Rejects with what keeps the guest from getting ready. */
+async function whyNot(watch: Watch, { bootTimeout, signal }: MachineOptions): Promise<never> {
+  const aborted = new Promise<void>((settle) => {
+    if (signal.aborted) settle()
+    else signal.addEventListener('abort', () => settle(), { once: true })
   })
-  return qemu.exited.then(
-    (exit) =>
-      new MachineError(reason ?? reasonOf(exit, shutdownReason()), console.tail(CONSOLE_LINES)),
-  )
-}
-
-async function timeout(milliseconds: number, ended: Promise<MachineError>): Promise<never> {
-  await Promise.race([sleep(milliseconds, undefined, { ref: false }), ended])
-  throw new MachineError(`The guest was not ready after ${milliseconds / 1000} seconds.`, '')
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(signal.reason as Error)
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, { once: true })
-  })
+  const over = sleep(bootTimeout, undefined, { ref: false })
+  const ended = await Promise.race([watch.ended, aborted, over])
+  signal.throwIfAborted()
+  throw ended ?? watch.failure(`The guest was not ready after ${bootTimeout / 1000} seconds.`)
 }
 
 /** A socket for QEMU to connect to, once. */

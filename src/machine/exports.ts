@@ -24,9 +24,12 @@ export async function startExports(
   folder: RuntimeFolder,
   resources: Resources,
 ): Promise<{
+  /** The servers' threads, each with the directory that it serves. */
+  readonly engines: readonly { readonly directory: string; readonly ended: Promise<void> }[]
   readonly root: Export
   readonly shares: readonly (Export & { readonly target: string })[]
 }> {
+  const engines: { readonly directory: string; readonly ended: Promise<void> }[] = []
   const serve = async (
     directory: string,
     index: number,
@@ -41,7 +44,8 @@ export async function startExports(
       limits: defaultLimits,
       listen: [{ kind: 'unix', path: socket } as const],
     }
-    resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
+    const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
+    engines.push({ directory, ended: engine.ended })
     return { socket, mount: mount(index, policy.readOnly, cache) }
   }
 
@@ -57,7 +61,7 @@ export async function startExports(
         : { socket: share.socket, mount: mount(i + 1, readOnly, 'mmap') }
     others.push({ ...exported, target })
   }
-  return { root: lower, shares: others }
+  return { engines, root: lower, shares: others }
 }
 
 function mount(index: number, readOnly: boolean, cache: GuestMount['cache']): GuestMount {

@@ -1,0 +1,61 @@
+import type { Socket } from 'node:net'
+import { PHASE, type GuestPhase } from '../guest/init.ts'
+import { Console } from './console.ts'
+import { MachineError, reasonIn, reasonOf } from './failure.ts'
+import type { MachineOptions } from './options.ts'
+import type { QemuProcess } from './qemu-process.ts'
+import { Qmp } from './qmp.ts'
+
+/** How long a kernel that panicked may take to end QEMU, in milliseconds. */
+const PANIC_TIMEOUT = 1000
+
+/** How much of the console explains a failure. */
+const CONSOLE_LINES = 30
+
+/** Follows a machine's console, monitor and process, and knows why it is over. */
+export class Watch {
+  /** Resolves when QEMU is gone, with the reason. */
+  readonly ended: Promise<MachineError>
+  readonly #qemu: QemuProcess
+  readonly #console: Console
+  #reason: string | undefined
+  /** What the monitor said about a shutdown. */
+  #shutdown = ''
+
+  constructor(qemu: QemuProcess, { onPhase, onConsoleLine }: MachineOptions) {
+    this.#qemu = qemu
+    this.#console = new Console(qemu.console, (line) => {
+      onConsoleLine(line)
+      const phase = line.indexOf(PHASE)
+      if (phase >= 0) onPhase(line.slice(phase + PHASE.length) as GuestPhase)
+      if (this.#reason !== undefined) return
+      this.#reason = reasonIn(line)
+      // A kernel may have been told to stay after a panic; nobody else is to wait for it.
+      if (this.#reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
+    })
+    this.ended = qemu.exited.then((exit) => this.failure(reasonOf(exit, this.#shutdown)))
+  }
+
+  /** Listens to the monitor from its connection on. A QEMU that ends meanwhile is seen by its exit. */
+  listenTo(monitor: Promise<Socket>): void {
+    const listen = async (): Promise<void> => {
+      const qmp = new Qmp(await monitor)
+      qmp.on('event', ({ event, data }) => {
+        if (event === 'SHUTDOWN') this.#shutdown = String(data?.['reason'])
+      })
+      await qmp.negotiate()
+    }
+    listen().catch(() => {})
+  }
+
+  /** Ends the machine for a reason of the host's. */
+  end(reason: string): void {
+    this.#reason ??= reason
+    this.#qemu.kill()
+  }
+
+  /** The error for a machine that is over or of no use: its own reason before ours. */
+  failure(reason: string): MachineError {
+    return new MachineError(this.#reason ?? reason, this.#console.tail(CONSOLE_LINES))
+  }
+}
