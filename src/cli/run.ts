@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
+import type { Kernel } from '../guest/kernel.ts'
 import { type ChosenAccelerator, chooseAccelerator } from '../machine/accelerator.ts'
 import type { GuestCommand } from '../machine/control.ts'
 import { Machine } from '../machine/machine.ts'
@@ -125,7 +126,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       root,
       rootOwner: owner,
       atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
-      shares,
+      shares: [...shares, ...modulesShare(root, parts.kernel)],
       memoryMiB,
       cpus: parseCount('cpus', values.cpus ?? '1', 1, 255),
       append: values.append ?? '',
@@ -196,6 +197,13 @@ function checkDirectories(root: string, shares: readonly DirectoryShare[]): void
   }
   check('The root', root)
   for (const { source } of shares) check('The share', source)
+}
+
+/** The modules of a kernel that is not the root's own, where the guest's modprobe looks for them. */
+function modulesShare(root: string, { modules, release }: Kernel): DirectoryShare[] {
+  const target = `/lib/modules/${release}`
+  if (existsSync(join(root, target))) return []
+  return [{ source: modules, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
 }
 
 async function bootOrExplain(options: MachineOptions): Promise<Machine> {

@@ -7,7 +7,10 @@ import { quote } from './quote.ts'
  * the scripts it reads. What they print is a command's id, and each gets a worker.
  *
  * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
- * ever. The channel closes when the host is gone: then reading the next script fails, the shell ends
+ * ever. By its path, since busybox's shell runs its own applets without exec(2), in memory that it
+ * has used: xargs then counts workers that never were, and soon starts no more.
+ *
+ * The channel closes when the host is gone: then reading the next script fails, the shell ends
  * (POSIX, "dot"), and so does the guest.
  */
 export function agentScript(control: GuestMount): string {
@@ -17,7 +20,7 @@ export function agentScript(control: GuestMount): string {
   (while :; do . /control/next; done)
   sync
   poweroff -f
-} | xargs -n 1 -P 100 /bin/sh /worker
+} | /bin/xargs -n 1 -P 100 /bin/sh /worker
 sleep 60
 `
 }

@@ -9,6 +9,7 @@ export const APPLETS = [
   'ln',
   'mkdir',
   'mkfifo',
+  'modprobe',
   'mount',
   'nsenter',
   'poweroff',

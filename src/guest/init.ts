@@ -68,12 +68,16 @@ ln -s /proc/self/fd/2 dev/stderr
 mount -t proc proc proc
 mount -t sysfs sys sys
 mount -t tmpfs -o mode=755 run run
-${shares.map(shareLines).join('')}
+
 # The shell that starts commands in the root: the root may have none.
 mkdir run/lowerdir
 : >run/lowerdir/busybox
 mount -o bind /bin/busybox run/lowerdir/busybox
 mkfifo run/lowerdir/up
+
+# In the root, where absolute symlinks lead elsewhere than here.
+within() { chroot . /run/lowerdir/busybox "$@"; }
+${shares.map(shareLines).join('')}
 
 # The root is what commands see: in a mount namespace of its own, held by a process that sleeps there,
 # with everything of this one out of their sight. As switch_root does it, but this root stays.
@@ -92,9 +96,9 @@ exec /bin/sh /agent
 }
 
 function shareLines(share: GuestMount & { readonly target: string }): string {
-  const target = quote(`.${share.target}`)
+  const target = quote(share.target)
   const failure = quote(`the share ${share.target} cannot be mounted over 9P`)
-  return `mkdir -p ${target}
-mount -t 9p -o ${mountOptions(share)} ${EXPORT_ADDRESS} ${target} || die ${failure}
+  return `within mkdir -p ${target}
+within mount -t 9p -o ${mountOptions(share)} ${EXPORT_ADDRESS} ${target} || die ${failure}
 `
 }

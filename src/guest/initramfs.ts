@@ -50,6 +50,9 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
       path: `bin/${name}`,
       target: 'busybox',
     })),
+    // What the kernel runs when it wants a module, in this root: the modules are those of the guest's.
+    { kind: 'symlink', path: 'sbin/modprobe', target: '/bin/busybox' },
+    { kind: 'symlink', path: 'lib/modules', target: '/root/lib/modules' },
     // The kernel opens it for /init before devtmpfs is mounted.
     { kind: 'char device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
   ]

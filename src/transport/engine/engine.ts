@@ -28,6 +28,8 @@ export async function startEngine(
   const start: EngineStart = { share, stopFd }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
+    // Not this process's own: a thread refuses some of them, such as those that come with --eval.
+    execArgv: [],
     name: 'lowerdir engine',
   })
   let closing = false

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
-import { ErrnoError, errnoOf } from '../../errno.ts'
+import { ErrnoError, errno, errnoOf } from '../../errno.ts'
+import { closeEventfd, createEventfd } from '../../libc/eventfd.ts'
 import { close } from '../../libc/files.ts'
 import { clearThreadUmask } from '../../libc/process.ts'
 import { accept, boundPort, listenTcp, listenUnix, setNoDelay } from '../../libc/sockets.ts'
@@ -26,12 +27,16 @@ function log(line: string): void {
   tell({ kind: 'log', line })
 }
 
+const outOfDescriptors: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
+
 /** A listening socket; a unix socket's file goes with it. */
 class Listener implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
   readonly #path: string | null
   readonly #onAccept: (fd: number) => void
+  /** Held for the time when there is no other left, see {@link Listener.#refuse}. */
+  #spare: number
 
   constructor(listen: Listen, onAccept: (fd: number) => void) {
     this.#path = listen.kind === 'unix' ? listen.path : null
@@ -39,6 +44,7 @@ class Listener implements Watched {
       listen.kind === 'unix'
         ? listenUnix(fromText(listen.path))
         : listenTcp(listen.host, listen.port)
+    this.#spare = createEventfd()
     this.#onAccept = onAccept
   }
 
@@ -47,14 +53,29 @@ class Listener implements Watched {
       for (let fd = accept(this.fd); fd >= 0; fd = accept(this.fd)) this.#onAccept(fd)
     } catch (error) {
       // Out of descriptors, or the client was gone again: others are served all the same.
+      if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
       log(
         `a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`,
       )
     }
   }
 
+  /** Ends the connection that cannot be accepted: as long as it waits, poll(2) would not sleep. */
+  #refuse(): void {
+    if (this.#spare >= 0) closeEventfd(this.#spare)
+    this.#spare = -1
+    try {
+      const fd = accept(this.fd)
+      if (fd >= 0) close(fd)
+      this.#spare = createEventfd()
+    } catch {
+      // Another thread took the place that became free; the next round tries again.
+    }
+  }
+
   close(): void {
     close(this.fd)
+    if (this.#spare >= 0) closeEventfd(this.#spare)
     // Somebody may have removed it.
     if (this.#path !== null) rmSync(this.#path, { force: true })
   }
