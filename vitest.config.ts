@@ -48,7 +48,7 @@ export default defineConfig({
           // An emulated guest is slow and wants the machine to itself.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },

@@ -10,6 +10,10 @@ const PATIENCE_MS = 30_000
 export class Client implements Disposable {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL('./load.js', import.meta.url)))
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   /** Units in each second. */
   async measure(request: LoadRequest): Promise<number> {
     const signal = AbortSignal.timeout(request.milliseconds + PATIENCE_MS)

@@ -1,6 +1,7 @@
 import { close } from '../src/libc/files.ts'
-import { systemMemory } from '../src/libc/memory.ts'
-import { connectUnix, receiveBlocking, sendBlocking } from '../src/libc/sockets.ts'
+import { type SystemMemory, systemMemory } from '../src/libc/memory.ts'
+import { POLLIN, PollSet } from '../src/libc/poll.ts'
+import { connectUnix, receive, sendBlocking } from '../src/libc/sockets.ts'
 import { type Reply, decodeReply, encodeRequest } from '../src/protocol/codec.ts'
 import { Reader, Writer } from '../src/protocol/cursor.ts'
 import { frameSize, frameTag, frameType } from '../src/protocol/frame.ts'
@@ -8,7 +9,7 @@ import { HEADER_BYTES, NOFID, VERSION } from '../src/protocol/limits.ts'
 import type { MessageName, R, T } from '../src/protocol/messages.ts'
 import { fromText } from '../src/protocol/text.ts'
 
-/** Fits into a core's own cache, so that it is not the client's memory that is measured. */
+/** Replies are taken in pieces that fit into a core's own cache, whatever the msize is. */
 const RECEIVE_BYTES = 256 * 1024
 const SEND_BYTES = 64 * 1024
 
@@ -32,12 +33,15 @@ export type Lane = readonly Exchange[]
 export class Connection {
   msize = 0
   readonly #fd: number
-  readonly #in = systemMemory(RECEIVE_BYTES)
+  readonly #in: SystemMemory
   readonly #out = systemMemory(SEND_BYTES)
   #outEnd = 0
+  readonly #replies = new PollSet()
 
-  private constructor(fd: number) {
+  private constructor(fd: number, msize: number) {
     this.#fd = fd
+    this.#in = systemMemory(Math.max(msize, RECEIVE_BYTES))
+    this.#replies.add(fd, POLLIN)
   }
 
   /**
@@ -46,7 +50,7 @@ export class Connection {
    * @param aname what diod needs to know: the path of the folder that it exports.
    */
   static open(socket: string, msize: number, aname: string): Connection {
-    const connection = new Connection(connectUnix(fromText(socket)))
+    const connection = new Connection(connectUnix(fromText(socket)), msize)
     connection.msize = connection.get('version', { msize, version: VERSION }).msize
     const uid = process.getuid!()
     connection.get('attach', { fid: ROOT, afid: NOFID, uname: '', aname: fromText(aname), uid })
@@ -69,7 +73,7 @@ export class Connection {
     this.#out.bytes.set(frame)
     sendBlocking(this.#fd, this.#out.address, frame.length)
     for (let end = 0; ;) {
-      end += this.#receive(end)
+      end += this.#receive(end, this.#in.bytes.length)
       const size = frameSize(this.#in, 0, end, this.msize || RECEIVE_BYTES)
       if (size === 0) continue
       const type = frameType(this.#in, 0)
@@ -100,7 +104,7 @@ export class Connection {
     lanes.forEach((lane) => this.#queue(lane[0]!))
     for (let stopping = false; ;) {
       this.#send()
-      const end = kept + this.#receive(kept)
+      const end = kept + this.#receive(kept, RECEIVE_BYTES)
       let at = 0
       for (;;) {
         if (tag < 0) {
@@ -156,10 +160,17 @@ export class Connection {
     this.#outEnd = 0
   }
 
-  #receive(at: number): number {
-    const received = receiveBlocking(this.#fd, this.#in.address + at, RECEIVE_BYTES - at)
-    if (received <= 0) throw new Error('the server has closed the connection')
-    return received
+  /**
+   * Waits in poll(2) and not in recv(2): whoever sleeps in that is also woken when the server has
+   * taken a request, and each of those wasted wakes is as much as a system call of the server.
+   */
+  #receive(at: number, end: number): number {
+    for (;;) {
+      const received = receive(this.#fd, this.#in.address + at, end - at)
+      if (received > 0) return received
+      if (received === 0) throw new Error('the server has closed the connection')
+      this.#replies.wait(-1)
+    }
   }
 }
 

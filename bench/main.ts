@@ -6,6 +6,7 @@ import { Client } from './client.ts'
 import { provideDiod } from './diod.ts'
 import { fillFolder } from './folder.ts'
 import { describeMachine, version } from './machine.ts'
+import { place } from './placement.ts'
 import { heading, line } from './report.ts'
 import { startDiod, startLowerdir } from './servers.ts'
 import { workloads } from './workloads.ts'
@@ -27,8 +28,8 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-const rounds = values.quick ? 3 : 7
-const milliseconds = values.quick ? 250 : 700
+const rounds = values.quick ? 5 : 15
+const milliseconds = values.quick ? 150 : 300
 
 if (values.help) console.log(usage)
 else await bench()
@@ -57,6 +58,7 @@ async function bench(): Promise<void> {
   for (const { name, unit, inFlight } of workloads) {
     if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue
     for (const lanes of inFlight) {
+      place([client.pid, ours.pid, theirs.pid], lanes === 1)
       const rates = { lowerdir: [] as number[], diod: [] as number[] }
       const request = { folder, workload: name, inFlight: lanes, milliseconds }
       for (let round = 0; round < rounds; round++) {

@@ -4,23 +4,24 @@ export interface Rates {
   readonly diod: readonly number[]
 }
 
-export const heading = row('workload', 'in flight', 'lowerdir/s', 'diod/s', 'ratio', '(rounds)')
+export const heading = row('workload', 'in flight', 'lowerdir/s', 'diod/s', 'ratio', 'of rounds')
 
 /**
- * One line of the table: the medians, their ratio, and the smallest and the largest ratio of a round,
- * which say how much to make of it.
+ * One line of the table: each server's median, the median of the rounds' ratios, and the smallest
+ * and the largest of those, which say how much to make of it. Both servers of a round were measured
+ * one right after the other, so a ratio survives what else the machine is busy with.
  */
 export function line(name: string, unit: string, inFlight: number, rates: Rates): string {
-  const [ours, theirs] = [median(rates.lowerdir), median(rates.diod)]
   const ratios = rates.lowerdir.map((rate, i) => rate / rates.diod[i]!)
-  const range = `(${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)})`
-  const shown = (rate: number): string => `${Math.round(rate)} ${unit}`
-  return row(name, `${inFlight}`, shown(ours), shown(theirs), (ours / theirs).toFixed(2), range)
+  const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
+  const shown = (values: readonly number[]): string => `${Math.round(median(values))} ${unit}`
+  const ratio = median(ratios).toFixed(2)
+  return row(name, `${inFlight}`, shown(rates.lowerdir), shown(rates.diod), ratio, range)
 }
 
 function row(name: string, inFlight: string, ...numbers: readonly string[]): string {
   const [ours = '', theirs = '', ratio = '', range = ''] = numbers
-  const columns = [ours.padStart(15), theirs.padStart(15), ratio.padStart(7), range.padStart(14)]
+  const columns = [ours.padStart(15), theirs.padStart(15), ratio.padStart(7), range.padStart(17)]
   return `${name.padEnd(24)}${inFlight.padStart(9)}${columns.join('')}`
 }
 

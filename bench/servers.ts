@@ -12,6 +12,7 @@ const PATIENCE_MS = 10_000
 export interface Server extends AsyncDisposable {
   readonly name: string
   readonly socket: string
+  readonly pid: number
 }
 
 /** @param nodeOptions for its process: to profile it. */
@@ -63,5 +64,5 @@ async function listening(
     await exit
     clearTimeout(timer)
   }
-  return { name, socket, [Symbol.asyncDispose]: dispose }
+  return { name, socket, pid: child.pid!, [Symbol.asyncDispose]: dispose }
 }

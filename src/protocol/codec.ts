@@ -12,22 +12,31 @@ interface Struct {
   write(to: Writer, values: Readonly<Values>): void
 }
 
-/** The codec of a list of fields. This loop is the one place where a field meets its kind. */
+/**
+ * The codec of a list of fields. This is the one place where a field meets its kind.
+ *
+ * It is compiled: `{ fid: 'u32', mask: 'mask' }` becomes
+ *
+ *     read: (from) => ({ fid: u32.read(from), mask: mask.read(from) })
+ *     write: (to, values) => { u32.write(to, values.fid); mask.write(to, values.mask) }
+ *
+ * because one loop for all messages is one function to V8, in which it can foresee neither the kinds
+ * nor the shape of the values: that took twice as long to write a Rgetattr and eight times as long
+ * to read it. The text is made of nothing but the table's own names.
+ */
 function struct(fields: Readonly<Record<string, KindName>>): Struct {
-  const names = Object.keys(fields)
-  const codecs = Object.values(fields).map((kind) => kinds[kind])
-  return {
-    read(from) {
-      const values: Values = {}
-      for (let i = 0; i < names.length; i++) values[names[i]!] = codecs[i]!.read(from)
-      return values
-    },
-    write(to, values) {
-      for (let i = 0; i < names.length; i++) {
-        codecs[i]!.write(to, values[names[i]!] as never)
-      }
-    },
-  }
+  const entries = Object.entries(fields)
+  const read = entries.map(([name, kind]) => `${name}: ${kind}.read(from)`)
+  const write = entries.map(([name, kind]) => `${kind}.write(to, values.${name})`)
+  // oxlint-disable-next-line typescript/no-implied-eval -- no text from outside
+  const compile = new Function(
+    ...Object.keys(kinds),
+    `return {
+      read: (from) => ({ ${read.join(', ')} }),
+      write: (to, values) => { ${write.join('; ')} },
+    }`,
+  ) as (...codecs: readonly unknown[]) => Struct
+  return compile(...Object.values(kinds))
 }
 
 /** A row of the table, ready to be used on frames. */

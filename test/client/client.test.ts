@@ -17,19 +17,24 @@ import { memoryOf } from '../support/frames.ts'
 class Puppet {
   readonly stream: Duplex
   readonly #ours: Duplex
+  readonly #chunks: Buffer[] = []
   #received = Buffer.alloc(0)
 
   constructor() {
     const [ours, theirs] = duplexPair()
     this.#ours = ours
     this.stream = theirs
-    ours.on('data', (chunk: Buffer) => (this.#received = Buffer.concat([this.#received, chunk])))
+    ours.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
   }
 
   /** The next request, once it has arrived. */
   async request(): Promise<{ type: number; tag: number; frame: Buffer }> {
-    while (this.#received.length < 4 || this.#received.length < this.#received.readUInt32LE(0)) {
+    const isWhole = (some: Buffer): boolean => {
+      return some.length >= 4 && some.length >= some.readUInt32LE(0)
+    }
+    while (!isWhole(this.#received)) {
       await new Promise((resolve) => setImmediate(resolve))
+      this.#received = Buffer.concat([this.#received, ...this.#chunks.splice(0)])
     }
     const frame = this.#received.subarray(0, this.#received.readUInt32LE(0))
     this.#received = this.#received.subarray(frame.length)
@@ -236,8 +241,9 @@ describe('a client whose connection is over', () => {
     const client = await connect()
     const waiting = client.call.clunk({ fid: 1 })
     server.send(reply((await server.request()).tag))
-    await expect(waiting).rejects.toThrow()
+    const failure = await waiting.catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(Error)
     expect(server.stream.destroyed).toBe(true)
-    await expect(client.call.clunk({ fid: 1 })).rejects.toThrow()
+    await expect(client.call.clunk({ fid: 1 })).rejects.toBe(failure)
   })
 })

@@ -171,6 +171,9 @@ describe('Tclunk', () => {
 describe('the end of a conversation', () => {
   beforeEach(() => {
     for (let fid = 1; fid <= 20; fid++) probe.walk(fid, fid % 2 ? 'file' : 'dir').open(fid)
+  })
+
+  it('has something to end', () => {
     expect([tree.uses, tree.openFiles]).toEqual([21, 20])
   })
 

@@ -18,11 +18,13 @@ export interface DirectoryServer extends AsyncDisposable {
   client(msize?: number): Promise<Client>
 }
 
+/** @param folder where its socket lies; without one, in a place of the test's own. */
 export async function serveDirectory(
   directory: string,
   changes: Partial<Share> = {},
+  folder = temporaryDirectory(),
 ): Promise<DirectoryServer> {
-  const socketPath = join(temporaryDirectory(), 'socket')
+  const socketPath = join(folder, 'socket')
   const log: string[] = []
   const share: Share = {
     directory,

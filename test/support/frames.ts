@@ -5,8 +5,8 @@ import {
   type Memory,
   type MessageName,
   type T,
+  Writer,
 } from '../../src/protocol/index.ts'
-import { Writer } from '../../src/protocol/index.ts'
 
 const room = heapMemory(1 << 21)
 const writer = new Writer(room)

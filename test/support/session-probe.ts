@@ -1,7 +1,14 @@
 import { ErrnoError } from '../../src/errno.ts'
 import { systemMemory } from '../../src/libc/memory.ts'
-import { type MessageName, type R, Reader, type T, Writer } from '../../src/protocol/index.ts'
-import { decodeReply, limits } from '../../src/protocol/index.ts'
+import {
+  decodeReply,
+  limits,
+  type MessageName,
+  type R,
+  Reader,
+  type T,
+  Writer,
+} from '../../src/protocol/index.ts'
 import { defaultLimits, Session, type SessionLimits } from '../../src/server/session.ts'
 import type { Tree } from '../../src/tree/tree.ts'
 import { memoryOf, requestFrame } from './frames.ts'

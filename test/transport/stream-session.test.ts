@@ -171,6 +171,40 @@ describe('a conversation over a stream', () => {
     expect(peer.replies.length).toBe(11 + 11 + 7)
   })
 
+  it.each([0, 100, 60_000])(
+    'keeps answers that come all at once, %i bytes taken between',
+    (taken) => {
+      const peer = new Peer()
+      peer.send(conversation[0]!)
+      peer.send(conversation[1]!)
+      peer.send(ask('walk', { fid: 0, newfid: 1, names: ['slow'] }))
+      peer.send(ask('lopen', { fid: 1, flags: 0 }))
+      peer.received = []
+      for (let tag = 0; tag < 40; tag++) {
+        peer.send(requestFrame(tag, 'read', { fid: 1, offset: 0, count: 5000 }))
+      }
+      const { outbox } = peer.stream
+      for (const [i, parked] of peer.tree.parked.entries()) {
+        parked.resolve(Buffer.alloc(5000, i))
+        if (outbox.pending > 50_000 && taken > 0) {
+          const bytes = Math.min(taken, outbox.pending)
+          peer.received.push(
+            Buffer.from(outbox.memory.bytes.subarray(outbox.start, outbox.start + bytes)),
+          )
+          outbox.left(bytes)
+        }
+      }
+      peer.take(10_000)
+      const replied = peer.replies
+      expect(replied.length).toBe(40 * 5011)
+      for (let i = 0; i < 40; i++) {
+        const frame = replied.subarray(i * 5011, (i + 1) * 5011)
+        expect([frame.readUInt32LE(0), frame.readUInt16LE(5)]).toEqual([5011, i])
+        expect(frame.subarray(11).equals(Buffer.alloc(5000, i))).toBe(true)
+      }
+    },
+  )
+
   it.each([
     ['a size[4] of 6', Buffer.from([6, 0, 0, 0])],
     ['a size[4] of 0', Buffer.alloc(4)],

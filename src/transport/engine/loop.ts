@@ -16,14 +16,19 @@ export interface Watched {
  */
 export class Loop {
   readonly #watched = new Set<Watched>()
+  /** Whether {@link #watched} is another than in the round before. */
+  #changed = false
   #running = true
 
   add(watched: Watched): void {
     this.#watched.add(watched)
+    this.#changed = true
   }
 
   remove(watched: Watched): void {
-    if (this.#watched.delete(watched)) watched.close()
+    if (!this.#watched.delete(watched)) return
+    this.#changed = true
+    watched.close()
   }
 
   /** Makes {@link run} return once the present round is over. */
@@ -34,14 +39,17 @@ export class Loop {
   /** Serves until {@link stop}. */
   run(): void {
     const set = new PollSet()
+    let round: readonly Watched[] = []
     while (this.#running) {
-      const round = [...this.#watched]
+      if (this.#changed) round = [...this.#watched]
+      this.#changed = false
       set.clear()
       for (const { fd, waitsFor } of round) set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
       set.wait(-1)
-      for (let i = 0; i < round.length; i++) {
+      let index = 0
+      for (const watched of round) {
         // An earlier one of this round may have removed it.
-        if (set.happened(i) !== 0 && this.#watched.has(round[i]!)) round[i]!.ready()
+        if (set.happened(index++) !== 0 && this.#watched.has(watched)) watched.ready()
       }
     }
   }

@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Client } from '../../src/client/index.ts'
+import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
+import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
+import { behaviours } from './behaviours.ts'
+import type { Fs } from './fs.ts'
+import { NineFs } from './nine-fs.ts'
+import { PlainFs } from './plain-fs.ts'
+
+let umask: number
+let directory: string
+let number = 0
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
+  umask = process.umask(0)
+})
+
+afterAll(() => {
+  process.umask(umask)
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** An empty directory of the behaviour's own. */
+async function own(root: Fs): Promise<Fs> {
+  const name = `behaviour-${++number}`
+  await root.mkdir(name)
+  return root.in(name)
+}
+
+describe('a plain directory', () => {
+  it.each(Object.entries(behaviours))('%s', async (_name, behaviour) => {
+    await behaviour(await own(new PlainFs(directory)))
+  })
+})
+
+// The second has messages of a page, and so many more of them.
+describe.each([131_072, 4096])('a directory through client and server, msize %i', (msize) => {
+  let server: DirectoryServer
+  let client: Client
+
+  beforeAll(async () => {
+    server = await serveDirectory(directory, {}, mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+    client = await server.client(msize)
+  })
+
+  afterAll(async () => {
+    client.close()
+    await server.engine.close()
+    rmSync(join(server.socketPath, '..'), { recursive: true })
+  })
+
+  it.each(Object.entries(behaviours))('%s', async (_name, behaviour) => {
+    const isRoot = process.geteuid!() === 0
+    await behaviour(await own(NineFs.over(client, isRoot)))
+  })
+})
+
+describe('the script for machines that have nothing but Node', () => {
+  it('says the same', () => {
+    const script = conformanceScript()
+    const child = [script, temporaryDirectory()]
+    const { stdout, stderr, status } = spawnSync(process.execPath, child, { encoding: 'utf8' })
+    const lines = conformanceLines(stdout)
+    expect(lines.filter(({ ok }) => !ok)).toEqual([])
+    expect([stderr, status]).toEqual(['', 0])
+    expect(lines.map(({ name }) => name)).toEqual(Object.keys(behaviours))
+  }, 60_000)
+})

@@ -1,0 +1,424 @@
+import type { Client } from '../../src/client/index.ts'
+import { errno, ErrnoError } from '../../src/errno.ts'
+import {
+  flags,
+  payloadBytes,
+  type Qid,
+  qidType,
+  type R,
+  readDirent,
+  Reader,
+} from '../../src/protocol/index.ts'
+import { memoryOf } from '../support/frames.ts'
+import type { Entry, File, Fs, How, Kind, Stat } from './fs.ts'
+
+/** As many symlinks on one way as the kernel follows. */
+const SYMLINKS_MAX = 40
+
+/** What the root of a tree and all directories in it have in common: one client, one row of fids. */
+interface Mount {
+  readonly client: Client
+  readonly mayChown: boolean
+  nextFid: number
+}
+
+/** Where a path ends: a name in a directory, and the file that it is, if there is one. */
+interface Place {
+  readonly parent: number
+  readonly name: string
+  readonly found: { readonly fid: number; readonly qid: Qid } | null
+}
+
+/**
+ * A 9P tree through our own client. It does what a kernel does above a file system: follows
+ * symlinks, decides between opening and creating, and applies setgid directories.
+ */
+export class NineFs implements Fs {
+  readonly #mount: Mount
+  readonly #path: string
+
+  /** Fid 0 of `client` is the root; fids from 1000 on are this one's. */
+  static over(client: Client, mayChown: boolean): Fs {
+    return new NineFs({ client, mayChown, nextFid: 1000 }, '')
+  }
+
+  private constructor(mount: Mount, path: string) {
+    this.#mount = mount
+    this.#path = path
+  }
+
+  get mayChown(): boolean {
+    return this.#mount.mayChown
+  }
+
+  in(directory: string): Fs {
+    return new NineFs(this.#mount, `${this.#path}/${directory}`)
+  }
+
+  open(path: string, how: How): Promise<File> {
+    return this.#at(path, !how.noFollow && !how.exclusive, async ({ parent, name, found }) => {
+      if (found === null) {
+        if (!how.create) throw failure('ENOENT')
+        return this.#create(parent, name, how)
+      }
+      if (how.create && how.exclusive) throw failure('EEXIST')
+      if (found.qid.type === qidType.symlink) throw failure('ELOOP')
+      if (how.create && found.qid.type === qidType.directory) throw failure('EISDIR')
+      const fid = await this.#clone(found.fid)
+      return this.#keep(fid, () => this.#call.lopen({ fid, flags: wireFlags(how) }))
+    })
+  }
+
+  stat(path: string): Promise<Stat> {
+    return this.#existing(path, true, (fid) => this.#stat(fid))
+  }
+
+  lstat(path: string): Promise<Stat> {
+    return this.#existing(path, false, (fid) => this.#stat(fid))
+  }
+
+  mkdir(path: string, mode = 0o755): Promise<void> {
+    return this.#at(path, false, async ({ parent, name, found }) => {
+      if (found !== null) throw failure('EEXIST')
+      const { gid, setgid } = await this.#groupFor(parent)
+      // mkdir(2) takes no setuid and setgid bits.
+      const bits = (mode & 0o1777) | setgid
+      await this.#call.mkdir({ dfid: parent, name, mode: flags.mode.DIRECTORY | bits, gid })
+    })
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.#remove(path, flags.AT_REMOVEDIR)
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#remove(path, 0)
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#at(from, false, (source) =>
+      this.#at(to, false, async (target) => {
+        await this.#call.renameat({
+          olddirfid: source.parent,
+          oldname: source.name,
+          newdirfid: target.parent,
+          newname: target.name,
+        })
+      }),
+    )
+  }
+
+  link(existing: string, path: string): Promise<void> {
+    return this.#existing(existing, false, (fid) =>
+      this.#at(path, false, async ({ parent, name }) => {
+        await this.#call.link({ dfid: parent, fid, name })
+      }),
+    )
+  }
+
+  symlink(target: string, path: string): Promise<void> {
+    return this.#at(path, false, async ({ parent, name }) => {
+      const { gid } = await this.#groupFor(parent)
+      await this.#call.symlink({ dfid: parent, name, symtgt: target, gid })
+    })
+  }
+
+  readlink(path: string): Promise<string> {
+    return this.#existing(path, false, async (fid) => (await this.#call.readlink({ fid })).target)
+  }
+
+  readdir(path: string): Promise<Entry[]> {
+    return this.#existing(path, true, async (found, qid) => {
+      if (qid.type !== qidType.directory) throw failure('ENOTDIR')
+      const fid = await this.#clone(found)
+      await this.#call.lopen({ fid, flags: flags.open.DIRECTORY })
+      const entries: Entry[] = []
+      for (let offset = 0n; ;) {
+        const { data } = await this.#call.readdir({ fid, offset, count: 0xffff_ffff })
+        if (data.length === 0) break
+        const from = new Reader(data.memory)
+        from.over(data.memory, data.offset, data.offset + data.length)
+        while (from.position < from.end) {
+          const { name, type, offset: next } = readDirent(from)
+          if (name !== '.' && name !== '..')
+            entries.push({ name, kind: entryKinds[type] ?? 'other' })
+          offset = next
+        }
+      }
+      await this.#call.clunk({ fid })
+      return entries
+    })
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return this.#existing(path, true, (fid) => this.#set(fid, flags.setattr.MODE, { mode }))
+  }
+
+  lchown(path: string, uid: number, gid: number): Promise<void> {
+    const valid = flags.setattr.UID | flags.setattr.GID
+    return this.#existing(path, false, (fid) => this.#set(fid, valid, { uid, gid }))
+  }
+
+  async truncate(path: string, size: number): Promise<void> {
+    const file = await this.open(path, { access: 'rw' })
+    try {
+      await file.truncate(size)
+    } finally {
+      await file.close()
+    }
+  }
+
+  lutimes(path: string, accessed: number, modified: number): Promise<void> {
+    const { ATIME, ATIME_SET, MTIME, MTIME_SET } = flags.setattr
+    const [atimeSec, atimeNsec] = timespec(accessed)
+    const [mtimeSec, mtimeNsec] = timespec(modified)
+    const times = { atimeSec, atimeNsec, mtimeSec, mtimeNsec }
+    const valid = ATIME | ATIME_SET | MTIME | MTIME_SET
+    return this.#existing(path, false, (fid) => this.#set(fid, valid, times))
+  }
+
+  statfs(path: string): ReturnType<Fs['statfs']> {
+    return this.#existing(path, true, (fid) => this.#call.statfs({ fid }))
+  }
+
+  get #call(): Client['call'] {
+    return this.#mount.client.call
+  }
+
+  #freeFid(): number {
+    return this.#mount.nextFid++
+  }
+
+  async #clone(fid: number): Promise<number> {
+    const newfid = this.#freeFid()
+    await this.#call.walk({ fid, newfid, names: [] })
+    return newfid
+  }
+
+  /** Does something with where `path` ends; the fids are gone afterwards. */
+  async #at<V>(path: string, follow: boolean, act: (place: Place) => Promise<V>): Promise<V> {
+    const place = await this.#resolve(await this.#clone(0), `${this.#path}/${path}`, follow, 0)
+    try {
+      return await act(place)
+    } finally {
+      await this.#call.clunk({ fid: place.parent })
+      if (place.found !== null) await this.#call.clunk({ fid: place.found.fid })
+    }
+  }
+
+  #existing<V>(
+    path: string,
+    follow: boolean,
+    act: (fid: number, qid: Qid) => Promise<V>,
+  ): Promise<V> {
+    return this.#at(path, follow, ({ found }) => {
+      if (found === null) throw failure('ENOENT')
+      return act(found.fid, found.qid)
+    })
+  }
+
+  /** Walks `path` from directory `start`, a fid that is clunked or becomes the place's parent. */
+  async #resolve(start: number, path: string, follow: boolean, links: number): Promise<Place> {
+    const names = path.split('/').filter((name) => name !== '' && name !== '.')
+    let parent = start
+    try {
+      for (let i = 0; ; i++) {
+        const isLast = i >= names.length - 1
+        const name = names[i] ?? '.'
+        const found = await this.#lookup(parent, name)
+        if (found === null) {
+          if (!isLast) throw failure('ENOENT')
+          return { parent, name, found }
+        }
+        if (found.qid.type === qidType.symlink && (follow || !isLast)) {
+          const { target } = await this.#call.readlink({ fid: found.fid })
+          await this.#call.clunk({ fid: found.fid })
+          if (links >= SYMLINKS_MAX) throw failure('ELOOP')
+          const rest = [target, ...names.slice(i + 1)].join('/')
+          const from = parent
+          parent = -1
+          return await this.#resolve(from, rest, follow, links + 1)
+        }
+        if (isLast) return { parent, name, found }
+        await this.#call.clunk({ fid: parent })
+        parent = found.fid
+      }
+    } catch (error) {
+      if (parent >= 0) await this.#call.clunk({ fid: parent })
+      throw error
+    }
+  }
+
+  async #lookup(fid: number, name: string): Promise<Place['found']> {
+    const newfid = this.#freeFid()
+    try {
+      const { qids } = await this.#call.walk({ fid, newfid, names: name === '.' ? [] : [name] })
+      const { qid } = qids[0] ? { qid: qids[0] } : await this.#call.getattr({ fid, mask: 1 })
+      return { fid: newfid, qid }
+    } catch (error) {
+      if (error instanceof ErrnoError && error.errno === errno.ENOENT) return null
+      throw error
+    }
+  }
+
+  async #create(parent: number, name: string, how: How): Promise<File> {
+    const { gid } = await this.#groupFor(parent)
+    const mode = flags.mode.FILE | (how.mode ?? 0o644)
+    const fid = await this.#clone(parent)
+    return this.#keep(fid, () =>
+      this.#call.lcreate({ fid, name, flags: wireFlags(how), mode, gid }),
+    )
+  }
+
+  /** A file of `fid` once it is open; the fid is gone when it cannot be. */
+  async #keep(fid: number, open: () => Promise<unknown>): Promise<File> {
+    try {
+      await open()
+    } catch (error) {
+      await this.#call.clunk({ fid })
+      throw error
+    }
+    return new NineFile(this.#mount.client, fid)
+  }
+
+  async #groupFor(directory: number): Promise<{ gid: number; setgid: number }> {
+    const { mode, gid } = await this.#call.getattr({ fid: directory, mask: flags.getattr.BASIC })
+    const setgid = mode & flags.mode.SETGID
+    return setgid === 0 ? { gid: process.getgid!(), setgid: 0 } : { gid, setgid }
+  }
+
+  #remove(path: string, how: number): Promise<void> {
+    return this.#at(path, false, async ({ parent, name }) => {
+      await this.#call.unlinkat({ dirfid: parent, name, flags: how })
+    })
+  }
+
+  #set(fid: number, valid: number, changes: Record<string, number>): Promise<void> {
+    return setattr(this.#mount.client, fid, valid, changes)
+  }
+
+  async #stat(fid: number): Promise<Stat> {
+    return statOf(await this.#call.getattr({ fid, mask: flags.getattr.BASIC }))
+  }
+}
+
+class NineFile implements File {
+  readonly #client: Client
+  readonly #fid: number
+
+  constructor(client: Client, fid: number) {
+    this.#client = client
+    this.#fid = fid
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    const parts: Buffer[] = []
+    let got = 0
+    do {
+      const request = { fid: this.#fid, offset: offset + got, count: length - got }
+      const part = payloadBytes((await this.#client.call.read(request)).data)
+      if (part.length === 0) break
+      parts.push(part)
+      got += part.length
+    } while (got < length)
+    return Buffer.concat(parts)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<number> {
+    const memory = memoryOf(bytes)
+    const most = this.#client.msize - 24
+    let sent = 0
+    do {
+      const data = { memory, offset: sent, length: Math.min(most, bytes.length - sent) }
+      const write = { fid: this.#fid, offset: offset + sent, data }
+      sent += (await this.#client.call.write(write)).count
+    } while (sent < bytes.length)
+    return sent
+  }
+
+  truncate(size: number): Promise<void> {
+    return setattr(this.#client, this.#fid, flags.setattr.SIZE, { size })
+  }
+
+  chmod(mode: number): Promise<void> {
+    return setattr(this.#client, this.#fid, flags.setattr.MODE, { mode })
+  }
+
+  async stat(): Promise<Stat> {
+    const mask = flags.getattr.BASIC
+    return statOf(await this.#client.call.getattr({ fid: this.#fid, mask }))
+  }
+
+  async sync(): Promise<void> {
+    await this.#client.call.fsync({ fid: this.#fid, datasync: 0 })
+  }
+
+  async datasync(): Promise<void> {
+    await this.#client.call.fsync({ fid: this.#fid, datasync: 1 })
+  }
+
+  async close(): Promise<void> {
+    await this.#client.call.clunk({ fid: this.#fid })
+  }
+}
+
+async function setattr(
+  client: Client,
+  fid: number,
+  valid: number,
+  changes: Record<string, number>,
+): Promise<void> {
+  const none = { mode: 0, uid: 0, gid: 0, size: 0 }
+  const times = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
+  await client.call.setattr({ fid, valid, ...none, ...times, ...changes })
+}
+
+/** DT_* of dirent.h. */
+const entryKinds: Record<number, Kind> = { 4: 'directory', 8: 'file', 10: 'symlink' }
+
+function wireFlags(how: How): number {
+  const { open } = flags
+  let value = { r: open.RDONLY, w: open.WRONLY, rw: open.RDWR }[how.access] | open.LARGEFILE
+  if (how.create) value |= open.CREAT
+  if (how.exclusive) value |= open.EXCL
+  if (how.truncate) value |= open.TRUNC
+  if (how.append) value |= open.APPEND
+  if (how.directory) value |= open.DIRECTORY
+  if (how.noFollow) value |= open.NOFOLLOW
+  return value
+}
+
+function statOf(attributes: R<'getattr'>): Stat {
+  const { mode, uid, gid, nlink, size, blocks, qid } = attributes
+  const kinds: Record<number, Kind> = {
+    [flags.mode.FILE]: 'file',
+    [flags.mode.DIRECTORY]: 'directory',
+    [flags.mode.SYMLINK]: 'symlink',
+  }
+  return {
+    kind: kinds[mode & flags.mode.TYPE] ?? 'other',
+    mode: mode & flags.mode.PERMISSIONS,
+    uid,
+    gid,
+    nlink,
+    size,
+    blocks,
+    ino: qid.path,
+    atime: nanoseconds(attributes.atimeSec, attributes.atimeNsec),
+    mtime: nanoseconds(attributes.mtimeSec, attributes.mtimeNsec),
+    ctime: nanoseconds(attributes.ctimeSec, attributes.ctimeNsec),
+  }
+}
+
+function nanoseconds(seconds: number, rest: number): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(rest)
+}
+
+function timespec(seconds: number): [number, number] {
+  const whole = Math.floor(seconds)
+  return [whole, Math.round((seconds - whole) * 1e9)]
+}
+
+function failure(name: 'ENOENT' | 'EEXIST' | 'ELOOP' | 'ENOTDIR' | 'EISDIR'): ErrnoError {
+  return new ErrnoError(errno[name], 'path')
+}

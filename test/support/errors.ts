@@ -1,0 +1,15 @@
+import { ProtocolError, type ProtocolErrorCode } from '../../src/protocol/index.ts'
+
+/**
+ * How `act` breaks the protocol; undefined when it does not. Anything else that is thrown is a
+ * failure of the test.
+ */
+export function codeOf(act: () => unknown): ProtocolErrorCode | undefined {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.code
+    throw error
+  }
+  return undefined
+}

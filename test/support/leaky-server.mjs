@@ -1,0 +1,46 @@
+// A server that is wrong on purpose: it passes O_NOATIME on to the host, whoever owns the file.
+//
+//   node leaky-server.mjs DIRECTORY SOCKET
+//
+// For the test that shows what happens to a guest then.
+
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { AT_FDCWD, O_NOATIME, O_RDONLY } from '../../dist/libc/constants.js'
+import { close, openat } from '../../dist/libc/files.js'
+import { open } from '../../dist/protocol/flags.js'
+import { serveDuplex } from '../../dist/transport/stream/duplex.js'
+import { HostTree } from '../../dist/tree/host/tree.js'
+
+const [directory = '', socket = ''] = process.argv.slice(2)
+const tree = new HostTree(directory, { readOnly: true, owner: 'host', atime: 'guest' })
+
+/** A node that asks the host for O_NOATIME whenever the guest does, before it opens as usual. */
+function leaky(node, path) {
+  return new Proxy(node, {
+    get(target, key) {
+      if (key === 'walk') return (name) => leaky(target.walk(name), join(path, name))
+      if (key === 'open') {
+        return (flags) => {
+          if ((flags & open.NOATIME) !== 0) {
+            console.log('O_NOATIME')
+            close(openat(AT_FDCWD, path, O_RDONLY | O_NOATIME))
+          }
+          return target.open(flags)
+        }
+      }
+      const value = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+const leakyTree = {
+  readOnly: true,
+  attach: (aname) => leaky(tree.attach(aname), directory),
+  close: () => tree.close(),
+}
+
+createServer((stream) => {
+  void serveDuplex(leakyTree, stream)
+}).listen(socket, () => console.log('listening'))

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { StagedCommand } from './vm-stage.ts'
+
+const clone = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The built command line, relative to the clone. */
+export const MAIN = 'dist/cli/main.js'
+
+export interface CliOptions {
+  /** Bytes for standard input; without, it is at its end; null leaves it open. */
+  readonly input?: string | Uint8Array | null
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly cwd?: string
+}
+
+/** How it ended: a signal is 128 + its number. */
+export interface CliEnd {
+  readonly status: number
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+/** The command line as a child process, with a folder of its own for temporary files. */
+export class Cli implements AsyncDisposable {
+  readonly child: ChildProcess
+  /** Where it keeps temporary files. */
+  readonly folder: string
+  readonly ended: Promise<CliEnd>
+  stderr = ''
+  readonly #stdout: Buffer[] = []
+  readonly #own: string | undefined
+  #tell: () => void = () => {}
+
+  private constructor(argv: readonly string[], folder: string | undefined, options: CliOptions) {
+    this.#own =
+      folder === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-'))) : undefined
+    this.folder = folder ?? this.#own ?? ''
+    const { input, env, cwd = '/' } = options
+    const [command = '', ...args] = argv
+    this.child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, XDG_RUNTIME_DIR: undefined, TMPDIR: this.folder, ...env },
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
+    // A child that does not want its input is no mistake of the test's.
+    this.child.stdin?.on('error', () => {})
+    if (input !== null) this.child.stdin?.end(input)
+    this.child.stdout?.on('data', (chunk: Buffer) => {
+      this.#stdout.push(chunk)
+      this.#tell()
+    })
+    this.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stderr += chunk
+      this.#tell()
+    })
+    this.ended = new Promise((resolve, reject) => {
+      this.child.once('error', reject)
+      this.child.once('close', (code, signal) => {
+        const status = code ?? 128 + constants.signals[signal ?? 'SIGKILL']
+        resolve({ status, stdout: Buffer.concat(this.#stdout), stderr: this.stderr })
+        this.#tell()
+      })
+    })
+  }
+
+  /** `lowerdir ARGS`, as the user who runs the tests. */
+  static start(args: readonly string[], options: CliOptions = {}): Cli {
+    return new Cli([process.execPath, join(clone, MAIN), ...args], undefined, options)
+  }
+
+  /** A command whose TMPDIR is its user's. */
+  static staged({ argv, env }: StagedCommand, options: CliOptions = {}): Cli {
+    return new Cli(argv, env['TMPDIR'], { ...options, env: { ...env, ...options.env } })
+  }
+
+  get stdout(): string {
+    return Buffer.concat(this.#stdout).toString()
+  }
+
+  /** Resolves once it has printed `text`. @throws when it ends without it. */
+  async printed(text: string): Promise<void> {
+    let over = false
+    const end = this.ended.then(() => (over = true))
+    while (!this.stdout.includes(text) && !this.stderr.includes(text)) {
+      if (over) throw new Error(`it ended without "${text}":\n${this.stdout}\n${this.stderr}`)
+      await Promise.race([end, new Promise<void>((resolve) => (this.#tell = resolve))])
+    }
+  }
+
+  /** The processes that know its folder, itself not among them: its QEMU. */
+  helpers(): number[] {
+    return processesOf(this.folder).filter((pid) => pid !== this.child.pid)
+  }
+
+  /** Files that it has left behind, relative to its folder. */
+  leftovers(): string[] {
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => /^lowerdir-\d+\//.test(path))
+      .toSorted()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.child.kill('SIGKILL')
+    await this.ended.catch(() => {})
+    if (this.#own !== undefined) rmSync(this.#own, { recursive: true, force: true })
+  }
+}
+
+/** Runs `lowerdir ARGS` to its end. */
+export async function lowerdir(args: readonly string[], options?: CliOptions): Promise<CliEnd> {
+  await using cli = Cli.start(args, options)
+  return await cli.ended
+}
+
+/** The processes that have `path` on their command line. */
+export function processesOf(path: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && commandLine(name).includes(path))
+    .map(Number)
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return ''
+  }
+}

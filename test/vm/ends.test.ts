@@ -1,0 +1,115 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { temporaryDirectory } from '../support/temporary.ts'
+import { Cli } from '../support/vm-cli.ts'
+
+// That each of these ends at all is the test: nothing here has a --timeout, a boot is given up after
+// five minutes only, and a test after two.
+
+/** Longer than any test may take. */
+const FOR_EVER = 1000
+
+/** A run whose command says "up" and then stays, or does something else. */
+function start(then = `sleep ${FOR_EVER}`, ...options: readonly string[]): Cli {
+  return Cli.start(['run', ...options, '--', 'sh', '-c', `echo up; ${then}`])
+}
+
+function expectNothingLeft(cli: Cli): void {
+  expect([cli.helpers(), cli.leftovers()]).toEqual([[], []])
+}
+
+describe('a run whose guest ends', () => {
+  it.each([
+    ['panics', 'c', [], "The guest's kernel panicked: sysrq triggered crash."],
+    [
+      'panics and is told to stay',
+      'c',
+      ['--append=panic=0'],
+      "The guest's kernel panicked: sysrq triggered crash.",
+    ],
+    ['reboots', 'b', [], 'The guest rebooted.'],
+    ['powers off', 'o', [], 'The guest powered off.'],
+  ])('because it %s: says so, with the end of the console', async (_way, key, options, reason) => {
+    await using cli = start(
+      `echo a word before > /dev/console; echo ${key} > /proc/sysrq-trigger; sleep ${FOR_EVER}`,
+      ...options,
+    )
+    const { status, stdout, stderr } = await cli.ended
+    expect(stderr).toContain(`lowerdir: ${reason}`)
+    expect(stderr).toContain("lowerdir: The end of the guest's console:\n")
+    expect(stderr).toContain('  | a word before\n')
+    expect([status, stdout.toString()]).toEqual([125, 'up\n'])
+    expectNothingLeft(cli)
+  })
+
+  it('because somebody killed QEMU: says so', async () => {
+    await using cli = start()
+    await cli.printed('up')
+    const qemus = cli.helpers()
+    expect(qemus).toHaveLength(1)
+    process.kill(qemus[0]!, 'SIGKILL')
+    const { status, stderr } = await cli.ended
+    expect(stderr).toContain('lowerdir: QEMU was ended by SIGKILL.')
+    expect(status).toBe(125)
+    expectNothingLeft(cli)
+  })
+
+  it('before it is ready: says why, with the end of the console', async () => {
+    await using cli = start('true', '--append=rdinit=/nope')
+    const { status, stdout, stderr } = await cli.ended
+    expect(stderr).toMatch(/^lowerdir: The guest's kernel panicked: /m)
+    expect(stderr).toMatch(/^ {2}\| .*Kernel panic - not syncing/m)
+    expect([status, stdout.toString()]).toEqual([125, ''])
+    expectNothingLeft(cli)
+  })
+})
+
+describe('a run on a directory with nothing in it', () => {
+  it('boots, and has no command to offer', async () => {
+    const root = join(temporaryDirectory(), 'root')
+    mkdirSync(root)
+    await using cli = start('true', `--root=${root}`)
+    const { status, stderr } = await cli.ended
+    expect(stderr).toContain('lowerdir: sh: not found in the guest')
+    expect(status).toBe(127)
+    expectNothingLeft(cli)
+  })
+})
+
+describe.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s', (signal, expected) => {
+  it.each([
+    ['during the boot', 'starting QEMU'],
+    ['during a command', 'up'],
+  ])('%s ends everything', async (_when, word) => {
+    await using cli = start()
+    await cli.printed(word)
+    await vi.waitFor(() => expect(cli.helpers()).toHaveLength(1), 10_000)
+    cli.child.kill(signal)
+    const { status, stderr } = await cli.ended
+    expect(status).toBe(expected)
+    expect(stderr).not.toContain('Error')
+    expectNothingLeft(cli)
+  })
+})
+
+describe('a run that is killed with SIGKILL', () => {
+  it('takes its QEMU with it, and the next one clears up', async () => {
+    await using cli = start()
+    await cli.printed('up')
+    expect(cli.helpers()).toHaveLength(1)
+    cli.child.kill('SIGKILL')
+    expect((await cli.ended).status).toBe(137)
+    await vi.waitFor(() => expect(cli.helpers()).toEqual([]), 10_000)
+    expect(cli.leftovers()).not.toEqual([])
+
+    await using next = Cli.start(['run', '--timeout=1', '--', 'true'], {
+      env: { TMPDIR: cli.folder },
+    })
+    expect((await next.ended).status).toBe(124)
+    expectNothingLeft(cli)
+  })
+})

@@ -1,0 +1,101 @@
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ordinaryId } from '../support/ordinary-user.ts'
+import { Cli, MAIN } from '../support/vm-cli.ts'
+import { Stage } from '../support/vm-stage.ts'
+import { treeState } from '../support/vm-tree.ts'
+
+const stage = new Stage()
+afterAll(() => stage[Symbol.dispose]())
+
+/** A few hundred files of all kinds that a user may have, in every way that differs. */
+function makeTree(path: string, owner: number, modes: readonly number[]): void {
+  mkdirSync(path)
+  for (let i = 0; i < 20; i++) {
+    const folder = join(path, `folder ${i}`)
+    mkdirSync(folder)
+    for (let j = 0; j < 15; j++) {
+      const file = join(folder, `file-${j}`)
+      writeFileSync(file, `${i} ${j}\n`.repeat(i * j))
+      chownSync(file, owner, owner)
+      chmodSync(file, modes[j % modes.length]!)
+      utimesSync(file, 1e9 + i, 1e9 + j / 8)
+    }
+    symlinkSync(`../folder ${(i + 1) % 20}/file-3`, join(folder, 'link'))
+    linkSync(join(folder, 'file-1'), join(folder, 'hard link'))
+    chownSync(folder, owner, owner)
+  }
+  symlinkSync('nowhere', join(path, 'dangling'))
+  const hole = openSync(join(path, 'hole'), 'w')
+  ftruncateSync(hole, 10_000_000)
+  writeSync(hole, 'end', 9_000_000)
+  closeSync(hole)
+  copyFileSync('/bin/ls', join(path, 'program'))
+  for (const name of ['hole', 'program', '']) chownSync(join(path, name), owner, owner)
+}
+
+/** What a guest does to the tree; every line must work. */
+const havoc = (path: string): string => `set -e; cd "${path}"
+rm -r "folder 0"
+rm -r "folder 1"/*
+for file in "folder 2"/file-*; do echo more >> "$file"; done
+for file in "folder 3"/file-*; do : > "$file"; done
+chmod -R a+rwx "folder 4"
+chown -R 12:34 "folder 5"
+mv "folder 6" "moved"
+mv "folder 7/file-1" "folder 8/file-2"
+ln "folder 9/file-1" "folder 9/another"
+ln -sf elsewhere dangling
+touch -d 2001-01-01 "folder 10"/*
+printf X | dd of=hole bs=1 seek=5000000 conv=notrunc status=none
+rm program; mkdir program; echo new > program/file
+mkdir -p new/deeper; cp -r "folder 11" new/deeper
+truncate -s 5 "folder 12/file-9"
+mv "folder 13" "folder 14/inside"
+for i in $(seq 100); do echo $i > "new/$i"; done
+sync
+ls -R | wc -l
+echo done`
+
+const people = [
+  ['root', 0],
+  ['an ordinary user', ordinaryId],
+] as const
+
+describe.each(people)('a run on / by %s', (who, uid) => {
+  it('leaves the host as it is, its own files and root’s', async () => {
+    const mine = join(uid === 0 ? stage.shared : stage.home, `mine-${uid}`)
+    const roots = join(stage.shared, `roots-${uid}`)
+    makeTree(mine, uid, [0o644, 0o600, 0o755, 0o444, 0o4755])
+    // To be copied up, a file must be readable to the server's user.
+    makeTree(roots, 0, [0o644, 0o755, 0o444])
+    const before = [treeState(mine), treeState(roots)]
+    const script = `(${havoc(mine)}) && (${havoc(roots)})`
+    const args = ['run', '--', 'sh', '-c', script]
+    await using cli = uid === 0 ? Cli.start(args) : Cli.staged(stage.node([MAIN, ...args]))
+    const { status, stdout, stderr } = await cli.ended
+    expect(stderr).not.toContain('cannot')
+    expect(
+      stdout
+        .toString()
+        .split('\n')
+        .filter((line) => line === 'done'),
+    ).toHaveLength(2)
+    expect([who, status]).toEqual([who, 0])
+    expect([treeState(mine), treeState(roots)]).toEqual(before)
+  })
+})
