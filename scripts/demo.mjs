@@ -22,18 +22,18 @@ const before = fingerprint('/etc')
 const status = lowerdir('run', '--', 'sh', '-c', guestScript)
 const unchanged = fingerprint('/etc') === before
 
-console.log(`\nThe guest ended with ${status}. /etc on this machine is ${unchanged ? 'as it was' : 'NOT as it was'}.`)
+console.log(
+  `\nThe guest ended with ${status}. /etc on this machine is ${unchanged ? 'as it was' : 'NOT as it was'}.`,
+)
 console.log('Now try: npx lowerdir run')
 process.exitCode = status === 0 && unchanged ? 0 : 1
 
 function lowerdir(...args) {
   console.log(`$ npx lowerdir ${args.map((arg) => (arg.includes('\n') ? "'…'" : arg)).join(' ')}`)
-  const { status, error } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
-    stdio: 'inherit',
-  })
-  if (error) throw error
-  if (args[0] !== 'run' && status !== 0) process.exit(status ?? 1)
-  return status
+  const ended = spawnSync(process.execPath, ['dist/cli/main.js', ...args], { stdio: 'inherit' })
+  if (ended.error) throw ended.error
+  if (args[0] !== 'run' && ended.status !== 0) process.exit(ended.status ?? 1)
+  return ended.status
 }
 
 /** A hash over the names and bytes below a folder, as far as this user may read them. */

@@ -15,7 +15,7 @@ export interface ResolveOptions {
 }
 
 /** A name that neither a module file nor the kernel itself answers to. */
-export class UnknownModuleError extends Error {
+class UnknownModuleError extends Error {
   override readonly name = 'UnknownModuleError'
   readonly module: string
 

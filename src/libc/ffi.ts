@@ -56,7 +56,7 @@ export function raw<const A extends readonly Type[]>(
     name,
     cTypes[result],
     parameters.map((type) => cTypes[type]),
-  ) as unknown as (...values: Arguments<A>) => number
+  )
 }
 
 /** errno of the last call on this thread. */

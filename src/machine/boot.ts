@@ -24,9 +24,6 @@ export interface MachineParts {
   readonly terminal: Promise<Socket> | undefined
 }
 
-/** How long QEMU may take to end after the kernel has panicked, in milliseconds. */
-const PANIC_TIMEOUT = 1000
-
 /**
  * Starts everything that a machine needs, and waits until its agent answers. What was started is
  * in `resources`, also when this fails.

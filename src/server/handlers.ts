@@ -5,7 +5,7 @@ import { IO_HEADER_BYTES, MSIZE_MIN, PATH_BYTES_MAX, VERSION } from '../protocol
 import { heapMemory } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Qid, qidType } from '../protocol/qid.ts'
-import { Parked } from '../tree/parked.ts'
+import type { Parked } from '../tree/parked.ts'
 import type { Node, OpenFile } from '../tree/tree.ts'
 import type { Fid } from './fids.ts'
 import { checkName, checkStep } from './names.ts'

@@ -6,7 +6,7 @@ import {
   encodeReply,
   requestOfType,
 } from '../protocol/codec.ts'
-import { Reader, type Writer } from '../protocol/cursor.ts'
+import { Reader, Writer } from '../protocol/cursor.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { open } from '../protocol/flags.ts'
 import { frameTag, frameType } from '../protocol/frame.ts'
@@ -53,7 +53,8 @@ export class Session {
   readonly #outbox: Outbox
   readonly #reader = new Reader(heapMemory(0))
   readonly #log: (line: string) => void
-  #writer: Writer | undefined
+  /** Where the reply under way is written. */
+  #writer = new Writer(heapMemory(0))
 
   constructor(
     tree: Tree,
@@ -135,7 +136,7 @@ export class Session {
    * At most `count` bytes, and no more than the client's msize lets it accept.
    */
   replyPayload(count: number): Payload {
-    const writer = this.#writer!
+    const writer = this.#writer
     const length = Math.min(count, this.msize - IO_HEADER_BYTES)
     return { memory: writer.memory, offset: writer.position + READ_OVERHEAD, length }
   }

@@ -20,7 +20,7 @@ const { share, stopFd } = workerData as EngineStart
 Error.stackTraceLimit = 0
 
 function tell(message: EngineMessage): void {
-  parentPort!.postMessage(message)
+  parentPort?.postMessage(message)
 }
 
 function log(line: string): void {
