@@ -67,8 +67,13 @@ export function listenUnix(path: string): number {
 
 /** A connection to the unix socket at `path`; it blocks. */
 export function connectUnix(path: string): number {
+  return connectWith(path, 0)
+}
+
+/** @param flags for socket(2)'s type. */
+function connectWith(path: string, flags: number): number {
   const length = unixAddress(path)
-  const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)
   try {
     native.connect(fd, address.address, length)
     return fd
@@ -84,7 +89,8 @@ function isAbandoned(path: string): boolean {
   const stat = lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })
   if (!stat?.isSocket()) return false
   try {
-    close(connectUnix(path))
+    // A listener with no time for us answers EAGAIN instead of letting us wait.
+    close(connectWith(path, SOCK_NONBLOCK))
     return false
   } catch (error) {
     return error instanceof ErrnoError && error.errno === errno.ECONNREFUSED
