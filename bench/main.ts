@@ -37,8 +37,9 @@ else await bench()
 async function bench(): Promise<void> {
   const diod = await provideDiod((text) => console.log(text))
   const scratch = mkdtempSync(join(tmpdir(), 'lowerdir-bench-'))
-  const removeScratch = (): void => rmSync(scratch, { recursive: true, force: true })
-  process.once('exit', removeScratch)
+  // A server that is starting or ending may touch its socket's file meanwhile.
+  const removal = { recursive: true, force: true, maxRetries: 5 }
+  process.once('exit', () => rmSync(scratch, removal))
   // The other processes belong to our group, so that the signal has reached them, too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
@@ -54,7 +55,9 @@ async function bench(): Promise<void> {
   using client = new Client()
 
   console.log(`lowerdir ${version('package.json')} and diod ${diod.version}`)
-  console.log(`${describeMachine()}\n\n${heading}`)
+  console.log(describeMachine())
+  console.log(`medians of ${rounds} rounds; with 1 in flight all processes share one processor\n`)
+  console.log(heading)
   for (const { name, unit, inFlight } of workloads) {
     if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue
     for (const lanes of inFlight) {

@@ -39,9 +39,10 @@ enter() {
   nsenter -t "$(cat /root.pid)" -m /run/lowerdir/busybox sh -c "$1"
 }
 
-# Each open of a command's stdin gives out what there is by then, and fails at its end.
+# Each open of a command's stdin gives out what there is by then, and fails at its end. Not with cat,
+# which lets sendfile(2) do it: that keeps the pipe locked while it waits for the file.
 feed() {
-  while cat "$files/stdin"; do :; done 2>/dev/null
+  while dd if="$files/stdin" bs=1M; do :; done 2>/dev/null
 }
 
 # run SCRIPT

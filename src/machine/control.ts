@@ -33,7 +33,7 @@ interface Underway {
  *     next            blocks until there is something to do, then reads as a shell script
  *     commands/ID/
  *       start         what the worker is to do, as a shell script
- *       stdin         each open gives out the bytes there are now; ENODATA at the end
+ *       stdin         each open waits for bytes and gives out what there is; ENODATA at the end
  *       stdout        takes the output as it comes
  *       stderr
  *       status        takes the exit status
@@ -224,38 +224,45 @@ class Input {
   }
 
   #open(): ReturnType<SyntheticFile['open']> {
-    let chunk: Uint8Array | undefined
+    let hasGiven = false
     return {
-      read: (offset, length) => {
-        if (chunk !== undefined) return chunk.subarray(offset, offset + length)
+      read: (_offset, length) => {
+        // Whoever has something does not wait for more: the client would keep it until its buffer is full.
+        if (hasGiven) return this.#take(length) ?? new Uint8Array()
         const answer = new Parked<Uint8Array>(() => {
           this.#waiting = undefined
         })
-        const taken = answer.map((bytes) => (chunk = bytes))
+        const first = answer.map((bytes) => {
+          hasGiven = true
+          return bytes
+        })
         this.#waiting = { answer, length }
         this.#offer()
-        return taken
+        return first
       },
     }
+  }
+
+  /** Bytes that are here now; undefined when there are none, and then more are asked for. */
+  #take(length: number): Uint8Array | undefined {
+    if (this.#stream === null) return undefined
+    const available = Math.min(this.#stream.readableLength, length)
+    // To read nothing makes the stream fetch something; 'readable' then says so.
+    const bytes = this.#stream.read(available) as Buffer | null
+    return available > 0 && bytes !== null ? bytes : undefined
   }
 
   readonly #offer = (): void => {
     const waiting = this.#waiting
     if (waiting === undefined) return
-    const stream = this.#stream
-    if (stream === null) {
+    const bytes = this.#take(waiting.length)
+    if (bytes !== undefined) {
+      this.#waiting = undefined
+      waiting.answer.resolve(bytes)
+    } else if (this.#stream === null) {
       this.#waiting = undefined
       waiting.answer.reject(new ErrnoError(errno.ENODATA, 'stdin'))
-      return
     }
-    const available = stream.readableLength
-    const bytes =
-      available > 0 ? (stream.read(Math.min(available, waiting.length)) as Buffer | null) : null
-    // Asking for more than there is makes the stream fetch it; 'readable' then says so.
-    if (bytes === null) stream.read(0)
-    if (bytes === null || bytes.length === 0) return
-    this.#waiting = undefined
-    waiting.answer.resolve(bytes)
   }
 }
 

@@ -32,8 +32,10 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
   constructor(socket: Socket) {
     super()
     this.#socket = socket
-    createInterface({ input: socket }).on('line', (line) => this.#receive(line))
-    socket.on('error', () => {})
+    const lines = createInterface({ input: socket })
+    lines.on('line', (line) => this.#receive(line))
+    // It passes on the socket's; 'close' follows.
+    for (const emitter of [socket, lines]) emitter.on('error', () => {})
     socket.on('close', () => {
       for (const waiting of this.#waiting.values()) {
         waiting.reject(new Error('QEMU has closed its monitor'))

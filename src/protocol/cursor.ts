@@ -163,4 +163,12 @@ export class Writer {
     const start = this.take(value.length)
     this.memory.bytes.write(value, start, 'latin1')
   }
+
+  /** A string[s] of the bytes that lie in `from`: names that need not become strings. */
+  stringOf(from: Uint8Array, start: number, end: number): void {
+    this.u16(end - start)
+    const { bytes } = this.memory
+    let at = this.take(end - start)
+    for (let i = start; i < end; i++) bytes[at++] = from[i] as number
+  }
 }

@@ -10,9 +10,14 @@ import { Cli } from '../support/vm-cli.ts'
 /** Longer than any test may take. */
 const FOR_EVER = 1000
 
-/** A run whose command says "up" and then stays, or does something else. */
+/** A run whose command says "here", waits for {@link go}, and then stays, or does something else. */
 function start(then = `sleep ${FOR_EVER}`, ...options: readonly string[]): Cli {
-  return Cli.start(['run', ...options, '--', 'sh', '-c', `echo up; ${then}`])
+  const script = `echo here; read go; ${then}`
+  return Cli.start(['run', ...options, '--', 'sh', '-c', script], { input: null })
+}
+
+function go(cli: Cli): void {
+  cli.child.stdin!.write('go\n')
 }
 
 function expectNothingLeft(cli: Cli): void {
@@ -20,32 +25,31 @@ function expectNothingLeft(cli: Cli): void {
 }
 
 describe('a run whose guest ends', () => {
+  const panic = ['c', "The guest's kernel panicked: sysrq triggered crash.", 'Kernel Offset']
   it.each([
-    ['panics', 'c', [], "The guest's kernel panicked: sysrq triggered crash."],
-    [
-      'panics and is told to stay',
-      'c',
-      ['--append=panic=0'],
-      "The guest's kernel panicked: sysrq triggered crash.",
-    ],
-    ['reboots', 'b', [], 'The guest rebooted.'],
-    ['powers off', 'o', [], 'The guest powered off.'],
-  ])('because it %s: says so, with the end of the console', async (_way, key, options, reason) => {
+    ['panics', ...panic],
+    ['panics and is told to stay', ...panic, '--append=panic=0'],
+    ['reboots', 'b', 'The guest rebooted.', 'a word before'],
+    ['powers off', 'o', 'The guest powered off.', 'a word before'],
+  ])('because it %s: says so', async (_way, key, reason, word, ...options) => {
     await using cli = start(
       `echo a word before > /dev/console; echo ${key} > /proc/sysrq-trigger; sleep ${FOR_EVER}`,
       ...options,
     )
+    await cli.printed('here')
+    go(cli)
     const { status, stdout, stderr } = await cli.ended
     expect(stderr).toContain(`lowerdir: ${reason}`)
-    expect(stderr).toContain("lowerdir: The end of the guest's console:\n")
-    expect(stderr).toContain('  | a word before\n')
-    expect([status, stdout.toString()]).toEqual([125, 'up\n'])
+    const [, console = ''] = stderr.split("lowerdir: The end of the guest's console:\n")
+    expect(console).toMatch(/^( {2}\| .*\n)+lowerdir: .*\n$/)
+    expect(console).toContain(word)
+    expect([status, stdout.toString()]).toEqual([125, 'here\n'])
     expectNothingLeft(cli)
   })
 
   it('because somebody killed QEMU: says so', async () => {
     await using cli = start()
-    await cli.printed('up')
+    await cli.printed('here')
     const qemus = cli.helpers()
     expect(qemus).toHaveLength(1)
     process.kill(qemus[0]!, 'SIGKILL')
@@ -56,7 +60,7 @@ describe('a run whose guest ends', () => {
   })
 
   it('before it is ready: says why, with the end of the console', async () => {
-    await using cli = start('true', '--append=rdinit=/nope')
+    await using cli = start('exit', '--append=rdinit=/nope')
     const { status, stdout, stderr } = await cli.ended
     expect(stderr).toMatch(/^lowerdir: The guest's kernel panicked: /m)
     expect(stderr).toMatch(/^ {2}\| .*Kernel panic - not syncing/m)
@@ -69,7 +73,7 @@ describe('a run on a directory with nothing in it', () => {
   it('boots, and has no command to offer', async () => {
     const root = join(temporaryDirectory(), 'root')
     mkdirSync(root)
-    await using cli = start('true', `--root=${root}`)
+    await using cli = start('exit', `--root=${root}`)
     const { status, stderr } = await cli.ended
     expect(stderr).toContain('lowerdir: sh: not found in the guest')
     expect(status).toBe(127)
@@ -83,7 +87,7 @@ describe.each([
 ] as const)('%s', (signal, expected) => {
   it.each([
     ['during the boot', 'starting QEMU'],
-    ['during a command', 'up'],
+    ['during a command', 'here'],
   ])('%s ends everything', async (_when, word) => {
     await using cli = start()
     await cli.printed(word)
@@ -99,7 +103,7 @@ describe.each([
 describe('a run that is killed with SIGKILL', () => {
   it('takes its QEMU with it, and the next one clears up', async () => {
     await using cli = start()
-    await cli.printed('up')
+    await cli.printed('here')
     expect(cli.helpers()).toHaveLength(1)
     cli.child.kill('SIGKILL')
     expect((await cli.ended).status).toBe(137)

@@ -1,6 +1,7 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import type { Writer } from '../../protocol/cursor.ts'
-import { direntBytes, writeDirent } from '../../protocol/dirent.ts'
+import { direntBytes } from '../../protocol/dirent.ts'
+import { kinds } from '../../protocol/kinds.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
 import { getdents64, lseek } from '../../libc/files.ts'
 import { systemMemory } from '../../libc/memory.ts'
@@ -10,14 +11,23 @@ const DT_DIR = 4
 const DT_LNK = 10
 const SEEK_SET = 0
 
-const buffer = systemMemory(32 * 1024)
+/** struct linux_dirent64: d_ino[8] d_off[8] d_reclen[2] d_type[1] d_name[], NUL, to a multiple of 8 */
+const OFFSET = 8
+const LENGTH = 16
+const TYPE = 18
+const NAME = 19
+/** The longest of them: a name of 255 bytes. */
+const LONGEST = 280
+
+const DOT = 0x2e
+
+const buffer = systemMemory(64 * 1024)
 
 /** One name that getdents64(2) brought. */
 export interface HostEntry {
-  readonly name: string
+  /** 1 for `.`, the directory itself, 2 for `..`, the one above, and 0 for all others. */
+  readonly dots: 0 | 1 | 2
   readonly ino: bigint
-  /** DT_* */
-  readonly type: number
 }
 
 /**
@@ -37,30 +47,39 @@ export function readEntries(
   lseek(fd, cookie, SEEK_SET)
   const { bytes, view } = buffer
   for (;;) {
-    // Fewer host bytes than room is left: their entries are about as long as ours.
-    const room = Math.min(buffer.bytes.length, Math.max(1024, to.end - to.position))
-    const end = getdents64(fd, buffer.address, room)
+    // Hardly more than fits, since the host would have to read and sort the rest again: an entry of
+    // ours is at most 7/6 as long as the host's, for a name of four bytes.
+    const fits = Math.floor((to.end - to.position) / 7) * 6
+    const end = getdents64(fd, buffer.address, Math.min(Math.max(fits, LONGEST), bytes.length))
     if (end === 0) return
-    // struct linux_dirent64: d_ino[8] d_off[8] d_reclen[2] d_type[1] d_name[], NUL-terminated
-    for (let at = 0; at < end; at += view.getUint16(at + 16, true)) {
-      const nul = bytes.indexOf(0, at + 19)
-      const name = bytes.toString('latin1', at + 19, nul)
-      if (direntBytes(name.length) > to.end - to.position) {
+    let next: number
+    for (let at = 0; at < end; at = next) {
+      next = at + view.getUint16(at + LENGTH, true)
+      // The name's NUL is among the last eight bytes; what follows it may be anything.
+      let nul = Math.max(at + NAME, next - 8)
+      while (bytes[nul] !== 0) nul++
+      if (direntBytes(nul - at - NAME) > to.end - to.position) {
         // As getdents(2): an answer without entries would mean the end of the directory.
         if (to.position === start) throw new ErrnoError(errno.EINVAL, 'readdir count')
         return
       }
-      const entry = { name, ino: view.getBigUint64(at, true), type: view.getUint8(at + 18) }
-      const path = keep(entry)
+      const path = keep({ dots: dotsOf(at + NAME, nul), ino: view.getBigUint64(at, true) })
       if (path === undefined) continue
-      writeDirent(to, {
-        qid: entryQid(entry.type, path),
-        offset: view.getBigUint64(at + 8, true),
-        type: entry.type,
-        name,
-      })
+      const type = view.getUint8(at + TYPE)
+      kinds.qid.write(to, entryQid(type, path))
+      to.u32(view.getUint32(at + OFFSET, true))
+      to.u32(view.getUint32(at + OFFSET + 4, true))
+      to.u8(type)
+      to.stringOf(bytes, at + NAME, nul)
     }
   }
+}
+
+function dotsOf(start: number, end: number): HostEntry['dots'] {
+  const { bytes } = buffer
+  const length = end - start
+  if (length > 2 || bytes[start] !== DOT || bytes[end - 1] !== DOT) return 0
+  return length === 1 ? 1 : 2
 }
 
 /** A qid without a version: nobody opens a file with the qid of a directory's entry. */

@@ -185,7 +185,7 @@ export class HostNode implements Node {
     // The owner may have changed since the walk, so it is asked for now.
     const mayNoatime = mayUseNoatime(statx(fd).uid, this.#context)
     const host = hostFlags(flags, this.#context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
-    return this.#openFile(descriptorPath(fd), host)
+    return this.#openFile(fd, host)
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
@@ -202,7 +202,7 @@ export class HostNode implements Node {
     }
     try {
       this.#giveTo(fd, owner, mode)
-      const path = openat(AT_FDCWD, descriptorPath(fd), O_PATH | O_CLOEXEC)
+      const path = this.#reopen(fd, O_PATH | O_CLOEXEC)
       const node = new HostNode(this.#context, path, this, name)
       return { node, file: new HostFile(fd, hidden) }
     } catch (error) {
@@ -268,25 +268,30 @@ export class HostNode implements Node {
     return fd
   }
 
-  #openFile(path: string, flags: number): HostFile {
+  #openFile(fd: number, flags: number): HostFile {
     try {
-      return new HostFile(openat(AT_FDCWD, path, flags), this.#entryPath)
+      return new HostFile(this.#reopen(fd, flags), this.#entryPath)
     } catch (error) {
       // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
       const refused = error instanceof ErrnoError && error.errno === errno.EPERM
       if (!refused || (flags & O_NOATIME) === 0) throw error
-      return new HostFile(openat(AT_FDCWD, path, flags & ~O_NOATIME), this.#entryPath)
+      return new HostFile(this.#reopen(fd, flags & ~O_NOATIME), this.#entryPath)
     }
+  }
+
+  /** The file of a descriptor that need not be more than O_PATH, opened once more. */
+  #reopen(fd: number, flags: number): number {
+    return openat(this.#context.descriptors, `${fd}`, flags)
   }
 
   /** How an entry of this directory is shown; undefined for one that is not. */
   readonly #entryPath = (entry: HostEntry): bigint | undefined => {
     const { rootDevice } = this.#context
-    if (entry.name === '..') {
+    if (entry.dots === 2) {
       const above = this.#parent ?? this
       return qidPath(above.#ino, above.#device, rootDevice)
     }
-    if (entry.name === '.') return this.qid.path
+    if (entry.dots === 1) return this.qid.path
     return this.#sealed ? undefined : qidPath(entry.ino, this.#device, rootDevice)
   }
 

@@ -20,4 +20,6 @@ export interface HostContext extends HostPolicy {
   readonly credentials: Credentials
   /** The device that holds the export's root, see identity.ts. */
   readonly rootDevice: number
+  /** /proc/self/fd, where a name is a descriptor's number and stands for its file (proc(5)). */
+  readonly descriptors: number
 }

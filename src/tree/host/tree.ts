@@ -9,10 +9,11 @@ import { isKernelView } from './kernel-views.ts'
 import { HostNode } from './node.ts'
 import type { HostPolicy } from './policy.ts'
 
-/** A directory of the host as a tree. It owns the root's descriptor. */
+/** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
 export class HostTree implements Tree {
   readonly readOnly: boolean
   readonly #root: HostNode
+  readonly #descriptors: number
 
   /**
    * @param directory a path of the host; what it means is settled here, once. A last component that
@@ -22,12 +23,22 @@ export class HostTree implements Tree {
    */
   constructor(directory: string, policy: HostPolicy) {
     this.readOnly = policy.readOnly
-    const fd = openat(AT_FDCWD, fromText(directory), O_PATH | O_DIRECTORY | O_CLOEXEC)
-    if (isKernelView(fd)) {
+    const fd = openDirectory(fromText(directory))
+    try {
+      if (isKernelView(fd)) {
+        throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
+      }
+      this.#descriptors = openDirectory('/proc/self/fd')
+    } catch (error) {
       close(fd)
-      throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
+      throw error
     }
-    const context = { ...policy, credentials: threadCredentials(), rootDevice: statx(fd).dev }
+    const context = {
+      ...policy,
+      credentials: threadCredentials(),
+      rootDevice: statx(fd).dev,
+      descriptors: this.#descriptors,
+    }
     this.#root = new HostNode(context, fd, null, '')
   }
 
@@ -39,5 +50,10 @@ export class HostTree implements Tree {
 
   close(): void {
     this.#root.release()
+    close(this.#descriptors)
   }
+}
+
+function openDirectory(path: string): number {
+  return openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
 }

@@ -10,7 +10,7 @@ const O_CLOEXEC = 0o2000000
 function context(changes: Partial<HostContext & HostContext['credentials']> = {}): HostContext {
   const { uid = 1000, fowner = false, atime = 'guest' } = changes
   const credentials = { uid, gid: uid, umask: 0, fowner, chown: false }
-  return { readOnly: false, owner: 'host', atime, credentials, rootDevice: 1 }
+  return { readOnly: false, owner: 'host', atime, credentials, rootDevice: 1, descriptors: -1 }
 }
 
 function translated(wire: number): number {
