@@ -20,7 +20,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     )
     return FAILURE
   }
-  const load = name === undefined ? undefined : commands[name]
+  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   if (name === '--version') {
     console.log(version())
     return 0

@@ -4,7 +4,7 @@ import { UserError } from './failure.ts'
 /**
  * Finds everything that a guest takes.
  *
- * @throws UserError with a sentence for each thing that is missing.
+ * @throws UserError with a sentence for each thing that is missing, and what to do about it.
  */
 export async function findParts(
   paths: Readonly<Record<'qemu' | 'kernel', string | undefined>>,
@@ -16,5 +16,13 @@ export async function findParts(
   const missing = [qemu.missing, busybox.missing, kernel.missing].filter(
     (sentence) => sentence !== undefined,
   )
-  throw new UserError(missing.join('\nlowerdir: '))
+  // Once is enough.
+  const sentences = missing.length === 1 ? missing : [...missing.map(withoutAdvice), ADVICE]
+  throw new UserError(sentences.join('\nlowerdir: '))
+}
+
+const ADVICE = '`lowerdir setup` fetches what is missing.'
+
+function withoutAdvice(sentence: string): string {
+  return sentence.replace(/ `lowerdir setup` fetches one\.$/m, '')
 }

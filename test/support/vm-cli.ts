@@ -10,6 +10,8 @@ const clone = fileURLToPath(new URL('../..', import.meta.url))
 /** The built command line, relative to the clone. */
 export const MAIN = 'dist/cli/main.js'
 
+export const mainFile = join(clone, MAIN)
+
 export interface CliOptions {
   /** Bytes for standard input; without, it is at its end; null leaves it open. */
   readonly input?: string | Uint8Array | null
@@ -69,7 +71,7 @@ export class Cli implements AsyncDisposable {
 
   /** `lowerdir ARGS`, as the user who runs the tests. */
   static start(args: readonly string[], options: CliOptions = {}): Cli {
-    return new Cli([process.execPath, join(clone, MAIN), ...args], undefined, options)
+    return new Cli([process.execPath, mainFile, ...args], undefined, options)
   }
 
   /** A command whose TMPDIR is its user's. */

@@ -10,9 +10,9 @@ import { Cli } from '../support/vm-cli.ts'
 /** Longer than any test may take. */
 const FOR_EVER = 1000
 
-/** A run whose command says "here", waits for {@link go}, and then stays, or does something else. */
+/** A run whose command says "command runs", waits for {@link go}, and then stays, or does something else. */
 function start(then = `sleep ${FOR_EVER}`, ...options: readonly string[]): Cli {
-  const script = `echo here; read go; ${then}`
+  const script = `echo command runs; read go; ${then}`
   return Cli.start(['run', ...options, '--', 'sh', '-c', script], { input: null })
 }
 
@@ -36,20 +36,20 @@ describe('a run whose guest ends', () => {
       `echo a word before > /dev/console; echo ${key} > /proc/sysrq-trigger; sleep ${FOR_EVER}`,
       ...options,
     )
-    await cli.printed('here')
+    await cli.printed('command runs')
     go(cli)
     const { status, stdout, stderr } = await cli.ended
     expect(stderr).toContain(`lowerdir: ${reason}`)
     const [, console = ''] = stderr.split("lowerdir: The end of the guest's console:\n")
     expect(console).toMatch(/^( {2}\| .*\n)+lowerdir: .*\n$/)
     expect(console).toContain(word)
-    expect([status, stdout.toString()]).toEqual([125, 'here\n'])
+    expect([status, stdout.toString()]).toEqual([125, 'command runs\n'])
     expectNothingLeft(cli)
   })
 
   it('because somebody killed QEMU: says so', async () => {
     await using cli = start()
-    await cli.printed('here')
+    await cli.printed('command runs')
     const qemus = cli.helpers()
     expect(qemus).toHaveLength(1)
     process.kill(qemus[0]!, 'SIGKILL')
@@ -87,7 +87,7 @@ describe.each([
 ] as const)('%s', (signal, expected) => {
   it.each([
     ['during the boot', 'starting QEMU'],
-    ['during a command', 'here'],
+    ['during a command', 'command runs'],
   ])('%s ends everything', async (_when, word) => {
     await using cli = start()
     await cli.printed(word)
@@ -103,7 +103,7 @@ describe.each([
 describe('a run that is killed with SIGKILL', () => {
   it('takes its QEMU with it, and the next one clears up', async () => {
     await using cli = start()
-    await cli.printed('here')
+    await cli.printed('command runs')
     expect(cli.helpers()).toHaveLength(1)
     cli.child.kill('SIGKILL')
     expect((await cli.ended).status).toBe(137)

@@ -3,10 +3,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { needsRoot, temporaryDirectory } from '../support/temporary.ts'
-import { Cli, lowerdir, MAIN } from '../support/vm-cli.ts'
+import { Cli, lowerdir, mainFile } from '../support/vm-cli.ts'
 import { treeState } from '../support/vm-tree.ts'
 
 /** Longer than any test may take. */
@@ -151,9 +150,8 @@ describe('lowerdir run', () => {
   })
 
   it('ends when nobody reads its output any more', async () => {
-    const main = fileURLToPath(new URL(`../../${MAIN}`, import.meta.url))
     const pipeline = '"$@" run -- yes | head -n 3; echo "${PIPESTATUS[0]}"'
-    const child = spawn('bash', ['-c', pipeline, 'bash', process.execPath, main], {
+    const child = spawn('bash', ['-c', pipeline, 'bash', process.execPath, mainFile], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     expect(await text(child.stdout)).toBe('y\ny\ny\n141\n')

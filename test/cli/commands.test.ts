@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { temporaryDirectory } from '../support/temporary.ts'
+import { Cli, lowerdir, mainFile } from '../support/vm-cli.ts'
+
+/** Nothing is on its PATH and nothing was fetched. */
+function bareEnvironment(): Record<string, string | undefined> {
+  const none = { LOWERDIR_QEMU: undefined, LOWERDIR_KERNEL: undefined, LOWERDIR_BUSYBOX: undefined }
+  const empty = temporaryDirectory()
+  return { ...none, HOME: empty, LOWERDIR_CACHE: empty, PATH: empty }
+}
+
+describe('lowerdir', () => {
+  it.each([[[]], [['--help']], [['help']]])('%j lists the commands', async (args) => {
+    const { status, stdout, stderr } = await lowerdir(args)
+    expect([status, stderr]).toEqual([0, ''])
+    for (const name of ['run', 'serve', 'setup', 'doctor']) {
+      expect(stdout.toString()).toMatch(new RegExp(`^  ${name} +\\w+ .*$`, 'm'))
+    }
+  })
+
+  it('--version says its version', async () => {
+    const { version } = JSON.parse(
+      readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+    )
+    expect((await lowerdir(['--version'])).stdout.toString()).toBe(`${version}\n`)
+  })
+
+  it.each([
+    [
+      'run',
+      ['root', 'share', 'owner', 'cwd', 'env', 'memory', 'cpus', 'accel', 'kernel', 'append'],
+    ],
+    ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty']],
+    ['serve', ['listen', 'read-only', 'owner', 'atime', 'msize', 'allow-other-machines']],
+    ['setup', ['suite', 'only']],
+    ['doctor', []],
+  ])('%s --help shows its options', async (name, options) => {
+    const { status, stdout, stderr } = await lowerdir([name, '--help'])
+    expect([status, stderr]).toEqual([0, ''])
+    const text = stdout.toString()
+    expect(text).toContain(`\nusage: lowerdir ${name}`)
+    for (const option of options)
+      expect(text).toMatch(new RegExp(`^  --${option}( \\S+)?  +\\w`, 'm'))
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(120)
+  })
+
+  it.each([
+    [['frobnicate'], 'there is no command frobnicate. `lowerdir --help` lists them.'],
+    [['constructor'], 'there is no command constructor. `lowerdir --help` lists them.'],
+    [['run', '--bogus'], "Unknown option '--bogus'. `lowerdir run --help` lists the options."],
+    [['run', '--memory'], '`lowerdir run --help` lists the options.'],
+    [['run', '--verbose=1'], '`lowerdir run --help` lists the options.'],
+    [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
+    [['setup', '--only', 'all'], '--only all: choose one of qemu, busybox, kernel.'],
+  ])('%j fails and says what to do', async (args, words) => {
+    const { status, stdout, stderr } = await lowerdir(args)
+    expect([status, stdout.toString()]).toEqual([125, ''])
+    expect(stderr).toMatch(/^lowerdir: .*\n$/)
+    expect(stderr).toContain(words)
+  })
+
+  it('needs Linux, and says so', async () => {
+    const fake = `data:text/javascript,Object.defineProperty(process,'platform',{value:'darwin'})`
+    const argv = [process.execPath, '--import', fake, mainFile, 'run', '--', 'true']
+    await using cli = Cli.staged({ argv, env: { TMPDIR: temporaryDirectory() } })
+    const { status, stderr } = await cli.ended
+    expect(status).toBe(125)
+    expect(stderr).toBe(
+      "lowerdir: needs Linux, and this is darwin: it serves files with Linux's own system calls.\n",
+    )
+  })
+})
+
+describe('lowerdir doctor', () => {
+  it('says what is missing and what to do about it', async () => {
+    const { status, stdout, stderr } = await lowerdir(['doctor'], { env: bareEnvironment() })
+    expect([status, stderr]).toEqual([1, ''])
+    const text = stdout.toString()
+    expect(text).toMatch(/^QEMU +No QEMU found .* `lowerdir setup` fetches one\.$/m)
+    expect(text).toMatch(/^accelerator +(kvm|tcg): \S/m)
+    expect(text).toMatch(/^speed +a boot takes /m)
+    expect(text.trimEnd()).toMatch(/\nSomething is missing\. `lowerdir setup` fetches it\.$/)
+  })
+})
+
+describe('lowerdir run', () => {
+  it('says everything that is missing, and once what to do about it', async () => {
+    const { status, stdout, stderr } = await lowerdir(['run', '--', 'true'], {
+      env: bareEnvironment(),
+    })
+    expect([status, stdout.toString()]).toEqual([125, ''])
+    expect(stderr).toMatch(/^lowerdir: No QEMU found/)
+    expect(stderr.match(/`lowerdir setup`/g)).toHaveLength(1)
+  })
+})

@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { mountLines, parseListen } from '../../src/cli/listen.ts'
+
+describe('an address to listen on', () => {
+  it.each([
+    ['unix:/run/x.sock', { kind: 'unix', path: '/run/x.sock' }],
+    ['unix:x.sock', { kind: 'unix', path: join(process.cwd(), 'x.sock') }],
+    ['unix:/a:b', { kind: 'unix', path: '/a:b' }],
+    ['tcp:5640', { kind: 'tcp', host: '127.0.0.1', port: 5640 }],
+    ['tcp:0', { kind: 'tcp', host: '127.0.0.1', port: 0 }],
+    ['tcp:localhost:5640', { kind: 'tcp', host: '127.0.0.1', port: 5640 }],
+    ['tcp:127.1.2.3:65535', { kind: 'tcp', host: '127.1.2.3', port: 65535 }],
+  ])('%s', (text, listen) => {
+    expect(parseListen(text, false)).toEqual(listen)
+  })
+
+  it.each([
+    '',
+    'unix:',
+    'tcp:',
+    'tcp:x',
+    'tcp:65536',
+    'tcp:-1',
+    'tcp:::1:564',
+    'tcp:1.2.3:1',
+    '/x',
+  ])('is not %j', (text) => {
+    expect(() => parseListen(text, true)).toThrow(`--listen ${text}`)
+  })
+
+  it.each(['0.0.0.0', '192.168.1.1', '8.8.8.8'])(
+    'lets other machines in through %s when told to, and not before',
+    (host) => {
+      expect(() => parseListen(`tcp:${host}:564`, false)).toThrow('--allow-other-machines')
+      expect(parseListen(`tcp:${host}:564`, true)).toEqual({ kind: 'tcp', host, port: 564 })
+    },
+  )
+})
+
+describe('the lines to mount what listens', () => {
+  const commands = (lines: readonly string[]): string[] =>
+    lines.filter((line) => !line.startsWith('#'))
+
+  it('on a unix socket, through QEMU and on this machine', () => {
+    const lines = mountLines({ kind: 'unix', path: '/run/a,b' }, 8192, true)
+    expect(commands(lines)).toEqual([
+      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,ro 10.0.2.100 /mnt',
+      'mount -t 9p -o trans=unix,version=9p2000.L,msize=8192,ro /run/a,b /mnt',
+    ])
+    expect(lines.join('\n')).toContain('path=/run/a,,b ')
+  })
+
+  it('on a port of this machine, and what a guest calls it', () => {
+    const lines = mountLines({ kind: 'tcp', host: '127.0.0.1', port: 5640 }, 8192, false)
+    expect(commands(lines)).toEqual([
+      'mount -t 9p -o trans=tcp,port=5640,version=9p2000.L,msize=8192 127.0.0.1 /mnt',
+      'mount -t 9p -o trans=tcp,port=5640,version=9p2000.L,msize=8192 10.0.2.2 /mnt',
+    ])
+  })
+
+  it('on a port that others reach', () => {
+    const lines = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 564 }, 8192, false)
+    expect(commands(lines)).toEqual([
+      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192 192.168.1.1 /mnt',
+    ])
+  })
+})

@@ -1,0 +1,186 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { Duplex } from 'node:stream'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Client } from '../../src/client/index.ts'
+import { errno } from '../../src/errno.ts'
+import { payloadBytes } from '../../src/protocol/index.ts'
+import { attached, connected } from '../support/directory-server.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
+import { Cli, lowerdir } from '../support/vm-cli.ts'
+
+let folder: string
+let shared: string
+let path: string
+
+beforeEach(() => {
+  folder = temporaryDirectory()
+  shared = join(folder, 'shared')
+  mkdirSync(shared)
+  writeFileSync(join(shared, 'file'), 'content')
+  path = join(folder, 'socket')
+})
+
+/** A server that listens, which the last line that it prints says. */
+async function serving(...args: readonly string[]): Promise<Cli> {
+  const cli = Cli.start(['serve', shared, ...args])
+  await cli.printed('/mnt\n')
+  return cli
+}
+
+async function clientAt(where: Parameters<typeof connected>[0]): Promise<Client> {
+  return attached(await connected(where))
+}
+
+async function readFile(client: Client): Promise<string> {
+  await client.call.walk({ fid: 0, newfid: 1, names: ['file'] })
+  await client.call.lopen({ fid: 1, flags: 0 })
+  const { data } = await client.call.read({ fid: 1, offset: 0, count: 100 })
+  return payloadBytes(data).toString()
+}
+
+describe('lowerdir serve', () => {
+  it('serves a directory on a socket for this user only, and says how to mount it', async () => {
+    await using cli = await serving('--listen', `unix:${path}`)
+    expect(statSync(path).mode & 0o7777).toBe(0o600)
+    expect(cli.stdout).toContain('\nmount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=')
+    expect(cli.stdout).toMatch(new RegExp(`\\nmount -t 9p -o trans=unix,.* ${path} /mnt\\n$`))
+    expect(cli.stderr).toBe(`lowerdir: serving ${shared}.\n`)
+    const client = await clientAt({ kind: 'unix', path })
+    expect(await readFile(client)).toBe('content')
+    await client.call.mkdir({ dfid: 0, name: 'made', mode: 0o755, gid: 0 })
+    expect(existsSync(join(shared, 'made'))).toBe(true)
+    client.close()
+  })
+
+  it('--read-only changes nothing, --owner shows whom it says, --msize limits', async () => {
+    await using cli = await serving(
+      '--listen',
+      `unix:${path}`,
+      '--read-only',
+      '--owner=7:8',
+      '--msize=8192',
+    )
+    expect(cli.stderr).toContain('read-only')
+    expect(cli.stdout).toContain('msize=8192,ro ')
+    const client = await clientAt({ kind: 'unix', path })
+    expect(client.msize).toBe(8192)
+    const refused = client.call.mkdir({ dfid: 0, name: 'made', mode: 0o755, gid: 0 })
+    await expect(refused).rejects.toMatchObject({ errno: errno.EROFS })
+    expect(await client.call.getattr({ fid: 0, mask: 0x7ff })).toMatchObject({ uid: 7, gid: 8 })
+    expect(await readFile(client)).toBe('content')
+    client.close()
+  })
+
+  it('listens in several places, on TCP ports of this machine too', async () => {
+    await using cli = await serving('--listen', `unix:${path}`, '--listen=tcp:0', '--verbose')
+    const port = Number(/trans=tcp,port=(\d+),.* 127\.0\.0\.1 /.exec(cli.stdout)?.[1])
+    const client = await clientAt({ kind: 'tcp', host: '127.0.0.1', port })
+    expect(await readFile(client)).toBe('content')
+    client.close()
+    await cli.printed('closed by the client')
+    const taken = await lowerdir(['serve', shared, `--listen=tcp:${port}`])
+    expect([taken.status, taken.stdout.toString()]).toEqual([125, ''])
+    expect(taken.stderr).toBe(
+      `lowerdir: ${shared} cannot be served at tcp:${port}: another process is using it.\n`,
+    )
+  })
+
+  it('serves one client over its standard streams', async () => {
+    await using cli = Cli.start(['serve', shared, '--listen=stdio'], { input: null })
+    const { stdin, stdout } = cli.child
+    const stream = Duplex.from({ readable: stdout!, writable: stdin! })
+    const client = await attached(stream as Socket)
+    expect(await readFile(client)).toBe('content')
+    stdin!.end()
+    expect((await cli.ended).status).toBe(0)
+  })
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends well by %s', async (signal) => {
+    await using cli = await serving('--listen', `unix:${path}`)
+    const socket = await connected({ kind: 'unix', path })
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    cli.child.kill(signal)
+    await closed
+    const { status, stderr } = await cli.ended
+    expect([status, stderr]).toEqual([0, `lowerdir: serving ${shared}.\n`])
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it('takes the place of one that was killed, and of no other', async () => {
+    await using first = await serving('--listen', `unix:${path}`)
+    first.child.kill('SIGKILL')
+    await first.ended
+    expect(existsSync(path)).toBe(true)
+    await using second = await serving('--listen', `unix:${path}`)
+    expect(second.stderr).toBe(`lowerdir: serving ${shared}.\n`)
+    const third = await lowerdir(['serve', shared, '--listen', `unix:${path}`])
+    expect(third.status).toBe(125)
+    expect(third.stderr).toContain('another process is using it')
+    const client = await clientAt({ kind: 'unix', path })
+    expect(await readFile(client)).toBe('content')
+    client.close()
+  })
+})
+
+describe('lowerdir serve fails and says what to do', () => {
+  it.each([
+    ['without a directory', () => [], 'serve takes one directory. `lowerdir serve --help`'],
+    ['with two', () => [shared, shared, '--listen=tcp:0'], 'serve takes one directory.'],
+    ['without an address', () => [shared], 'serve needs --listen unix:PATH or --listen tcp:PORT'],
+    ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
+    [
+      'for a file',
+      () => [join(shared, 'file'), '--listen=tcp:0'],
+      'cannot be served at tcp:0: it is not a directory.',
+    ],
+    [
+      'for a view of the kernel',
+      () => ['/proc', '--listen=tcp:0'],
+      'it is not something that can be served',
+    ],
+    [
+      'for a socket where there is no folder',
+      () => [shared, `--listen=unix:${folder}/none/socket`],
+      'no such file or directory',
+    ],
+    [
+      'for a socket’s path that is too long',
+      () => [shared, `--listen=unix:${folder}/${'x'.repeat(108)}`],
+      'its path is too long',
+    ],
+    [
+      'for a place where a file is',
+      () => [shared, `--listen=unix:${join(shared, 'file')}`],
+      'cannot be served at unix:',
+    ],
+    [
+      'for an address that other machines reach',
+      () => [shared, '--listen=tcp:0.0.0.0:0'],
+      'Say --allow-other-machines as well if that is what you want.',
+    ],
+    ['for an odd address', () => [shared, '--listen=ftp:1'], 'say unix:PATH or tcp:[HOST:]PORT'],
+    [
+      'for stdio and another address',
+      () => [shared, '--listen=stdio', '--listen=tcp:0'],
+      '--listen stdio goes with no other address.',
+    ],
+    [
+      'for too small a message',
+      () => [shared, '--listen=tcp:0', '--msize=100'],
+      '--msize 100 is not a whole number from ',
+    ],
+    ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'say UID:GID in numbers'],
+  ])('%s', async (_case, args, words) => {
+    const { status, stdout, stderr } = await lowerdir(['serve', ...args()])
+    expect([status, stdout.toString()]).toEqual([125, ''])
+    expect(stderr).toMatch(/^lowerdir: .*\n$/)
+    expect(stderr).toContain(words)
+  })
+
+  it('unless other machines are allowed', async () => {
+    await using cli = await serving('--listen=tcp:0.0.0.0:0', '--allow-other-machines')
+    await vi.waitFor(() => expect(cli.stdout).toContain(' 0.0.0.0 /mnt\n'))
+  })
+})

@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  parseChoice,
+  parseCount,
+  parseEnvironment,
+  parseMemory,
+  parseOwner,
+  parseShare,
+} from '../../src/cli/values.ts'
+
+function messageOf(action: () => unknown): string {
+  try {
+    return `no error, but ${JSON.stringify(action())}`
+  } catch (error) {
+    return `${(error as Error).name}: ${(error as Error).message}`
+  }
+}
+
+describe('an amount of memory', () => {
+  it.each([
+    ['512', 512],
+    ['512M', 512],
+    ['2G', 2048],
+    ['2g', 2048],
+    ['1GiB', 1024],
+    ['64MB', 64],
+  ])('%s', (text, mebibytes) => {
+    expect(parseMemory(text)).toBe(mebibytes)
+  })
+
+  it.each(['', '63', '63M', '0G', '-1G', '1.5G', '1T', 'G', '1 G', '1e3', 'lots', '512K'])(
+    'is not %j',
+    (text) => {
+      expect(messageOf(() => parseMemory(text))).toBe(
+        `UserError: --memory ${text} is not an amount of memory: say 512M or 2G, at least 64M.`,
+      )
+    },
+  )
+})
+
+describe('a whole number', () => {
+  it.each(['1', '16', '255'])('%s', (text) => {
+    expect(parseCount('cpus', text, 1, 255)).toBe(Number(text))
+  })
+
+  it.each(['', ' ', '0', '256', '-1', '1.5', 'one', '1x', 'NaN', 'Infinity'])(
+    'is not %j',
+    (text) => {
+      expect(messageOf(() => parseCount('cpus', text, 1, 255))).toBe(
+        `UserError: --cpus ${text} is not a whole number from 1 to 255.`,
+      )
+    },
+  )
+})
+
+describe('one of a few words', () => {
+  it('is that word and no other', () => {
+    const choices = ['auto', 'kvm'] as const
+    expect(parseChoice('accel', 'kvm', choices)).toBe('kvm')
+    expect(messageOf(() => parseChoice('accel', 'KVM', choices))).toBe(
+      'UserError: --accel KVM: choose one of auto, kvm.',
+    )
+  })
+})
+
+describe('an owner', () => {
+  it('is a user and a group, or whom the host says', () => {
+    expect(parseOwner(undefined)).toBe('host')
+    expect(parseOwner('0:0')).toEqual({ uid: 0, gid: 0 })
+    expect(parseOwner('1000:4294967294')).toEqual({ uid: 1000, gid: 4294967294 })
+  })
+
+  // The last one is what the kernel calls nobody: (uid_t) -1.
+  it.each(['', '0', ':', '0:', ':0', 'root:root', '-1:0', '0:0:0', '0 :0', '4294967295:0'])(
+    'is not %j',
+    (text) => {
+      expect(messageOf(() => parseOwner(text))).toBe(
+        `UserError: ${text} is not an owner: say UID:GID in numbers, such as 0:0.`,
+      )
+    },
+  )
+})
+
+describe('a share', () => {
+  const host = { readOnly: false, owner: 'host' } as const
+
+  it.each([
+    ['/src:/dst', { source: '/src', target: '/dst', ...host }],
+    ['src:/dst', { source: join(process.cwd(), 'src'), target: '/dst', ...host }],
+    ['.:/dst', { source: process.cwd(), target: '/dst', ...host }],
+    ['/s:/d/e f', { source: '/s', target: '/d/e f', ...host }],
+    ['/s,t:/d,e', { source: '/s,t', target: '/d,e', ...host }],
+    ['/s:/d:ro', { source: '/s', target: '/d', ...host, readOnly: true }],
+    ['/s:/d:rw', { source: '/s', target: '/d', ...host }],
+    [
+      '/s:/d:ro,owner=1:2',
+      { source: '/s', target: '/d', readOnly: true, owner: { uid: 1, gid: 2 } },
+    ],
+    ['/s:/d:owner=1:2', { source: '/s', target: '/d', ...host, owner: { uid: 1, gid: 2 } }],
+  ])('%s', (text, share) => {
+    expect(parseShare(text, 'host')).toEqual(share)
+  })
+
+  it('has the owner of all where it names none', () => {
+    const owner = { uid: 5, gid: 6 }
+    expect(parseShare('/s:/d', owner).owner).toEqual(owner)
+    expect(parseShare('/s:/d:owner=7:8', owner).owner).toEqual({ uid: 7, gid: 8 })
+  })
+
+  it.each([
+    ['/src', 'say SRC:DST'],
+    ['/src:dst', 'say SRC:DST'],
+    ['/src:/', 'other than /'],
+    [':/dst', 'say SRC:DST'],
+    ['', 'say SRC:DST'],
+    ['/s:/d:', 'nothing is none of ro, rw, owner=UID:GID'],
+    ['/s:/d:RO', 'RO is none of ro, rw, owner=UID:GID'],
+    ['/s:/d:ro,', 'nothing is none of ro, rw, owner=UID:GID'],
+    ['/s:/d:owner=me', 'me is not an owner'],
+  ])('is not %j', (text, words) => {
+    const message = messageOf(() => parseShare(text, 'host'))
+    expect(message).toMatch(/^UserError: /)
+    expect(message).toContain(words)
+  })
+})
+
+describe('the environment', () => {
+  it('has values as given, or those of this process', () => {
+    process.env['LOWERDIR_TEST_HERE'] = 'here'
+    delete process.env['LOWERDIR_TEST_GONE']
+    const given = ['A=b', 'A2=x=y\nz', 'EMPTY=', 'LOWERDIR_TEST_HERE', 'LOWERDIR_TEST_GONE', 'A=c']
+    expect(parseEnvironment(given)).toEqual({
+      A: 'c',
+      A2: 'x=y\nz',
+      EMPTY: '',
+      LOWERDIR_TEST_HERE: 'here',
+    })
+  })
+
+  it.each(['', '=x', '1A=x', 'A-B=x', 'A B', '$(x)=y'])('has no %j', (text) => {
+    expect(messageOf(() => parseEnvironment([text]))).toMatch(/^UserError: --env .*NAME=VALUE/)
+  })
+})

@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { RuntimeFolder } from '../../src/machine/runtime-folder.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
+
+let base: string
+const children: ChildProcess[] = []
+
+beforeEach(() => {
+  base = temporaryDirectory()
+  vi.stubEnv('XDG_RUNTIME_DIR', '')
+  vi.stubEnv('TMPDIR', base)
+})
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** A folder as a process with this identity would have left it. */
+function leave(name: string, owner: string, child?: string): string {
+  using first = RuntimeFolder.create()
+  const folder = join(dirname(first.path), name)
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'owner'), owner)
+  if (child !== undefined) writeFileSync(join(folder, 'child'), child)
+  return folder
+}
+
+/** A process, and the identity that a folder gives it. */
+async function sleeper(): Promise<{ readonly child: ChildProcess; readonly identity: string }> {
+  const child = spawn('sleep', ['1000'])
+  children.push(child)
+  await once(child, 'spawn')
+  using folder = RuntimeFolder.create()
+  folder.adopt(child.pid!)
+  return { child, identity: readFileSync(folder.file('child'), 'utf8') }
+}
+
+it('is this user’s alone, and gone when disposed of', () => {
+  const folder = RuntimeFolder.create()
+  expect(statSync(folder.path).mode & 0o777).toBe(0o700)
+  expect(statSync(dirname(folder.path)).mode & 0o777).toBe(0o700)
+  folder[Symbol.dispose]()
+  expect(existsSync(folder.path)).toBe(false)
+})
+
+it('clears up after a dead process, and ends what that has left running', async () => {
+  const { child, identity } = await sleeper()
+  const ended = once(child, 'exit')
+  const stale = leave('vm-stale', '999999999 1', identity)
+  using _folder = RuntimeFolder.create()
+  expect(existsSync(stale)).toBe(false)
+  expect(await ended).toEqual([null, 'SIGKILL'])
+})
+
+it('leaves a living process’s folder alone', async () => {
+  const { identity } = await sleeper()
+  const theirs = leave('vm-theirs', identity)
+  using _folder = RuntimeFolder.create()
+  expect(existsSync(theirs)).toBe(true)
+})
+
+it('knows a process whose id is used again from the one before', async () => {
+  const { child, identity } = await sleeper()
+  const [pid] = identity.split(' ')
+  const stale = leave('vm-reused', `${pid} 1`, `${pid} 1`)
+  using _folder = RuntimeFolder.create()
+  expect(existsSync(stale)).toBe(false)
+  expect(child.exitCode ?? child.signalCode).toBeNull()
+})
+
+it('leaves alone what was kept on purpose', () => {
+  const kept = RuntimeFolder.create()
+  kept.keep()
+  kept[Symbol.dispose]()
+  using _folder = RuntimeFolder.create()
+  expect(existsSync(kept.path)).toBe(true)
+})
+
+it('says when the path is too long for a socket', () => {
+  const long = join(base, 'x'.repeat(100))
+  mkdirSync(long)
+  vi.stubEnv('TMPDIR', long)
+  expect(() => RuntimeFolder.create()).toThrow('Set TMPDIR to a shorter one')
+})
