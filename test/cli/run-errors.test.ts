@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
@@ -70,9 +70,12 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
   it('for KVM where there is none', async () => {
     await vmParts()
     const args = [mainFile, 'run', '--accel=kvm', '--', 'true']
-    // In a namespace where /dev is empty.
-    const script = 'mount -t tmpfs none /dev && exec "$@"'
-    const argv = ['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, ...args]
+    // In a namespace where /dev has next to nothing.
+    mkdirSync(join(folder, 'dev'))
+    writeFileSync(join(folder, 'dev/null'), '')
+    const script = `cd "$0" && mount --bind /dev/null null && mount --rbind . /dev && exec "$@"`
+    const dev = join(folder, 'dev')
+    const argv = ['unshare', '--mount', 'sh', '-c', script, dev, process.execPath, ...args]
     await using cli = Cli.staged({ argv, env: { TMPDIR: folder } })
     const { status, stderr } = await cli.ended
     expect(status).toBe(125)

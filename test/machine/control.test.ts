@@ -1,6 +1,5 @@
-import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { duplexPair } from 'node:stream'
+import { PassThrough, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Client } from '../../src/client/client.ts'
@@ -102,13 +101,13 @@ describe('a command', () => {
   let stdin: PassThrough
   let command: GuestCommand
 
-  beforeEach(async () => {
+  beforeEach(() => {
     stdin = new PassThrough()
     command = control.run(`echo "it's"`, stdin)
-    expect(await readAll(1024, 'next')).toBe('echo 1\n')
   })
 
   it('is announced by its id, and its directory says what to do', async () => {
+    expect(await readAll(1024, 'next')).toBe('echo 1\n')
     expect(await readAll(7, 'commands', '1', 'start')).toBe(`run 'echo "it'\\''s"'`)
   })
 

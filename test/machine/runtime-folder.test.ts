@@ -20,6 +20,11 @@ afterEach(() => {
   for (const child of children) child.kill('SIGKILL')
 })
 
+/** What making a folder does first. */
+function sweep(): void {
+  RuntimeFolder.create()[Symbol.dispose]()
+}
+
 /** A folder as a process with this identity would have left it. */
 function leave(name: string, owner: string, child?: string): string {
   using first = RuntimeFolder.create()
@@ -52,7 +57,7 @@ it('clears up after a dead process, and ends what that has left running', async 
   const { child, identity } = await sleeper()
   const ended = once(child, 'exit')
   const stale = leave('vm-stale', '999999999 1', identity)
-  using _folder = RuntimeFolder.create()
+  sweep()
   expect(existsSync(stale)).toBe(false)
   expect(await ended).toEqual([null, 'SIGKILL'])
 })
@@ -60,7 +65,7 @@ it('clears up after a dead process, and ends what that has left running', async 
 it('leaves a living process’s folder alone', async () => {
   const { identity } = await sleeper()
   const theirs = leave('vm-theirs', identity)
-  using _folder = RuntimeFolder.create()
+  sweep()
   expect(existsSync(theirs)).toBe(true)
 })
 
@@ -68,7 +73,7 @@ it('knows a process whose id is used again from the one before', async () => {
   const { child, identity } = await sleeper()
   const [pid] = identity.split(' ')
   const stale = leave('vm-reused', `${pid} 1`, `${pid} 1`)
-  using _folder = RuntimeFolder.create()
+  sweep()
   expect(existsSync(stale)).toBe(false)
   expect(child.exitCode ?? child.signalCode).toBeNull()
 })
@@ -77,7 +82,7 @@ it('leaves alone what was kept on purpose', () => {
   const kept = RuntimeFolder.create()
   kept.keep()
   kept[Symbol.dispose]()
-  using _folder = RuntimeFolder.create()
+  sweep()
   expect(existsSync(kept.path)).toBe(true)
 })
 
