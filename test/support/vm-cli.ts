@@ -119,7 +119,7 @@ export async function lowerdir(args: readonly string[], options?: CliOptions): P
 }
 
 /** The processes that have `path` on their command line. */
-export function processesOf(path: string): number[] {
+function processesOf(path: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && commandLine(name).includes(path))
     .map(Number)

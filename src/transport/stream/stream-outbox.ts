@@ -45,7 +45,7 @@ export class StreamOutbox implements Outbox {
   }
 
   reserve(bytes: number): Writer {
-    if (!this.hasRoom(bytes)) this.#grow(bytes)
+    if (!this.hasRoom(bytes) || this.#memory.bytes.length < bytes + BATCH) this.#grow(bytes)
     return this.#writer.over(this.#memory, this.#end, this.#end + bytes)
   }
 
@@ -58,9 +58,8 @@ export class StreamOutbox implements Outbox {
   #grow(bytes: number): void {
     const { pending } = this
     const old = this.#memory.bytes.subarray(this.#sent, this.#end)
-    if (pending + bytes > this.#memory.bytes.length) {
-      this.#memory = systemMemory(pending + bytes + BATCH)
-    }
+    const wanted = pending + bytes + BATCH
+    if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted)
     this.#memory.bytes.set(old)
     this.#sent = 0
     this.#end = pending

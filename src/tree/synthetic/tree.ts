@@ -38,7 +38,10 @@ export class SyntheticTree implements Tree {
       path = ++this.#lastPath
       this.#paths.set(entry, path)
     }
-    return { type: entry.kind === 'directory' ? qidType.directory : qidType.file, version: 1, path }
+    if (entry.kind === 'directory') return { type: qidType.directory, version: 1, path }
+    // 0 keeps Linux's client from caching the file (v9fs_fid_add_modes, since 6.4): from a cache it
+    // would read no further than the size.
+    return { type: qidType.file, version: 0, path }
   }
 }
 
