@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { Client } from './client.ts'
 import { provideDiod } from './diod.ts'
 import { fillFolder } from './folder.ts'
+import { ProvisionError } from '../src/provision/failure.ts'
 import { describeMachine, version } from './machine.ts'
 import { place } from './placement.ts'
 import { heading, line } from './report.ts'
@@ -31,11 +32,18 @@ const { values, positionals } = parseArgs({
 const rounds = values.quick ? 5 : 15
 const milliseconds = values.quick ? 150 : 300
 
-if (values.help) console.log(usage)
-else await bench()
+try {
+  if (values.help) console.log(usage)
+  else await bench()
+} catch (error) {
+  // Its message is all that a person needs.
+  if (!(error instanceof ProvisionError)) throw error
+  console.error(error.message)
+  process.exitCode = 1
+}
 
 async function bench(): Promise<void> {
-  const diod = await provideDiod((text) => console.log(text))
+  const fetched = await provideDiod((text) => console.log(text))
   const scratch = mkdtempSync(join(tmpdir(), 'lowerdir-bench-'))
   // A server that is starting or ending may touch its socket's file meanwhile.
   const removal = { recursive: true, force: true, maxRetries: 5 }
@@ -51,10 +59,10 @@ async function bench(): Promise<void> {
   const { profile } = values
   const nodeOptions = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
   await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), nodeOptions)
-  await using theirs = await startDiod(diod, folder, join(scratch, 'diod.sock'))
+  await using theirs = await startDiod(fetched, folder, join(scratch, 'diod.sock'))
   using client = new Client()
 
-  console.log(`lowerdir ${version('package.json')} and diod ${diod.version}`)
+  console.log(`lowerdir ${version('package.json')} and diod ${fetched.version}`)
   console.log(describeMachine())
   console.log(`medians of ${rounds} rounds; with 1 in flight all processes share one processor\n`)
   console.log(heading)
@@ -64,9 +72,13 @@ async function bench(): Promise<void> {
       place([client.pid, ours.pid, theirs.pid], lanes === 1)
       const rates = { lowerdir: [] as number[], diod: [] as number[] }
       const request = { folder, workload: name, inFlight: lanes, milliseconds }
-      for (let round = 0; round < rounds; round++) {
-        rates.lowerdir.push(await client.measure({ ...request, socket: ours.socket }))
-        rates.diod.push(await client.measure({ ...request, socket: theirs.socket }))
+      for (let round = 0; round <= rounds; round++) {
+        const lowerdir = await client.measure({ ...request, socket: ours.socket })
+        const diod = await client.measure({ ...request, socket: theirs.socket })
+        // The first one is for compilers and caches.
+        if (round === 0) continue
+        rates.lowerdir.push(lowerdir)
+        rates.diod.push(diod)
       }
       console.log(line(name, unit, lanes, rates))
     }

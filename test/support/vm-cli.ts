@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'no
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 import type { StagedCommand } from './vm-stage.ts'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
@@ -11,6 +12,13 @@ const clone = fileURLToPath(new URL('../..', import.meta.url))
 export const MAIN = 'dist/cli/main.js'
 
 export const mainFile = join(clone, MAIN)
+
+/** Those that were not disposed of, because their test took too long. */
+const living = new Set<Cli>()
+
+afterAll(async () => {
+  for (const cli of living) await cli[Symbol.asyncDispose]()
+})
 
 export interface CliOptions {
   /** Bytes for standard input; without, it is at its end; null leaves it open. */
@@ -48,6 +56,7 @@ export class Cli implements AsyncDisposable {
       env: { ...process.env, XDG_RUNTIME_DIR: undefined, TMPDIR: this.folder, ...env },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
+    living.add(this)
     // A child that does not want its input is no mistake of the test's.
     this.child.stdin?.on('error', () => {})
     if (input !== null) this.child.stdin?.end(input)
@@ -106,6 +115,7 @@ export class Cli implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    living.delete(this)
     this.child.kill('SIGKILL')
     await this.ended.catch(() => {})
     if (this.#own !== undefined) rmSync(this.#own, { recursive: true, force: true })
