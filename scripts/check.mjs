@@ -28,7 +28,7 @@ if (!isNarrowed || words.includes('static')) {
   await check('dead code', () => tool('knip'))
 }
 if (!isNarrowed || projects.length > 0 || files.length > 0) {
-  if (words.length !== 1 || words[0] !== 'unit') await check('guests', provisionForTests)
+  await check('guests', provisionForTests)
   await runTests()
 }
 

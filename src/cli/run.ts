@@ -106,11 +106,14 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
     const timeout =
       values.timeout === undefined ? undefined : parseCount('timeout', values.timeout, 1, 1e6)
     const signal = abortOn(timeout)
+    const accel = parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg'])
+    const atime = parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest'])
+    const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
     checkDirectories(root, shares)
+    const accelerator = choose(accel)
 
     const parts = await findParts({ qemu: values.qemu, kernel: values.kernel })
-    const accelerator = choose(parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg']))
-    if (accelerator.accelerator === 'tcg' && values.accel !== 'tcg') {
+    if (accelerator.accelerator === 'tcg' && accel !== 'tcg') {
       progress.say(
         `without KVM (${accelerator.reason}) the guest is emulated: expect it to be 10 to 20 times slower.`,
       )
@@ -125,10 +128,10 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       accelerator: accelerator.accelerator,
       root,
       rootOwner: owner,
-      atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
+      atime,
       shares: [...shares, ...modulesShare(root, parts.kernel)],
       memoryMiB,
-      cpus: parseCount('cpus', values.cpus ?? '1', 1, 255),
+      cpus,
       append: values.append ?? '',
       hostname: 'lowerdir',
       terminal,

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { Cli, lowerdir, MAIN, mainFile } from '../support/vm-cli.ts'
-import { vmParts } from '../support/vm-machine.ts'
 import { Stage } from '../support/vm-stage.ts'
 
 let folder: string
@@ -68,7 +67,6 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
   })
 
   it('for KVM where there is none', async () => {
-    await vmParts()
     const args = [mainFile, 'run', '--accel=kvm', '--', 'true']
     // In a namespace where /dev has next to nothing.
     mkdirSync(join(folder, 'dev'))

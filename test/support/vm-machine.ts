@@ -7,7 +7,7 @@ import { defaultSuite, readHost } from '../../src/provision/host.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
 
 /** Everything that a guest takes: what `run` finds, fetched first where it is missing. */
-export async function vmParts(): Promise<Parts> {
+async function vmParts(): Promise<Parts> {
   const { qemu, busybox, kernel } = await provision()
   return {
     qemu: present('qemu', qemu),

@@ -24,7 +24,7 @@ async function shell(line: string, word: string): Promise<string> {
 
 beforeAll(async () => {
   const inside = `echo on $(tty); stty rows 33 cols 101; before=$(stty -g)
-    '${process.execPath}' '${mainFile}' run --env PS1='guest: '; status=$?
+    '${process.execPath}' '${mainFile}' run --env HOME=/; status=$?
     test "$(stty -g)" = "$before" && echo modes restored
     exit $status`
   cli = Cli.staged(
