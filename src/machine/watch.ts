@@ -9,8 +9,8 @@ import { Qmp } from './qmp.ts'
 /** How long a kernel that panicked may take to end QEMU, in milliseconds. */
 const PANIC_TIMEOUT = 1000
 
-/** How much of the console explains a failure. */
-const CONSOLE_LINES = 30
+/** How much of the console explains a failure: a panic with its trace. */
+const CONSOLE_LINES = 60
 
 /** Follows a machine's console, monitor and process, and knows why it is over. */
 export class Watch {
