@@ -18,6 +18,7 @@ import {
   setNoDelay,
   UNIX_PATH_MAX,
 } from '../../src/libc/sockets.ts'
+import { errnoOf } from '../support/errors.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
@@ -30,15 +31,6 @@ beforeEach(() => {
 function owned(fd: number): number {
   afterwards(() => close(fd))
   return fd
-}
-
-function errnoOf(act: () => unknown): number {
-  try {
-    act()
-  } catch (error) {
-    return (error as { errno: number }).errno
-  }
-  return 0
 }
 
 describe('a listening unix socket', () => {

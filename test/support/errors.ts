@@ -13,3 +13,13 @@ export function codeOf(act: () => unknown): ProtocolErrorCode | undefined {
   }
   return undefined
 }
+
+/** The errno that `act` fails with; 0 when it does not. */
+export function errnoOf(act: () => unknown): number {
+  try {
+    act()
+  } catch (error) {
+    return (error as { errno: number }).errno
+  }
+  return 0
+}

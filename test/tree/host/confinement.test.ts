@@ -15,6 +15,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { flags } from '../../../src/protocol/index.ts'
 import { HostTree } from '../../../src/tree/host/tree.ts'
+import { errnoOf } from '../../support/errors.ts'
 import { openDescriptors } from '../../support/descriptors.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { afterwards, needsRoot, temporaryDirectory } from '../../support/temporary.ts'
@@ -29,15 +30,6 @@ beforeEach(() => {
   mkdirSync(inside)
   writeFileSync(join(outside, 'secret'), 'secret')
 })
-
-function errnoOf(act: () => unknown): number {
-  try {
-    act()
-  } catch (error) {
-    return (error as { errno: number }).errno
-  }
-  return 0
-}
 
 describe('a symlink', () => {
   it('is a file of its own and never followed', () => {

@@ -21,6 +21,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { flags } from '../../../src/protocol/index.ts'
+import { errnoOf } from '../../support/errors.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { afterwards, needsRoot, temporaryDirectory } from '../../support/temporary.ts'
 
@@ -42,15 +43,6 @@ function path(name: string): string {
 
 function modeOf(name: string): number {
   return lstatSync(path(name)).mode & 0o7777
-}
-
-function errnoOf(act: () => unknown): number {
-  try {
-    act()
-  } catch (error) {
-    return (error as { errno: number }).errno
-  }
-  return 0
 }
 
 describe('Tgetattr', () => {
