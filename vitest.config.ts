@@ -37,6 +37,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/vm/**'],
           maxWorkers: 2,
+          // None takes long; on a machine that has other things to do, all do.
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

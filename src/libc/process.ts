@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { call, raw } from './ffi.ts'
+import { systemMemory } from './memory.ts'
 
 /** unshare(2)'s CLONE_FS: umask, working directory and root of this thread become its own. */
 const CLONE_FS = 0x200
 const CAP_CHOWN = 0
 const CAP_FOWNER = 3
+/** The same on x86-64 and aarch64. */
+const RLIMIT_NOFILE = 7
 
 const unshare = call('int', 'unshare', 'int')
+const getrlimit = call('int', 'getrlimit', 'int', 'pointer')
+const limit = systemMemory(16)
 const umask = raw('int', 'umask', 'uint32')
 
 /**
@@ -19,6 +24,13 @@ const umask = raw('int', 'umask', 'uint32')
 export function clearThreadUmask(): void {
   unshare(CLONE_FS)
   umask(0)
+}
+
+/** How many descriptors this process may have: getrlimit(2)'s soft RLIMIT_NOFILE. */
+export function descriptorLimit(): number {
+  getrlimit(RLIMIT_NOFILE, limit.address)
+  // RLIM_INFINITY becomes a large number, which is what it means.
+  return Number(limit.view.getBigUint64(0, true))
 }
 
 /** Who the calling thread is to the kernel's permission checks. */

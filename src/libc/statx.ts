@@ -1,6 +1,6 @@
-import { AT_EMPTY_PATH } from './constants.ts'
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts'
 import { call } from './ffi.ts'
-import { emptyString, systemMemory } from './memory.ts'
+import { cString, emptyString, systemMemory } from './memory.ts'
 
 const native = call('int', 'statx', 'int', 'pointer', 'int', 'uint32', 'pointer')
 
@@ -36,6 +36,13 @@ class Stat {
   get ino(): bigint {
     return view.getBigUint64(32, true)
   }
+  /** The two halves of the inode number as signed numbers, for comparisons without a bigint. */
+  get inoLow(): number {
+    return view.getInt32(32, true)
+  }
+  get inoHigh(): number {
+    return view.getInt32(36, true)
+  }
   get size(): number {
     return u64(40)
   }
@@ -59,6 +66,11 @@ class Stat {
   get btimeNsec(): number {
     return view.getUint32(88, true)
   }
+  /** 31 bits of the time of birth, for comparisons; 0 where the file system does not know it. */
+  get birth(): number {
+    if (!this.hasBtime) return 0
+    return (view.getUint32(80, true) ^ Math.imul(view.getUint32(88, true), 0x9e3779b1)) >>> 1
+  }
   get ctimeSec(): number {
     return i64(96)
   }
@@ -80,12 +92,20 @@ class Stat {
   }
 }
 
-export const stat = new Stat()
+export type { Stat }
 
-/** statx(2) of a descriptor's file; O_PATH will do. The answer stands in {@link stat}. */
-export function statx(fd: number): typeof stat {
+export const lastStat: Stat = new Stat()
+
+/** statx(2) of a descriptor's file; O_PATH will do. The answer stands in {@link lastStat}. */
+export function statx(fd: number): Stat {
   native(fd, emptyString(), AT_EMPTY_PATH, MASK, buffer.address)
-  return stat
+  return lastStat
+}
+
+/** statx(2) of `name` in a directory; a symlink is not followed. */
+export function statxAt(directory: number, name: string): Stat {
+  native(directory, cString(name), AT_SYMLINK_NOFOLLOW, MASK, buffer.address)
+  return lastStat
 }
 
 /** The kernel's 32-bit encoding of a device number (new_encode_dev in include/linux/kdev_t.h). */

@@ -24,20 +24,27 @@ export interface Entry {
 /** A session on a host directory; the directory is fid 0. Other fids are numbered as they come. */
 export class HostProbe extends SessionProbe {
   #fid = 1
+  readonly #soon: (() => void)[]
 
   constructor(directory: string, policy: Partial<HostPolicy> = {}, msize = 131072) {
-    const tree = new HostTree(directory, {
-      readOnly: false,
-      owner: 'host',
-      atime: 'preserve',
-      ...policy,
-    })
+    const soon: (() => void)[] = []
+    const tree = new HostTree(
+      directory,
+      { readOnly: false, owner: 'host', atime: 'preserve', ...policy },
+      (_milliseconds, action) => soon.push(action),
+    )
     super(tree, msize, defaultLimits)
+    this.#soon = soon
     afterwards(() => {
       this.session.close()
       tree.close()
     })
     this.attach(0, process.getuid!())
+  }
+
+  /** Lets time pass: what the tree wants to do later is done. */
+  settle(): void {
+    for (const action of this.#soon.splice(0)) action()
   }
 
   /** A new fid for the file at `path`, '' for the directory itself. @throws when there is none. */

@@ -1,10 +1,11 @@
 import { POLLIN, POLLOUT, PollSet } from '../../libc/poll.ts'
+import { Timers } from './timers.ts'
 
 /** Something that a {@link Loop} watches. It owns its descriptor. */
 export interface Watched {
   readonly fd: number
-  /** What to wake it for: `read`, `write`, or both. */
-  readonly waitsFor: 'read' | 'write'
+  /** What to wake it for. */
+  readonly waitsFor: 'read' | 'write' | 'nothing'
   /** The descriptor is ready for what it waits for, or has failed. */
   ready(): void
   close(): void
@@ -19,7 +20,11 @@ export class Loop {
   /** Whether {@link #watched} is another than in the round before. */
   #changed = false
   #running = true
+  readonly #timers = new Timers()
 
+  constructor() {
+    this.add(this.#timers)
+  }
   add(watched: Watched): void {
     this.#watched.add(watched)
     this.#changed = true
@@ -29,6 +34,11 @@ export class Loop {
     if (!this.#watched.delete(watched)) return
     this.#changed = true
     watched.close()
+  }
+
+  /** Runs `action` after so many milliseconds, between two events. */
+  readonly later = (milliseconds: number, action: () => void): void => {
+    this.#timers.after(milliseconds, action)
   }
 
   /** Makes {@link run} return once the present round is over. */
@@ -44,7 +54,11 @@ export class Loop {
       if (this.#changed) round = [...this.#watched]
       this.#changed = false
       set.clear()
-      for (const { fd, waitsFor } of round) set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
+      for (const { fd, waitsFor } of round) {
+        // poll(2) passes over a negative descriptor.
+        if (waitsFor === 'nothing') set.add(-1, 0)
+        else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
+      }
       set.wait(-1)
       let index = 0
       for (const watched of round) {
@@ -55,7 +69,7 @@ export class Loop {
   }
 
   /** Closes everything that is watched. */
-  [Symbol.dispose](): void {
+  close(): void {
     for (const watched of this.#watched) this.remove(watched)
   }
 }

@@ -81,8 +81,7 @@ class Listener implements Watched {
   }
 }
 
-function serve(tree: Tree, { listen, limits }: Share): void {
-  using loop = new Loop()
+function serve(loop: Loop, tree: Tree, { listen, limits }: Share): void {
   loop.add({ fd: stopFd, waitsFor: 'read', ready: () => loop.stop(), close: () => {} })
   let number = 0
   const bound = listen.map((where): Listen => {
@@ -115,11 +114,15 @@ try {
   } catch (error) {
     log(`the umask stays as it is, new files' modes are set one by one: ${String(error)}`)
   }
-  const tree = new HostTree(share.directory, share)
+  const loop = new Loop()
+  let tree: HostTree | undefined
   try {
-    serve(tree, share)
+    tree = new HostTree(share.directory, share, loop.later)
+    serve(loop, tree, share)
   } finally {
-    tree.close()
+    // Sessions hold nodes, so they end before the tree does.
+    loop.close()
+    tree?.close()
   }
 } catch (error) {
   const what = error instanceof ErrnoError ? error.operation : String(error)

@@ -5,15 +5,22 @@ import type { Payload } from '../../protocol/memory.ts'
 import type { OpenFile } from '../tree.ts'
 import { type HostEntry, readEntries } from './entries.ts'
 
+/** The node that a file was opened from, as far as the file needs it. */
+interface OpenedNode {
+  /** See {@link readEntries}. */
+  readonly shown: (entry: HostEntry) => bigint | undefined
+  /** The descriptor of one of its open files has been closed. */
+  fileClosed(): void
+}
+
 /** An open descriptor of a regular file or a directory of the host. It owns the descriptor. */
 export class HostFile implements OpenFile {
   readonly fd: number
-  readonly #keep: (entry: HostEntry) => bigint | undefined
+  readonly #node: OpenedNode
 
-  /** @param keep for a directory: see {@link readEntries}. */
-  constructor(fd: number, keep: (entry: HostEntry) => bigint | undefined) {
+  constructor(fd: number, node: OpenedNode) {
     this.fd = fd
-    this.#keep = keep
+    this.#node = node
   }
 
   read(offset: number, { memory, offset: at, length }: Payload): number {
@@ -26,7 +33,8 @@ export class HostFile implements OpenFile {
 
   readdir(offset: bigint, to: Writer): void {
     if (offset > 0x7fff_ffff_ffff_ffffn) throw new ErrnoError(errno.EINVAL, 'directory cookie')
-    readEntries(this.fd, offset, to, this.#keep)
+    const node = this.#node
+    readEntries(this.fd, offset, to, (entry) => node.shown(entry))
   }
 
   fsync(dataOnly: boolean): void {
@@ -35,6 +43,10 @@ export class HostFile implements OpenFile {
   }
 
   close(): void {
-    close(this.fd)
+    try {
+      close(this.fd)
+    } finally {
+      this.#node.fileClosed()
+    }
   }
 }

@@ -1,39 +1,105 @@
-import type { stat as Stat } from '../../libc/statx.ts'
+import type { Stat } from '../../libc/statx.ts'
 import { mode as modes } from '../../protocol/flags.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
 
-/**
- * The qid of a host file. It depends on nothing but the file's own state, so a server that was
- * restarted answers the same.
- */
-export function qidOf(stat: typeof Stat, rootDevice: number): Qid {
+/** Bits of a qid.path below the prefix that tells file systems apart. */
+const PREFIX_SHIFT = 48n
+const PREFIXES = 0x1_0000
+
+/** The qid of a host file: of the file's own state alone, so that a server that was restarted answers the same. */
+export function qidOf(stat: Stat, paths: QidPaths): Qid {
   return {
-    type: typeBits(stat.mode),
-    version: version(stat.ctimeSec, stat.ctimeNsec, stat.size),
-    path: qidPath(stat.ino, stat.dev, rootDevice),
+    type: qidTypeOf(stat.mode),
+    version: qidVersion(stat),
+    path: paths.of(stat.ino, stat.dev),
   }
 }
 
 /** qid.type for a file's mode. */
-function typeBits(mode: number): number {
+export function qidTypeOf(mode: number): number {
   const type = mode & modes.TYPE
   if (type === modes.DIRECTORY) return qidType.directory
   return type === modes.SYMLINK ? qidType.symlink : qidType.file
 }
 
 /**
- * qid.path is the inode number for files on the root's own device. The numbers of other file systems
- * inside the export are moved by a hash of their device, so that two files never share a path just
- * because their file systems count alike; the low 32 bits stay, where inode numbers are dense.
+ * qid.version changes whenever the content may have: every write sets ctime, and nobody can set it
+ * back. Never 0.
  */
-export function qidPath(ino: bigint, device: number, rootDevice: number): bigint {
-  if (device === rootDevice) return ino
-  const spread = BigInt(Math.imul(device ^ 0x5bd1e995, 0x9e3779b1) >>> 0) | 1n
-  return ino ^ (spread << 32n)
+export function qidVersion({ ctimeSec, ctimeNsec, size }: Stat): number {
+  const mixed = Math.imul(ctimeSec | 0, 0x9e3779b1) ^ ctimeNsec ^ Math.imul(size | 0, 0x85ebca6b)
+  return mixed >>> 0 || 1
 }
 
-/** Changes whenever the content may have: every write sets ctime, and nobody can set it back. */
-function version(seconds: number, nanoseconds: number, size: number): number {
-  const mixed = Math.imul(seconds | 0, 0x9e3779b1) ^ nanoseconds ^ Math.imul(size | 0, 0x85ebca6b)
-  return mixed >>> 0 || 1
+/**
+ * Makes one space of numbers from the inode numbers of all file systems that an export spans (bind
+ * mounts, btrfs subvolumes, a tmpfs inside): two files never share a qid.path.
+ *
+ * The root's own file system keeps its numbers. Those of another one get a prefix of 16 bits, chosen
+ * by what the file system calls itself (statfs(2)'s f_fsid), so that it is the same after a restart,
+ * and never one that is taken. That holds for inode numbers below 2^48, which all file systems of
+ * disks have; of larger ones, as FUSE may make them up, each 2^48 count as a file system.
+ */
+export class QidPaths {
+  readonly #rootDevice: number
+  /** By device and the bits of the inode number that the prefix takes the place of. */
+  readonly #prefixes = new Map<string, bigint>()
+  readonly #taken = new Set<number>()
+  /** f_fsid by device. */
+  readonly #names = new Map<number, bigint>()
+
+  constructor(rootDevice: number) {
+    this.#rootDevice = rootDevice
+  }
+
+  /** Tells what the file system on `device` calls itself; 0 when it has nothing to say. */
+  learn(device: number, fsid: bigint): void {
+    if (fsid !== 0n) this.#names.set(device, fsid)
+  }
+
+  /** The qid.path of inode `ino` on `device`. */
+  of(ino: bigint, device: number): bigint {
+    if (device === this.#rootDevice) return ino
+    const high = ino >> PREFIX_SHIFT
+    const key = `${device}:${high}`
+    let prefix = this.#prefixes.get(key)
+    if (prefix === undefined) {
+      prefix = BigInt(this.#choose(hash((this.#names.get(device) ?? BigInt(device)) ^ high)))
+      this.#prefixes.set(key, prefix)
+    }
+    return (prefix << PREFIX_SHIFT) | BigInt.asUintN(48, ino)
+  }
+
+  /** The first prefix from `start` on that is free; 0 is the root's. */
+  #choose(start: number): number {
+    let prefix = start % PREFIXES
+    // A file system that makes up more numbers than there are prefixes shares them.
+    while ((prefix === 0 || this.#taken.has(prefix)) && this.#taken.size < PREFIXES - 1) {
+      prefix = (prefix + 1) % PREFIXES
+    }
+    this.#taken.add(prefix)
+    return prefix || 1
+  }
+}
+
+/** 32 bits of a number, well mixed. */
+function hash(value: bigint): number {
+  const low = Number(BigInt.asUintN(32, value))
+  const high = Number(BigInt.asUintN(32, value >> 32n))
+  const mixed = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1)
+  return (mixed ^ (mixed >>> 15)) >>> 0
+}
+
+/** File systems on which a file's time of birth never changes (include/uapi/linux/magic.h). */
+const keepBirth = new Set([
+  0xef53, // ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0xf2f52010, // f2fs
+  0x01021994, // tmpfs
+])
+
+/** Whether statfs(2)'s f_type is one of them. On overlayfs it changes with a copy-up, for example. */
+export function keepsBirth(type: number): boolean {
+  return keepBirth.has(type)
 }

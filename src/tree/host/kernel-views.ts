@@ -1,5 +1,3 @@
-import { fstatfs } from '../../libc/files.ts'
-
 /**
  * File systems that are views of the host's kernel: what looks like a file there can block for
  * ever (/proc/kmsg), act (/sys, /proc/sysrq-trigger) or give away the server's own memory. A guest
@@ -26,7 +24,7 @@ const views = new Set([
   0x6e736673, // nsfs
 ])
 
-/** Whether the descriptor's file lies in such a file system. */
-export function isKernelView(fd: number): boolean {
-  return views.has(fstatfs(fd).type)
+/** Whether statfs(2)'s f_type is one of them. */
+export function isKernelView(type: number): boolean {
+  return views.has(type)
 }

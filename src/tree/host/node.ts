@@ -12,188 +12,121 @@ import {
   O_PATH,
 } from '../../libc/constants.ts'
 import {
-  type FileTime,
-  UNCHANGED,
-  chmod,
   close,
   descriptorPath,
-  fchown,
   fstatfs,
-  ftruncate,
   linkat,
   mkdirat,
-  openat,
   readlink,
   renameat,
   symlinkat,
-  truncate,
   unlinkat,
-  utimens,
 } from '../../libc/files.ts'
-import { type stat as Stat, statx } from '../../libc/statx.ts'
-import { V9FS_MAGIC, getattr, mode as modes, open as wire, setattr } from '../../protocol/flags.ts'
+import { type Stat, statx, statxAt } from '../../libc/statx.ts'
+import { V9FS_MAGIC, mode as modes, open as wire } from '../../protocol/flags.ts'
 import type { R, T } from '../../protocol/messages.ts'
 import type { Qid } from '../../protocol/qid.ts'
-import { NO_UID, type Node, type OpenFile, type Owner } from '../tree.ts'
+import type { Node, OpenFile, Owner } from '../tree.ts'
+import { attributesOf, changeAttributes, giveTo } from './attributes.ts'
 import type { HostEntry } from './entries.ts'
 import { HostFile } from './file.ts'
-import { qidOf, qidPath } from './identity.ts'
+import { HELD, HeldFile } from './held-file.ts'
+import { qidOf } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 
-/**
- * A file of the host, held by an O_PATH descriptor that was reached one name at a time. There is no
- * path string: a rename on the host changes nothing here, and no symlink is ever followed.
- */
-export class HostNode implements Node {
-  readonly qid: Qid
-  readonly #context: HostContext
-  readonly #parent: HostNode | null
-  readonly #name: string
-  readonly #device: number
-  readonly #ino: bigint
-  /** S_IFMT bits: a file never changes its type. */
-  readonly #type: number
+/** What a client may do with a file of the host. How the file is held is HeldFile's business. */
+export class HostNode extends HeldFile<HostNode> implements Node {
   /** A directory that shows nothing, see kernel-views.ts. */
   readonly #sealed: boolean
-  #fd: number
-  #uses = 1
 
-  /** Takes over `fd`, an O_PATH descriptor; on a failure it is closed. */
-  constructor(context: HostContext, fd: number, parent: HostNode | null, name: string) {
+  /**
+   * The root of a tree.
+   *
+   * @param fd an O_PATH descriptor of it; it is closed with the node, and on a failure.
+   */
+  static root(context: HostContext, fd: number): HostNode {
     try {
-      const stat = statx(fd)
-      this.#device = stat.dev
-      this.#ino = stat.ino
-      this.#type = stat.mode & modes.TYPE
-      this.qid = qidOf(stat, context.rootDevice)
-      this.#sealed =
-        parent !== null && (parent.#sealed || (this.#device !== parent.#device && isKernelView(fd)))
+      return new HostNode(context, null, '', statx(fd), fd, false)
     } catch (error) {
       close(fd)
       throw error
     }
-    this.#context = context
-    this.#fd = fd
-    this.#parent = parent
-    this.#name = name
   }
 
-  retain(): void {
-    this.#uses++
+  private constructor(
+    context: HostContext,
+    parent: HostNode | null,
+    name: string,
+    stat: Stat,
+    fd: number,
+    sealed: boolean,
+  ) {
+    super(context, parent, name, stat, fd)
+    this.#sealed = sealed
   }
 
-  release(): void {
-    if (--this.#uses > 0) return
-    const fd = this.#fd
-    this.#fd = -1
-    if (fd >= 0) close(fd)
+  protected self(): HostNode {
+    return this
   }
 
   walk(name: string): Node {
     if (name === '..') {
-      const above = this.#parent ?? this
+      const { above } = this
+      // Nobody may have used it for a while: it has to be there still.
+      above.descriptor()
       above.retain()
-      try {
-        // Nobody may have used it for a while: then its descriptor is fetched again.
-        above.#descriptor()
-        return above
-      } catch (error) {
-        above.release()
-        throw error
-      }
+      return above
     }
-    if (this.#type !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'walk')
+    if (this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'walk')
     if (this.#sealed) throw new ErrnoError(errno.ENOENT, 'walk')
-    const fd = openat(this.#descriptor(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
-    return new HostNode(this.#context, fd, this, name)
+    const stat = statxAt(this.descriptor(), name)
+    return this.known(name, stat) ?? this.#newChild(name, stat)
   }
 
   getattr(mask: number): R<'getattr'> {
-    const { owner, rootDevice } = this.#context
-    const stat = statx(this.#descriptor())
-    const born = (mask & getattr.BTIME) !== 0 && stat.hasBtime
-    return {
-      valid: getattr.BASIC | (born ? getattr.BTIME : 0),
-      qid: qidOf(stat, rootDevice),
-      mode: stat.mode,
-      uid: owner === 'host' ? stat.uid : owner.uid,
-      gid: owner === 'host' ? stat.gid : owner.gid,
-      nlink: stat.nlink,
-      rdev: stat.rdev,
-      size: stat.size,
-      blksize: stat.blksize,
-      blocks: stat.blocks,
-      atimeSec: stat.atimeSec,
-      atimeNsec: stat.atimeNsec,
-      mtimeSec: stat.mtimeSec,
-      mtimeNsec: stat.mtimeNsec,
-      ctimeSec: stat.ctimeSec,
-      ctimeNsec: stat.ctimeNsec,
-      btimeSec: born ? stat.btimeSec : 0,
-      btimeNsec: born ? stat.btimeNsec : 0,
-      gen: 0,
-      dataVersion: 0,
-    }
+    return attributesOf(this.stat(), mask, this.context)
   }
 
   setattr(changes: T<'setattr'>, file: OpenFile | null): void {
-    const { valid } = changes
-    if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
-    const fd = this.#descriptor()
-    // In the order of the kernel's own notify_change users: an owner change may clear setuid bits that
-    // the same request sets again, and a new size moves the times.
-    if ((valid & (setattr.UID | setattr.GID)) !== 0 && this.#context.owner === 'host') {
-      fchown(
-        fd,
-        (valid & setattr.UID) !== 0 ? changes.uid : UNCHANGED,
-        (valid & setattr.GID) !== 0 ? changes.gid : UNCHANGED,
-      )
-    }
-    if ((valid & setattr.MODE) !== 0) {
-      if (this.#type === modes.SYMLINK) throw new ErrnoError(errno.EOPNOTSUPP, 'chmod')
-      chmod(fd, changes.mode & modes.PERMISSIONS)
-    }
-    if ((valid & setattr.SIZE) !== 0) {
-      if (this.#type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
-      resize(fd, file, changes.size)
-    }
-    if ((valid & (setattr.ATIME | setattr.MTIME)) !== 0) {
-      utimens(
-        fd,
-        time(valid, setattr.ATIME, setattr.ATIME_SET, changes.atimeSec, changes.atimeNsec),
-        time(valid, setattr.MTIME, setattr.MTIME_SET, changes.mtimeSec, changes.mtimeNsec),
-      )
-    }
+    this.#mayChange()
+    changeAttributes(this.descriptor(), this.type, changes, file, this.context)
   }
 
   readlink(): string {
-    if (this.#type !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
-    return readlink(this.#descriptor())
+    if (this.type !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
+    return readlink(this.descriptor())
   }
 
   statfs(): R<'statfs'> {
-    return { ...fstatfs(this.#descriptor()), type: V9FS_MAGIC }
+    return { ...fstatfs(this.descriptor()), type: V9FS_MAGIC }
   }
 
   open(flags: number): OpenFile {
-    const isFile = this.#type === modes.FILE
-    if (!isFile && this.#type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
+    const isFile = this.type === modes.FILE
+    if (!isFile && this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
     if (this.#sealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
-    const fd = this.#descriptor()
     // The owner may have changed since the walk, so it is asked for now.
-    const mayNoatime = mayUseNoatime(statx(fd).uid, this.#context)
-    const host = hostFlags(flags, this.#context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
-    return this.#openFile(fd, host)
+    const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
+    const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
+    try {
+      return this.#opened(this.reopen(host))
+    } catch (error) {
+      // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
+      const refused = error instanceof ErrnoError && error.errno === errno.EPERM
+      if (!refused || (host & O_NOATIME) === 0) throw error
+      return this.#opened(this.reopen(host & ~O_NOATIME))
+    }
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
-    const host =
-      (hostFlags(flags, this.#context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
+    const { context } = this
+    const host = (hostFlags(flags, context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
     let fd: number
     try {
-      fd = openat(this.#directory(), name, host, mode & modes.PERMISSIONS)
+      this.#mayChange()
+      fd = this.openAt(name, host, mode & modes.PERMISSIONS)
     } catch (error) {
       // Without O_EXCL an existing file is opened, the same careful way as any other.
       const exists = error instanceof ErrnoError && error.errno === errno.EEXIST
@@ -201,147 +134,139 @@ export class HostNode implements Node {
       return openExisting(this.walk(name), flags)
     }
     try {
-      this.#giveTo(fd, owner, mode)
-      const path = this.#reopen(fd, O_PATH | O_CLOEXEC)
-      const node = new HostNode(this.#context, path, this, name)
-      return { node, file: new HostFile(fd, hidden) }
+      giveTo(fd, owner, mode, context)
+      // Not by its name, which somebody may have taken away already.
+      const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
+      const node = this.#adopt(name, held)
+      return { node, file: node.#opened(fd) }
     } catch (error) {
       close(fd)
+      context.descriptors.closed()
       throw error
     }
   }
 
   mkdir(name: string, mode: number, owner: Owner): Qid {
     mkdirat(this.#directory(), name, mode & modes.PERMISSIONS)
-    return this.#adopt(name, owner, mode)
+    return this.#give(name, owner, mode)
   }
 
   symlink(name: string, target: string, owner: Owner): Qid {
     symlinkat(target, this.#directory(), name)
-    return this.#adopt(name, owner, 0)
+    return this.#give(name, owner, 0)
   }
 
   link(target: Node, name: string): void {
     if (!(target instanceof HostNode)) throw new ErrnoError(errno.EXDEV, 'link')
-    const from = descriptorPath(target.#descriptor())
-    linkat(AT_FDCWD, from, this.#directory(), name, AT_SYMLINK_FOLLOW)
+    this.pin()
+    try {
+      const directory = this.#directory()
+      const path = descriptorPath(target.descriptor())
+      linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW)
+    } finally {
+      this.unpin()
+    }
   }
 
   rename(oldName: string, directory: Node, newName: string): void {
     if (!(directory instanceof HostNode)) throw new ErrnoError(errno.EXDEV, 'rename')
-    renameat(this.#directory(), oldName, directory.#directory(), newName)
+    const moved = this.child(oldName)
+    const replaced = directory.child(newName)
+    this.pin()
+    replaced?.keep()
+    try {
+      const from = this.#directory()
+      renameat(from, oldName, directory.#directory(), newName)
+    } finally {
+      this.unpin()
+      replaced?.unpin()
+    }
+    if (moved === replaced) return
+    replaced?.loseName()
+    moved?.moveTo(directory, newName)
   }
 
   unlink(name: string, directory: boolean): void {
-    unlinkat(this.#directory(), name, directory ? AT_REMOVEDIR : 0)
+    const removed = this.child(name)
+    removed?.keep()
+    try {
+      unlinkat(this.#directory(), name, directory ? AT_REMOVEDIR : 0)
+    } finally {
+      removed?.unpin()
+    }
+    removed?.loseName()
+  }
+
+  /** How an entry of this directory is shown; undefined for one that is not. */
+  shown(entry: HostEntry): bigint | undefined {
+    const { paths } = this.context
+    if (entry.dots === 2) return this.above.path
+    return this.#sealed && entry.dots === 0 ? undefined : paths.of(entry.ino, this.device)
+  }
+
+  fileClosed(): void {
+    this.context.descriptors.closed()
+    this.unpin()
+  }
+
+  /** A node for what `stat` has found under `name` in this directory, used once. */
+  #newChild(name: string, stat: Stat): HostNode {
+    // Where another file system begins, it is looked at before anything in it.
+    if (stat.dev !== this.device) return this.#adopt(name, this.openAt(name, HELD))
+    const child = new HostNode(this.context, this, name, stat, -1, this.#sealed)
+    this.attach(child)
+    return child
+  }
+
+  /** The same for a file that is held already; `fd` belongs to the node, and is closed on a failure. */
+  #adopt(name: string, fd: number): HostNode {
+    const { descriptors, paths } = this.context
+    try {
+      const stat = statx(fd)
+      let sealed = this.#sealed
+      if (stat.dev !== this.device) {
+        const { type, fsid } = fstatfs(fd)
+        paths.learn(stat.dev, fsid)
+        sealed ||= isKernelView(type)
+      }
+      const child = new HostNode(this.context, this, name, stat, fd, sealed)
+      this.attach(child)
+      return child
+    } catch (error) {
+      close(fd)
+      descriptors.closed()
+      throw error
+    }
+  }
+
+  #mayChange(): void {
+    if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
   }
 
   /** The descriptor of a directory whose names may be touched. */
   #directory(): number {
-    if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
-    return this.#descriptor()
+    this.#mayChange()
+    return this.descriptor()
   }
 
-  /**
-   * The O_PATH descriptor; one that was given back is opened again by name.
-   *
-   * @throws ESTALE when the name means another file by now.
-   */
-  #descriptor(): number {
-    if (this.#fd >= 0) return this.#fd
-    const parent = this.#parent
-    if (parent === null) throw new ErrnoError(errno.ESTALE, 'root')
-    let fd: number
-    // A directory that nobody else uses is open for this moment only.
-    parent.retain()
-    try {
-      fd = openat(parent.#descriptor(), this.#name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
-    } finally {
-      parent.release()
-    }
-    const stat = statx(fd)
-    if (stat.dev !== this.#device || stat.ino !== this.#ino) {
-      close(fd)
-      throw new ErrnoError(errno.ESTALE, 'reopen')
-    }
-    this.#fd = fd
-    return fd
-  }
-
-  #openFile(fd: number, flags: number): HostFile {
-    try {
-      return new HostFile(this.#reopen(fd, flags), this.#entryPath)
-    } catch (error) {
-      // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
-      const refused = error instanceof ErrnoError && error.errno === errno.EPERM
-      if (!refused || (flags & O_NOATIME) === 0) throw error
-      return new HostFile(this.#reopen(fd, flags & ~O_NOATIME), this.#entryPath)
-    }
-  }
-
-  /** The file of a descriptor that need not be more than O_PATH, opened once more. */
-  #reopen(fd: number, flags: number): number {
-    return openat(this.#context.descriptors, `${fd}`, flags)
-  }
-
-  /** How an entry of this directory is shown; undefined for one that is not. */
-  readonly #entryPath = (entry: HostEntry): bigint | undefined => {
-    const { rootDevice } = this.#context
-    if (entry.dots === 2) {
-      const above = this.#parent ?? this
-      return qidPath(above.#ino, above.#device, rootDevice)
-    }
-    if (entry.dots === 1) return this.qid.path
-    return this.#sealed ? undefined : qidPath(entry.ino, this.#device, rootDevice)
+  /** An open file of this node; until it is closed, the node stays as it is. */
+  #opened(fd: number): HostFile {
+    this.pin()
+    return new HostFile(fd, this)
   }
 
   /** What was just made under `name` gets its owner; returns its qid. */
-  #adopt(name: string, owner: Owner, mode: number): Qid {
-    const fd = openat(this.#descriptor(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+  #give(name: string, owner: Owner, mode: number): Qid {
+    const { descriptors, paths } = this.context
+    const fd = this.openAt(name, HELD)
     try {
-      this.#giveTo(fd, owner, mode)
-      return qidOf(statx(fd), this.#context.rootDevice)
+      giveTo(fd, owner, mode, this.context)
+      return qidOf(statx(fd), paths)
     } finally {
       close(fd)
+      descriptors.closed()
     }
   }
-
-  /**
-   * A new file belongs to the guest's user where the server may give files away; an ordinary user's
-   * server keeps them, and owner mapping decides how they are shown.
-   */
-  #giveTo(fd: number, { uid, gid }: Owner, mode: number): void {
-    const { credentials, owner } = this.#context
-    // The client has applied the guest's umask, mkdir(2) ignores the special bits, chown(2) clears them.
-    const missing = mode & (modes.SETUID | modes.SETGID | credentials.umask)
-    if (owner === 'host' && credentials.chown) {
-      const toUid = uid === NO_UID ? UNCHANGED : uid
-      const stat: typeof Stat = statx(fd)
-      if ((toUid !== UNCHANGED && toUid !== stat.uid) || gid !== stat.gid) fchown(fd, toUid, gid)
-    }
-    if (missing !== 0) chmod(fd, mode & modes.PERMISSIONS)
-  }
-}
-
-/**
- * Through the open file where that was opened to be written: its permissions were asked for then,
- * and a file may be made read-only while its maker still writes to it.
- */
-function resize(fd: number, file: OpenFile | null, size: number): void {
-  if (file instanceof HostFile) {
-    try {
-      ftruncate(file.fd, size)
-      return
-    } catch (error) {
-      // Opened to be read only.
-      if (!(error instanceof ErrnoError) || error.errno !== errno.EINVAL) throw error
-    }
-  }
-  truncate(fd, size)
-}
-
-function hidden(): undefined {
-  return undefined
 }
 
 function openExisting(node: Node, flags: number): { node: Node; file: OpenFile } {
@@ -351,16 +276,4 @@ function openExisting(node: Node, flags: number): { node: Node; file: OpenFile }
     node.release()
     throw error
   }
-}
-
-/** One of Tsetattr's two times. */
-function time(
-  valid: number,
-  bit: number,
-  setBit: number,
-  seconds: number,
-  nanoseconds: number,
-): FileTime {
-  if ((valid & bit) === 0) return 'keep'
-  return (valid & setBit) === 0 ? 'now' : { seconds, nanoseconds }
 }

@@ -1,4 +1,6 @@
 import type { Credentials } from '../../libc/process.ts'
+import type { Descriptors } from './descriptors.ts'
+import type { QidPaths } from './identity.ts'
 
 /** How a host directory is shown. Plain data, so that it can be sent to the engine's thread. */
 export interface HostPolicy {
@@ -13,13 +15,20 @@ export interface HostPolicy {
    * may; `guest` leaves it to the guest's own O_NOATIME.
    */
   readonly atime: 'preserve' | 'guest'
+  /**
+   * How many descriptors the tree may hold, at least 16; without it, half of what the process may have.
+   * A fid needs none while it is idle, an open file does.
+   */
+  readonly descriptors?: number
 }
 
 /** What every node of one exported directory shares. */
-export interface HostContext extends HostPolicy {
+export interface HostContext extends Omit<HostPolicy, 'descriptors'> {
   readonly credentials: Credentials
-  /** The device that holds the export's root, see identity.ts. */
-  readonly rootDevice: number
+  readonly descriptors: Descriptors
+  readonly paths: QidPaths
+  /** The device of a file system on which a file's time of birth stays what it is; -1 for none. */
+  readonly birthDevice: number
   /** /proc/self/fd, where a name is a descriptor's number and stands for its file (proc(5)). */
-  readonly descriptors: number
+  readonly self: number
 }

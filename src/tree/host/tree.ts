@@ -1,45 +1,59 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../libc/constants.ts'
-import { close, openat } from '../../libc/files.ts'
-import { threadCredentials } from '../../libc/process.ts'
+import { close, fstatfs } from '../../libc/files.ts'
+import { descriptorLimit, threadCredentials } from '../../libc/process.ts'
 import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
 import type { Node, Tree } from '../tree.ts'
+import { Descriptors } from './descriptors.ts'
+import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { HostNode } from './node.ts'
-import type { HostPolicy } from './policy.ts'
+import type { HostContext, HostPolicy } from './policy.ts'
+
+/** A tree needs so many descriptors to get along. */
+const LEAST = 16
 
 /** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
 export class HostTree implements Tree {
   readonly readOnly: boolean
   readonly #root: HostNode
-  readonly #descriptors: number
+  readonly #context: HostContext
 
   /**
    * @param directory a path of the host; what it means is settled here, once. A last component that
    *   is a symlink is followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
    *   kernel, such as /proc.
+   * @param later runs an action after so many milliseconds, on this thread and between two calls of
+   *   the tree's methods; one whose event loop does not turn brings its own.
    */
-  constructor(directory: string, policy: HostPolicy) {
+  constructor(directory: string, policy: HostPolicy, later = soon) {
     this.readOnly = policy.readOnly
-    const fd = openDirectory(fromText(directory))
+    const descriptors = new Descriptors(
+      Math.max(LEAST, policy.descriptors ?? Math.floor(descriptorLimit() / 2)),
+      later,
+    )
+    const fd = openDirectory(descriptors, fromText(directory))
     try {
-      if (isKernelView(fd)) {
+      const { type } = fstatfs(fd)
+      if (isKernelView(type)) {
         throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
       }
-      this.#descriptors = openDirectory('/proc/self/fd')
+      const { dev } = statx(fd)
+      this.#context = {
+        ...policy,
+        credentials: threadCredentials(),
+        descriptors,
+        paths: new QidPaths(dev),
+        birthDevice: keepsBirth(type) ? dev : -1,
+        self: openDirectory(descriptors, '/proc/self/fd'),
+      }
     } catch (error) {
       close(fd)
       throw error
     }
-    const context = {
-      ...policy,
-      credentials: threadCredentials(),
-      rootDevice: statx(fd).dev,
-      descriptors: this.#descriptors,
-    }
-    this.#root = new HostNode(context, fd, null, '')
+    this.#root = HostNode.root(this.#context, fd)
   }
 
   /** The aname is a path for some servers; here there is one tree, whatever it is called. */
@@ -50,10 +64,14 @@ export class HostTree implements Tree {
 
   close(): void {
     this.#root.release()
-    close(this.#descriptors)
+    close(this.#context.self)
   }
 }
 
-function openDirectory(path: string): number {
-  return openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+function openDirectory(descriptors: Descriptors, path: string): number {
+  return descriptors.open(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+}
+
+function soon(milliseconds: number, action: () => void): void {
+  setTimeout(action, milliseconds).unref()
 }

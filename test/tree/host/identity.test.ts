@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { qidOf, qidPath } from '../../../src/tree/host/identity.ts'
+import { qidOf, QidPaths } from '../../../src/tree/host/identity.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { mountTmpfs, temporaryDirectory } from '../../support/temporary.ts'
 
@@ -27,14 +27,14 @@ describe('a qid', () => {
     })
     fc.assert(
       fc.property(stat, (any) => {
-        const { version, path } = qidOf(any as never, 1)
+        const { version, path } = qidOf(any as never, new QidPaths(1))
         expect(version).toBeGreaterThan(0)
         expect(version).toBeLessThanOrEqual(0xffff_ffff)
         expect(path >= 0n && path < 2n ** 64n).toBe(true)
       }),
     )
     const nothing = { mode: 0, ctimeSec: 0, ctimeNsec: 0, size: 0, ino: 1n, dev: 1 }
-    expect(qidOf(nothing as never, 1).version).not.toBe(0)
+    expect(qidOf(nothing as never, new QidPaths(1)).version).not.toBe(0)
   })
 
   it('says directory, symlink or file', () => {
@@ -146,14 +146,40 @@ describe('an export of several file systems', () => {
   })
 
   it('keeps the inode numbers of the root’s own file system', () => {
-    expect(qidPath(42n, 7, 7)).toBe(42n)
+    expect(new QidPaths(7).of(42n, 7)).toBe(42n)
+    expect(new QidPaths(7).of(2n ** 63n + 1n, 7)).toBe(2n ** 63n + 1n)
+  })
+
+  it('gives every other file system a prefix of its own, also where their hashes meet', () => {
+    const paths = new QidPaths(0)
+    const found = new Map<bigint, string>()
+    // Far more than there are slots without a collision.
+    for (let device = 1; device <= 3000; device++) {
+      const fsid = BigInt(device) * 0x1_0000_0001n
+      if (device % 2 === 0) paths.learn(device, fsid)
+      for (const ino of [1n, 2n ** 48n - 1n]) {
+        const path = paths.of(ino, device)
+        expect(path >> 48n).not.toBe(0n)
+        expect(found.get(path)).toBe(undefined)
+        found.set(path, `${device}:${ino}`)
+        expect(paths.of(ino, device)).toBe(path)
+      }
+    }
+  })
+
+  it('tells large inode numbers apart, too', () => {
+    const paths = new QidPaths(0)
     fc.assert(
-      fc.property(fc.nat(0xffff_ffff), fc.nat(0xffff_ffff), fc.nat(0xffff_ffff), (a, b, ino) => {
-        fc.pre(a !== b)
-        expect(qidPath(BigInt(ino), a, 1) === BigInt(ino)).toBe(a === 1)
-        expect(qidPath(BigInt(ino), a, 1)).not.toBe(qidPath(BigInt(ino), b, 1))
+      fc.property(fc.uniqueArray(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), (inodes) => {
+        expect(new Set(inodes.map((ino) => paths.of(ino, 5))).size).toBe(inodes.length)
       }),
-      { numRuns: 2000 },
     )
+  })
+
+  it('chooses by what a file system calls itself, whatever its device is today', () => {
+    const [today, tomorrow] = [new QidPaths(0), new QidPaths(0)]
+    today.learn(50, 0x1234_5678_9abcn)
+    tomorrow.learn(71, 0x1234_5678_9abcn)
+    expect(today.of(9n, 50)).toBe(tomorrow.of(9n, 71))
   })
 })

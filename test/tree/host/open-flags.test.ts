@@ -2,6 +2,8 @@ import { constants } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { open } from '../../../src/protocol/flags.ts'
+import { Descriptors } from '../../../src/tree/host/descriptors.ts'
+import { QidPaths } from '../../../src/tree/host/identity.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
 import type { HostContext } from '../../../src/tree/host/policy.ts'
 
@@ -10,7 +12,16 @@ const O_CLOEXEC = 0o2000000
 function context(changes: Partial<HostContext & HostContext['credentials']> = {}): HostContext {
   const { uid = 1000, fowner = false, atime = 'guest' } = changes
   const credentials = { uid, gid: uid, umask: 0, fowner, chown: false }
-  return { readOnly: false, owner: 'host', atime, credentials, rootDevice: 1, descriptors: -1 }
+  return {
+    readOnly: false,
+    owner: 'host',
+    atime,
+    credentials,
+    descriptors: new Descriptors(16, () => {}),
+    paths: new QidPaths(1),
+    birthDevice: 1,
+    self: -1,
+  }
 }
 
 function translated(wire: number): number {

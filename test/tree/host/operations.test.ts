@@ -424,6 +424,7 @@ describe('an unlinked file', () => {
   it('also when the host has removed it', () => {
     writeFileSync(path('f'), 'text')
     const fid = probe.fid('f')
+    probe.settle()
     unlinkSync(path('f'))
     probe.call('lopen', { fid, flags: open.RDWR })
     expect(probe.read(fid).toString()).toBe('text')

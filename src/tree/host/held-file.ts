@@ -1,0 +1,328 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../../libc/constants.ts'
+import { close } from '../../libc/files.ts'
+import { type Stat, lastStat, statx, statxAt } from '../../libc/statx.ts'
+import { mode as modes } from '../../protocol/flags.ts'
+import type { Qid } from '../../protocol/qid.ts'
+import type { Holder, Newcomer } from './descriptors.ts'
+import { qidTypeOf, qidVersion } from './identity.ts'
+import type { HostContext } from './policy.ts'
+
+/** How a file is held: no symlink is ever followed, and nothing is opened by it. */
+export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
+
+const halves = new DataView(new ArrayBuffer(8))
+
+/**
+ * A file of the host, held by an O_PATH descriptor that was reached one name at a time. There is no
+ * path string, and no symlink is ever followed.
+ *
+ * A descriptor can be given back and be fetched again (descriptors.ts): a file remembers in which
+ * directory and by which name it was reached, and which inode that was. If another one lies there by
+ * then, this one is stale; it never becomes the other. What loses its name, because a client removes
+ * or replaces it, keeps its descriptor. There is one of these at most for each name of a directory,
+ * and what a client renames is renamed here, so names do not go stale by what is done through the
+ * server.
+ *
+ * @typeParam Self the class that is made of it.
+ */
+export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, Newcomer {
+  protected readonly context: HostContext
+  /** Used by this file as long as it lives. */
+  #parent: Self | null
+  #name: string
+  /** The files of this directory's names. */
+  #children: Map<string, Self> | null = null
+  protected readonly device: number
+  /** The inode number in two halves: as a bigint it would take more memory, and time to compare. */
+  readonly #inoLow: number
+  readonly #inoHigh: number
+  /** Where the file system has such a thing: tells a file from a later one with the same number. */
+  readonly #birth: number
+  /** S_IFMT bits: a file never changes its type. */
+  protected readonly type: number
+  /** As of the last walk; signed, which V8 stores in place. */
+  #version: number
+  /** Whether {@link #name} leads nowhere, or to another file. */
+  #nameless: boolean
+  #fd: number
+  #uses = 1
+  /** Reasons why the descriptor must stay: open files, the lost name, an operation under way. */
+  #pins: number
+  /** Since the clock's hand has passed. */
+  #recent = false
+
+  /**
+   * @param parent null for the root.
+   * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for one that fetches it
+   *   when it has to.
+   */
+  constructor(context: HostContext, parent: Self | null, name: string, stat: Stat, fd: number) {
+    this.context = context
+    this.#parent = parent
+    this.#name = name
+    this.device = stat.dev
+    this.#inoLow = stat.inoLow
+    this.#inoHigh = stat.inoHigh
+    this.#birth = context.birthDevice === this.device ? stat.birth : 0
+    this.type = stat.mode & modes.TYPE
+    this.#version = qidVersion(stat) | 0
+    this.#nameless = parent === null
+    // Nobody could find the root again.
+    this.#pins = parent === null ? 1 : 0
+    this.#fd = fd
+  }
+
+  get qid(): Qid {
+    return {
+      type: qidTypeOf(this.type),
+      version: this.#version >>> 0,
+      path: this.path,
+    }
+  }
+
+  /** Its qid.path. */
+  protected get path(): bigint {
+    halves.setInt32(0, this.#inoLow, true)
+    halves.setInt32(4, this.#inoHigh, true)
+    return this.context.paths.of(halves.getBigUint64(0, true), this.device)
+  }
+
+  retain(): void {
+    this.#uses++
+  }
+
+  release(): void {
+    // Not by recursion: a guest may make directories as deep as it likes.
+    for (let above = this.#release(); above !== null;) above = above.#release()
+  }
+
+  mayGiveBack(): boolean {
+    const may = !this.#recent && this.#pins === 0
+    this.#recent = false
+    return may
+  }
+
+  giveBack(): void {
+    const fd = this.#fd
+    this.#fd = -1
+    this.context.descriptors.closed()
+    close(fd)
+  }
+
+  settle(): void {
+    if (this.#uses === 0 || this.#fd >= 0 || this.#nameless) return
+    try {
+      this.descriptor()
+    } catch {
+      // Whoever uses it will hear of it.
+    }
+  }
+
+  /** The directory it was reached in; the root itself for the root. */
+  protected get above(): Self {
+    return this.#parent ?? this.self()
+  }
+
+  protected abstract self(): Self
+
+  /** What is known under `name` in this directory. */
+  protected child(name: string): Self | undefined {
+    return this.#children === null ? undefined : this.#children.get(name)
+  }
+
+  /** What is known there, used once more, if it is still the file that `stat` has found. */
+  protected known(name: string, stat: Stat): Self | undefined {
+    const child = this.child(name)
+    if (child === undefined) return undefined
+    if (!child.#is(stat)) {
+      child.loseName()
+      return undefined
+    }
+    child.#version = qidVersion(stat) | 0
+    child.#uses++
+    return child
+  }
+
+  /** `child` was found under its name in this directory. */
+  protected attach(child: Self): void {
+    const known = this.child(child.#name)
+    if (known !== undefined) known.loseName()
+    this.#children ??= new Map()
+    this.#children.set(child.#name, child)
+    this.#uses++
+    if (child.#fd >= 0) this.context.descriptors.add(child)
+    else this.context.descriptors.expect(child)
+  }
+
+  /** A client has moved this file to `name` in `directory`. */
+  protected moveTo(directory: Self, name: string): void {
+    // Behind our back the host may have moved directories, too; what is remembered is no ring for that.
+    for (let at: HeldFile<Self> | null = directory; at !== null; at = at.#parent) {
+      if (at === this) return this.loseName()
+    }
+    const left = this.#parent
+    this.#forget()
+    this.#parent = directory
+    this.#name = name
+    directory.attach(this.self())
+    if (left !== null) left.release()
+  }
+
+  /** The name is another file's, or nobody's: what is held now cannot be fetched again. */
+  protected loseName(): void {
+    this.#forget()
+    this.#nameless = true
+    if (this.#fd >= 0) this.pin()
+  }
+
+  /** Has a descriptor until {@link unpin}, if there is one to be had. */
+  protected keep(): void {
+    try {
+      this.descriptor()
+    } catch {
+      // A file that is no longer there, or no descriptor left: then there is nothing to be kept.
+    }
+    this.pin()
+  }
+
+  /** The descriptor, if there is one, stays until {@link unpin}. */
+  protected pin(): void {
+    if (this.#pins++ === 0) this.context.descriptors.delete(this)
+  }
+
+  protected unpin(): void {
+    if (--this.#pins === 0 && this.#fd >= 0) this.context.descriptors.add(this)
+  }
+
+  /**
+   * The O_PATH descriptor; one that was given back is fetched again.
+   *
+   * @throws ESTALE when the name means another file by now.
+   */
+  protected descriptor(): number {
+    this.#recent = true
+    if (this.#fd >= 0) return this.#fd
+    // Up to the nearest directory that has one, and down again.
+    const missing: HeldFile<Self>[] = [this]
+    for (let above = this.#directory(); above.#fd < 0; above = above.#directory()) {
+      missing.push(above)
+    }
+    for (let file = missing.pop(); file !== undefined; file = missing.pop()) file.#fetch()
+    return this.#fd
+  }
+
+  /** Has a descriptor from now on; the file's present state. */
+  protected hold(): Stat {
+    if (this.#fd >= 0) return this.stat()
+    this.descriptor()
+    // Which has looked at it just now.
+    return lastStat
+  }
+
+  /** The present state, for which a file that has no descriptor yet needs none. */
+  protected stat(): Stat {
+    if (this.#fd >= 0) {
+      this.#recent = true
+      return statx(this.#fd)
+    }
+    const directory = this.#directory().descriptor()
+    let stat: Stat
+    try {
+      stat = statxAt(directory, this.#name)
+    } catch (error) {
+      throw gone(error)
+    }
+    if (!this.#is(stat)) throw stale()
+    return stat
+  }
+
+  /** openat(2) of a name in this directory, as one of the tree's descriptors. */
+  protected openAt(name: string, flags: number, mode = 0): number {
+    const directory = this.descriptor()
+    this.#pins++
+    try {
+      return this.context.descriptors.open(directory, name, flags, mode)
+    } finally {
+      this.#pins--
+    }
+  }
+
+  /** This file, opened once more. */
+  protected reopen(flags: number): number {
+    const fd = this.descriptor()
+    this.#pins++
+    try {
+      return this.context.descriptors.open(this.context.self, `${fd}`, flags)
+    } finally {
+      this.#pins--
+    }
+  }
+
+  /** Whether this is the file that `stat` is about. */
+  #is(stat: Stat): boolean {
+    return (
+      stat.inoLow === this.#inoLow &&
+      stat.inoHigh === this.#inoHigh &&
+      stat.dev === this.device &&
+      (stat.mode & modes.TYPE) === this.type &&
+      (this.#birth === 0 || this.#birth === stat.birth)
+    )
+  }
+
+  /** Where its name is. */
+  #directory(): Self {
+    if (this.#nameless || this.#parent === null) throw stale()
+    return this.#parent
+  }
+
+  /** Opens it by its name; the directory has a descriptor. */
+  #fetch(): void {
+    const { descriptors } = this.context
+    let fd: number
+    try {
+      fd = this.#directory().openAt(this.#name, HELD)
+    } catch (error) {
+      throw gone(error)
+    }
+    try {
+      if (!this.#is(statx(fd))) throw stale()
+    } catch (error) {
+      close(fd)
+      descriptors.closed()
+      throw error
+    }
+    this.#fd = fd
+    this.#recent = true
+    if (this.#pins === 0) descriptors.add(this)
+  }
+
+  /** One use less. After the last one, the directory that this file has used is returned. */
+  #release(): Self | null {
+    if (--this.#uses > 0) return null
+    if (!this.#nameless) this.#forget()
+    if (this.#fd >= 0) {
+      this.context.descriptors.delete(this)
+      this.giveBack()
+    }
+    return this.#parent
+  }
+
+  /** The directory does not know this file by its name any more. */
+  #forget(): void {
+    if (this.#parent !== null && this.#parent.#children !== null) {
+      this.#parent.#children.delete(this.#name)
+    }
+  }
+}
+
+function stale(): ErrnoError {
+  return new ErrnoError(errno.ESTALE, 'file')
+}
+
+/** A file that cannot be found again is stale, whatever is in its place. */
+function gone(error: unknown): unknown {
+  return error instanceof ErrnoError && vanished.has(error.errno) ? stale() : error
+}
+
+const vanished: ReadonlySet<number> = new Set([errno.ENOENT, errno.ENOTDIR])

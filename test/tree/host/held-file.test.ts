@@ -1,0 +1,298 @@
+import {
+  linkSync,
+  mkdirSync,
+  readlinkSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { errno } from '../../../src/errno.ts'
+import { flags } from '../../../src/protocol/index.ts'
+import { openDescriptors } from '../../support/descriptors.ts'
+import { HostProbe } from '../../support/host-probe.ts'
+import { temporaryDirectory } from '../../support/temporary.ts'
+
+const MASK = 0x7ff
+const LIMIT = 64
+
+let root: string
+
+beforeEach(() => {
+  root = temporaryDirectory()
+})
+
+function path(name: string): string {
+  return join(root, name)
+}
+
+function probe(): HostProbe {
+  return new HostProbe(root, { descriptors: LIMIT })
+}
+
+/** What descriptors of this process stand for something in `root`. */
+function held(): string[] {
+  const targets: string[] = []
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      targets.push(readlinkSync(`/proc/self/fd/${fd}`))
+    } catch {
+      // The one that the list was read with.
+    }
+  }
+  return targets
+    .filter((target) => target.startsWith(root))
+    .map((target) => target.slice(root.length))
+}
+
+/** Makes the tree give back all that it can: others want its descriptors. */
+function press(client: HostProbe): void {
+  mkdirSync(path('pressure'), { recursive: true })
+  for (let i = 0; i < 2 * LIMIT; i++) writeFileSync(path(`pressure/${i}`), '')
+  const fids = Array.from({ length: 2 * LIMIT }, (_, i) => client.fid(`pressure/${i}`))
+  client.settle()
+  for (const fid of fids) client.call('clunk', { fid })
+}
+
+describe('fids beyond the number of descriptors', () => {
+  it('all work, and stand for the files that they were walked to', () => {
+    for (let d = 0; d < 20; d++) {
+      mkdirSync(path(`d${d}`))
+      for (let f = 0; f < 50; f++) writeFileSync(path(`d${d}/f${f}`), `${d} ${f}`)
+    }
+    const before = openDescriptors()
+    const client = probe()
+    const files: { fid: number; name: string }[] = []
+    for (let d = 0; d < 20; d++) {
+      for (let f = 0; f < 50; f++) {
+        const name = `d${d}/f${f}`
+        files.push({ fid: client.fid(name), name })
+      }
+      client.settle()
+      expect(openDescriptors()).toBeLessThanOrEqual(before + LIMIT)
+    }
+    for (const { fid, name } of files) {
+      const { size, qid } = client.call('getattr', { fid, mask: MASK })
+      expect([qid.path, size]).toEqual([BigInt(statSync(path(name)).ino), name.length - 2])
+    }
+    for (const { fid, name } of files.toReversed()) {
+      client.call('lopen', { fid, flags: 0 })
+      expect(client.read(fid).toString()).toBe(name.slice(1).replace('/f', ' '))
+      client.call('clunk', { fid })
+    }
+    expect(openDescriptors()).toBeLessThanOrEqual(before + LIMIT)
+  })
+
+  it('are refused with EMFILE where all descriptors are open files, until one is closed', () => {
+    for (let i = 0; i < LIMIT; i++) writeFileSync(path(`f${i}`), `${i}`)
+    const client = probe()
+    const fids = Array.from({ length: LIMIT }, (_, i) => client.fid(`f${i}`))
+    const opened = fids.filter((fid) => client.errnoOf('lopen', { fid, flags: 0 }) === 0)
+    // Two for each: the file's own, and the one that holds its node.
+    expect(opened.length).toBeGreaterThan(LIMIT / 2 - 5)
+    expect(opened.length).toBeLessThan(LIMIT / 2)
+    const refused = fids.find((fid) => !opened.includes(fid))!
+    expect(client.errnoOf('lopen', { fid: refused, flags: 0 })).toBe(errno.EMFILE)
+    client.call('clunk', { fid: opened[0]! })
+    expect(client.errnoOf('lopen', { fid: refused, flags: 0 })).toBe(0)
+    expect(client.read(refused).toString()).toBe(`${fids.indexOf(refused)}`)
+  })
+
+  it('may be of directories as deep as a guest likes', () => {
+    const depth = 1000
+    const client = probe()
+    const fids = [0]
+    for (let i = 0; i < depth; i++) {
+      const above = fids.at(-1)!
+      client.call('mkdir', { dfid: above, name: 'd', mode: 0o755, gid: process.getgid!() })
+      fids.push(5000 + i)
+      client.call('walk', { fid: above, newfid: 5000 + i, names: ['d'] })
+    }
+    const deepest = fids.pop()!
+    for (const fid of fids.slice(1)) client.call('clunk', { fid })
+    press(client)
+    expect(client.call('getattr', { fid: deepest, mask: MASK }).nlink).toBeGreaterThan(0)
+    client.call('clunk', { fid: deepest })
+    expect(held()).toEqual(['', '/pressure'].slice(0, held().length))
+    // Deeper than a path may be long.
+    let top = path('d')
+    for (let i = 0; ; i++) {
+      const below = join(top, 'd/d/d/d/d/d/d/d/d/d'.slice(0, 2 * 400 - 1))
+      try {
+        renameSync(join(below, 'd'), path(`moved${i}`))
+      } catch {
+        rmSync(top, { recursive: true })
+        break
+      }
+      rmSync(top, { recursive: true })
+      top = path(`moved${i}`)
+    }
+  })
+
+  it('of one file have one descriptor', () => {
+    writeFileSync(path('f'), '')
+    const client = probe()
+    for (let i = 0; i < 10; i++) client.fid('f')
+    client.settle()
+    expect(held().toSorted()).toEqual(['', '/f'])
+  })
+})
+
+describe('a fid that has just been walked to', () => {
+  it('has no descriptor until it has lived for a moment', () => {
+    writeFileSync(path('f'), 'text')
+    writeFileSync(path('g'), 'text')
+    const client = probe()
+    client.call('getattr', { fid: client.fid('f'), mask: MASK })
+    client.call('clunk', { fid: client.fid('g') })
+    expect(held()).toEqual([''])
+    client.settle()
+    expect(held().toSorted()).toEqual(['', '/f'])
+  })
+
+  it('is stale when the host puts another file into its place, and never becomes that', () => {
+    writeFileSync(path('f'), 'old')
+    const client = probe()
+    const fid = client.fid('f')
+    writeFileSync(path('g'), 'new')
+    renameSync(path('g'), path('f'))
+    expect(client.errnoOf('getattr', { fid, mask: MASK })).toBe(errno.ESTALE)
+    expect(client.errnoOf('lopen', { fid, flags: 0 })).toBe(errno.ESTALE)
+    unlinkSync(path('f'))
+    expect(client.errnoOf('getattr', { fid, mask: MASK })).toBe(errno.ESTALE)
+    mkdirSync(path('f'))
+    expect(client.errnoOf('getattr', { fid, mask: MASK })).toBe(errno.ESTALE)
+    // Who asks for the name gets what is there.
+    expect(client.stat('f').qid.type).toBe(0x80)
+    expect(client.errnoOf('getattr', { fid, mask: MASK })).toBe(errno.ESTALE)
+  })
+})
+
+describe('a fid whose descriptor was given back', () => {
+  it('stays what it was through renames by clients, of itself and of what is above', () => {
+    mkdirSync(path('a/b'), { recursive: true })
+    mkdirSync(path('c'))
+    writeFileSync(path('a/b/f'), 'text')
+    const client = probe()
+    const f = client.fid('a/b/f')
+    const b = client.fid('a/b')
+    press(client)
+    const [a, c] = [client.fid('a'), client.fid('c')]
+    client.call('renameat', { olddirfid: a, oldname: 'b', newdirfid: c, newname: 'bb' })
+    press(client)
+    expect(held().filter((name) => name.includes('/b'))).toEqual([])
+    expect(client.call('getattr', { fid: f, mask: MASK }).size).toBe(4)
+    client.call('renameat', { olddirfid: b, oldname: 'f', newdirfid: 0, newname: 'g' })
+    press(client)
+    client.call('lopen', { fid: f, flags: 0 })
+    expect(client.read(f).toString()).toBe('text')
+    // `..` follows.
+    client.call('walk', { fid: b, newfid: 700, names: ['..'] })
+    const above = client.call('getattr', { fid: 700, mask: MASK }).qid.path
+    expect(above).toBe(client.stat('c').qid.path)
+  })
+
+  it('lives on when a client removes or replaces its file', () => {
+    for (const name of ['removed', 'replaced', 'other']) writeFileSync(path(name), name)
+    mkdirSync(path('directory'))
+    const client = probe()
+    const [removed, replaced] = [client.fid('removed'), client.fid('replaced')]
+    const directory = client.fid('directory')
+    press(client)
+    client.call('unlinkat', { dirfid: 0, name: 'removed', flags: 0 })
+    client.call('unlinkat', { dirfid: 0, name: 'directory', flags: flags.AT_REMOVEDIR })
+    const rename = { olddirfid: 0, oldname: 'other', newdirfid: 0, newname: 'replaced' }
+    client.call('renameat', rename)
+    press(client)
+    expect(client.call('getattr', { fid: directory, mask: MASK }).nlink).toBe(0)
+    for (const [fid, text] of [
+      [removed, 'removed'],
+      [replaced, 'replaced'],
+    ] as const) {
+      expect(client.call('getattr', { fid, mask: MASK }).nlink).toBe(0)
+      client.call('lopen', { fid, flags: 0 })
+      expect(client.read(fid).toString()).toBe(text)
+    }
+    expect(client.read(client.opened('replaced')).toString()).toBe('other')
+  })
+
+  it('keeps what it had when removing or renaming fails', () => {
+    mkdirSync(path('full/x'), { recursive: true })
+    mkdirSync(path('d'))
+    const client = probe()
+    const full = client.fid('full')
+    const d = client.fid('d')
+    const unlink = { dirfid: 0, name: 'full', flags: flags.AT_REMOVEDIR }
+    expect(client.errnoOf('unlinkat', unlink)).toBe(errno.ENOTEMPTY)
+    const rename = { olddirfid: 0, oldname: 'd', newdirfid: 0, newname: 'full' }
+    expect(client.errnoOf('renameat', rename)).toBe(errno.ENOTEMPTY)
+    press(client)
+    expect(held().filter((name) => name !== '/pressure')).toEqual([''])
+    expect(client.call('getattr', { fid: full, mask: MASK }).qid.path).toBe(
+      client.stat('full').qid.path,
+    )
+    expect(client.call('getattr', { fid: d, mask: MASK }).qid.path).toBe(client.stat('d').qid.path)
+  })
+
+  it('stays where it is when a rename does nothing: both names are the same file’s', () => {
+    writeFileSync(path('f'), 'text')
+    linkSync(path('f'), path('g'))
+    const client = probe()
+    const [f, g] = [client.fid('f'), client.fid('g')]
+    for (const newname of ['f', 'g']) {
+      client.call('renameat', { olddirfid: 0, oldname: 'f', newdirfid: 0, newname })
+    }
+    press(client)
+    for (const fid of [f, g]) expect(client.call('getattr', { fid, mask: MASK }).nlink).toBe(2)
+  })
+
+  it('is stale after the host has put another file there, also one with the same number', () => {
+    writeFileSync(path('f'), 'old')
+    const client = probe()
+    const fid = client.fid('f')
+    const { ino } = statSync(path('f'))
+    press(client)
+    for (let i = 0; i < 100; i++) {
+      unlinkSync(path('f'))
+      writeFileSync(path('f'), 'new')
+      if (statSync(path('f')).ino === ino) break
+    }
+    expect(client.errnoOf('getattr', { fid, mask: MASK })).toBe(errno.ESTALE)
+    expect(client.errnoOf('lopen', { fid, flags: 0 })).toBe(errno.ESTALE)
+    expect(client.errnoOf('setattr', { fid, valid: 1, mode: 0, ...nothing })).toBe(errno.ESTALE)
+    expect(statSync(path('f')).mode & 0o777).toBe(0o644)
+  })
+
+  it('does not hang where host and client move directories into each other', () => {
+    mkdirSync(path('a/b/c'), { recursive: true })
+    const client = probe()
+    const [a, b, c] = [client.fid('a'), client.fid('a/b'), client.fid('a/b/c')]
+    client.settle()
+    // What is remembered: b lies in a. What the host makes of it: a will lie in b.
+    renameSync(path('a/b'), path('b'))
+    client.call('renameat', { olddirfid: 0, oldname: 'a', newdirfid: b, newname: 'a' })
+    expect(readdirSync(path('b')).toSorted()).toEqual(['a', 'c'])
+    press(client)
+    for (const fid of [a, b, c]) {
+      expect([0, errno.ESTALE]).toContain(client.errnoOf('getattr', { fid, mask: MASK }))
+      client.call('clunk', { fid })
+    }
+    rmdirSync(path('b/a'))
+    expect(held().filter((name) => name !== '' && name !== '/pressure')).toEqual([])
+  })
+})
+
+const nothing = {
+  uid: 0,
+  gid: 0,
+  size: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+}
