@@ -6,6 +6,7 @@ import { systemMemory } from './memory.ts'
 const CLONE_FS = 0x200
 const CAP_CHOWN = 0
 const CAP_FOWNER = 3
+const CAP_FSETID = 4
 /** The same on x86-64 and aarch64. */
 const RLIMIT_NOFILE = 7
 
@@ -41,6 +42,8 @@ export interface Credentials {
   readonly umask: number
   /** CAP_FOWNER: may act as the owner of any file. */
   readonly fowner: boolean
+  /** CAP_FSETID: its writes leave setuid and setgid bits where they are. */
+  readonly fsetid: boolean
   /** CAP_CHOWN: may give files away. */
   readonly chown: boolean
 }
@@ -58,6 +61,7 @@ export function threadCredentials(): Credentials {
     gid: Number(field('Gid')[3]),
     umask: Number.parseInt(field('Umask')[0] ?? '0', 8),
     fowner: has(CAP_FOWNER),
+    fsetid: has(CAP_FSETID),
     chown: has(CAP_CHOWN),
   }
 }

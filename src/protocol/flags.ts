@@ -73,6 +73,7 @@ export const mode = {
   FIFO: 0o010000,
   SETUID: 0o4000,
   SETGID: 0o2000,
+  GROUP_EXECUTE: 0o10,
   PERMISSIONS: 0o7777,
 } as const
 

@@ -75,8 +75,8 @@ export const handlers: Handlers = {
   getattr: (session, { fid, mask }) => session.fids.get(fid).node.getattr(mask),
 
   setattr(session, request) {
-    const { node, file } = session.fids.get(request.fid)
-    node.setattr(request, file)
+    const { node, file, uid } = session.fids.get(request.fid)
+    node.setattr(request, file, uid)
     return done
   },
 
@@ -94,7 +94,7 @@ export const handlers: Handlers = {
   lopen(session, { fid: number, flags }) {
     const fid = session.fids.get(number)
     if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'open of an open fid')
-    fid.file = fid.node.open(flags)
+    fid.file = fid.node.open(flags, fid.uid)
     return { qid: fid.node.qid, iounit: 0 }
   },
 

@@ -59,19 +59,25 @@ export interface Node {
 
   /** The attributes, also of a file without a name. */
   getattr(mask: number): R<'getattr'>
-  /** Applies what `changes.valid` names. `file` is the caller's open file of this node, if any. */
-  setattr(changes: T<'setattr'>, file: OpenFile | null): void
+  /**
+   * Applies what `changes.valid` names.
+   *
+   * @param file the caller's open file of this node, if any.
+   * @param uid the attaching user, {@link NO_UID} when the client did not say.
+   */
+  setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void
 
   /** @throws EINVAL when the node is no symlink. */
   readlink(): string
   statfs(): R<'statfs'>
 
   /**
-   * Opens a file or a directory. `flags` are the wire's (protocol/flags.ts).
+   * Opens a file or a directory for the attaching user `uid`. `flags` are the wire's
+   * (protocol/flags.ts).
    *
    * @throws ENXIO for anything that is neither: a guest never reaches a FIFO, a socket or a device.
    */
-  open(flags: number): OpenFile
+  open(flags: number, uid: number): OpenFile
   /** Creates a file in this directory and opens it; the node is used once already. */
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile }
   mkdir(name: string, mode: number, owner: Owner): Qid

@@ -13,6 +13,7 @@ import { getattr, mode as modes, setattr } from '../../protocol/flags.ts'
 import type { R, T } from '../../protocol/messages.ts'
 import { NO_UID, type OpenFile, type Owner } from '../tree.ts'
 import { HostFile } from './file.ts'
+import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { qidOf } from './identity.ts'
 import type { HostContext } from './policy.ts'
 
@@ -20,15 +21,15 @@ import type { HostContext } from './policy.ts'
 export function attributesOf(
   stat: Stat,
   mask: number,
-  { owner, paths }: HostContext,
+  { owners, paths }: HostContext,
 ): R<'getattr'> {
   const born = (mask & getattr.BTIME) !== 0 && stat.hasBtime
   return {
     valid: getattr.BASIC | (born ? getattr.BTIME : 0),
     qid: qidOf(stat, paths),
     mode: stat.mode,
-    uid: owner === 'host' ? stat.uid : owner.uid,
-    gid: owner === 'host' ? stat.gid : owner.gid,
+    uid: owners.uid(stat.uid),
+    gid: owners.gid(stat.gid),
     nlink: stat.nlink,
     rdev: stat.rdev,
     size: stat.size,
@@ -53,23 +54,23 @@ export function attributesOf(
  * @param fd an O_PATH descriptor of the file.
  * @param type its S_IFMT bits.
  * @param file the client's open file of it, if any.
+ * @param uid the guest's user who asks.
  */
 export function changeAttributes(
   fd: number,
   type: number,
   changes: T<'setattr'>,
   file: OpenFile | null,
-  { owner }: HostContext,
+  uid: number,
+  { owners, credentials }: HostContext,
 ): void {
   const { valid } = changes
   // In the order of the kernel's own notify_change users: an owner change may clear setuid bits that
   // the same request sets again, and a new size moves the times.
-  if ((valid & (setattr.UID | setattr.GID)) !== 0 && owner === 'host') {
-    fchown(
-      fd,
-      (valid & setattr.UID) !== 0 ? changes.uid : UNCHANGED,
-      (valid & setattr.GID) !== 0 ? changes.gid : UNCHANGED,
-    )
+  if ((valid & (setattr.UID | setattr.GID)) !== 0) {
+    const toUid = (valid & setattr.UID) !== 0 ? owners.toHost(changes.uid) : UNCHANGED
+    const toGid = (valid & setattr.GID) !== 0 ? owners.toHost(changes.gid) : UNCHANGED
+    if (toUid !== UNCHANGED || toGid !== UNCHANGED) fchown(fd, toUid, toGid)
   }
   if ((valid & setattr.MODE) !== 0) {
     if (type === modes.SYMLINK) throw new ErrnoError(errno.EOPNOTSUPP, 'chmod')
@@ -77,6 +78,7 @@ export function changeAttributes(
   }
   if ((valid & setattr.SIZE) !== 0) {
     if (type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
+    if (mustDropPrivileges(uid, credentials)) dropPrivileges(fd)
     resize(fd, file, changes.size)
   }
   if ((valid & (setattr.ATIME | setattr.MTIME)) !== 0) {
@@ -89,22 +91,30 @@ export function changeAttributes(
 }
 
 /**
- * A new file gets its owner and its mode. It belongs to the guest's user where the server may give
- * files away; an ordinary user's server keeps them, and owner mapping decides how they are shown.
+ * Whom a new file will belong to on the host: the guest's user where the server may give files away;
+ * an ordinary user's server keeps them.
+ *
+ * @throws EINVAL before there is a file, for somebody whom the host has no number for.
  */
+export function hostOwner({ uid, gid }: Owner, { credentials, owners }: HostContext): Owner {
+  if (!credentials.chown) return { uid: UNCHANGED, gid: UNCHANGED }
+  return { uid: uid === NO_UID ? UNCHANGED : owners.toHost(uid), gid: owners.toHost(gid) }
+}
+
+/** A new file gets its owner, as {@link hostOwner} says, and its mode. */
 export function giveTo(
   fd: number,
   { uid, gid }: Owner,
   mode: number,
-  { credentials, owner }: HostContext,
+  { credentials }: HostContext,
 ): void {
+  if (uid !== UNCHANGED || gid !== UNCHANGED) {
+    const stat = statx(fd)
+    const changes = (to: number, is: number): boolean => to !== UNCHANGED && to !== is
+    if (changes(uid, stat.uid) || changes(gid, stat.gid)) fchown(fd, uid, gid)
+  }
   // The client has applied the guest's umask, mkdir(2) ignores the special bits, chown(2) clears them.
   const missing = mode & (modes.SETUID | modes.SETGID | credentials.umask)
-  if (owner === 'host' && credentials.chown) {
-    const toUid = uid === NO_UID ? UNCHANGED : uid
-    const stat = statx(fd)
-    if ((toUid !== UNCHANGED && toUid !== stat.uid) || gid !== stat.gid) fchown(fd, toUid, gid)
-  }
   if (missing !== 0) chmod(fd, mode & modes.PERMISSIONS)
 }
 

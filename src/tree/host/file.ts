@@ -4,6 +4,7 @@ import type { Writer } from '../../protocol/cursor.ts'
 import type { Payload } from '../../protocol/memory.ts'
 import type { OpenFile } from '../tree.ts'
 import { type HostEntry, readEntries } from './entries.ts'
+import { dropPrivileges } from './privileges.ts'
 
 /** The node that a file was opened from, as far as the file needs it. */
 interface OpenedNode {
@@ -17,10 +18,13 @@ interface OpenedNode {
 export class HostFile implements OpenFile {
   readonly fd: number
   readonly #node: OpenedNode
+  /** Whether writes take the file's setuid and setgid bits, see privileges.ts. */
+  readonly dropsPrivileges: boolean
 
-  constructor(fd: number, node: OpenedNode) {
+  constructor(fd: number, node: OpenedNode, dropsPrivileges: boolean) {
     this.fd = fd
     this.#node = node
+    this.dropsPrivileges = dropsPrivileges
   }
 
   read(offset: number, { memory, offset: at, length }: Payload): number {
@@ -28,6 +32,7 @@ export class HostFile implements OpenFile {
   }
 
   write(offset: number, { memory, offset: at, length }: Payload): number {
+    if (this.dropsPrivileges && length > 0) dropPrivileges(this.fd)
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 

@@ -27,7 +27,7 @@ import { V9FS_MAGIC, mode as modes, open as wire } from '../../protocol/flags.ts
 import type { R, T } from '../../protocol/messages.ts'
 import type { Qid } from '../../protocol/qid.ts'
 import type { Node, OpenFile, Owner } from '../tree.ts'
-import { attributesOf, changeAttributes, giveTo } from './attributes.ts'
+import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.ts'
 import type { HostEntry } from './entries.ts'
 import { HostFile } from './file.ts'
 import { HELD, HeldFile } from './held-file.ts'
@@ -35,6 +35,7 @@ import { qidOf } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
+import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 
 /** What a client may do with a file of the host. How the file is held is HeldFile's business. */
 export class HostNode extends HeldFile<HostNode> implements Node {
@@ -89,9 +90,9 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     return attributesOf(this.stat(), mask, this.context)
   }
 
-  setattr(changes: T<'setattr'>, file: OpenFile | null): void {
+  setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
     this.#mayChange()
-    changeAttributes(this.descriptor(), this.type, changes, file, this.context)
+    changeAttributes(this.descriptor(), this.type, changes, file, uid, this.context)
   }
 
   readlink(): string {
@@ -103,7 +104,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     return { ...fstatfs(this.descriptor()), type: V9FS_MAGIC }
   }
 
-  open(flags: number): OpenFile {
+  open(flags: number, uid: number): OpenFile {
     const isFile = this.type === modes.FILE
     if (!isFile && this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
     if (this.#sealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
@@ -111,17 +112,18 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
     const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
     try {
-      return this.#opened(this.reopen(host))
+      return this.#reopened(host, flags, uid)
     } catch (error) {
       // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
       const refused = error instanceof ErrnoError && error.errno === errno.EPERM
       if (!refused || (host & O_NOATIME) === 0) throw error
-      return this.#opened(this.reopen(host & ~O_NOATIME))
+      return this.#reopened(host & ~O_NOATIME, flags, uid)
     }
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
     const { context } = this
+    const hostOwned = hostOwner(owner, context)
     const host = (hostFlags(flags, context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
     let fd: number
     try {
@@ -131,14 +133,14 @@ export class HostNode extends HeldFile<HostNode> implements Node {
       // Without O_EXCL an existing file is opened, the same careful way as any other.
       const exists = error instanceof ErrnoError && error.errno === errno.EEXIST
       if (!exists || (flags & wire.EXCL) !== 0) throw error
-      return openExisting(this.walk(name), flags)
+      return openExisting(this.walk(name), flags, owner.uid)
     }
     try {
-      giveTo(fd, owner, mode, context)
+      giveTo(fd, hostOwned, mode, context)
       // Not by its name, which somebody may have taken away already.
       const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
       const node = this.#adopt(name, held)
-      return { node, file: node.#opened(fd) }
+      return { node, file: node.#opened(fd, flags, owner.uid) }
     } catch (error) {
       close(fd)
       context.descriptors.closed()
@@ -147,13 +149,15 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   mkdir(name: string, mode: number, owner: Owner): Qid {
+    const hostOwned = hostOwner(owner, this.context)
     mkdirat(this.#directory(), name, mode & modes.PERMISSIONS)
-    return this.#give(name, owner, mode)
+    return this.#give(name, hostOwned, mode)
   }
 
   symlink(name: string, target: string, owner: Owner): Qid {
+    const hostOwned = hostOwner(owner, this.context)
     symlinkat(target, this.#directory(), name)
-    return this.#give(name, owner, 0)
+    return this.#give(name, hostOwned, 0)
   }
 
   link(target: Node, name: string): void {
@@ -249,13 +253,23 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     return this.descriptor()
   }
 
-  /** An open file of this node; until it is closed, the node stays as it is. */
-  #opened(fd: number): HostFile {
-    this.pin()
-    return new HostFile(fd, this)
+  /** This file opened with the host's flags `host`, as a client has asked for with `flags`. */
+  #reopened(host: number, flags: number, uid: number): HostFile {
+    const fd = this.reopen(host)
+    const file = this.#opened(fd, flags, uid)
+    // As a write does.
+    if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) dropPrivileges(fd)
+    return file
   }
 
-  /** What was just made under `name` gets its owner; returns its qid. */
+  /** An open file of this node; until it is closed, the node stays as it is. */
+  #opened(fd: number, flags: number, uid: number): HostFile {
+    this.pin()
+    const writes = (flags & wire.ACCMODE) !== wire.RDONLY
+    return new HostFile(fd, this, writes && mustDropPrivileges(uid, this.context.credentials))
+  }
+
+  /** What was just made under `name` gets its owner on the host; returns its qid. */
   #give(name: string, owner: Owner, mode: number): Qid {
     const { descriptors, paths } = this.context
     const fd = this.openAt(name, HELD)
@@ -269,9 +283,9 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 }
 
-function openExisting(node: Node, flags: number): { node: Node; file: OpenFile } {
+function openExisting(node: Node, flags: number, uid: number): { node: Node; file: OpenFile } {
   try {
-    return { node, file: node.open(flags) }
+    return { node, file: node.open(flags, uid) }
   } catch (error) {
     node.release()
     throw error

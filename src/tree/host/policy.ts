@@ -1,15 +1,13 @@
 import type { Credentials } from '../../libc/process.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { QidPaths } from './identity.ts'
+import type { Owners, Ownership } from './owners.ts'
 
 /** How a host directory is shown. Plain data, so that it can be sent to the engine's thread. */
 export interface HostPolicy {
   readonly readOnly: boolean
-  /**
-   * Whom files belong to in the guest: `host` shows the host's numbers and passes changes on;
-   * a pair shows every file as that user's and group's, and takes changes of ownership without effect.
-   */
-  readonly owner: 'host' | { readonly uid: number; readonly gid: number }
+  /** Whom files belong to in the guest. */
+  readonly owner: Ownership
   /**
    * Whether reading changes the host's access times: `preserve` leaves them alone wherever the server
    * may; `guest` leaves it to the guest's own O_NOATIME.
@@ -23,7 +21,8 @@ export interface HostPolicy {
 }
 
 /** What every node of one exported directory shares. */
-export interface HostContext extends Omit<HostPolicy, 'descriptors'> {
+export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'owner'> {
+  readonly owners: Owners
   readonly credentials: Credentials
   readonly descriptors: Descriptors
   readonly paths: QidPaths

@@ -9,6 +9,7 @@ import { Descriptors } from './descriptors.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { HostNode } from './node.ts'
+import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
 
 /** A tree needs so many descriptors to get along. */
@@ -42,7 +43,9 @@ export class HostTree implements Tree {
       }
       const { dev } = statx(fd)
       this.#context = {
-        ...policy,
+        readOnly: policy.readOnly,
+        atime: policy.atime,
+        owners: ownersOf(policy.owner),
         credentials: threadCredentials(),
         descriptors,
         paths: new QidPaths(dev),

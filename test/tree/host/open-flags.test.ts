@@ -5,16 +5,17 @@ import { open } from '../../../src/protocol/flags.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
 import { QidPaths } from '../../../src/tree/host/identity.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
+import { ownersOf } from '../../../src/tree/host/owners.ts'
 import type { HostContext } from '../../../src/tree/host/policy.ts'
 
 const O_CLOEXEC = 0o2000000
 
 function context(changes: Partial<HostContext & HostContext['credentials']> = {}): HostContext {
   const { uid = 1000, fowner = false, atime = 'guest' } = changes
-  const credentials = { uid, gid: uid, umask: 0, fowner, chown: false }
+  const credentials = { uid, gid: uid, umask: 0, fowner, fsetid: false, chown: false }
   return {
     readOnly: false,
-    owner: 'host',
+    owners: ownersOf('host'),
     atime,
     credentials,
     descriptors: new Descriptors(16, () => {}),

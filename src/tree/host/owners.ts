@@ -1,0 +1,64 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { UNCHANGED } from '../../libc/files.ts'
+
+/** Ids from `guest` on are the host's from `host` on, `count` of them; for users and groups alike. */
+export interface IdRange {
+  readonly guest: number
+  readonly host: number
+  readonly count: number
+}
+
+/**
+ * Whom files belong to in the guest.
+ *
+ * - `host`: whom they belong to on the host; changes are passed on.
+ * - a pair: all to that user and group; changes are taken without effect.
+ * - ranges: as a user namespace maps ids (user_namespaces(7)). Who is in no range is nobody.
+ */
+export type Ownership = 'host' | { readonly uid: number; readonly gid: number } | readonly IdRange[]
+
+/** An {@link Ownership} at work: numbers of the host on one side, of the guest on the other. */
+export interface Owners {
+  uid(host: number): number
+  gid(host: number): number
+  /**
+   * The host's number for one that the guest names; UNCHANGED for "leave it as it is", which is said
+   * back where guests cannot give files away.
+   *
+   * @throws EINVAL for one that the host has no number for, as chown(2) in a user namespace.
+   */
+  toHost(guest: number): number
+}
+
+/** Who is in no range: the kernel's overflow id (/proc/sys/kernel/overflowuid). */
+const NOBODY = 65534
+
+export function ownersOf(ownership: Ownership): Owners {
+  if (ownership === 'host') return asOnHost
+  if ('uid' in ownership) {
+    return { uid: () => ownership.uid, gid: () => ownership.gid, toHost: () => UNCHANGED }
+  }
+  const toGuest = (id: number): number => mapped(ownership, 'host', 'guest', id) ?? NOBODY
+  return {
+    uid: toGuest,
+    gid: toGuest,
+    toHost(id) {
+      if (id === UNCHANGED) return UNCHANGED
+      const host = mapped(ownership, 'guest', 'host', id)
+      if (host === undefined) throw new ErrnoError(errno.EINVAL, 'an id without a range')
+      return host
+    },
+  }
+}
+
+const asOnHost: Owners = { uid: (id) => id, gid: (id) => id, toHost: (id) => id }
+
+function mapped(
+  ranges: readonly IdRange[],
+  from: 'guest' | 'host',
+  to: 'guest' | 'host',
+  id: number,
+): number | undefined {
+  const range = ranges.find((each) => id >= each[from] && id - each[from] < each.count)
+  return range && range[to] + (id - range[from])
+}
