@@ -15,4 +15,17 @@ export { HostTree } from './tree/host/tree.ts'
 export { Parked } from './tree/parked.ts'
 export { constantFile, directory, type SyntheticEntry } from './tree/synthetic/entry.ts'
 export { SyntheticTree } from './tree/synthetic/tree.ts'
-export type { Node, OpenFile, Owner, Tree } from './tree/tree.ts'
+export type {
+  Lock,
+  LockClient,
+  LockHolder,
+  LockOwner,
+  LockRange,
+  LockType,
+  Node,
+  OpenFile,
+  Owner,
+  Place,
+  Tree,
+} from './tree/tree.ts'
+export type { Later } from './tree/timers.ts'

@@ -1,5 +1,6 @@
 import { call } from './ffi.ts'
 import { AT_EMPTY_PATH } from './constants.ts'
+import { encodeDevice } from './device.ts'
 import { cString, emptyString, systemMemory } from './memory.ts'
 
 /**
@@ -16,6 +17,8 @@ const native = {
   readlinkat: call('long', 'readlinkat', 'int', 'pointer', 'pointer', 'size'),
   symlinkat: call('int', 'symlinkat', 'pointer', 'int', 'pointer'),
   mkdirat: call('int', 'mkdirat', 'int', 'pointer', 'uint32'),
+  // A system call by number: glibc has a function of that name since 2.33 only.
+  mknodat: call('long', 'syscall', 'int64', 'int64', 'pointer', 'int64', 'int64'),
   linkat: call('int', 'linkat', 'int', 'pointer', 'int', 'pointer', 'int'),
   renameat: call('int', 'renameat', 'int', 'pointer', 'int', 'pointer'),
   unlinkat: call('int', 'unlinkat', 'int', 'pointer', 'int'),
@@ -62,6 +65,24 @@ export function symlinkat(to: string, directory: number, name: string): void {
 
 export function mkdirat(directory: number, name: string, mode: number): void {
   native.mkdirat(directory, cString(name), mode)
+}
+
+const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
+
+/**
+ * mknodat(2). `mode` has the S_IFMT bits.
+ *
+ * @param major at most 4095, @param minor at most 1048575: what the kernel has room for.
+ */
+export function mknodat(
+  directory: number,
+  name: string,
+  mode: number,
+  major: number,
+  minor: number,
+): void {
+  const device = encodeDevice(major, minor)
+  native.mknodat(SYS_mknodat, directory, cString(name), mode, device)
 }
 
 export function linkat(

@@ -1,4 +1,5 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts'
+import { encodeDevice } from './device.ts'
 import { call } from './ffi.ts'
 import { cString, emptyString, systemMemory } from './memory.ts'
 
@@ -106,11 +107,6 @@ export function statx(fd: number): Stat {
 export function statxAt(directory: number, name: string): Stat {
   native(directory, cString(name), AT_SYMLINK_NOFOLLOW, MASK, buffer.address)
   return lastStat
-}
-
-/** The kernel's 32-bit encoding of a device number (new_encode_dev in include/linux/kdev_t.h). */
-function encodeDevice(major: number, minor: number): number {
-  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0
 }
 
 function u64(at: number): number {

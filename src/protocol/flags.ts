@@ -61,6 +61,19 @@ export const setattr = {
 /** Tunlinkat's only flag: the name is a directory (AT_REMOVEDIR). */
 export const AT_REMOVEDIR = 0x200
 
+/** Flags of Txattrcreate: setxattr(2)'s own (include/uapi/linux/xattr.h). */
+export const xattr = { CREATE: 0x1, REPLACE: 0x2 } as const
+
+/** Tlock and Tgetlock: types of a lock, flags of a request, status of a reply (P9_LOCK_*). */
+export const lock = {
+  RDLCK: 0,
+  WRLCK: 1,
+  UNLCK: 2,
+  BLOCK: 0x1,
+  SUCCESS: 0,
+  BLOCKED: 1,
+} as const
+
 /** File type bits of a mode (S_IFMT and its values). */
 export const mode = {
   TYPE: 0o170000,

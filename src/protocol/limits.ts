@@ -27,6 +27,12 @@ export const NAME_BYTES_MAX = 255
 /** Longest symlink target in bytes, and room for its NUL (PATH_MAX). */
 export const PATH_BYTES_MAX = 4096
 
+/** Longest name of an extended attribute in bytes (XATTR_NAME_MAX). */
+export const XATTR_NAME_MAX = 255
+
+/** Longest value of an extended attribute, and longest list of names, in bytes (XATTR_SIZE_MAX). */
+export const XATTR_SIZE_MAX = 65536
+
 /** Bytes of a qid: type[1] version[4] path[8]. */
 export const QID_BYTES = 13
 

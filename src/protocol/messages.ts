@@ -62,6 +62,15 @@ export const messages = {
     R: { qid: 'qid' },
     changes: 'always',
   },
+  // mknod(2): dfid[4] name[s] mode[4] major[4] minor[4] gid[4]
+  mknod: {
+    type: 18,
+    T: { dfid: 'u32', name: 'string', mode: 'u32', major: 'u32', minor: 'u32', gid: 'u32' },
+    R: { qid: 'qid' },
+    changes: 'always',
+  },
+  // rename(2) of what fid stands for, to name in directory dfid: fid[4] dfid[4] name[s]
+  rename: { type: 20, T: { fid: 'u32', dfid: 'u32', name: 'string' }, R: {}, changes: 'always' },
   // readlink(2): fid[4]
   readlink: { type: 22, T: { fid: 'u32' }, R: { target: 'string' }, changes: 'never' },
   // stat(2): fid[4] request_mask[8]
@@ -110,12 +119,19 @@ export const messages = {
     R: {},
     changes: 'always',
   },
-  // getxattr(2) or listxattr(2): fid[4] newfid[4] name[s]
+  // getxattr(2), or listxattr(2) where name is empty; newfid is then read: fid[4] newfid[4] name[s]
   xattrwalk: {
     type: 30,
     T: { fid: 'u32', newfid: 'u32', name: 'string' },
     R: { size: 'size' },
     changes: 'never',
+  },
+  // setxattr(2) or removexattr(2), done when fid is clunked: fid[4] name[s] attr_size[8] flags[4]
+  xattrcreate: {
+    type: 32,
+    T: { fid: 'u32', name: 'string', size: 'u64', flags: 'u32' },
+    R: {},
+    changes: 'always',
   },
   // getdents(2): fid[4] offset[8] count[4]; the entries are the payload (dirent.ts)
   readdir: {
@@ -126,6 +142,35 @@ export const messages = {
   },
   // fsync(2), or fdatasync(2) where datasync is not 0: fid[4] datasync[4]
   fsync: { type: 50, T: { fid: 'u32', datasync: 'u32' }, R: {}, changes: 'never' },
+  // F_SETLK and F_SETLKW of fcntl(2): fid[4] type[1] flags[4] start[8] length[8] proc_id[4] client_id[s]
+  lock: {
+    type: 52,
+    T: {
+      fid: 'u32',
+      type: 'u8',
+      flags: 'u32',
+      start: 'u64',
+      length: 'u64',
+      procId: 'u32',
+      clientId: 'string',
+    },
+    R: { status: 'u8' },
+    changes: 'never',
+  },
+  // F_GETLK of fcntl(2): fid[4] type[1] start[8] length[8] proc_id[4] client_id[s]
+  getlock: {
+    type: 54,
+    T: {
+      fid: 'u32',
+      type: 'u8',
+      start: 'u64',
+      length: 'u64',
+      procId: 'u32',
+      clientId: 'string',
+    },
+    R: { type: 'u8', start: 'u64', length: 'u64', procId: 'u32', clientId: 'string' },
+    changes: 'never',
+  },
   // link(2): dfid[4] fid[4] name[s]
   link: { type: 70, T: { dfid: 'u32', fid: 'u32', name: 'string' }, R: {}, changes: 'always' },
   // mkdir(2): dfid[4] name[s] mode[4] gid[4]
@@ -154,6 +199,13 @@ export const messages = {
     type: 100,
     T: { msize: 'u32', version: 'string' },
     R: { msize: 'u32', version: 'string' },
+    changes: 'never',
+  },
+  // auth(5), with the .L dialect's n_uname: afid[4] uname[s] aname[s] n_uname[4]
+  auth: {
+    type: 102,
+    T: { afid: 'u32', uname: 'string', aname: 'string', uid: 'u32' },
+    R: { aqid: 'qid' },
     changes: 'never',
   },
   // attach(5), with the .L dialect's n_uname: fid[4] afid[4] uname[s] aname[s] n_uname[4]
@@ -188,6 +240,8 @@ export const messages = {
   },
   // clunk(5): fid[4]
   clunk: { type: 120, T: { fid: 'u32' }, R: {}, changes: 'never' },
+  // remove(5): fid[4]; the fid is gone also when it fails
+  remove: { type: 122, T: { fid: 'u32' }, R: {}, changes: 'always' },
 } as const satisfies Record<string, Row>
 
 /** Rlerror, the reply to any request that failed: ecode[4], a Linux errno. */

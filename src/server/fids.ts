@@ -1,11 +1,14 @@
 import { ErrnoError, errno } from '../errno.ts'
 import { NOFID } from '../protocol/limits.ts'
 import type { Node, OpenFile } from '../tree/tree.ts'
+import type { AttributeValue } from './attributes.ts'
 
 /** What a fid stands for: a node, and the open file once it was opened. */
 export interface Fid {
   readonly node: Node
   file: OpenFile | null
+  /** One of the node's extended attributes: then it stands for that and nothing else. */
+  attribute: AttributeValue | null
   /** Who attached: the owner of what is created through this fid. */
   readonly uid: number
 }
@@ -24,8 +27,15 @@ export class FidTable {
     return this.#fids.size
   }
 
-  /** @throws EBADF for a number that stands for nothing. */
+  /** A fid of a file. @throws EBADF for a number that stands for nothing or for an attribute. */
   get(number: number): Fid {
+    const fid = this.any(number)
+    if (fid.attribute !== null) throw new ErrnoError(errno.EBADF, 'fid of an attribute')
+    return fid
+  }
+
+  /** A fid of either sort. @throws EBADF for a number that stands for nothing. */
+  any(number: number): Fid {
     const fid = this.#fids.get(number)
     if (fid === undefined) throw new ErrnoError(errno.EBADF, 'fid')
     return fid
@@ -43,12 +53,17 @@ export class FidTable {
 
   /** `number` stands for `node` from now on; one use of the node goes over to the table. */
   set(number: number, node: Node, uid: number, file: OpenFile | null = null): void {
-    this.#fids.set(number, { node, file, uid })
+    this.#fids.set(number, { node, file, attribute: null, uid })
+  }
+
+  /** `number` stands for an attribute of `node`; one use of the node goes over to the table. */
+  setAttribute(number: number, node: Node, uid: number, attribute: AttributeValue): void {
+    this.#fids.set(number, { node, file: null, attribute, uid })
   }
 
   /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */
   remove(number: number): void {
-    const fid = this.get(number)
+    const fid = this.any(number)
     this.#fids.delete(number)
     close(fid)
   }
@@ -69,6 +84,7 @@ export class FidTable {
 
 function close(fid: Fid): void {
   try {
+    fid.attribute?.close()
     fid.file?.close()
   } finally {
     fid.node.release()

@@ -1,13 +1,15 @@
 import { ErrnoError, errno } from '../errno.ts'
 import { Writer } from '../protocol/cursor.ts'
-import { AT_REMOVEDIR } from '../protocol/flags.ts'
-import { IO_HEADER_BYTES, MSIZE_MIN, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
+import { AT_REMOVEDIR, lock as locks } from '../protocol/flags.ts'
+import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
 import { heapMemory } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Qid, qidType } from '../protocol/qid.ts'
 import type { Parked } from '../tree/parked.ts'
 import type { Node, OpenFile } from '../tree/tree.ts'
+import { createAttribute, readAttribute } from './attributes.ts'
 import type { Fid } from './fids.ts'
+import { getlockReply, lockOwner, lockRange, lockType } from './lock-requests.ts'
 import { checkName, checkStep } from './names.ts'
 import type { Session } from './session.ts'
 
@@ -28,7 +30,15 @@ export const handlers: Handlers = {
     return { msize: session.msize, version: known ? VERSION : 'unknown' }
   },
 
-  attach(session, { fid, aname, uid }) {
+  auth() {
+    // "No authentication is needed": diod's client then attaches without (libnpclient, npc_auth), and
+    // Linux's never asks.
+    throw new ErrnoError(errno.ENOENT, 'auth')
+  },
+
+  attach(session, { fid, afid, aname, uid }) {
+    // No Tauth has ever made one.
+    if (afid !== NOFID) throw new ErrnoError(errno.EBADF, 'afid')
     session.fids.checkFree(fid)
     const node = session.tree.attach(aname)
     session.fids.set(fid, node, uid)
@@ -68,7 +78,26 @@ export const handlers: Handlers = {
   },
 
   clunk(session, { fid }) {
-    session.fids.remove(fid)
+    try {
+      session.fids.any(fid).attribute?.apply()
+    } finally {
+      session.fids.remove(fid)
+    }
+    return done
+  },
+
+  remove(session, { fid: number }) {
+    try {
+      const { node } = session.fids.get(number)
+      const { directory: above, name } = node.place()
+      try {
+        above.unlink(name, isDirectory(node))
+      } finally {
+        above.release()
+      }
+    } finally {
+      session.fids.remove(number)
+    }
     return done
   },
 
@@ -107,21 +136,24 @@ export const handlers: Handlers = {
     return { qid: node.qid, iounit: 0 }
   },
 
-  read(session, { fid, offset, count }) {
-    const file = opened(session, fid, 'file')
+  read(session, { fid: number, offset, count }) {
+    const fid = session.fids.any(number)
     const into = session.replyPayload(count)
-    const answer = file.read(offset, into)
+    if (fid.attribute !== null) return { data: fid.attribute.read(offset, into.length) }
+    const answer = opened(fid, 'file').read(offset, into)
     if (typeof answer === 'number') return { data: { ...into, length: answer } }
     return answer.map((bytes) => ({ data: payloadOf(bytes, into.length) }))
   },
 
-  write(session, { fid, offset, data }) {
-    const answer = opened(session, fid, 'file').write(offset, data)
+  write(session, { fid: number, offset, data }) {
+    const fid = session.fids.any(number)
+    if (fid.attribute !== null) return { count: fid.attribute.write(offset, data) }
+    const answer = opened(fid, 'file').write(offset, data)
     return typeof answer === 'number' ? { count: answer } : answer.map((count) => ({ count }))
   },
 
   readdir(session, { fid, offset, count }) {
-    const file = opened(session, fid, 'directory')
+    const file = opened(session.fids.get(fid), 'directory')
     const into = session.replyPayload(count)
     const to = new Writer(into.memory).over(into.memory, into.offset, into.offset + into.length)
     file.readdir(offset, to)
@@ -140,6 +172,11 @@ export const handlers: Handlers = {
     return { qid: node.mkdir(checkName(name), mode, { uid, gid }) }
   },
 
+  mknod(session, { dfid, name, mode, major, minor, gid }) {
+    const { node, uid } = directory(session, dfid)
+    return { qid: node.mknod(checkName(name), mode, major, minor, { uid, gid }) }
+  },
+
   symlink(session, { dfid, name, symtgt, gid }) {
     const { node, uid } = directory(session, dfid)
     if (symtgt === '' || symtgt.includes('\0')) throw new ErrnoError(errno.EINVAL, 'symlink target')
@@ -150,6 +187,19 @@ export const handlers: Handlers = {
   link(session, { dfid, fid, name }) {
     const target = session.fids.get(fid).node
     directory(session, dfid).node.link(target, checkName(name))
+    return done
+  },
+
+  rename(session, { fid, dfid, name }) {
+    const { node } = session.fids.get(fid)
+    const to = directory(session, dfid).node
+    checkName(name)
+    const from = node.place()
+    try {
+      from.directory.rename(from.name, to, name)
+    } finally {
+      from.directory.release()
+    }
     return done
   },
 
@@ -165,10 +215,49 @@ export const handlers: Handlers = {
     return done
   },
 
-  xattrwalk() {
-    // overlayfs and the client take this as "no such attributes here" and go on.
-    throw new ErrnoError(errno.EOPNOTSUPP, 'xattrwalk')
+  xattrwalk(session, { fid, newfid, name }) {
+    const { node, uid } = session.fids.get(fid)
+    session.fids.checkFree(newfid)
+    const value = readAttribute(node, name, session.attributes)
+    node.retain()
+    session.fids.setAttribute(newfid, node, uid, value)
+    return { size: value.size }
   },
+
+  xattrcreate(session, { fid: number, name, size, flags }) {
+    const fid = session.fids.get(number)
+    if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'xattrcreate on an open fid')
+    fid.attribute = createAttribute(fid.node, name, size, flags, session.attributes)
+    return done
+  },
+
+  lock(session, request) {
+    const file = opened(session.fids.get(request.fid), 'file')
+    const range = lockRange(request)
+    const owner = lockOwner(session.locks, request)
+    const type = lockType(request.type)
+    if (type === null) {
+      file.unlock(range, owner)
+      return { status: locks.SUCCESS }
+    }
+    // A client that may not wait here is told to ask again, and does so by itself.
+    const wait = (request.flags & locks.BLOCK) !== 0 && session.mayPark
+    const answer = file.lock({ ...range, type, owner }, wait)
+    return typeof answer === 'boolean' ? lockReply(answer) : answer.map(lockReply)
+  },
+
+  getlock(session, request) {
+    const file = opened(session.fids.get(request.fid), 'file')
+    const range = lockRange(request)
+    const owner = lockOwner(session.locks, request)
+    // Linux's client always asks with UNLCK (v9fs_file_getlock): "is there any lock?".
+    const type = lockType(request.type) ?? 'write'
+    return getlockReply(request, file.getlock({ ...range, type, owner }))
+  },
+}
+
+function lockReply(granted: boolean): R<'lock'> {
+  return { status: granted ? locks.SUCCESS : locks.BLOCKED }
 }
 
 /** The fid, which must stand for a directory. */
@@ -179,8 +268,7 @@ function directory(session: Session, number: number): Fid {
 }
 
 /** The fid's open file, which must be of the kind that the request works on. */
-function opened(session: Session, number: number, kind: 'file' | 'directory'): OpenFile {
-  const { node, file } = session.fids.get(number)
+function opened({ node, file }: Fid, kind: 'file' | 'directory'): OpenFile {
   if (file === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
   if (isDirectory(node) !== (kind === 'directory')) {
     throw new ErrnoError(kind === 'file' ? errno.EISDIR : errno.ENOTDIR, 'wrong kind of fid')

@@ -20,7 +20,8 @@ import {
 import { type Memory, type Payload, heapMemory } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Outcome, Parked } from '../tree/parked.ts'
-import type { Tree } from '../tree/tree.ts'
+import type { LockClient, Tree } from '../tree/tree.ts'
+import { AttributeMemory } from './attributes.ts'
 import { FidTable } from './fids.ts'
 import { handlers } from './handlers.ts'
 import type { Outbox } from './outbox.ts'
@@ -31,9 +32,21 @@ export interface SessionLimits {
   readonly msize: number
   /** Fids at once. */
   readonly fids: number
+  /** Bytes of extended attributes that are being read or written; one more is ENOMEM. */
+  readonly xattrBytes: number
+  /** Ranges of files that are locked; one more is ENOLCK. */
+  readonly locks: number
+  /** Requests that wait; one more is ENOMEM, a lock is BLOCKED at once. */
+  readonly parked: number
 }
 
-export const defaultLimits: SessionLimits = { msize: MSIZE_MAX, fids: 1 << 20 }
+export const defaultLimits: SessionLimits = {
+  msize: MSIZE_MAX,
+  fids: 1 << 20,
+  xattrBytes: 1 << 20,
+  locks: 1 << 16,
+  parked: 1024,
+}
 
 /**
  * One client's conversation: version, fids, tags, and the way from a request to its reply. It knows
@@ -43,6 +56,9 @@ export class Session {
   readonly tree: Tree
   readonly limits: SessionLimits
   readonly fids: FidTable
+  readonly attributes: AttributeMemory
+  /** This session, to the locks of the tree. */
+  readonly locks: LockClient
   /** Agreed message size in bytes; 0 before Tversion. */
   msize = 0
   /** Requests whose answer is still to come, by tag. */
@@ -65,6 +81,8 @@ export class Session {
     this.tree = tree
     this.limits = limits
     this.fids = new FidTable(limits.fids)
+    this.attributes = new AttributeMemory(limits.xattrBytes)
+    this.locks = { most: limits.locks, held: 0 }
     this.#outbox = outbox
     this.#log = log
   }
@@ -141,6 +159,11 @@ export class Session {
     return { memory: writer.memory, offset: writer.position + READ_OVERHEAD, length }
   }
 
+  /** Whether one more request may wait. */
+  get mayPark(): boolean {
+    return this.#parked.size < this.limits.parked
+  }
+
   #answer<M extends MessageName>(
     message: Message & { name: M },
     tag: number,
@@ -151,9 +174,7 @@ export class Session {
     this.#writer = writer
     this.#answering = true
     try {
-      if (this.tree.readOnly && changesTree(message, request)) {
-        throw new ErrnoError(errno.EROFS, message.name)
-      }
+      if (this.tree.readOnly && changesTree(message, request)) this.#refuse(message, request)
       const result = handlers[message.name](this, request)
       if (result instanceof Parked) this.#park(message, tag, result)
       else this.#reply(writer, start, tag, message.name, result)
@@ -164,11 +185,22 @@ export class Session {
     for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
   }
 
+  /** A request that would change a read-only tree. */
+  #refuse<M extends MessageName>(message: Message & { name: M }, request: T<M>): never {
+    // remove(5): the fid is gone all the same.
+    if (message.name === 'remove') this.fids.remove((request as T<'remove'>).fid)
+    throw new ErrnoError(errno.EROFS, message.name)
+  }
+
   #park<M extends MessageName>(
     message: Message & { name: M },
     tag: number,
     parked: Parked<R<M>>,
   ): void {
+    if (!this.mayPark) {
+      parked.cancel()
+      throw new ErrnoError(errno.ENOMEM, 'too many requests wait')
+    }
     this.#parked.set(tag, parked)
     parked.wait((outcome) => {
       const deliver = (): void => {

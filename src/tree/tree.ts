@@ -81,13 +81,48 @@ export interface Node {
   /** Creates a file in this directory and opens it; the node is used once already. */
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile }
   mkdir(name: string, mode: number, owner: Owner): Qid
+  /**
+   * Makes a FIFO, a socket, a device or an empty file. `mode` has the S_IFMT bits, `major` and `minor`
+   * mean something to devices only.
+   *
+   * @throws EPERM for what this tree or its host does not let us make, EINVAL for a type that is none.
+   */
+  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid
   symlink(name: string, target: string, owner: Owner): Qid
   /** `name` in this directory becomes another name of `target`, a node of the same tree. */
   link(target: Node, name: string): void
-  /** `oldName` here becomes `newName` in `directory`, a node of the same tree. */
+  /**
+   * `oldName` here becomes `newName` in `directory`, a node of the same tree; the node of that name
+   * goes with it.
+   */
   rename(oldName: string, directory: Node, newName: string): void
   /** Removes a name; `directory` says which of the two it must be (ENOTDIR, EISDIR). */
   unlink(name: string, directory: boolean): void
+  /**
+   * Where this node is now; its directory is used once already by the caller.
+   *
+   * @throws EBUSY for the root, ESTALE when the node is no longer where it was reached.
+   */
+  place(): Place
+
+  /**
+   * The names of the extended attributes (xattr(7)), each with a NUL behind it.
+   *
+   * @throws EOPNOTSUPP, this and the other three, where a tree has no attributes.
+   */
+  listXattrs(): Uint8Array
+  /** @throws ENODATA for a name that is not there. */
+  getXattr(name: string): Uint8Array
+  /** @param flags XATTR_CREATE or XATTR_REPLACE (protocol/flags.ts): EEXIST, ENODATA; 0: both will do. */
+  setXattr(name: string, value: Uint8Array, flags: number): void
+  /** @throws ENODATA for a name that is not there. */
+  removeXattr(name: string): void
+}
+
+/** A name of a node. */
+export interface Place {
+  readonly directory: Node
+  readonly name: string
 }
 
 /** A node that was opened. */
@@ -102,5 +137,56 @@ export interface OpenFile {
   /** Writes whole entries behind cookie `offset` while they fit; 0 begins anew. None: the end. */
   readdir(offset: bigint, to: Writer): void
   fsync(dataOnly: boolean): void
+
+  /**
+   * Locks a range as fcntl(2) does: whatever its owner held of it before is replaced. What others
+   * hold stands in its way, be they clients of this tree or programs of the host.
+   *
+   * @param wait whether to wait for the others, {@link Parked}, in the order of asking.
+   * @returns whether it was granted. False is "ask again": at once where nobody waits, and after a while
+   *   where somebody did.
+   * @throws ENOLCK when the client holds as many as it may, EDEADLK when waiting would never end.
+   */
+  lock(lock: Lock, wait: boolean): boolean | Parked<boolean>
+  /** Gives back what `owner` holds of a range. @throws ENOLCK where that splits one too many. */
+  unlock(range: LockRange, owner: LockOwner): void
+  /** What stands in the way of `lock`, the first of it; undefined when it would be granted. */
+  getlock(lock: Lock): LockHolder | undefined
+  /** Also gives back the locks that were taken through this file, and forgets who waits for one. */
   close(): void
+}
+
+/** Bytes of a file; `end` is the last one. Both are at most 2^63 - 1 (OFFSET_MAX). */
+export interface LockRange {
+  readonly start: bigint
+  readonly end: bigint
+}
+
+/** Many may read, or one may write. */
+export type LockType = 'read' | 'write'
+
+/** One client's part in the locks of a tree: the tree counts, the session says where it ends. */
+export interface LockClient {
+  /** Most ranges that it may hold at once. */
+  readonly most: number
+  held: number
+}
+
+/** Who locks: a process of a client. */
+export interface LockOwner {
+  readonly client: LockClient
+  readonly clientId: string
+  readonly procId: number
+}
+
+export interface Lock extends LockRange {
+  readonly type: LockType
+  readonly owner: LockOwner
+}
+
+/** A lock of somebody else's. */
+export interface LockHolder extends LockRange {
+  readonly type: LockType
+  readonly clientId: string
+  readonly procId: number
 }

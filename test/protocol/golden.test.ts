@@ -187,6 +187,67 @@ describe('the bytes of the specification', () => {
     )
   })
 
+  it('Tmknod, Trename and Tremove', () => {
+    requestIs(
+      'mknod',
+      2,
+      { dfid: 1, name: 'n', mode: 0o20644, major: 4, minor: 64, gid: 5 },
+      hex('1e000000 12 0200 01000000 0100 6e a4210000 04000000 40000000 05000000'),
+    )
+    requestIs(
+      'rename',
+      2,
+      { fid: 1, dfid: 3, name: 'n' },
+      hex('12000000 14 0200 01000000 03000000 0100 6e'),
+    )
+    requestIs('remove', 2, { fid: 1 }, hex('0b000000 7a 0200 01000000'))
+    replyIs('remove', 2, {}, hex('07000000 7b 0200'))
+  })
+
+  it('Txattrwalk and Txattrcreate', () => {
+    requestIs(
+      'xattrwalk',
+      2,
+      { fid: 1, newfid: 3, name: 'user.a' },
+      hex('17000000 1e 0200 01000000 03000000 0600 757365722e61'),
+    )
+    replyIs('xattrwalk', 2, { size: 5 }, hex('0f000000 1f 0200 0500000000000000'))
+    requestIs(
+      'xattrcreate',
+      2,
+      { fid: 1, name: 'a', size: 5n, flags: 2 },
+      hex('1a000000 20 0200 01000000 0100 61 0500000000000000 02000000'),
+    )
+  })
+
+  it('Tlock and Tgetlock', () => {
+    const range = { start: 1n, length: 0x7fff_ffff_ffff_ffffn, procId: 9, clientId: 'g' }
+    const bytes = '0100000000000000 ffffffffffffff7f 09000000 0100 67'
+    requestIs(
+      'lock',
+      2,
+      { fid: 1, type: 1, flags: 1, ...range },
+      hex('27000000 34 0200 01000000 01 01000000', bytes),
+    )
+    replyIs('lock', 2, { status: 1 }, hex('08000000 35 0200 01'))
+    requestIs(
+      'getlock',
+      2,
+      { fid: 1, type: 2, ...range },
+      hex('23000000 36 0200 01000000 02', bytes),
+    )
+    replyIs('getlock', 2, { type: 2, ...range }, hex('1f000000 37 0200 02', bytes))
+  })
+
+  it('Tauth has n_uname', () => {
+    requestIs(
+      'auth',
+      2,
+      { afid: 1, uname: 'r', aname: '/', uid: 3 },
+      hex('15000000 66 0200 01000000 0100 72 0100 2f 03000000'),
+    )
+  })
+
   it('Rstatfs', () => {
     replyIs(
       'statfs',

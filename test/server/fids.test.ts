@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/errno.ts'
 import { limits } from '../../src/protocol/index.ts'
+import { defaultLimits } from '../../src/server/session.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { SessionProbe } from '../support/session-probe.ts'
 
@@ -138,7 +139,7 @@ describe('Twalk', () => {
   })
 
   it('is refused when there are as many fids as there may be, and goes on when one is gone', () => {
-    const few = new SessionProbe(tree, 8192, { msize: 8192, fids: 2 }).attach()
+    const few = new SessionProbe(tree, 8192, { ...defaultLimits, fids: 2 }).attach()
     few.walk(1, 'dir')
     expect(few.errnoOf('walk', { fid: 0, newfid: 2, names: [] })).toBe(errno.ENFILE)
     // To itself, it needs no other.

@@ -216,13 +216,3 @@ describe('Treadlink', () => {
     expect(probe.log).toEqual([])
   })
 })
-
-describe('Txattrwalk', () => {
-  it('says cleanly that there are none', () => {
-    expect(probe.errnoOf('xattrwalk', { fid: 0, newfid: 5, name: 'security.capability' })).toBe(
-      errno.EOPNOTSUPP,
-    )
-    expect(probe.errnoOf('getattr', { fid: 5, mask: 0 })).toBe(errno.EBADF)
-    expect(probe.log).toEqual([])
-  })
-})

@@ -38,7 +38,10 @@ function answerTo(row: Row): [type: number, ecode: number] {
 describe('a read-only tree', () => {
   it('has messages of both sorts', () => {
     expect(changing.map(([name]) => name)).toEqual(
-      'lcreate symlink setattr link mkdir renameat unlinkat write'.split(' '),
+      [
+        'lcreate symlink mknod rename setattr xattrcreate',
+        'link mkdir renameat unlinkat write remove',
+      ].flatMap((some) => some.split(' ')),
     )
     expect(harmless.length + changing.length + 1).toBe(rows.length)
   })

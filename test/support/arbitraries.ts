@@ -51,7 +51,7 @@ export const messageNames = Object.keys(messages) as MessageName[]
 
 /** Any value of the fields that the table gives the request or the reply. */
 export function fieldsOf(name: MessageName, side: 'T' | 'R'): fc.Arbitrary<never> {
-  const fields = Object.entries(messages[name][side]) as [string, KindName][]
+  const fields = Object.entries<KindName>(messages[name][side])
   const record = Object.fromEntries(fields.map(([field, kind]) => [field, ofKind[kind]]))
   return fc.record(record) as unknown as fc.Arbitrary<never>
 }

@@ -3,7 +3,7 @@ import type { Writer } from '../../src/protocol/cursor.ts'
 import { direntBytes, writeDirent } from '../../src/protocol/dirent.ts'
 import type { Payload, Qid, R } from '../../src/protocol/index.ts'
 import { Parked } from '../../src/tree/parked.ts'
-import type { Node, OpenFile, Tree } from '../../src/tree/tree.ts'
+import type { Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
 
 /** What a fake file does when it is read. */
 type Read = (offset: number, into: Payload) => number | Parked<Uint8Array>
@@ -20,7 +20,9 @@ export class FakeTree implements Tree {
   readonly faults: string[] = []
   /** Reads of `slow` that wait, oldest first. */
   readonly parked: Parked<Uint8Array>[] = []
-  /** How many of those were cancelled. */
+  /** Locks that wait, oldest first. */
+  readonly lockWaits: Parked<boolean>[] = []
+  /** How many of both were cancelled. */
   cancelled = 0
   /** Thrown when a file is closed or a node released for the last time, if set. */
   closeError: Error | undefined
@@ -64,12 +66,21 @@ export class FakeTree implements Tree {
     return node
   }
 
+  /** A lock is granted at once where nobody waits for it. */
+  lock(wait: boolean): boolean | Parked<boolean> {
+    return wait ? this.#wait(this.lockWaits) : true
+  }
+
   #park(): Parked<Uint8Array> {
-    const parked = new Parked<Uint8Array>(() => {
+    return this.#wait(this.parked)
+  }
+
+  #wait<V>(waiting: Parked<V>[]): Parked<V> {
+    const parked = new Parked<V>(() => {
       this.cancelled++
       this.onCancel()
     })
-    this.parked.push(parked)
+    waiting.push(parked)
     return parked
   }
 }
@@ -86,6 +97,7 @@ export class FakeNode implements Node {
   readonly qid: Qid
   readonly name: string
   readonly children = new Map<string, FakeNode>()
+  readonly xattrs = new Map<string, Uint8Array>()
   read: Read = () => 0
   target = 'target'
   readonly #tree: FakeTree
@@ -193,6 +205,40 @@ export class FakeNode implements Node {
     this.#call('unlink', name, directory ? 'directory' : 'file')
   }
 
+  mknod(name: string, mode: number, major: number, minor: number): Qid {
+    this.#call('mknod', name, mode, major, minor)
+    return this.qid
+  }
+
+  place(): Place {
+    if (this.#parent === this) throw new ErrnoError(errno.EBUSY, 'root')
+    this.#parent.retain()
+    return { directory: this.#parent, name: this.name }
+  }
+
+  listXattrs(): Uint8Array {
+    this.#call('listXattrs')
+    return Buffer.from([...this.xattrs.keys()].map((name) => `${name}\0`).join(''))
+  }
+
+  getXattr(name: string): Uint8Array {
+    this.#call('getXattr', name)
+    const value = this.xattrs.get(name)
+    if (value === undefined) throw new ErrnoError(errno.ENODATA, 'getxattr')
+    return value
+  }
+
+  setXattr(name: string, value: Uint8Array, flags: number): void {
+    this.#call('setXattr', name, flags)
+    if (name === 'user.full') throw new ErrnoError(errno.ENOSPC, 'setxattr')
+    this.xattrs.set(name, Uint8Array.from(value))
+  }
+
+  removeXattr(name: string): void {
+    this.#call('removeXattr', name)
+    if (!this.xattrs.delete(name)) throw new ErrnoError(errno.ENODATA, 'removexattr')
+  }
+
   #call(operation: string, ...values: (string | number)[]): void {
     if (this.#uses <= 0) this.#tree.faults.push(`${operation} on ${this.name}, which nobody uses`)
     this.#tree.calls.push([operation, ...values].join(' '))
@@ -212,6 +258,18 @@ export class FakeNode implements Node {
         return length
       },
       readdir: (offset, to) => this.#readdir(Number(offset), to),
+      lock: ({ type, start, end, owner }: Lock, wait) => {
+        tree.calls.push(`lock ${type} ${start}-${end} ${owner.clientId}/${owner.procId}`)
+        return tree.lock(wait)
+      },
+      unlock: ({ start, end }, { clientId, procId }) => {
+        tree.calls.push(`unlock ${start}-${end} ${clientId}/${procId}`)
+      },
+      getlock: ({ type, start, end }) => {
+        tree.calls.push(`getlock ${type} ${start}-${end}`)
+        if (end === 0n) return undefined
+        return { type: 'read', start: 5n, end, clientId: 'another', procId: 7 }
+      },
       fsync: (dataOnly) => tree.calls.push(dataOnly ? 'fdatasync' : 'fsync'),
       close: () => {
         if (!open) tree.faults.push(`${this.name} was closed twice`)

@@ -10,6 +10,7 @@ import { defaultLimits } from '../../src/server/session.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { memoryOf } from './frames.ts'
+import { ManualTimers } from './manual-timers.ts'
 import { SessionProbe } from './session-probe.ts'
 import { afterwards } from './temporary.ts'
 
@@ -24,17 +25,17 @@ export interface Entry {
 /** A session on a host directory; the directory is fid 0. Other fids are numbered as they come. */
 export class HostProbe extends SessionProbe {
   #fid = 1
-  readonly #soon: (() => void)[]
+  readonly timers: ManualTimers
 
   constructor(directory: string, policy: Partial<HostPolicy> = {}, msize = 131072) {
-    const soon: (() => void)[] = []
+    const timers = new ManualTimers()
     const tree = new HostTree(
       directory,
       { readOnly: false, owner: 'host', atime: 'preserve', ...policy },
-      (_milliseconds, action) => soon.push(action),
+      timers.later,
     )
     super(tree, msize, defaultLimits)
-    this.#soon = soon
+    this.timers = timers
     afterwards(() => {
       this.session.close()
       tree.close()
@@ -42,9 +43,9 @@ export class HostProbe extends SessionProbe {
     this.attach(0, process.getuid!())
   }
 
-  /** Lets time pass: what the tree wants to do later is done. */
+  /** Lets so much time pass that files which have been walked to are held by descriptors. */
   settle(): void {
-    for (const action of this.#soon.splice(0)) action()
+    this.timers.fire(10)
   }
 
   /** A new fid for the file at `path`, '' for the directory itself. @throws when there is none. */

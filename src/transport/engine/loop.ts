@@ -1,4 +1,5 @@
 import { POLLIN, POLLOUT, PollSet } from '../../libc/poll.ts'
+import type { Later } from '../../tree/timers.ts'
 import { Timers } from './timers.ts'
 
 /** Something that a {@link Loop} watches. It owns its descriptor. */
@@ -36,9 +37,9 @@ export class Loop {
     watched.close()
   }
 
-  /** Runs `action` after so many milliseconds, between two events. */
-  readonly later = (milliseconds: number, action: () => void): void => {
-    this.#timers.after(milliseconds, action)
+  /** Runs actions later, between two events. */
+  get later(): Later {
+    return this.#timers.later
   }
 
   /** Makes {@link run} return once the present round is over. */

@@ -1,4 +1,5 @@
 import { closeTimerfd, createTimerfd, drainTimerfd, setTimerfd } from '../../libc/timerfd.ts'
+import type { Later } from '../../tree/timers.ts'
 import type { Watched } from './loop.ts'
 
 interface Waiting {
@@ -13,29 +14,30 @@ interface Waiting {
  */
 export class Timers implements Watched {
   readonly fd = createTimerfd()
-  #waiting: Waiting[] = []
+  readonly #waiting = new Set<Waiting>()
 
   get waitsFor(): 'read' | 'nothing' {
-    return this.#waiting.length > 0 ? 'read' : 'nothing'
+    return this.#waiting.size > 0 ? 'read' : 'nothing'
   }
 
-  /** Runs `action` after so many milliseconds, between two events. */
-  after(milliseconds: number, action: () => void): void {
-    const at = performance.now() + milliseconds
-    const isNext = this.#waiting.every((waiting) => at < waiting.at)
-    this.#waiting.push({ at, action })
+  readonly later: Later = (milliseconds, action) => {
+    const waiting = { at: performance.now() + milliseconds, action }
+    const isNext = [...this.#waiting].every(({ at }) => waiting.at < at)
+    this.#waiting.add(waiting)
     if (isNext) setTimerfd(this.fd, milliseconds)
+    return () => this.#waiting.delete(waiting)
   }
 
   ready(): void {
     drainTimerfd(this.fd)
     const now = performance.now()
-    const due = this.#waiting.filter(({ at }) => at <= now)
-    // First of all: an action may ask for another.
-    this.#waiting = this.#waiting.filter(({ at }) => at > now)
-    for (const { action } of due) action()
-    if (this.#waiting.length === 0) return
-    setTimerfd(this.fd, Math.min(...this.#waiting.map(({ at }) => at)) - now)
+    for (const waiting of this.#waiting) {
+      // An earlier one may have called it off.
+      if (waiting.at <= now && this.#waiting.delete(waiting)) waiting.action()
+    }
+    let next = Infinity
+    for (const { at } of this.#waiting) next = Math.min(next, at)
+    if (next < Infinity) setTimerfd(this.fd, next - now)
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { openat } from '../../libc/files.ts'
+import type { Later } from '../timers.ts'
 
 /** Something that holds a descriptor and can open it again when it is needed. */
 export interface Holder {
@@ -26,7 +27,7 @@ const none: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
  */
 export class Descriptors {
   readonly #limit: number
-  readonly #later: (milliseconds: number, action: () => void) => void
+  readonly #later: Later
   /** Who may be asked to give back; the clock's hand is at the front. */
   readonly #holders = new Set<Holder>()
   #newcomers: Newcomer[] = []
@@ -36,7 +37,7 @@ export class Descriptors {
    * @param limit how many descriptors the tree may hold.
    * @param later runs something soon, see {@link expect}.
    */
-  constructor(limit: number, later: (milliseconds: number, action: () => void) => void) {
+  constructor(limit: number, later: Later) {
     this.#limit = limit
     this.#later = later
   }

@@ -2,8 +2,10 @@ import { ErrnoError, errno } from '../../errno.ts'
 import { close, fdatasync, fsync, pread, pwrite } from '../../libc/files.ts'
 import type { Writer } from '../../protocol/cursor.ts'
 import type { Payload } from '../../protocol/memory.ts'
-import type { OpenFile } from '../tree.ts'
+import type { Parked } from '../parked.ts'
+import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
 import { type HostEntry, readEntries } from './entries.ts'
+import { FileLocks, type LockTable } from './locks.ts'
 import { dropPrivileges } from './privileges.ts'
 
 /** The node that a file was opened from, as far as the file needs it. */
@@ -20,11 +22,15 @@ export class HostFile implements OpenFile {
   readonly #node: OpenedNode
   /** Whether writes take the file's setuid and setgid bits, see privileges.ts. */
   readonly dropsPrivileges: boolean
+  readonly #table: LockTable
+  /** From the first lock on. */
+  #locks: FileLocks | undefined
 
-  constructor(fd: number, node: OpenedNode, dropsPrivileges: boolean) {
+  constructor(fd: number, node: OpenedNode, dropsPrivileges: boolean, table: LockTable) {
     this.fd = fd
     this.#node = node
     this.dropsPrivileges = dropsPrivileges
+    this.#table = table
   }
 
   read(offset: number, { memory, offset: at, length }: Payload): number {
@@ -47,11 +53,32 @@ export class HostFile implements OpenFile {
     else fsync(this.fd)
   }
 
+  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
+    return this.#fileLocks().lock(lock, wait)
+  }
+
+  unlock(range: LockRange, owner: LockOwner): void {
+    this.#fileLocks().unlock(range, owner)
+  }
+
+  getlock(lock: Lock): LockHolder | undefined {
+    return this.#fileLocks().getlock(lock)
+  }
+
   close(): void {
     try {
-      close(this.fd)
+      this.#locks?.close()
     } finally {
-      this.#node.fileClosed()
+      try {
+        close(this.fd)
+      } finally {
+        this.#node.fileClosed()
+      }
     }
+  }
+
+  #fileLocks(): FileLocks {
+    this.#locks ??= new FileLocks(this.#table, this.fd)
+    return this.#locks
   }
 }

@@ -110,6 +110,15 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     close(fd)
   }
 
+  /** See Node.place. */
+  place(): { directory: Self; name: string } {
+    if (this.#parent === null) throw new ErrnoError(errno.EBUSY, 'root')
+    this.#find()
+    const directory = this.#directory()
+    directory.retain()
+    return { directory, name: this.#name }
+  }
+
   settle(): void {
     if (this.#uses === 0 || this.#fd >= 0 || this.#nameless) return
     try {
@@ -226,15 +235,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       this.#recent = true
       return statx(this.#fd)
     }
-    const directory = this.#directory().descriptor()
-    let stat: Stat
-    try {
-      stat = statxAt(directory, this.#name)
-    } catch (error) {
-      throw gone(error)
-    }
-    if (!this.#is(stat)) throw stale()
-    return stat
+    return this.#find()
   }
 
   /** openat(2) of a name in this directory, as one of the tree's descriptors. */
@@ -268,6 +269,19 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       (stat.mode & modes.TYPE) === this.type &&
       (this.#birth === 0 || this.#birth === stat.birth)
     )
+  }
+
+  /** What its name leads to, which is this file. */
+  #find(): Stat {
+    const directory = this.#directory().descriptor()
+    let stat: Stat
+    try {
+      stat = statxAt(directory, this.#name)
+    } catch (error) {
+      throw gone(error)
+    }
+    if (!this.#is(stat)) throw stale()
+    return stat
   }
 
   /** Where its name is. */

@@ -17,6 +17,7 @@ import {
   fstatfs,
   linkat,
   mkdirat,
+  mknodat,
   readlink,
   renameat,
   symlinkat,
@@ -36,6 +37,7 @@ import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
+import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
 
 /** What a client may do with a file of the host. How the file is held is HeldFile's business. */
 export class HostNode extends HeldFile<HostNode> implements Node {
@@ -154,6 +156,13 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     return this.#give(name, hostOwned, mode)
   }
 
+  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
+    const hostOwned = hostOwner(owner, this.context)
+    const kind = mode & (modes.TYPE | modes.PERMISSIONS)
+    mknodat(this.#directory(), name, kind, major, minor)
+    return this.#give(name, hostOwned, mode)
+  }
+
   symlink(name: string, target: string, owner: Owner): Qid {
     const hostOwned = hostOwner(owner, this.context)
     symlinkat(target, this.#directory(), name)
@@ -201,6 +210,22 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     removed?.loseName()
   }
 
+  listXattrs(): Uint8Array {
+    return listXattrs(this.#attributes())
+  }
+
+  getXattr(name: string): Uint8Array {
+    return getXattr(this.#attributes(), name)
+  }
+
+  setXattr(name: string, value: Uint8Array, flags: number): void {
+    setXattr(this.#attributes(), name, value, flags)
+  }
+
+  removeXattr(name: string): void {
+    removeXattr(this.#attributes(), name)
+  }
+
   /** How an entry of this directory is shown; undefined for one that is not. */
   shown(entry: HostEntry): bigint | undefined {
     const { paths } = this.context
@@ -243,6 +268,12 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
+  /** The descriptor of a file that has extended attributes to show. */
+  #attributes(): number {
+    if (this.#sealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
+    return this.descriptor()
+  }
+
   #mayChange(): void {
     if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
   }
@@ -266,7 +297,8 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   #opened(fd: number, flags: number, uid: number): HostFile {
     this.pin()
     const writes = (flags & wire.ACCMODE) !== wire.RDONLY
-    return new HostFile(fd, this, writes && mustDropPrivileges(uid, this.context.credentials))
+    const { credentials, locks } = this.context
+    return new HostFile(fd, this, writes && mustDropPrivileges(uid, credentials), locks)
   }
 
   /** What was just made under `name` gets its owner on the host; returns its qid. */

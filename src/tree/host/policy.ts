@@ -1,6 +1,7 @@
 import type { Credentials } from '../../libc/process.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { QidPaths } from './identity.ts'
+import type { LockTable } from './locks.ts'
 import type { Owners, Ownership } from './owners.ts'
 
 /** How a host directory is shown. Plain data, so that it can be sent to the engine's thread. */
@@ -30,4 +31,6 @@ export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'owner'> {
   readonly birthDevice: number
   /** /proc/self/fd, where a name is a descriptor's number and stands for its file (proc(5)). */
   readonly self: number
+  /** Who holds what of its files. */
+  readonly locks: LockTable
 }

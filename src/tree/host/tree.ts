@@ -4,10 +4,12 @@ import { close, fstatfs } from '../../libc/files.ts'
 import { descriptorLimit, threadCredentials } from '../../libc/process.ts'
 import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
+import { type Later, laterOnEventLoop } from '../timers.ts'
 import type { Node, Tree } from '../tree.ts'
 import { Descriptors } from './descriptors.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
+import { LockTable } from './locks.ts'
 import { HostNode } from './node.ts'
 import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
@@ -26,10 +28,9 @@ export class HostTree implements Tree {
    *   is a symlink is followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
    *   kernel, such as /proc.
-   * @param later runs an action after so many milliseconds, on this thread and between two calls of
-   *   the tree's methods; one whose event loop does not turn brings its own.
+   * @param later how the thread that serves the tree waits.
    */
-  constructor(directory: string, policy: HostPolicy, later = soon) {
+  constructor(directory: string, policy: HostPolicy, later: Later = laterOnEventLoop) {
     this.readOnly = policy.readOnly
     const descriptors = new Descriptors(
       Math.max(LEAST, policy.descriptors ?? Math.floor(descriptorLimit() / 2)),
@@ -42,6 +43,7 @@ export class HostTree implements Tree {
         throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
       }
       const { dev } = statx(fd)
+      const self = openDirectory(descriptors, '/proc/self/fd')
       this.#context = {
         readOnly: policy.readOnly,
         atime: policy.atime,
@@ -50,7 +52,8 @@ export class HostTree implements Tree {
         descriptors,
         paths: new QidPaths(dev),
         birthDevice: keepsBirth(type) ? dev : -1,
-        self: openDirectory(descriptors, '/proc/self/fd'),
+        self,
+        locks: new LockTable(self, policy.readOnly, later),
       }
     } catch (error) {
       close(fd)
@@ -73,8 +76,4 @@ export class HostTree implements Tree {
 
 function openDirectory(descriptors: Descriptors, path: string): number {
   return descriptors.open(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
-}
-
-function soon(milliseconds: number, action: () => void): void {
-  setTimeout(action, milliseconds).unref()
 }

@@ -142,16 +142,53 @@ class SyntheticNode implements Node {
   unlink(): never {
     throw refused('unlink')
   }
+  mknod(): never {
+    throw refused('mknod')
+  }
+  place(): never {
+    throw refused('place')
+  }
+
+  listXattrs(): never {
+    throw unsupported('listxattr')
+  }
+  getXattr(): never {
+    throw unsupported('getxattr')
+  }
+  setXattr(): never {
+    throw unsupported('setxattr')
+  }
+  removeXattr(): never {
+    throw unsupported('removexattr')
+  }
 }
 
 function refused(operation: string): ErrnoError {
   return new ErrnoError(errno.EPERM, operation)
 }
 
-class SyntheticOpenFile implements OpenFile {
+function unsupported(operation: string): ErrnoError {
+  return new ErrnoError(errno.EOPNOTSUPP, operation)
+}
+
+/** Functions have nothing to keep others from. */
+class Unlockable {
+  lock(): never {
+    throw unsupported('lock')
+  }
+  unlock(): never {
+    throw unsupported('unlock')
+  }
+  getlock(): never {
+    throw unsupported('getlock')
+  }
+}
+
+class SyntheticOpenFile extends Unlockable implements OpenFile {
   readonly #handle: SyntheticHandle
 
   constructor(handle: SyntheticHandle) {
+    super()
     this.#handle = handle
   }
 
@@ -180,11 +217,12 @@ class SyntheticOpenFile implements OpenFile {
   }
 }
 
-class SyntheticOpenDirectory implements OpenFile {
+class SyntheticOpenDirectory extends Unlockable implements OpenFile {
   readonly #tree: SyntheticTree
   readonly #directory: SyntheticDirectory
 
   constructor(tree: SyntheticTree, directory: SyntheticDirectory) {
+    super()
     this.#tree = tree
     this.#directory = directory
   }

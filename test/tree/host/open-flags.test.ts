@@ -4,9 +4,11 @@ import { errno } from '../../../src/errno.ts'
 import { open } from '../../../src/protocol/flags.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
 import { QidPaths } from '../../../src/tree/host/identity.ts'
+import { LockTable } from '../../../src/tree/host/locks.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
 import { ownersOf } from '../../../src/tree/host/owners.ts'
 import type { HostContext } from '../../../src/tree/host/policy.ts'
+import { laterOnEventLoop } from '../../../src/tree/timers.ts'
 
 const O_CLOEXEC = 0o2000000
 
@@ -18,10 +20,11 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     owners: ownersOf('host'),
     atime,
     credentials,
-    descriptors: new Descriptors(16, () => {}),
+    descriptors: new Descriptors(16, laterOnEventLoop),
     paths: new QidPaths(1),
     birthDevice: 1,
     self: -1,
+    locks: new LockTable(-1, false, laterOnEventLoop),
   }
 }
 

@@ -1,0 +1,82 @@
+import { ErrnoError } from '../../errno.ts'
+import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../libc/constants.ts'
+import { close, openat } from '../../libc/files.ts'
+import { accessMode, duplicate, ofdConflict, setOfdLock } from '../../libc/locks.ts'
+import type { LockRange, LockType } from '../tree.ts'
+import { type HeldList, strongest } from './held.ts'
+
+/** The whole of any file. */
+const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }
+
+/**
+ * A descriptor of its own for the locks that guests hold of one file: to the host's programs all
+ * guests are one holder, with the strongest lock that any of them has of each byte.
+ *
+ * The kernel grants read locks to descriptors that may read, and write locks to those that may write.
+ * At first a file is opened to be read, and to be written only once somebody wants a write lock:
+ * opening for writing is not without effects (overlayfs copies the file up, leases break, watchers hear
+ * of it). Where the host does not let us, a lock is as strong there as it can be.
+ */
+export class Anchor {
+  readonly #descriptors: number
+  readonly #writable: boolean
+  #fd: number
+  #mode: ReturnType<typeof accessMode>
+
+  /**
+   * @param fd an open file of a guest's.
+   * @param descriptors /proc/self/fd, see policy.ts.
+   * @param writable whether guests may write to the export: if not, their locks keep no reader of the
+   *   host out.
+   */
+  constructor(fd: number, descriptors: number, writable: boolean) {
+    this.#descriptors = descriptors
+    this.#writable = writable
+    // What a guest's file was opened for may be refused by now: then it has to do.
+    this.#fd = this.#open(fd, O_RDONLY) ?? duplicate(fd)
+    this.#mode = accessMode(this.#fd)
+  }
+
+  /** Makes it fit for write locks, where that is possible; what is locked already stays so throughout. */
+  prepareToWrite(fd: number, list: HeldList): void {
+    if (this.#mode !== 'read' || !this.#writable) return
+    const next = this.#open(fd, O_RDWR)
+    if (next === undefined) return
+    // Read locks of two descriptors can be held side by side.
+    for (const { type, ...range } of strongest(list, everything)) {
+      if (type !== null) setOfdLock(next, 'read', range)
+    }
+    this.close()
+    this.#fd = next
+    this.#mode = 'both'
+  }
+
+  /** @returns false when a program of the host is in the way. */
+  set(type: LockType | null, range: LockRange): boolean {
+    const possible = this.#mode === 'both' || type === null ? type : this.#mode
+    return setOfdLock(this.#fd, possible ?? 'none', range)
+  }
+
+  /** A lock of a program of the host's that is in the way of `type`. */
+  conflict(type: LockType, range: LockRange): ReturnType<typeof ofdConflict> {
+    return ofdConflict(this.#fd, type, range)
+  }
+
+  /** Gives back everything. */
+  close(): void {
+    // A duplicate's locks would outlive it.
+    setOfdLock(this.#fd, 'none', everything)
+    close(this.#fd)
+  }
+
+  /** The same file once more, or undefined where the host refuses. */
+  #open(fd: number, flags: number): number | undefined {
+    try {
+      // Never waits for somebody who has a lease.
+      return openat(this.#descriptors, `${fd}`, flags | O_CLOEXEC | O_NONBLOCK)
+    } catch (error) {
+      if (error instanceof ErrnoError) return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { getxattr, listxattr, removexattr, setxattr } from '../../libc/xattr.ts'
+
+/**
+ * Extended attributes of the host's files: the namespaces that mean the same on every file system
+ * (xattr(7)), passed on where the host allows. Others are switches of one file system (btrfs, ceph, …)
+ * and no business of a guest's.
+ */
+const passed = /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/
+
+/** The names, each with a NUL behind it. @param fd here and below: O_PATH will do. */
+export function listXattrs(fd: number): Uint8Array {
+  const names = listxattr(fd).toString('latin1').split('\0')
+  const shown = names.filter((name) => passed.test(name)).map((name) => `${name}\0`)
+  return Buffer.from(shown.join(''), 'latin1')
+}
+
+export function getXattr(fd: number, name: string): Uint8Array {
+  checkPassed(name)
+  return Buffer.from(getxattr(fd, name))
+}
+
+export function setXattr(fd: number, name: string, value: Uint8Array, flags: number): void {
+  checkPassed(name)
+  setxattr(fd, name, value, flags)
+}
+
+export function removeXattr(fd: number, name: string): void {
+  checkPassed(name)
+  removexattr(fd, name)
+}
+
+function checkPassed(name: string): void {
+  if (!passed.test(name)) throw new ErrnoError(errno.EOPNOTSUPP, 'xattr')
+}
