@@ -76,6 +76,12 @@ export const run = command({
     accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
     kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
     append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
+    'qemu-arg': {
+      type: 'string',
+      multiple: true,
+      value: 'ARG',
+      help: 'a further argument for QEMU, such as --qemu-arg=-device --qemu-arg=virtio-rng-pci',
+    },
     qemu: { type: 'string', value: 'FILE', help: 'the QEMU to use' },
     timeout: {
       type: 'string',
@@ -133,6 +139,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       memoryMiB,
       cpus,
       append: values.append ?? '',
+      qemuArguments: values['qemu-arg'] ?? [],
       hostname: 'lowerdir',
       terminal,
       keep: values.keep ?? false,

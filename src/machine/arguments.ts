@@ -17,6 +17,8 @@ export interface MachineSpec {
   readonly qmpSocket: string
   /** A unix socket that listens for the guest's terminal, hvc0. */
   readonly terminalSocket?: string | undefined
+  /** Whatever else QEMU is to know. */
+  readonly further: readonly string[]
 }
 
 /**
@@ -55,6 +57,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
           ['-chardev', `socket,id=terminal,path=${value(terminalSocket)}`],
           ['-device', 'virtconsole,chardev=terminal'],
         ]),
+    spec.further,
   ].flat()
 }
 

@@ -69,6 +69,7 @@ export async function bootMachine(
     kernel: kernel.image,
     initrd,
     append: options.append,
+    further: options.qemuArguments,
     exports: [
       { socket: controlSocket, port: controlMount.port },
       ...[exported.root, ...exported.shares].map(({ socket, mount }) => ({

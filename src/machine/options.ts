@@ -42,6 +42,8 @@ export interface MachineOptions {
   readonly memoryMiB: number
   readonly cpus: number
   readonly append: string
+  /** Further arguments for QEMU. */
+  readonly qemuArguments: readonly string[]
   readonly hostname: string
   /** Whether the guest has a terminal, for {@link Machine.runOnTerminal}. */
   readonly terminal: boolean

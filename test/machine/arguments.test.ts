@@ -9,6 +9,7 @@ const spec: MachineSpec = {
   kernel: '/boot/vmlinuz',
   initrd: '/run/initramfs',
   append: '',
+  further: [],
   exports: [
     { socket: '/run/a.sock', port: 563 },
     { socket: '/run/b,c.sock', port: 564 },
@@ -59,6 +60,11 @@ describe('QEMU’s command line', () => {
     const args = qemuArguments({ ...spec, append: 'panic=0 quiet' })
     expect(args).toContain('-no-reboot')
     expect(valuesOf('-append', args)[0]).toMatch(/ panic=-1 .* panic=0 quiet$/)
+  })
+
+  it('end with what else QEMU is to know', () => {
+    const args = qemuArguments({ ...spec, further: ['-device', 'virtio-rng-pci'] })
+    expect(args.slice(-2)).toEqual(['-device', 'virtio-rng-pci'])
   })
 
   it('has a terminal only where one is wanted', () => {

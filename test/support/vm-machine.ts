@@ -47,6 +47,7 @@ export async function bootMachine(changes: Partial<MachineOptions> = {}): Promis
     memoryMiB: 512,
     cpus: 1,
     append: '',
+    qemuArguments: [],
     hostname: 'lowerdir',
     terminal: false,
     keep: false,

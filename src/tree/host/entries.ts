@@ -7,7 +7,9 @@ import { getdents64, lseek } from '../../libc/files.ts'
 import { systemMemory } from '../../libc/memory.ts'
 
 /** DT_* of dirent.h, as far as a qid's type depends on them. */
+const DT_UNKNOWN = 0
 const DT_DIR = 4
+const DT_REG = 8
 const DT_LNK = 10
 const SEEK_SET = 0
 
@@ -35,6 +37,7 @@ export interface HostEntry {
  * own d_off, so that reading goes on from anywhere, also in another session.
  *
  * @throws EINVAL when there is no room for a single one.
+ * @param hidesTypes leaves open what a regular file is to the client.
  * @param keep says which entries are shown, and as which qid.path; undefined leaves one out.
  */
 export function readEntries(
@@ -42,6 +45,7 @@ export function readEntries(
   cookie: bigint,
   to: Writer,
   keep: (entry: HostEntry) => bigint | undefined,
+  hidesTypes: boolean,
 ): void {
   const start = to.position
   lseek(fd, cookie, SEEK_SET)
@@ -65,7 +69,8 @@ export function readEntries(
       }
       const path = keep({ dots: dotsOf(at + NAME, nul), ino: view.getBigUint64(at, true) })
       if (path === undefined) continue
-      const type = view.getUint8(at + TYPE)
+      const found = view.getUint8(at + TYPE)
+      const type = hidesTypes && found === DT_REG ? DT_UNKNOWN : found
       kinds.qid.write(to, entryQid(type, path))
       to.u32(view.getUint32(at + OFFSET, true))
       to.u32(view.getUint32(at + OFFSET + 4, true))

@@ -6,12 +6,14 @@ import type { Parked } from '../parked.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
 import { type HostEntry, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './locks.ts'
-import { dropPrivileges } from './privileges.ts'
 
 /** The node that a file was opened from, as far as the file needs it. */
 interface OpenedNode {
   /** See {@link readEntries}. */
   readonly shown: (entry: HostEntry) => bigint | undefined
+  readonly hidesTypes: boolean
+  /** See privileges.ts. */
+  dropPrivileges(fd: number): void
   /** The descriptor of one of its open files has been closed. */
   fileClosed(): void
 }
@@ -38,14 +40,14 @@ export class HostFile implements OpenFile {
   }
 
   write(offset: number, { memory, offset: at, length }: Payload): number {
-    if (this.dropsPrivileges && length > 0) dropPrivileges(this.fd)
+    if (this.dropsPrivileges && length > 0) this.#node.dropPrivileges(this.fd)
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 
   readdir(offset: bigint, to: Writer): void {
     if (offset > 0x7fff_ffff_ffff_ffffn) throw new ErrnoError(errno.EINVAL, 'directory cookie')
     const node = this.#node
-    readEntries(this.fd, offset, to, (entry) => node.shown(entry))
+    readEntries(this.fd, offset, to, (entry) => node.shown(entry), node.hidesTypes)
   }
 
   fsync(dataOnly: boolean): void {

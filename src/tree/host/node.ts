@@ -32,12 +32,21 @@ import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.
 import type { HostEntry } from './entries.ts'
 import { HostFile } from './file.ts'
 import { HELD, HeldFile } from './held-file.ts'
-import { qidOf } from './identity.ts'
+import { qidOf, qidTypeOf } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
+
+/** Something that is about to be made, and what is to be done once it is. */
+export interface Newborn {
+  /** Its S_IFMT bits to the guest. */
+  readonly type: number
+  /** Its permissions on the host, until it is finished. */
+  readonly mode: number
+  finish(fd: number): void
+}
 
 /** What a client may do with a file of the host. How the file is held is HeldFile's business. */
 export class HostNode extends HeldFile<HostNode> implements Node {
@@ -51,14 +60,15 @@ export class HostNode extends HeldFile<HostNode> implements Node {
    */
   static root(context: HostContext, fd: number): HostNode {
     try {
-      return new HostNode(context, null, '', statx(fd), fd, false)
+      // Called as a class's own method: whichever class that is.
+      return new this(context, null, '', statx(fd), fd, false)
     } catch (error) {
       close(fd)
       throw error
     }
   }
 
-  private constructor(
+  protected constructor(
     context: HostContext,
     parent: HostNode | null,
     name: string,
@@ -93,7 +103,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
-    this.#mayChange()
+    this.mayChange()
     changeAttributes(this.descriptor(), this.type, changes, file, uid, this.context)
   }
 
@@ -125,12 +135,12 @@ export class HostNode extends HeldFile<HostNode> implements Node {
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
     const { context } = this
-    const hostOwned = hostOwner(owner, context)
     const host = (hostFlags(flags, context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
+    const newborn = this.newborn(modes.FILE | (mode & modes.PERMISSIONS), owner)
     let fd: number
     try {
-      this.#mayChange()
-      fd = this.openAt(name, host, mode & modes.PERMISSIONS)
+      this.mayChange()
+      fd = this.openAt(name, host, newborn.mode)
     } catch (error) {
       // Without O_EXCL an existing file is opened, the same careful way as any other.
       const exists = error instanceof ErrnoError && error.errno === errno.EEXIST
@@ -138,7 +148,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
       return openExisting(this.walk(name), flags, owner.uid)
     }
     try {
-      giveTo(fd, hostOwned, mode, context)
+      newborn.finish(fd)
       // Not by its name, which somebody may have taken away already.
       const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
       const node = this.#adopt(name, held)
@@ -146,34 +156,36 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     } catch (error) {
       close(fd)
       context.descriptors.closed()
+      this.takeBack(name, 0)
       throw error
     }
   }
 
   mkdir(name: string, mode: number, owner: Owner): Qid {
-    const hostOwned = hostOwner(owner, this.context)
-    mkdirat(this.#directory(), name, mode & modes.PERMISSIONS)
-    return this.#give(name, hostOwned, mode)
+    const newborn = this.newborn(modes.DIRECTORY | (mode & modes.PERMISSIONS), owner)
+    mkdirat(this.directory(), name, newborn.mode)
+    return this.finish(name, newborn, AT_REMOVEDIR)
   }
 
   mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
-    const hostOwned = hostOwner(owner, this.context)
-    const kind = mode & (modes.TYPE | modes.PERMISSIONS)
-    mknodat(this.#directory(), name, kind, major, minor)
-    return this.#give(name, hostOwned, mode)
+    const kind = mode & modes.TYPE
+    const newborn = this.newborn(kind | (mode & modes.PERMISSIONS), owner)
+    mknodat(this.directory(), name, kind | newborn.mode, major, minor)
+    return this.finish(name, newborn)
   }
 
   symlink(name: string, target: string, owner: Owner): Qid {
-    const hostOwned = hostOwner(owner, this.context)
-    symlinkat(target, this.#directory(), name)
-    return this.#give(name, hostOwned, 0)
+    // A symlink has no permissions of its own.
+    const newborn = this.newborn(modes.SYMLINK, owner)
+    symlinkat(target, this.directory(), name)
+    return this.finish(name, newborn)
   }
 
   link(target: Node, name: string): void {
-    if (!(target instanceof HostNode)) throw new ErrnoError(errno.EXDEV, 'link')
+    if (!this.isNeighbour(target)) throw new ErrnoError(errno.EXDEV, 'link')
     this.pin()
     try {
-      const directory = this.#directory()
+      const directory = this.directory()
       const path = descriptorPath(target.descriptor())
       linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW)
     } finally {
@@ -182,14 +194,14 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   rename(oldName: string, directory: Node, newName: string): void {
-    if (!(directory instanceof HostNode)) throw new ErrnoError(errno.EXDEV, 'rename')
+    if (!this.isNeighbour(directory)) throw new ErrnoError(errno.EXDEV, 'rename')
     const moved = this.child(oldName)
     const replaced = directory.child(newName)
     this.pin()
     replaced?.keep()
     try {
-      const from = this.#directory()
-      renameat(from, oldName, directory.#directory(), newName)
+      const from = this.directory()
+      renameat(from, oldName, directory.directory(), newName)
     } finally {
       this.unpin()
       replaced?.unpin()
@@ -203,7 +215,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     const removed = this.child(name)
     removed?.keep()
     try {
-      unlinkat(this.#directory(), name, directory ? AT_REMOVEDIR : 0)
+      unlinkat(this.directory(), name, directory ? AT_REMOVEDIR : 0)
     } finally {
       removed?.unpin()
     }
@@ -211,19 +223,19 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   listXattrs(): Uint8Array {
-    return listXattrs(this.#attributes())
+    return listXattrs(this.attributed())
   }
 
   getXattr(name: string): Uint8Array {
-    return getXattr(this.#attributes(), name)
+    return getXattr(this.attributed(), name)
   }
 
   setXattr(name: string, value: Uint8Array, flags: number): void {
-    setXattr(this.#attributes(), name, value, flags)
+    setXattr(this.attributed(), name, value, flags)
   }
 
   removeXattr(name: string): void {
-    removeXattr(this.#attributes(), name)
+    removeXattr(this.attributed(), name)
   }
 
   /** How an entry of this directory is shown; undefined for one that is not. */
@@ -231,6 +243,11 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     const { paths } = this.context
     if (entry.dots === 2) return this.above.path
     return this.#sealed && entry.dots === 0 ? undefined : paths.of(entry.ino, this.device)
+  }
+
+  /** Whether an entry's type may be another than the host says. */
+  get hidesTypes(): boolean {
+    return false
   }
 
   fileClosed(): void {
@@ -242,7 +259,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   #newChild(name: string, stat: Stat): HostNode {
     // Where another file system begins, it is looked at before anything in it.
     if (stat.dev !== this.device) return this.#adopt(name, this.openAt(name, HELD))
-    const child = new HostNode(this.context, this, name, stat, -1, this.#sealed)
+    const child = this.make(name, stat, -1, this.#sealed)
     this.attach(child)
     return child
   }
@@ -258,7 +275,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
         paths.learn(stat.dev, fsid)
         sealed ||= isKernelView(type)
       }
-      const child = new HostNode(this.context, this, name, stat, fd, sealed)
+      const child = this.make(name, stat, fd, sealed)
       this.attach(child)
       return child
     } catch (error) {
@@ -269,18 +286,18 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   /** The descriptor of a file that has extended attributes to show. */
-  #attributes(): number {
+  protected attributed(): number {
     if (this.#sealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
     return this.descriptor()
   }
 
-  #mayChange(): void {
+  protected mayChange(): void {
     if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
   }
 
   /** The descriptor of a directory whose names may be touched. */
-  #directory(): number {
-    this.#mayChange()
+  protected directory(): number {
+    this.mayChange()
     return this.descriptor()
   }
 
@@ -289,7 +306,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     const fd = this.reopen(host)
     const file = this.#opened(fd, flags, uid)
     // As a write does.
-    if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) dropPrivileges(fd)
+    if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(fd)
     return file
   }
 
@@ -297,21 +314,71 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   #opened(fd: number, flags: number, uid: number): HostFile {
     this.pin()
     const writes = (flags & wire.ACCMODE) !== wire.RDONLY
-    const { credentials, locks } = this.context
-    return new HostFile(fd, this, writes && mustDropPrivileges(uid, credentials), locks)
+    return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context.locks)
   }
 
-  /** What was just made under `name` gets its owner on the host; returns its qid. */
-  #give(name: string, owner: Owner, mode: number): Qid {
-    const { descriptors, paths } = this.context
-    const fd = this.openAt(name, HELD)
-    try {
-      giveTo(fd, owner, mode, this.context)
-      return qidOf(statx(fd), paths)
-    } finally {
-      close(fd)
-      descriptors.closed()
+  /** A node of this one's class, in this directory. */
+  protected make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
+    return new HostNode(this.context, this, name, stat, fd, sealed)
+  }
+
+  /**
+   * What is to be made for `owner`.
+   *
+   * @param mode type and permissions.
+   * @throws EINVAL for an owner whom the host has no number for.
+   */
+  protected newborn(mode: number, owner: Owner): Newborn {
+    const permissions = mode & modes.PERMISSIONS
+    const hostOwned = hostOwner(owner, this.context)
+    const { context } = this
+    return {
+      type: mode & modes.TYPE,
+      mode: permissions,
+      finish: (fd) => giveTo(fd, hostOwned, permissions, context),
     }
+  }
+
+  /** Finishes what was just made under `name`, or takes it back; returns its qid. */
+  protected finish(name: string, newborn: Newborn, removal = 0): Qid {
+    const { descriptors, paths } = this.context
+    try {
+      const fd = this.openAt(name, HELD)
+      try {
+        newborn.finish(fd)
+        return { ...qidOf(statx(fd), paths), type: qidTypeOf(newborn.type) }
+      } finally {
+        close(fd)
+        descriptors.closed()
+      }
+    } catch (error) {
+      this.takeBack(name, removal)
+      throw error
+    }
+  }
+
+  /** Removes what could not be finished: what fails has changed nothing. */
+  protected takeBack(name: string, removal: number): void {
+    try {
+      unlinkat(this.descriptor(), name, removal)
+    } catch {
+      // It is gone, or cannot be had back; the reason for that is not what went wrong first.
+    }
+  }
+
+  /** See privileges.ts. */
+  protected mustDropPrivileges(uid: number): boolean {
+    return mustDropPrivileges(uid, this.context.credentials)
+  }
+
+  /** Takes setuid and setgid bits from this file, of which `fd` is a descriptor. */
+  dropPrivileges(fd: number): void {
+    dropPrivileges(fd)
+  }
+
+  /** Whether it is of this tree. */
+  protected isNeighbour(node: Node): node is HostNode {
+    return node instanceof HostNode && node.context === this.context
   }
 }
 

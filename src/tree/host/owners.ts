@@ -13,9 +13,14 @@ export interface IdRange {
  *
  * - `host`: whom they belong to on the host; changes are passed on.
  * - a pair: all to that user and group; changes are taken without effect.
+ * - `mapped-xattr`: whoever the guest says, see mapped-node.ts.
  * - ranges: as a user namespace maps ids (user_namespaces(7)). Who is in no range is nobody.
  */
-export type Ownership = 'host' | { readonly uid: number; readonly gid: number } | readonly IdRange[]
+export type Ownership =
+  | 'host'
+  | 'mapped-xattr'
+  | { readonly uid: number; readonly gid: number }
+  | readonly IdRange[]
 
 /** An {@link Ownership} at work: numbers of the host on one side, of the guest on the other. */
 export interface Owners {
@@ -34,7 +39,7 @@ export interface Owners {
 const NOBODY = 65534
 
 export function ownersOf(ownership: Ownership): Owners {
-  if (ownership === 'host') return asOnHost
+  if (typeof ownership === 'string') return asOnHost
   if ('uid' in ownership) {
     return { uid: () => ownership.uid, gid: () => ownership.gid, toHost: () => UNCHANGED }
   }

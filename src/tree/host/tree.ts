@@ -10,9 +10,11 @@ import { Descriptors } from './descriptors.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { LockTable } from './locks.ts'
+import { MappedNode } from './mapped-node.ts'
 import { HostNode } from './node.ts'
 import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
+import { checkStorable } from './stored-attributes.ts'
 
 /** A tree needs so many descriptors to get along. */
 const LEAST = 16
@@ -27,7 +29,7 @@ export class HostTree implements Tree {
    * @param directory a path of the host; what it means is settled here, once. A last component that
    *   is a symlink is followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
-   *   kernel, such as /proc.
+   *   kernel, such as /proc; EOPNOTSUPP for `mapped-xattr` where the file system keeps no attributes.
    * @param later how the thread that serves the tree waits.
    */
   constructor(directory: string, policy: HostPolicy, later: Later = laterOnEventLoop) {
@@ -42,6 +44,7 @@ export class HostTree implements Tree {
       if (isKernelView(type)) {
         throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
       }
+      if (policy.owner === 'mapped-xattr') checkStorable(fd)
       const { dev } = statx(fd)
       const self = openDirectory(descriptors, '/proc/self/fd')
       this.#context = {
@@ -59,7 +62,8 @@ export class HostTree implements Tree {
       close(fd)
       throw error
     }
-    this.#root = HostNode.root(this.#context, fd)
+    const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
+    this.#root = kind.root(this.#context, fd)
   }
 
   /** The aname is a path for some servers; here there is one tree, whatever it is called. */

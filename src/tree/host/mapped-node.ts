@@ -1,0 +1,205 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../../libc/constants.ts'
+import { encodeDevice } from '../../libc/device.ts'
+import { close, mknodat, pread, pwrite } from '../../libc/files.ts'
+import { systemMemory } from '../../libc/memory.ts'
+import { type Stat, statx } from '../../libc/statx.ts'
+import { mode as modes, setattr } from '../../protocol/flags.ts'
+import { PATH_BYTES_MAX } from '../../protocol/limits.ts'
+import type { R, T } from '../../protocol/messages.ts'
+import type { Qid } from '../../protocol/qid.ts'
+import { NO_UID, type OpenFile, type Owner } from '../tree.ts'
+import { changeAttributes } from './attributes.ts'
+import { qidOf, qidTypeOf } from './identity.ts'
+import { HostNode, type Newborn } from './node.ts'
+import { withoutPrivileges } from './privileges.ts'
+import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
+
+/** Nobody else on the host needs to reach a guest's files (QEMU's SM_LOCAL_MODE_BITS). */
+const FILE_MODE = 0o600
+const DIRECTORY_MODE = 0o700
+
+const ACLS = /^system\.posix_acl_(?:access|default)$/
+const target = systemMemory(PATH_BYTES_MAX)
+
+/**
+ * A file whose owner, mode and device number are the guest's business and stored beside it, see
+ * stored-attributes.ts: so an ordinary user's directory can hold whatever a guest's root makes of
+ * it. Symlinks, devices, FIFOs and sockets are regular files on the host, a symlink's with its target
+ * inside. What has nothing stored is shown as it is.
+ */
+export class MappedNode extends HostNode {
+  override get qid(): Qid {
+    return { ...super.qid, type: qidTypeOf(this.#type()) }
+  }
+
+  override getattr(mask: number): R<'getattr'> {
+    const found = super.getattr(mask)
+    const {
+      uid = found.uid,
+      gid = found.gid,
+      mode,
+      rdev = found.rdev,
+    } = readStored(this.descriptor())
+    const shown = modeOf(found.mode, mode)
+    const qid = { ...found.qid, type: qidTypeOf(shown) }
+    return { ...found, qid, mode: shown, uid, gid, rdev }
+  }
+
+  override setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
+    this.mayChange()
+    const { valid } = changes
+    const fd = this.descriptor()
+    const type = this.#type()
+    if ((valid & setattr.MODE) !== 0 && type === modes.SYMLINK) {
+      throw new ErrnoError(errno.EOPNOTSUPP, 'chmod')
+    }
+    if ((valid & setattr.SIZE) !== 0 && type !== modes.FILE) {
+      throw new ErrnoError(errno.EINVAL, 'truncate')
+    }
+    if ((valid & (setattr.UID | setattr.GID)) !== 0) {
+      store(fd, {
+        uid: (valid & setattr.UID) !== 0 ? changes.uid : undefined,
+        gid: (valid & setattr.GID) !== 0 ? changes.gid : undefined,
+      })
+      // As chown(2) does, whoever calls it.
+      this.dropPrivileges(fd)
+    }
+    if ((valid & setattr.MODE) !== 0) {
+      store(fd, { mode: type | (changes.mode & modes.PERMISSIONS) })
+    }
+    if ((valid & setattr.SIZE) !== 0 && this.mustDropPrivileges(uid)) this.dropPrivileges(fd)
+    const rest = valid & ~(setattr.UID | setattr.GID | setattr.MODE)
+    changeAttributes(fd, this.type, { ...changes, valid: rest }, file, uid, this.context)
+  }
+
+  override readlink(): string {
+    if (this.type === modes.SYMLINK) return super.readlink()
+    if (this.#type() !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
+    const fd = this.reopen(O_RDONLY | O_CLOEXEC)
+    try {
+      const length = pread(fd, target.address, PATH_BYTES_MAX, 0)
+      if (length >= PATH_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
+      return target.bytes.toString('latin1', 0, length)
+    } finally {
+      close(fd)
+      this.context.descriptors.closed()
+    }
+  }
+
+  override open(flags: number, uid: number): OpenFile {
+    const type = this.#type()
+    if (type !== modes.FILE && type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
+    return super.open(flags, uid)
+  }
+
+  override mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
+    const type = mode & modes.TYPE
+    if (!made.has(type)) throw new ErrnoError(errno.EINVAL, 'mknod')
+    const isDevice = type === modes.CHAR || type === modes.BLOCK
+    const rdev = isDevice ? encodeDevice(major, minor) : undefined
+    const newborn = this.newborn(mode, owner, rdev)
+    mknodat(this.directory(), name, modes.FILE | newborn.mode, 0, 0)
+    return this.finish(name, newborn)
+  }
+
+  override symlink(name: string, to: string, owner: Owner): Qid {
+    const newborn = this.newborn(modes.SYMLINK | 0o777, owner)
+    this.mayChange()
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    const fd = this.openAt(name, flags, newborn.mode)
+    try {
+      const length = target.bytes.write(to, 'latin1')
+      for (let at = 0; at < length;) at += pwrite(fd, target.address + at, length - at, at)
+      newborn.finish(fd)
+      return { ...qidOf(statx(fd), this.context.paths), type: qidTypeOf(modes.SYMLINK) }
+    } catch (error) {
+      this.takeBack(name, 0)
+      throw error
+    } finally {
+      close(fd)
+      this.context.descriptors.closed()
+    }
+  }
+
+  override listXattrs(): Uint8Array {
+    const names = Buffer.from(super.listXattrs()).toString('latin1').split('\0')
+    const shown = names.flatMap((name) => {
+      if (name === '' || ACLS.test(name)) return []
+      if (!name.startsWith(PREFIX)) return [`${name}\0`]
+      const kept = name.slice(PREFIX.length)
+      return ACLS.test(kept) ? [`${kept}\0`] : []
+    })
+    return Buffer.from(shown.join(''), 'latin1')
+  }
+
+  override getXattr(name: string): Uint8Array {
+    if (name.startsWith(PREFIX)) throw new ErrnoError(errno.ENODATA, 'getxattr')
+    return super.getXattr(nameKept(name))
+  }
+
+  override setXattr(name: string, value: Uint8Array, flags: number): void {
+    if (name.startsWith(PREFIX)) throw new ErrnoError(errno.EPERM, 'setxattr')
+    super.setXattr(nameKept(name), value, flags)
+  }
+
+  override removeXattr(name: string): void {
+    if (name.startsWith(PREFIX)) throw new ErrnoError(errno.ENODATA, 'removexattr')
+    super.removeXattr(nameKept(name))
+  }
+
+  /** A directory's entries do not say which of its regular files are that to the guest. */
+  override get hidesTypes(): boolean {
+    return true
+  }
+
+  protected override make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
+    return new MappedNode(this.context, this, name, stat, fd, sealed)
+  }
+
+  protected override newborn(mode: number, { uid, gid }: Owner, rdev?: number): Newborn {
+    const type = mode & modes.TYPE
+    return {
+      type,
+      mode: type === modes.DIRECTORY ? DIRECTORY_MODE : FILE_MODE,
+      finish(fd) {
+        store(fd, { uid: uid === NO_UID ? undefined : uid, gid, mode, rdev })
+      },
+    }
+  }
+
+  /** On the host, the bits that are stored mean nothing. */
+  protected override mustDropPrivileges(uid: number): boolean {
+    return uid !== 0
+  }
+
+  override dropPrivileges(fd: number): void {
+    const mode = readStoredMode(fd)
+    if (mode === undefined) {
+      super.dropPrivileges(fd)
+      return
+    }
+    const left = withoutPrivileges(mode)
+    if (left !== mode) store(fd, { mode: left })
+  }
+
+  /** What it is to the guest. */
+  #type(): number {
+    if (this.type !== modes.FILE) return this.type
+    return modeOf(this.type, readStoredMode(this.descriptor())) & modes.TYPE
+  }
+}
+
+/** What mknod(2) makes. */
+const made: ReadonlySet<number> = new Set([
+  modes.FILE,
+  modes.CHAR,
+  modes.BLOCK,
+  modes.FIFO,
+  modes.SOCKET,
+])
+
+/** Where an attribute of the guest's is kept: an ordinary user's server may set no other. */
+function nameKept(name: string): string {
+  return ACLS.test(name) ? PREFIX + name : name
+}

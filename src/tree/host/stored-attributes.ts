@@ -1,0 +1,91 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { getxattr, setxattr } from '../../libc/xattr.ts'
+import { mode as modes } from '../../protocol/flags.ts'
+
+/**
+ * What a guest has made of a file, kept in the file's own extended attributes: the format of QEMU's
+ * `security_model=mapped-xattr` (hw/9pfs/9p-local.c), in little endian. Each is there or not.
+ */
+export interface StoredAttributes {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** Type and permissions. */
+  readonly mode?: number | undefined
+  /** In the kernel's encoding, see libc/device.ts. */
+  readonly rdev?: number | undefined
+}
+
+/** What is ours among a file's attributes; a guest sees none of it. */
+export const PREFIX = 'user.virtfs.'
+
+const bytes = { uid: 4, gid: 4, mode: 4, rdev: 8 } as const
+const none: ReadonlySet<number> = new Set([errno.ENODATA, errno.EOPNOTSUPP])
+const names = ['uid', 'gid', 'mode', 'rdev'] as const
+
+/** @param fd here and below: O_PATH will do. */
+export function readStored(fd: number): StoredAttributes {
+  return {
+    uid: readOne(fd, 'uid'),
+    gid: readOne(fd, 'gid'),
+    mode: readOne(fd, 'mode'),
+    rdev: readOne(fd, 'rdev'),
+  }
+}
+
+export function readStoredMode(fd: number): number | undefined {
+  return readOne(fd, 'mode')
+}
+
+/** Stores what is given and leaves the rest. @throws EOPNOTSUPP, EPERM, ENOSPC, EDQUOT, … */
+export function store(fd: number, attributes: StoredAttributes): void {
+  for (const name of names) {
+    const value = attributes[name]
+    if (value === undefined) continue
+    const buffer = Buffer.alloc(bytes[name])
+    buffer.writeUInt32LE(value)
+    setxattr(fd, PREFIX + name, buffer, 0)
+  }
+}
+
+/** @throws EOPNOTSUPP where the file system keeps no such attributes. */
+export function checkStorable(fd: number): void {
+  try {
+    getxattr(fd, `${PREFIX}uid`)
+  } catch (error) {
+    if (!(error instanceof ErrnoError) || error.errno !== errno.ENODATA) throw error
+  }
+}
+
+/**
+ * The mode that a guest sees.
+ *
+ * @param host the mode on the host. A directory is one on both sides; a regular file of the host's may
+ *   be anything else to the guest.
+ */
+export function modeOf(host: number, stored: number | undefined): number {
+  if (stored === undefined) return host
+  const type = host & modes.TYPE
+  const guest = stored & modes.TYPE
+  const may = type === modes.FILE && pretended.has(guest)
+  return (may ? guest : type) | (stored & modes.PERMISSIONS)
+}
+
+const pretended: ReadonlySet<number> = new Set([
+  modes.SOCKET,
+  modes.SYMLINK,
+  modes.BLOCK,
+  modes.CHAR,
+  modes.FIFO,
+])
+
+function readOne(fd: number, name: keyof typeof bytes): number | undefined {
+  let value: Buffer
+  try {
+    value = getxattr(fd, PREFIX + name)
+  } catch (error) {
+    if (error instanceof ErrnoError && none.has(error.errno)) return undefined
+    throw error
+  }
+  // Somebody else's idea of it says nothing. The upper half of rdev is empty.
+  return value.length === bytes[name] ? value.readUInt32LE(0) : undefined
+}
