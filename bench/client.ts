@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { LoadAnswer, LoadRequest } from './load.ts'
+import type { Load, LoadAnswer, LoadRequest } from './load.ts'
 
 /** How long an answer may take beyond the time of the measurement, in milliseconds. */
 const PATIENCE_MS = 30_000
@@ -14,13 +14,12 @@ export class Client implements Disposable {
     return this.#child.pid!
   }
 
-  /** Units in each second. */
-  async measure(request: LoadRequest): Promise<number> {
+  async measure(request: LoadRequest): Promise<Load> {
     const signal = AbortSignal.timeout(request.milliseconds + PATIENCE_MS)
     this.#child.send(request)
     const [answer] = (await once(this.#child, 'message', { signal })) as [LoadAnswer]
     if ('failure' in answer) throw new Error(answer.failure)
-    return answer.rate
+    return answer
   }
 
   [Symbol.dispose](): void {

@@ -84,9 +84,14 @@ export class Connection {
 
   /**
    * Makes the requests of all lanes, one in flight for each, and returns how many exchanges there
-   * were in a second. The first tenth of the time warms both sides up and does not count.
+   * were in a second, and how much of `clock` each has taken. The first tenth of the time warms both
+   * sides up and does not count.
    */
-  measure(lanes: readonly Lane[], milliseconds: number): number {
+  measure(
+    lanes: readonly Lane[],
+    milliseconds: number,
+    clock: () => number,
+  ): { readonly rate: number; readonly taken: number } {
     const { bytes, view } = this.#in
     const next = lanes.map(() => 0)
     const stop = performance.now() + milliseconds
@@ -94,6 +99,7 @@ export class Connection {
     let start = Infinity
     let done = 0
     let rate = 0
+    let taken = 0
     /** Bytes at the front of the buffer: a header of which the rest is still to come. */
     let kept = 0
     /** The lane whose reply is under way, if any, and how many bytes of its body are to come. */
@@ -133,15 +139,17 @@ export class Connection {
       }
       kept = end - at
       if (kept > 0) bytes.copyWithin(0, at, end)
-      if (underWay === 0) return rate
+      if (underWay === 0) return { rate, taken }
       const now = performance.now()
       if (start === Infinity && now >= warm) {
         start = now
         done = 0
+        taken = -clock()
       }
       if (!stopping && now >= stop) {
         stopping = true
         rate = (done * 1000) / (now - start)
+        taken = (taken + clock()) / done
       }
     }
   }

@@ -1,6 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../src/libc/constants.ts'
+import { close, openat } from '../src/libc/files.ts'
+import { setxattr } from '../src/libc/xattr.ts'
+import { fromText } from '../src/protocol/text.ts'
 
 /** Directories side by side; each lane of a workload works in one of its own. */
 export const DIRECTORIES = 16
@@ -22,6 +26,11 @@ export const directoryName = (number: number): string => padded('directory', num
 export const fileName = (number: number): string => padded('some-file', number)
 export const LISTED_NAME = 'listed'
 export const LARGE_NAME = 'large'
+/** An attribute that each of the small files has in the first directory of each lane. */
+export const XATTR = {
+  name: 'user.bench',
+  value: Buffer.from('some value of sixty four bytes'.padEnd(64)),
+}
 
 /**
  * Fills an empty folder with what is served: 4096 small files three levels deep, a directory of 2000
@@ -34,6 +43,7 @@ export async function fillFolder(folder: string): Promise<void> {
       mkdirSync(directory, { recursive: true })
       for (let k = 0; k < FILES; k++)
         writeFileSync(join(directory, fileName(k)), `${i} ${j} ${k}\n`)
+      if (j === 0) for (let k = 0; k < FILES; k++) setAttribute(join(directory, fileName(k)))
     }
   }
   mkdirSync(join(folder, LISTED_NAME))
@@ -44,4 +54,13 @@ export async function fillFolder(folder: string): Promise<void> {
   await using file = await open(join(folder, LARGE_NAME), 'w')
   for (let at = 0; at < LARGE_BYTES; at += block.length)
     await file.write(block, 0, block.length, at)
+}
+
+function setAttribute(path: string): void {
+  const fd = openat(AT_FDCWD, fromText(path), O_PATH | O_CLOEXEC)
+  try {
+    setxattr(fd, XATTR.name, XATTR.value, 0)
+  } finally {
+    close(fd)
+  }
 }

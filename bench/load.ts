@@ -1,3 +1,4 @@
+import { cpuTime } from './cpu-time.ts'
 import { Connection } from './connection.ts'
 import { rehearse, workloads } from './workloads.ts'
 
@@ -9,12 +10,23 @@ export interface LoadRequest {
   readonly workload: string
   readonly inFlight: number
   readonly milliseconds: number
+  /** The server's process. */
+  readonly pid: number
 }
 
-/** Its answer: units in each second, or why there is none. */
-export type LoadAnswer = { readonly rate: number } | { readonly failure: string }
+/** What one measurement has found. */
+export interface Load {
+  /** Units in each second. */
+  readonly rate: number
+  /** The server's processor time for each, in nanoseconds. */
+  readonly cpu: number
+}
 
-function measure({ socket, folder, workload: name, inFlight, milliseconds }: LoadRequest): number {
+/** Its answer, or why there is none. */
+export type LoadAnswer = Load | { readonly failure: string }
+
+function measure(request: LoadRequest): Load {
+  const { socket, folder, workload: name, inFlight, milliseconds, pid } = request
   const workload = workloads.find((row) => row.name === name)!
   const connection = Connection.open(socket, workload.msize, folder)
   try {
@@ -23,7 +35,9 @@ function measure({ socket, folder, workload: name, inFlight, milliseconds }: Loa
     )
     const lanes = rounds.map((round, tag) => rehearse(connection, tag, round))
     const { steps, worth } = rounds[0]!
-    return (connection.measure(lanes, milliseconds) * worth) / steps.length
+    const { rate, taken } = connection.measure(lanes, milliseconds, () => cpuTime(pid))
+    const units = worth / steps.length
+    return { rate: rate * units, cpu: taken / units }
   } finally {
     connection.close()
   }
@@ -33,7 +47,7 @@ function measure({ socket, folder, workload: name, inFlight, milliseconds }: Loa
 process.on('message', (request: LoadRequest) => {
   let answer: LoadAnswer
   try {
-    answer = { rate: measure(request) }
+    answer = measure(request)
   } catch (error) {
     answer = { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }

@@ -3,13 +3,15 @@ import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Client } from './client.ts'
+import type { Load } from './load.ts'
+import { FIDS, addNames, memoryPerFid } from './memory.ts'
 import { provideDiod } from './diod.ts'
 import { fillFolder } from './folder.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
 import { describeMachine, version } from './machine.ts'
 import { place } from './placement.ts'
 import { heading, line } from './report.ts'
-import { startDiod, startLowerdir } from './servers.ts'
+import { type Server, startDiod, startLowerdir } from './servers.ts'
 import { workloads } from './workloads.ts'
 
 const usage = `Measures lowerdir and diod over a unix socket, on the same folder and in turns.
@@ -19,7 +21,7 @@ npm run bench -- [--quick] [--profile FOLDER] [WORD ...]
   --quick            shorter: shows what is far off, not what is a little off
   --profile FOLDER   writes .cpuprofile files of lowerdir's server there
   WORD ...           only workloads that have one of the words in their name:
-                     ${workloads.map(({ name }) => name).join(', ')}`
+                     ${workloads.map(({ name }) => name).join(', ')}, memory`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -70,17 +72,30 @@ async function bench(): Promise<void> {
     if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue
     for (const lanes of inFlight) {
       place([client.pid, ours.pid, theirs.pid], lanes === 1)
-      const rates = { lowerdir: [] as number[], diod: [] as number[] }
+      const loads = { lowerdir: [] as Load[], diod: [] as Load[] }
       const request = { folder, workload: name, inFlight: lanes, milliseconds }
       for (let round = 0; round <= rounds; round++) {
-        const lowerdir = await client.measure({ ...request, socket: ours.socket })
-        const diod = await client.measure({ ...request, socket: theirs.socket })
+        const lowerdir = await client.measure({ ...request, ...at(ours) })
+        const diod = await client.measure({ ...request, ...at(theirs) })
         // The first one is for compilers and caches.
         if (round === 0) continue
-        rates.lowerdir.push(lowerdir)
-        rates.diod.push(diod)
+        loads.lowerdir.push(lowerdir)
+        loads.diod.push(diod)
       }
-      console.log(line(name, unit, lanes, rates))
+      console.log(line(name, unit, lanes, loads))
     }
   }
+  if (positionals.length === 0 || positionals.some((word) => 'memory'.includes(word))) {
+    addNames(folder)
+    console.log(`\n${FIDS} fids of as many files, bytes of memory for each`)
+    for (const server of [ours, theirs]) {
+      console.log(
+        `${server.name.padEnd(33)}${memoryPerFid(server, folder).toFixed(0).padStart(15)}`,
+      )
+    }
+  }
+}
+
+function at({ socket, pid }: Server): Pick<Server, 'socket' | 'pid'> {
+  return { socket, pid }
 }

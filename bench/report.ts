@@ -1,28 +1,47 @@
-/** Rates that belong together: one of each server for each round. */
-export interface Rates {
-  readonly lowerdir: readonly number[]
-  readonly diod: readonly number[]
-}
+import type { Load } from './load.ts'
 
-export const heading = row('workload', 'in flight', 'lowerdir/s', 'diod/s', 'ratio', 'of rounds')
+/** Measurements that belong together: one of each server for each round. */
+export interface Loads {
+  readonly lowerdir: readonly Load[]
+  readonly diod: readonly Load[]
+}
 
 /**
- * One line of the table: each server's median, the median of the rounds' ratios, and the smallest
- * and the largest of those, which say how much to make of it. Both servers of a round were measured
- * one right after the other, so a ratio survives what else the machine is busy with.
+ * What the columns say. Rates are medians. A ratio is the median of the rounds' ratios, with the
+ * smallest and the largest of those, which say how much to make of it: both servers of a round were
+ * measured one right after the other, so a ratio survives what else the machine is busy with.
+ * `cpu` is the server's own processor time, in microseconds for each unit, and how many times as much
+ * of it diod takes: the client's share is not in there.
  */
-export function line(name: string, unit: string, inFlight: number, rates: Rates): string {
-  const ratios = rates.lowerdir.map((rate, i) => rate / rates.diod[i]!)
+export const heading = row(
+  ['workload', 'in flight', 'lowerdir/s', 'diod/s', 'ratio', 'of rounds'],
+  ['cpu', 'diod', 'ratio'],
+)
+
+export function line(name: string, unit: string, inFlight: number, loads: Loads): string {
+  const rates = (server: keyof Loads): number[] => loads[server].map(({ rate }) => rate)
+  const cpu = (server: keyof Loads): number[] => loads[server].map((load) => load.cpu / 1000)
+  const ratios = quotients(rates('lowerdir'), rates('diod'))
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
-  const shown = (values: readonly number[]): string => `${Math.round(median(values))} ${unit}`
-  const ratio = median(ratios).toFixed(2)
-  return row(name, `${inFlight}`, shown(rates.lowerdir), shown(rates.diod), ratio, range)
+  const shown = (server: keyof Loads): string => `${Math.round(median(rates(server)))} ${unit}`
+  return row(
+    [name, `${inFlight}`, shown('lowerdir'), shown('diod'), median(ratios).toFixed(2), range],
+    [
+      ...[cpu('lowerdir'), cpu('diod')].map((values) => median(values).toFixed(1)),
+      median(quotients(cpu('diod'), cpu('lowerdir'))).toFixed(2),
+    ],
+  )
 }
 
-function row(name: string, inFlight: string, ...numbers: readonly string[]): string {
-  const [ours = '', theirs = '', ratio = '', range = ''] = numbers
+function row(rate: readonly string[], cpu: readonly string[]): string {
+  const [name = '', inFlight = '', ours = '', theirs = '', ratio = '', range = ''] = rate
   const columns = [ours.padStart(15), theirs.padStart(15), ratio.padStart(7), range.padStart(17)]
-  return `${name.padEnd(24)}${inFlight.padStart(9)}${columns.join('')}`
+  const times = cpu.map((text) => text.padStart(8))
+  return `${name.padEnd(24)}${inFlight.padStart(9)}${columns.join('')} ${times.join('')}`
+}
+
+function quotients(above: readonly number[], below: readonly number[]): number[] {
+  return above.map((value, i) => value / (below[i] ?? Number.NaN))
 }
 
 function median(values: readonly number[]): number {

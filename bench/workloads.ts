@@ -1,11 +1,19 @@
 import { errno } from '../src/errno.ts'
 import { Reader } from '../src/protocol/cursor.ts'
 import { readDirent } from '../src/protocol/dirent.ts'
-import { getattr, open } from '../src/protocol/flags.ts'
+import { getattr, lock, open } from '../src/protocol/flags.ts'
 import { IO_HEADER_BYTES } from '../src/protocol/limits.ts'
 import type { MessageName, T } from '../src/protocol/messages.ts'
 import { type Connection, type Lane, ROOT, encode } from './connection.ts'
-import { FILES, LARGE_BYTES, LARGE_NAME, LISTED_NAME, directoryName, fileName } from './folder.ts'
+import {
+  FILES,
+  LARGE_BYTES,
+  LARGE_NAME,
+  LISTED_NAME,
+  XATTR,
+  directoryName,
+  fileName,
+} from './folder.ts'
 
 /** One request of a workload, and the errno that it must fail with, if any. */
 type Step = { [M in MessageName]: readonly [name: M, request: T<M>, fails?: number] }[MessageName]
@@ -82,6 +90,43 @@ export const workloads: readonly Workload[] = [
         return ['walk', { fid: ROOT, newfid: fid, names: path }, errno.ENOENT]
       })
       return { steps, worth: steps.length }
+    },
+  },
+  {
+    ...small,
+    name: 'xattr',
+    prepare(connection, lane, fid) {
+      const newfid = fid + 500
+      const steps = names(FILES).flatMap(([directory, file], i): Step[] => {
+        const path = [directoryName(lane), directory, file]
+        connection.get('walk', { fid: ROOT, newfid: fid + i, names: path })
+        return [
+          ['xattrwalk', { fid: fid + i, newfid, name: XATTR.name }],
+          ['read', { fid: newfid, offset: 0, count: XATTR.value.length }],
+          ['clunk', { fid: newfid }],
+        ]
+      })
+      return { steps, worth: FILES }
+    },
+  },
+  {
+    ...small,
+    name: 'lock + unlock',
+    prepare(connection, lane, fid) {
+      openLarge(connection, fid)
+      const request = {
+        fid,
+        flags: 0,
+        start: BigInt(lane) * 4096n,
+        length: 4096n,
+        procId: lane + 1,
+        clientId: 'bench',
+      }
+      const steps = Array.from({ length: 64 }, (): Step[] => [
+        ['lock', { ...request, type: lock.RDLCK }],
+        ['lock', { ...request, type: lock.UNLCK }],
+      ]).flat()
+      return { steps, worth: steps.length / 2 }
     },
   },
   { ...small, unit: 'names', name: 'readdir', prepare: listing },

@@ -10,8 +10,8 @@ import {
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
-import { O_PATH } from '../../../src/libc/constants.ts'
-import { AT_FDCWD, O_RDONLY } from '../../../src/libc/constants.ts'
+
+import { AT_FDCWD, O_PATH, O_RDONLY } from '../../../src/libc/constants.ts'
 import { close, openat } from '../../../src/libc/files.ts'
 import { getxattr, listxattr, setxattr } from '../../../src/libc/xattr.ts'
 import { flags } from '../../../src/protocol/index.ts'
