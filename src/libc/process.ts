@@ -14,6 +14,9 @@ const unshare = call('int', 'unshare', 'int')
 const getrlimit = call('int', 'getrlimit', 'int', 'pointer')
 const limit = systemMemory(16)
 const umask = raw('int', 'umask', 'uint32')
+const prctl = call('int', 'prctl', 'int', 'size', 'size', 'size', 'size')
+
+const PR_SET_NO_NEW_PRIVS = 38
 
 /**
  * Gives the calling thread a umask of its own and sets it to 0: the client has applied the guest's
@@ -32,6 +35,14 @@ export function descriptorLimit(): number {
   getrlimit(RLIMIT_NOFILE, limit.address)
   // RLIM_INFINITY becomes a large number, which is what it means.
   return Number(limit.view.getBigUint64(0, true))
+}
+
+/**
+ * What the calling thread executes gains no rights from setuid bits or file capabilities any more
+ * (PR_SET_NO_NEW_PRIVS). Other threads of the process keep theirs; what this one starts inherits it.
+ */
+export function setNoNewPrivileges(): void {
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
 /** Who the calling thread is to the kernel's permission checks. */
