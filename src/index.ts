@@ -6,16 +6,21 @@ export { MachineError } from './machine/failure.ts'
 export { Machine } from './machine/machine.ts'
 export type { BootPhase, CommandOptions, MachineOptions, ShareOptions } from './machine/options.ts'
 export { type Inventory, inventory, provision } from './provision/inventory.ts'
-export { Session, type SessionLimits, defaultLimits } from './server/session.ts'
+export { type Limits, type SessionLimits, defaultLimits } from './server/limits.ts'
+export { Session } from './server/session.ts'
 export { type Engine, startEngine } from './transport/engine/engine.ts'
+export { SandboxError, type SandboxMode } from './transport/engine/sandbox.ts'
 export type { Listen, Share } from './transport/engine/share.ts'
 export { serveDuplex } from './transport/stream/duplex.ts'
+export { type HostExport, HostExports } from './tree/host/exports.ts'
 export type { HostPolicy } from './tree/host/policy.ts'
 export { HostTree } from './tree/host/tree.ts'
 export { Parked } from './tree/parked.ts'
 export { constantFile, directory, type SyntheticEntry } from './tree/synthetic/entry.ts'
 export { SyntheticTree } from './tree/synthetic/tree.ts'
 export type {
+  Attachment,
+  Exports,
   Lock,
   LockClient,
   LockHolder,

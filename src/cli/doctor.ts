@@ -1,6 +1,7 @@
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { cacheFolder } from '../provision/cache.ts'
 import { inventory } from '../provision/inventory.ts'
+import { describeSandbox } from '../transport/engine/sandbox.ts'
 import { command } from './command.ts'
 import { describeParts, row } from './describe.ts'
 
@@ -30,6 +31,7 @@ export const doctor = command({
           ? 'root: guests see every file'
           : `uid ${process.getuid?.()}: guests see the files that this user may read`,
       ),
+      row('sandbox', describeSandbox()),
       row('cache', cacheFolder()),
     ]
     for (const line of lines) console.log(line)

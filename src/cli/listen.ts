@@ -29,23 +29,42 @@ export function parseListen(text: string, remote: boolean): Listen {
   return { kind, host: address, port: Number(port) }
 }
 
-/** How to mount what listens there: the commands, with a comment above each that says where. */
-export function mountLines(listen: Listen, msize: number, readOnly: boolean): string[] {
-  const mount = (transport: string, source: string): string =>
-    `mount -t 9p -o ${transport},version=9p2000.L,msize=${msize}${readOnly ? ',ro' : ''} ${source} /mnt`
+/** What can be mounted: all there is without a name, or one of several. */
+export interface Mountable {
+  /** The mount option aname. */
+  readonly name: string | null
+  readonly readOnly: boolean
+}
+
+/**
+ * How to mount what listens there: the commands, one for each of `exports`, with a comment above that
+ * says where.
+ */
+export function mountLines(listen: Listen, msize: number, exports: readonly Mountable[]): string[] {
+  const mounts = (transport: string, source: string): string[] =>
+    exports.map(({ name, readOnly }) => {
+      const options = [transport, 'version=9p2000.L', `msize=${msize}`]
+      if (name !== null) options.push(`aname=${name}`)
+      if (readOnly) options.push('ro')
+      return `mount -t 9p -o ${options.join(',')} ${source} /mnt${name === null ? '' : `/${name}`}`
+    })
   if (listen.kind === 'tcp') {
     const { host, port } = listen
-    const lines = [`# At ${host}:`, mount(`trans=tcp,port=${port}`, host)]
+    const lines = [`# At ${host}:`, ...mounts(`trans=tcp,port=${port}`, host)]
     if (!host.startsWith('127.')) return lines
-    return [...lines, "# In a guest on QEMU's user network:", mount(`trans=tcp,port=${port}`, HOST)]
+    return [
+      ...lines,
+      "# In a guest on QEMU's user network:",
+      ...mounts(`trans=tcp,port=${port}`, HOST),
+    ]
   }
   return [
     '# In a guest whose QEMU has these arguments:',
     `#   -chardev socket,id=p9,path=${listen.path.replaceAll(',', ',,')} -device virtio-net-pci,netdev=n9`,
     `#   -netdev user,id=n9,restrict=on,guestfwd=tcp:${EXPORT_ADDRESS}:564-chardev:p9`,
-    mount('trans=tcp,port=564', EXPORT_ADDRESS),
+    ...mounts('trans=tcp,port=564', EXPORT_ADDRESS),
     '# On this machine:',
-    mount('trans=unix', listen.path),
+    ...mounts('trans=unix', listen.path),
   ]
 }
 

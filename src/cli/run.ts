@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,6 +9,8 @@ import { type ChosenAccelerator, chooseAccelerator } from '../machine/accelerato
 import type { GuestCommand } from '../machine/control.ts'
 import { Machine } from '../machine/machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
+import { sandboxModes } from '../transport/engine/sandbox.ts'
+import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
 import { TimedOut, UserError, explain } from './failure.ts'
 import { abortOnSignals, whenAborted } from './interrupt.ts'
@@ -88,6 +90,11 @@ export const run = command({
       value: 'SECONDS',
       help: `end the guest after this time, with status ${TimedOut.exitStatus}`,
     },
+    sandbox: {
+      type: 'string',
+      value: 'off|auto|require',
+      help: 'confine the file servers to what they serve, as far as this kernel can (default auto)',
+    },
     verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
     keep: { type: 'boolean', help: "leave the machine's files where they are" },
   },
@@ -114,6 +121,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
     const signal = abortOn(timeout)
     const accel = parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg'])
     const atime = parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest'])
+    const sandbox = parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes)
     const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
     checkDirectories(root, shares)
     const accelerator = choose(accel)
@@ -135,6 +143,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
       root,
       rootOwner: owner,
       atime,
+      sandbox,
       shares: [...shares, ...modulesShare(root, parts.kernel)],
       memoryMiB,
       cpus,
@@ -198,15 +207,8 @@ function checkMemory(mebibytes: number): number {
 
 /** A missing directory is said before QEMU and the kernel are looked for. */
 function checkDirectories(root: string, shares: readonly DirectoryShare[]): void {
-  const check = (what: string, path: string): void => {
-    try {
-      if (!statSync(path).isDirectory()) throw new ErrnoError(20, path)
-    } catch (error) {
-      throw explain(`${what} ${path} cannot be served`, error)
-    }
-  }
-  check('The root', root)
-  for (const { source } of shares) check('The share', source)
+  checkDirectory('The root', root)
+  for (const { source } of shares) checkDirectory('The share', source)
 }
 
 /** The modules of a kernel that is not the root's own, where the guest's modprobe looks for them. */

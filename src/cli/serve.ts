@@ -1,27 +1,36 @@
 import { resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
-import { MSIZE_MAX, MSIZE_MIN } from '../protocol/limits.ts'
-import { defaultLimits } from '../server/session.ts'
 import { startEngine } from '../transport/engine/engine.ts'
-import type { Share } from '../transport/engine/share.ts'
+import { sandboxModes } from '../transport/engine/sandbox.ts'
+import type { Served, Share } from '../transport/engine/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
-import { HostTree } from '../tree/host/tree.ts'
+import { type HostExport, HostExports } from '../tree/host/exports.ts'
+import type { HostPolicy } from '../tree/host/policy.ts'
+import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
+import { parseExports } from './export.ts'
 import { UserError, explain } from './failure.ts'
 import { Interrupted, abortOnSignals, whenAborted } from './interrupt.ts'
+import { limitHelp, parseLimits } from './limits.ts'
 import { mountLines, parseListen } from './listen.ts'
-import { parseChoice, parseCount, parseOwner } from './values.ts'
+import { parseChoice, parseOwner } from './values.ts'
 
 export const serve = command({
-  summary: 'share a directory over 9P2000.L',
-  usage: 'serve DIR --listen unix:PATH|tcp:[HOST:]PORT|stdio [OPTION…]',
+  summary: 'share directories over 9P2000.L',
+  usage: 'serve DIR|--export NAME=DIR… --listen unix:PATH|tcp:[HOST:]PORT|stdio [OPTION…]',
   options: {
     listen: {
       type: 'string',
       multiple: true,
       value: 'ADDRESS',
       help: 'unix:PATH (open to this user only), tcp:[HOST:]PORT (default HOST 127.0.0.1), or stdio',
+    },
+    export: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME=DIR',
+      help: 'one of several directories, chosen by the mount option aname=NAME; more below',
     },
     'read-only': { type: 'boolean', help: 'let nobody change anything' },
     owner: { type: 'string', value: 'UID:GID', help: "show all files as this user's and group's" },
@@ -30,39 +39,46 @@ export const serve = command({
       value: 'preserve|guest',
       help: "whether reading leaves the host's access times alone (default preserve)",
     },
-    msize: {
+    limit: {
       type: 'string',
-      value: 'BYTES',
-      help: `largest message, ${MSIZE_MIN} to ${MSIZE_MAX} (default ${MSIZE_MAX})`,
+      multiple: true,
+      value: 'NAME=NUMBER',
+      help: 'how much clients may ask for; the names are below',
+    },
+    sandbox: {
+      type: 'string',
+      value: 'off|auto|require',
+      help: 'confine the server to what it serves, as far as this kernel can (default auto)',
     },
     'allow-other-machines': {
       type: 'boolean',
       help: 'allow a HOST that is not this machine itself',
     },
-    verbose: { type: 'boolean', help: 'log who comes and goes' },
+    verbose: { type: 'boolean', help: 'log who comes and goes, and what the sandbox has' },
   },
-  notes: 'It serves until it is ended by Ctrl-C or SIGTERM.',
+  notes: `It serves until it is ended by Ctrl-C or SIGTERM.
 
-  async run(values, [directory, ...others]) {
-    if (directory === undefined || others.length > 0) {
-      throw new UserError('serve takes one directory. `lowerdir serve --help` shows how.')
+Behind an export's DIR may come ,ro ,rw ,owner=UID:GID ,atime=preserve or ,atime=guest; the options of these
+names hold for exports that say nothing else. A comma of DIR's own is written twice.
+
+${limitHelp()}`,
+
+  async run(values, directories) {
+    const policy: HostPolicy = {
+      readOnly: values['read-only'] ?? false,
+      owner: parseOwner(values.owner),
+      atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
     }
+    const exports = whatToServe(directories, values.export ?? [], policy)
     if (values.listen === undefined) {
       throw new UserError(
         'serve needs --listen unix:PATH or --listen tcp:PORT, where guests are to find it.',
       )
     }
-    const readOnly = values['read-only'] ?? false
-    const msize =
-      values.msize === undefined
-        ? MSIZE_MAX
-        : parseCount('msize', values.msize, MSIZE_MIN, MSIZE_MAX)
-    const served = {
-      directory: resolve(directory),
-      readOnly,
-      owner: parseOwner(values.owner),
-      atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
-      limits: { ...defaultLimits, msize },
+    const served: Served = {
+      exports,
+      limits: parseLimits(values.limit ?? []),
+      sandbox: parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes),
     }
     const log = (line: string): void => {
       if (values.verbose === true) console.error(`lowerdir: ${line}`)
@@ -79,7 +95,8 @@ export const serve = command({
       }
     } catch (error) {
       if (error instanceof ErrnoError) {
-        throw explain(`${directory} cannot be served at ${addresses.join(', ')}`, error)
+        const what = exports.map(({ directory }) => directory).join(', ')
+        throw explain(`${what} cannot be served at ${addresses.join(', ')}`, error)
       }
       throw error
     }
@@ -87,14 +104,40 @@ export const serve = command({
   },
 })
 
+/** The one directory, or those that have names. */
+function whatToServe(
+  [directory, ...others]: readonly string[],
+  named: readonly string[],
+  policy: HostPolicy,
+): readonly HostExport[] {
+  if (named.length > 0) {
+    if (directory !== undefined) {
+      throw new UserError(
+        `serve takes a directory or --export, not both: say --export NAME=${directory}.`,
+      )
+    }
+    const exports = parseExports(named, policy)
+    for (const { name, directory: path } of exports) checkDirectory(`The export ${name},`, path)
+    return exports
+  }
+  if (directory === undefined || others.length > 0) {
+    throw new UserError(
+      'serve takes one directory, or several with --export. `lowerdir serve --help` shows how.',
+    )
+  }
+  return [{ name: null, directory: resolve(directory), ...policy }]
+}
+
 /** Serves until somebody ends this process. */
 async function serveSockets(share: Share, log: (line: string) => void): Promise<void> {
   const signal = abortOnSignals()
   await using engine = await startEngine(share, log)
-  const { directory, readOnly, limits } = share
-  console.error(`lowerdir: serving ${directory}${readOnly ? ' read-only' : ''}.`)
+  for (const { name, directory, readOnly } of share.exports) {
+    const as = name === null ? '' : ` as ${name}`
+    console.error(`lowerdir: serving ${directory}${as}${readOnly ? ' read-only' : ''}.`)
+  }
   for (const listen of engine.listen) {
-    for (const line of mountLines(listen, limits.msize, readOnly)) console.log(line)
+    for (const line of mountLines(listen, share.limits.msize, share.exports)) console.log(line)
   }
   try {
     await Promise.race([engine.ended, whenAborted(signal)])
@@ -104,12 +147,15 @@ async function serveSockets(share: Share, log: (line: string) => void): Promise<
 }
 
 /** Serves one client at the other end of this process's standard streams, until it is gone. */
-async function serveStdio(
-  share: Omit<Share, 'listen'>,
-  log: (line: string) => void,
-): Promise<void> {
-  const tree = new HostTree(share.directory, share)
+async function serveStdio(served: Served, log: (line: string) => void): Promise<void> {
+  if (served.sandbox === 'require') {
+    throw new UserError(
+      '--sandbox require: a server at stdio has no thread of its own to confine. Listen on a socket.',
+    )
+  }
+  log('sandbox: off, a server at stdio has no thread of its own')
+  const exports = new HostExports(served.exports)
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout })
-  await serveDuplex(tree, stream, log, share.limits)
-  tree.close()
+  await serveDuplex(exports, stream, log, served.limits)
+  exports.close()
 }

@@ -1,5 +1,5 @@
 import type { GuestMount } from '../guest/mount.ts'
-import { defaultLimits } from '../server/session.ts'
+import { defaultLimits } from '../server/limits.ts'
 import { startEngine } from '../transport/engine/engine.ts'
 import type { MachineOptions } from './options.ts'
 import type { Resources } from './resources.ts'
@@ -20,7 +20,7 @@ export const MSIZE = defaultLimits.msize
 
 /** Starts a server for the root and for each share, all of them closed with `resources`. */
 export async function startExports(
-  { root, rootOwner, atime, shares, log }: MachineOptions,
+  { root, rootOwner, atime, sandbox, shares, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
 ): Promise<{
@@ -33,20 +33,19 @@ export async function startExports(
   const serve = async (
     directory: string,
     index: number,
-    policy: { readonly readOnly: boolean; readonly owner: typeof rootOwner },
+    { readOnly, owner }: { readonly readOnly: boolean; readonly owner: typeof rootOwner },
     cache: GuestMount['cache'],
   ): Promise<Export> => {
     const socket = folder.file(`export${index}.sock`)
     const share = {
-      ...policy,
-      directory,
-      atime,
+      exports: [{ name: null, directory, readOnly, owner, atime }],
       limits: defaultLimits,
+      sandbox,
       listen: [{ kind: 'unix', path: socket } as const],
     }
     const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
     engines.push({ directory, ended: engine.ended })
-    return { socket, mount: mount(index, policy.readOnly, cache) }
+    return { socket, mount: mount(index, readOnly, cache) }
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { GuestPhase } from '../guest/init.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import type { Qemu } from '../provision/qemu.ts'
+import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import type { Accelerator } from './accelerator.ts'
 
@@ -38,6 +39,8 @@ export interface MachineOptions {
   readonly root: string
   readonly rootOwner: HostPolicy['owner']
   readonly atime: HostPolicy['atime']
+  /** Whether the servers of the root and the shares restrict themselves to those directories. */
+  readonly sandbox: SandboxMode
   readonly shares: readonly ShareOptions[]
   readonly memoryMiB: number
   readonly cpus: number

@@ -3,6 +3,7 @@ import { xattr } from '../protocol/flags.ts'
 import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../protocol/limits.ts'
 import { type Memory, type Payload, heapMemory, payloadBytes } from '../protocol/memory.ts'
 import type { Node } from '../tree/tree.ts'
+import { LimitError } from './limits.ts'
 
 /**
  * What a fid of Txattrwalk or Txattrcreate stands for: the value of an extended attribute on its way
@@ -28,7 +29,7 @@ export class AttributeMemory {
 
   /** @throws ENOMEM: it is this server that has no room, and not the host's file system (ENOSPC). */
   take(bytes: number): Memory {
-    if (bytes > this.#left) throw new ErrnoError(errno.ENOMEM, 'attribute values')
+    if (bytes > this.#left) throw new LimitError('xattrBytes', errno.ENOMEM)
     this.#left -= bytes
     return heapMemory(bytes)
   }

@@ -1,14 +1,21 @@
 import { ErrnoError, errno } from '../errno.ts'
 import { NOFID } from '../protocol/limits.ts'
-import type { Node, OpenFile } from '../tree/tree.ts'
+import type { Node, OpenFile, Tree } from '../tree/tree.ts'
 import type { AttributeValue } from './attributes.ts'
+import { LimitError } from './limits.ts'
 
 /** What a fid stands for: a node, and the open file once it was opened. */
-export interface Fid {
+export interface Fid extends Attached {
   readonly node: Node
   file: OpenFile | null
   /** One of the node's extended attributes: then it stands for that and nothing else. */
   attribute: AttributeValue | null
+}
+
+/** What a fid has from the Tattach that it descends from. */
+export interface Attached {
+  /** The tree that the node is of: it says what may be changed. */
+  readonly tree: Tree
   /** Who attached: the owner of what is created through this fid. */
   readonly uid: number
 }
@@ -48,17 +55,17 @@ export class FidTable {
    */
   checkFree(number: number): void {
     if (number === NOFID || this.#fids.has(number)) throw new ErrnoError(errno.EINVAL, 'fid in use')
-    if (this.#fids.size >= this.#limit) throw new ErrnoError(errno.ENFILE, 'too many fids')
+    if (this.#fids.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
   }
 
   /** `number` stands for `node` from now on; one use of the node goes over to the table. */
-  set(number: number, node: Node, uid: number, file: OpenFile | null = null): void {
-    this.#fids.set(number, { node, file, attribute: null, uid })
+  set(number: number, node: Node, { tree, uid }: Attached, file: OpenFile | null = null): void {
+    this.#fids.set(number, { node, file, attribute: null, tree, uid })
   }
 
   /** `number` stands for an attribute of `node`; one use of the node goes over to the table. */
-  setAttribute(number: number, node: Node, uid: number, attribute: AttributeValue): void {
-    this.#fids.set(number, { node, file: null, attribute, uid })
+  setAttribute(number: number, node: Node, from: Attached, attribute: AttributeValue): void {
+    this.#fids.set(number, { node, file: null, attribute, tree: from.tree, uid: from.uid })
   }
 
   /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */

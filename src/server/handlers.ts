@@ -40,8 +40,8 @@ export const handlers: Handlers = {
     // No Tauth has ever made one.
     if (afid !== NOFID) throw new ErrnoError(errno.EBADF, 'afid')
     session.fids.checkFree(fid)
-    const node = session.tree.attach(aname)
-    session.fids.set(fid, node, uid)
+    const { tree, node } = session.exports.attach(aname)
+    session.fids.set(fid, node, { tree, uid })
     return { qid: node.qid }
   },
 
@@ -73,7 +73,7 @@ export const handlers: Handlers = {
       return { qids }
     }
     if (newfid === number) fids.remove(number)
-    fids.set(newfid, node, from.uid)
+    fids.set(newfid, node, from)
     return { qids }
   },
 
@@ -132,7 +132,7 @@ export const handlers: Handlers = {
     if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'create on an open fid')
     const { node, file } = fid.node.create(checkName(name), flags, mode, { uid: fid.uid, gid })
     session.fids.remove(number)
-    session.fids.set(number, node, fid.uid, file)
+    session.fids.set(number, node, fid, file)
     return { qid: node.qid, iounit: 0 }
   },
 
@@ -216,11 +216,11 @@ export const handlers: Handlers = {
   },
 
   xattrwalk(session, { fid, newfid, name }) {
-    const { node, uid } = session.fids.get(fid)
+    const from = session.fids.get(fid)
     session.fids.checkFree(newfid)
-    const value = readAttribute(node, name, session.attributes)
-    node.retain()
-    session.fids.setAttribute(newfid, node, uid, value)
+    const value = readAttribute(from.node, name, session.attributes)
+    from.node.retain()
+    session.fids.setAttribute(newfid, from.node, from, value)
     return { size: value.size }
   },
 

@@ -1,4 +1,4 @@
-import { ErrnoError, errno, errnoOf } from '../errno.ts'
+import { ErrnoError, errno, errnoName, errnoOf } from '../errno.ts'
 import {
   type Message,
   decodeRequest,
@@ -10,50 +10,23 @@ import { Reader, Writer } from '../protocol/cursor.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { open } from '../protocol/flags.ts'
 import { frameTag, frameType } from '../protocol/frame.ts'
-import {
-  HEADER_BYTES,
-  IO_HEADER_BYTES,
-  MSIZE_MAX,
-  MSIZE_MIN,
-  READ_OVERHEAD,
-} from '../protocol/limits.ts'
+import { HEADER_BYTES, IO_HEADER_BYTES, MSIZE_MIN, READ_OVERHEAD } from '../protocol/limits.ts'
 import { type Memory, type Payload, heapMemory } from '../protocol/memory.ts'
-import type { MessageName, R, T } from '../protocol/messages.ts'
+import { type MessageName, type R, type T, messages } from '../protocol/messages.ts'
 import { type Outcome, Parked } from '../tree/parked.ts'
-import type { LockClient, Tree } from '../tree/tree.ts'
+import type { Exports, LockClient, Tree } from '../tree/tree.ts'
 import { AttributeMemory } from './attributes.ts'
 import { FidTable } from './fids.ts'
 import { handlers } from './handlers.ts'
+import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './limits.ts'
 import type { Outbox } from './outbox.ts'
-
-/** What one connection may ask of the server. */
-export interface SessionLimits {
-  /** Largest message in bytes. */
-  readonly msize: number
-  /** Fids at once. */
-  readonly fids: number
-  /** Bytes of extended attributes that are being read or written; one more is ENOMEM. */
-  readonly xattrBytes: number
-  /** Ranges of files that are locked; one more is ENOLCK. */
-  readonly locks: number
-  /** Requests that wait; one more is ENOMEM, a lock is BLOCKED at once. */
-  readonly parked: number
-}
-
-export const defaultLimits: SessionLimits = {
-  msize: MSIZE_MAX,
-  fids: 1 << 20,
-  xattrBytes: 1 << 20,
-  locks: 1 << 16,
-  parked: 1024,
-}
 
 /**
  * One client's conversation: version, fids, tags, and the way from a request to its reply. It knows
- * neither where frames come from nor what the tree is made of.
+ * neither where frames come from nor what the trees are made of.
  */
 export class Session {
-  readonly tree: Tree
+  readonly exports: Exports
   readonly limits: SessionLimits
   readonly fids: FidTable
   readonly attributes: AttributeMemory
@@ -66,6 +39,8 @@ export class Session {
   /** Answers that became ready while another was being made: a frame at a time. */
   readonly #ready: (() => void)[] = []
   #answering = false
+  /** Those that the log has heard of. */
+  readonly #reached = new Set<LimitName>()
   readonly #outbox: Outbox
   readonly #reader = new Reader(heapMemory(0))
   readonly #log: (line: string) => void
@@ -73,12 +48,12 @@ export class Session {
   #writer = new Writer(heapMemory(0))
 
   constructor(
-    tree: Tree,
+    exports: Exports,
     outbox: Outbox,
     log: (line: string) => void,
     limits: SessionLimits = defaultLimits,
   ) {
-    this.tree = tree
+    this.exports = exports
     this.limits = limits
     this.fids = new FidTable(limits.fids)
     this.attributes = new AttributeMemory(limits.xattrBytes)
@@ -174,7 +149,7 @@ export class Session {
     this.#writer = writer
     this.#answering = true
     try {
-      if (this.tree.readOnly && changesTree(message, request)) this.#refuse(message, request)
+      if (changesTree(message, request)) this.#checkTree(message.name, request)
       const result = handlers[message.name](this, request)
       if (result instanceof Parked) this.#park(message, tag, result)
       else this.#reply(writer, start, tag, message.name, result)
@@ -185,11 +160,23 @@ export class Session {
     for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
   }
 
-  /** A request that would change a read-only tree. */
-  #refuse<M extends MessageName>(message: Message & { name: M }, request: T<M>): never {
+  /**
+   * Whether what the request's fids stand for may be changed.
+   *
+   * @throws EROFS in a read-only tree, EXDEV where two fids are of different trees.
+   */
+  #checkTree<M extends MessageName>(name: M, request: T<M>): void {
+    const fields = request as Readonly<Record<string, unknown>>
+    let tree: Tree | undefined
+    for (const field of fidFields.get(name) ?? []) {
+      const fid = this.fids.any(fields[field] as number)
+      if (tree !== undefined && fid.tree !== tree) throw new ErrnoError(errno.EXDEV, name)
+      tree = fid.tree
+    }
+    if (tree?.readOnly !== true) return
     // remove(5): the fid is gone all the same.
-    if (message.name === 'remove') this.fids.remove((request as T<'remove'>).fid)
-    throw new ErrnoError(errno.EROFS, message.name)
+    if (name === 'remove') this.fids.remove((request as T<'remove'>).fid)
+    throw new ErrnoError(errno.EROFS, name)
   }
 
   #park<M extends MessageName>(
@@ -199,7 +186,7 @@ export class Session {
   ): void {
     if (!this.mayPark) {
       parked.cancel()
-      throw new ErrnoError(errno.ENOMEM, 'too many requests wait')
+      throw new LimitError('parked', errno.ENOMEM)
     }
     this.#parked.set(tag, parked)
     parked.wait((outcome) => {
@@ -230,10 +217,19 @@ export class Session {
 
   /** The one place where a failure of any kind becomes an answer. */
   #fail(writer: Writer, start: number, tag: number, name: MessageName, error: unknown): void {
-    if (!(error instanceof ErrnoError)) {
+    if (error instanceof LimitError) this.#limitReached(error)
+    else if (!(error instanceof ErrnoError)) {
       this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail(error)}`)
     }
     this.#reply(writer, start, tag, null, errnoOf(error))
+  }
+
+  /** Once is enough: a client may ask as often as it likes. */
+  #limitReached({ limit, errno: answer }: LimitError): void {
+    if (this.#reached.has(limit)) return
+    this.#reached.add(limit)
+    const most = this.limits[limit]
+    this.#log(`has reached its limit of ${most} ${limit}, more is answered ${errnoName(answer)}`)
   }
 
   #reply(writer: Writer, start: number, tag: number, name: null, ecode: number): void
@@ -251,6 +247,14 @@ export class Session {
     this.#outbox.commit()
   }
 }
+
+/** The fields of each request that say which fids it works on. */
+const fidFields: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(messages).map(([name, { T: fields }]) => [
+    name,
+    Object.keys(fields).filter((field) => field.endsWith('fid')),
+  ]),
+)
 
 function detail(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -4,6 +4,23 @@ import type { Qid } from '../protocol/qid.ts'
 import type { Writer } from '../protocol/cursor.ts'
 import type { Parked } from './parked.ts'
 
+/** What a session's client may attach to: one tree, or several by their names. */
+export interface Exports {
+  /**
+   * Where an attach begins; its node is used once already by the caller.
+   *
+   * @param aname a byte string, as the client says it.
+   * @throws ENOENT when it names nothing here.
+   */
+  attach(aname: string): Attachment
+}
+
+/** A node, and the tree that decides what may be done with it and all that is reached from it. */
+export interface Attachment {
+  readonly tree: Tree
+  readonly node: Node
+}
+
 /**
  * What a server can serve. Implementations: a host directory (host/) and files made of functions
  * (synthetic/).
@@ -17,15 +34,9 @@ import type { Parked } from './parked.ts'
  * - The session has answered EROFS to all that would change a read-only tree, and never asks
  *   for the entries of a file or the bytes of a directory.
  */
-export interface Tree {
+export interface Tree extends Exports {
   /** Whether guests may change nothing here. */
   readonly readOnly: boolean
-  /**
-   * The node where an attach begins.
-   *
-   * @throws ENOENT when `aname` names nothing here.
-   */
-  attach(aname: string): Node
   /** Gives back what the tree itself holds; no method is called afterwards. */
   close(): void
 }

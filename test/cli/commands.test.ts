@@ -31,8 +31,9 @@ describe('lowerdir', () => {
       'run',
       ['root', 'share', 'owner', 'cwd', 'env', 'memory', 'cpus', 'accel', 'kernel', 'append'],
     ],
-    ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty']],
-    ['serve', ['listen', 'read-only', 'owner', 'atime', 'msize', 'allow-other-machines']],
+    ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty', 'sandbox']],
+    ['serve', ['listen', 'export', 'read-only', 'owner', 'atime', 'limit', 'sandbox']],
+    ['serve', ['allow-other-machines', 'verbose']],
     ['setup', ['suite', 'only']],
     ['doctor', []],
   ])('%s --help shows its options', async (name, options) => {

@@ -39,11 +39,14 @@ describe('an address to listen on', () => {
 })
 
 describe('the lines to mount what listens', () => {
+  const writable = { name: null, readOnly: false }
+  const readOnly = { name: null, readOnly: true }
+
   const commands = (lines: readonly string[]): string[] =>
     lines.filter((line) => !line.startsWith('#'))
 
   it('on a unix socket, through QEMU and on this machine', () => {
-    const lines = mountLines({ kind: 'unix', path: '/run/a,b' }, 8192, true)
+    const lines = mountLines({ kind: 'unix', path: '/run/a,b' }, 8192, [readOnly])
     expect(commands(lines)).toEqual([
       'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,ro 10.0.2.100 /mnt',
       'mount -t 9p -o trans=unix,version=9p2000.L,msize=8192,ro /run/a,b /mnt',
@@ -52,7 +55,7 @@ describe('the lines to mount what listens', () => {
   })
 
   it('on a port of this machine, and what a guest calls it', () => {
-    const lines = mountLines({ kind: 'tcp', host: '127.0.0.1', port: 5640 }, 8192, false)
+    const lines = mountLines({ kind: 'tcp', host: '127.0.0.1', port: 5640 }, 8192, [writable])
     expect(commands(lines)).toEqual([
       'mount -t 9p -o trans=tcp,port=5640,version=9p2000.L,msize=8192 127.0.0.1 /mnt',
       'mount -t 9p -o trans=tcp,port=5640,version=9p2000.L,msize=8192 10.0.2.2 /mnt',
@@ -60,9 +63,21 @@ describe('the lines to mount what listens', () => {
   })
 
   it('on a port that others reach', () => {
-    const lines = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 564 }, 8192, false)
+    const lines = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 564 }, 8192, [writable])
     expect(commands(lines)).toEqual([
       'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192 192.168.1.1 /mnt',
+    ])
+  })
+
+  it('for each of several exports', () => {
+    const exports = [
+      { name: 'src', readOnly: true },
+      { name: 'out', readOnly: false },
+    ]
+    const lines = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 564 }, 8192, exports)
+    expect(commands(lines)).toEqual([
+      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,aname=src,ro 192.168.1.1 /mnt/src',
+      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,aname=out 192.168.1.1 /mnt/out',
     ])
   })
 })

@@ -59,8 +59,8 @@ describe('lowerdir serve', () => {
     client.close()
   })
 
-  it('--read-only changes nothing, --owner shows whom it says, --msize limits', async () => {
-    await using cli = await serving('--read-only', '--owner=7:8', '--msize=8192')
+  it('--read-only changes nothing, --owner shows whom it says, --limit limits', async () => {
+    await using cli = await serving('--read-only', '--owner=7:8', '--limit=msize=8192')
     expect(cli.stderr).toContain('read-only')
     expect(cli.stdout).toContain('msize=8192,ro ')
     const client = await clientAt({ kind: 'unix', path })
@@ -130,8 +130,12 @@ describe('lowerdir serve', () => {
 
 describe('lowerdir serve fails and says what to do', () => {
   it.each([
-    ['without a directory', () => [], 'serve takes one directory. `lowerdir serve --help`'],
-    ['with two', () => [shared, shared, '--listen=tcp:0'], 'serve takes one directory.'],
+    [
+      'without a directory',
+      () => [],
+      'serve takes one directory, or several with --export. `lowerdir serve --help`',
+    ],
+    ['with two', () => [shared, shared, '--listen=tcp:0'], 'serve takes one directory, or several'],
     ['without an address', () => [shared], 'serve needs --listen unix:PATH or --listen tcp:PORT'],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
@@ -172,8 +176,8 @@ describe('lowerdir serve fails and says what to do', () => {
     ],
     [
       'for too small a message',
-      () => [shared, '--listen=tcp:0', '--msize=100'],
-      '--msize 100 is not a whole number from ',
+      () => [shared, '--listen=tcp:0', '--limit=msize=100'],
+      '--limit msize 100 is not a whole number from 4096 to 1048576',
     ],
     ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'say UID:GID in numbers'],
   ])('%s', async (_case, args, words) => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/errno.ts'
 import { limits } from '../../src/protocol/index.ts'
-import { defaultLimits } from '../../src/server/session.ts'
+import { defaultLimits } from '../../src/server/limits.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { SessionProbe } from '../support/session-probe.ts'
 

@@ -2,9 +2,10 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Client } from '../../src/client/index.ts'
 import { limits } from '../../src/protocol/index.ts'
-import { defaultLimits } from '../../src/server/session.ts'
+import { defaultLimits } from '../../src/server/limits.ts'
 import { type Engine, startEngine } from '../../src/transport/engine/engine.ts'
 import type { Listen, Share } from '../../src/transport/engine/share.ts'
+import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 /** An engine that serves a directory on a unix socket, and ways to talk to it. */
@@ -18,22 +19,31 @@ export interface DirectoryServer extends AsyncDisposable {
   client(msize?: number): Promise<Client>
 }
 
+/** What is served unless a test says otherwise. */
+export const sharePolicy = { readOnly: false, owner: 'host', atime: 'preserve' } as const
+
+/** What a share is beside its directories. The sandbox is on wherever the kernel has one. */
+export const shareSettings = { limits: defaultLimits, sandbox: 'auto' } as const
+
 /** @param folder where its socket lies; without one, in a place of the test's own. */
 export async function serveDirectory(
   directory: string,
-  changes: Partial<Share> = {},
+  changes: Partial<Share & HostPolicy> = {},
   folder = temporaryDirectory(),
 ): Promise<DirectoryServer> {
   const socketPath = join(folder, 'socket')
   const log: string[] = []
+  const {
+    readOnly = sharePolicy.readOnly,
+    owner = sharePolicy.owner,
+    atime = sharePolicy.atime,
+    ...others
+  } = changes
   const share: Share = {
-    directory,
+    exports: [{ name: null, directory, readOnly, owner, atime }],
     listen: [{ kind: 'unix', path: socketPath }],
-    readOnly: false,
-    owner: 'host',
-    atime: 'preserve',
-    limits: defaultLimits,
-    ...changes,
+    ...shareSettings,
+    ...others,
   }
   const engine = await startEngine(share, (line) => log.push(line))
   const socket = (): Promise<Socket> => connected({ kind: 'unix', path: socketPath })

@@ -3,7 +3,7 @@ import type { Writer } from '../../src/protocol/cursor.ts'
 import { direntBytes, writeDirent } from '../../src/protocol/dirent.ts'
 import type { Payload, Qid, R } from '../../src/protocol/index.ts'
 import { Parked } from '../../src/tree/parked.ts'
-import type { Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
+import type { Attachment, Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
 
 /** What a fake file does when it is read. */
 type Read = (offset: number, into: Payload) => number | Parked<Uint8Array>
@@ -45,11 +45,11 @@ export class FakeTree implements Tree {
     })
   }
 
-  attach(aname: string): Node {
+  attach(aname: string): Attachment {
     this.calls.push(`attach ${aname}`)
     if (aname === 'missing') throw new ErrnoError(errno.ENOENT, 'attach')
     this.root.retain()
-    return this.root
+    return { tree: this, node: this.root }
   }
 
   close(): void {}

@@ -6,7 +6,7 @@ import {
   readDirent,
   Reader,
 } from '../../src/protocol/index.ts'
-import { defaultLimits } from '../../src/server/session.ts'
+import { defaultLimits } from '../../src/server/limits.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { memoryOf } from './frames.ts'

@@ -9,8 +9,9 @@ import {
   type T,
   Writer,
 } from '../../src/protocol/index.ts'
-import { defaultLimits, Session, type SessionLimits } from '../../src/server/session.ts'
-import type { Tree } from '../../src/tree/tree.ts'
+import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
+import { Session } from '../../src/server/session.ts'
+import type { Exports } from '../../src/tree/tree.ts'
 import { memoryOf, requestFrame } from './frames.ts'
 
 /** One frame that the session has sent. */
@@ -30,7 +31,7 @@ export class SessionProbe {
   #tag = 0
 
   /** @param msize 0 begins no conversation: the test says Tversion itself. */
-  constructor(tree: Tree, msize = 8192, most: SessionLimits = defaultLimits) {
+  constructor(exports: Exports, msize = 8192, most: SessionLimits = defaultLimits) {
     // One writer over one memory, as the stream's outbox has: whatever is written by two answers at
     // the same time comes out mixed.
     const writer = new Writer(this.#memory)
@@ -38,7 +39,7 @@ export class SessionProbe {
       reserve: (bytes: number): Writer => writer.over(this.#memory, 64, 64 + bytes),
       commit: (): void => this.#keep(this.#memory.bytes.subarray(64, writer.position)),
     }
-    this.session = new Session(tree, outbox, (line) => this.log.push(line), most)
+    this.session = new Session(exports, outbox, (line) => this.log.push(line), most)
     if (msize > 0) this.call('version', { msize, version: limits.VERSION })
   }
 

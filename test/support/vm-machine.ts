@@ -43,6 +43,7 @@ export async function bootMachine(changes: Partial<MachineOptions> = {}): Promis
     root: '/',
     rootOwner: 'host',
     atime: 'preserve',
+    sandbox: 'require',
     shares: [],
     memoryMiB: 512,
     cpus: 1,

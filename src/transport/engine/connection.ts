@@ -2,8 +2,8 @@ import { ErrnoError } from '../../errno.ts'
 import { close } from '../../libc/files.ts'
 import { receive, send } from '../../libc/sockets.ts'
 import { ProtocolError } from '../../protocol/error.ts'
-import type { SessionLimits } from '../../server/session.ts'
-import type { Tree } from '../../tree/tree.ts'
+import type { SessionLimits } from '../../server/limits.ts'
+import type { Exports } from '../../tree/tree.ts'
 import { StreamSession } from '../stream/stream-session.ts'
 import type { Watched } from './loop.ts'
 
@@ -21,13 +21,13 @@ export class Connection implements Watched {
   /** @param onEnd called once when the connection is over; the owner then closes it. */
   constructor(
     fd: number,
-    tree: Tree,
+    exports: Exports,
     limits: SessionLimits,
     log: (line: string) => void,
     onEnd: (connection: Connection, reason: string) => void,
   ) {
     this.fd = fd
-    this.#stream = new StreamSession(tree, log, limits)
+    this.#stream = new StreamSession(exports, log, limits)
     this.#onEnd = onEnd
   }
 

@@ -1,9 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { ErrnoError } from '../../errno.ts'
 import { closeEventfd, createEventfd, signalEventfd } from '../../libc/eventfd.ts'
+import { type ListeningSocket, listenAll } from './listening-socket.ts'
+import { SandboxError } from './sandbox.ts'
 import type { EngineMessage, EngineStart, Listen, Share } from './share.ts'
 
-/** A host directory being served by a thread of its own. */
+/** Directories of the host being served by a thread of its own. */
 export interface Engine extends AsyncDisposable {
   /** Where it listens; a TCP port of 0 has become the real one. */
   readonly listen: readonly Listen[]
@@ -14,18 +16,34 @@ export interface Engine extends AsyncDisposable {
 }
 
 /**
- * Starts a thread that serves `share` and resolves once it listens.
+ * Starts a thread that serves `share` and resolves once it does.
  *
- * @param log gets one line for each connection that comes or goes and each thing out of order.
- * @throws ErrnoError when the directory cannot be opened or the address cannot be listened on:
- *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …
+ * The sockets are opened, closed and removed out here: whatever becomes of the thread, they are
+ * cleared away, and the thread's sandbox can forbid it every socket and every file of ours.
+ *
+ * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
+ *   those are not too many.
+ * @throws ErrnoError when a directory cannot be opened or the address cannot be listened on:
+ *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …; SandboxError when one is required and incomplete.
  */
 export async function startEngine(
   share: Share,
   log: (line: string) => void = () => {},
 ): Promise<Engine> {
   const stopFd = createEventfd()
-  const start: EngineStart = { share, stopFd }
+  let sockets: readonly ListeningSocket[]
+  try {
+    sockets = listenAll(share.listen)
+  } catch (error) {
+    closeEventfd(stopFd)
+    throw error
+  }
+  const { exports, limits, sandbox } = share
+  const start: EngineStart = {
+    served: { exports, limits, sandbox },
+    sockets: sockets.map(({ fd, listen }) => ({ fd, kind: listen.kind })),
+    stopFd,
+  }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
     // Not this process's own: a thread refuses some of them, such as those that come with --eval.
@@ -37,8 +55,12 @@ export async function startEngine(
   const stop = (): void => {
     if (alive) signalEventfd(stopFd)
   }
-  // Node waits for its threads when the process ends, and this one sleeps in a system call.
-  process.once('exit', stop)
+  const onProcessExit = (): void => {
+    // Node waits for its threads when the process ends, and this one sleeps in a system call.
+    stop()
+    for (const socket of sockets) socket.removeFile()
+  }
+  process.once('exit', onProcessExit)
   let failure: Error | undefined
 
   const ended = new Promise<void>((resolve, reject) => {
@@ -47,20 +69,23 @@ export async function startEngine(
     })
     worker.on('exit', () => {
       alive = false
-      process.off('exit', stop)
+      process.off('exit', onProcessExit)
       closeEventfd(stopFd)
+      const unclosed = closeAll(sockets)
+      failure ??= unclosed
       if (failure !== undefined) reject(failure)
       else if (closing) resolve()
-      else reject(new Error(`the server of ${share.directory} has ended by itself`))
+      else reject(new Error(`the server of ${names(share)} has ended by itself`))
     })
   })
   // Whoever asks for it sees the rejection; nobody has to.
   ended.catch(() => {})
 
-  const listen = await new Promise<readonly Listen[]>((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     worker.on('message', (message: EngineMessage) => {
       if (message.kind === 'log') log(message.line)
-      else if (message.kind === 'listening') resolve(message.listen)
+      else if (message.kind === 'serving') resolve()
+      else if (message.errno === null) failure = new SandboxError(message.what)
       else failure = new ErrnoError(message.errno, message.what)
     })
     ended.catch(reject)
@@ -71,5 +96,23 @@ export async function startEngine(
     stop()
     await ended
   }
+  const listen = sockets.map((socket) => socket.listen)
   return { listen, ended, close, [Symbol.asyncDispose]: close }
+}
+
+function names({ exports }: Share): string {
+  return exports.map(({ directory }) => directory).join(', ')
+}
+
+/** Closes all of them, whatever happens; returns what went wrong last. */
+function closeAll(sockets: readonly ListeningSocket[]): Error | undefined {
+  let failure: Error | undefined
+  for (const socket of sockets) {
+    try {
+      socket.close()
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+  return failure
 }

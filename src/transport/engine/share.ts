@@ -1,28 +1,36 @@
-import type { SessionLimits } from '../../server/session.ts'
-import type { HostPolicy } from '../../tree/host/policy.ts'
+import type { Limits } from '../../server/limits.ts'
+import type { HostExport } from '../../tree/host/exports.ts'
+import type { SandboxMode } from './sandbox.ts'
 
 /** Where an engine listens. */
 export type Listen =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
 
-/** What one engine thread serves, and where. Plain data: it is sent to the thread. */
-export interface Share extends HostPolicy {
-  /** A directory of the host. */
-  readonly directory: string
-  readonly listen: readonly Listen[]
-  readonly limits: SessionLimits
+/** What one engine thread serves, and how. Plain data: it is sent to the thread. */
+export interface Served {
+  readonly exports: readonly HostExport[]
+  readonly limits: Limits
+  readonly sandbox: SandboxMode
 }
 
-/** What the thread is started with. */
+/** What an engine serves, and where. */
+export interface Share extends Served {
+  readonly listen: readonly Listen[]
+}
+
+/** What the thread is started with. The descriptors belong to the starter. */
 export interface EngineStart {
-  readonly share: Share
-  /** An eventfd: readable means "stop". It belongs to the starter. */
+  readonly served: Served
+  /** Sockets that listen. */
+  readonly sockets: readonly { readonly fd: number; readonly kind: Listen['kind'] }[]
+  /** An eventfd: readable means "stop". */
   readonly stopFd: number
 }
 
 /** What the thread tells its starter. */
 export type EngineMessage =
-  | { readonly kind: 'listening'; readonly listen: readonly Listen[] }
-  | { readonly kind: 'failed'; readonly errno: number; readonly what: string }
+  | { readonly kind: 'serving' }
+  /** It cannot start. Without an errno, `what` is a sentence about the sandbox. */
+  | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }

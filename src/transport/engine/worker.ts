@@ -1,20 +1,20 @@
-import { rmSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
-import { ErrnoError, errno, errnoOf } from '../../errno.ts'
-import { closeEventfd, createEventfd } from '../../libc/eventfd.ts'
+import { ErrnoError, errnoOf } from '../../errno.ts'
 import { close } from '../../libc/files.ts'
 import { clearThreadUmask } from '../../libc/process.ts'
-import { accept, boundPort, listenTcp, listenUnix, setNoDelay } from '../../libc/sockets.ts'
-import { fromText } from '../../protocol/text.ts'
-import { HostTree } from '../../tree/host/tree.ts'
-import type { Tree } from '../../tree/tree.ts'
+import { setNoDelay } from '../../libc/sockets.ts'
+import { HostExports } from '../../tree/host/exports.ts'
+import type { Exports } from '../../tree/tree.ts'
 import { Connection } from './connection.ts'
-import { Loop, type Watched } from './loop.ts'
-import type { EngineMessage, EngineStart, Listen, Share } from './share.ts'
+import { Listener } from './listener.ts'
+import { LogBudget } from './log-budget.ts'
+import { Loop } from './loop.ts'
+import { SandboxError, enterSandbox } from './sandbox.ts'
+import type { EngineMessage, EngineStart } from './share.ts'
 
 /** The engine thread: everything from here on is synchronous. */
 
-const { share, stopFd } = workerData as EngineStart
+const { served, sockets, stopFd } = workerData as EngineStart
 
 // An errno is an answer, not an accident: no time is spent on its stack.
 Error.stackTraceLimit = 0
@@ -23,88 +23,46 @@ function tell(message: EngineMessage): void {
   parentPort?.postMessage(message)
 }
 
+const budget = new LogBudget((line) => tell({ kind: 'log', line }))
+
 function log(line: string): void {
-  tell({ kind: 'log', line })
+  budget.log(line)
 }
 
-const outOfDescriptors: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
-
-/** A listening socket; a unix socket's file goes with it. */
-class Listener implements Watched {
-  readonly fd: number
-  readonly waitsFor = 'read'
-  readonly #path: string | null
-  readonly #onAccept: (fd: number) => void
-  /** Held for the time when there is no other left, see {@link Listener.#refuse}. */
-  #spare: number
-
-  constructor(listen: Listen, onAccept: (fd: number) => void) {
-    this.#path = listen.kind === 'unix' ? listen.path : null
-    this.fd =
-      listen.kind === 'unix'
-        ? listenUnix(fromText(listen.path))
-        : listenTcp(listen.host, listen.port)
-    this.#spare = createEventfd()
-    this.#onAccept = onAccept
-  }
-
-  ready(): void {
-    try {
-      for (let fd = accept(this.fd); fd >= 0; fd = accept(this.fd)) this.#onAccept(fd)
-    } catch (error) {
-      // Out of descriptors, or the client was gone again: others are served all the same.
-      if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
-      log(
-        `a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`,
-      )
-    }
-  }
-
-  /** Ends the connection that cannot be accepted: as long as it waits, poll(2) would not sleep. */
-  #refuse(): void {
-    if (this.#spare >= 0) closeEventfd(this.#spare)
-    this.#spare = -1
-    try {
-      const fd = accept(this.fd)
-      if (fd >= 0) close(fd)
-      this.#spare = createEventfd()
-    } catch {
-      // Another thread took the place that became free; the next round tries again.
-    }
-  }
-
-  close(): void {
-    close(this.fd)
-    if (this.#spare >= 0) closeEventfd(this.#spare)
-    // Somebody may have removed it.
-    if (this.#path !== null) rmSync(this.#path, { force: true })
-  }
-}
-
-function serve(loop: Loop, tree: Tree, { listen, limits }: Share): void {
+function serve(loop: Loop, exports: Exports): void {
+  const { limits } = served
   loop.add({ fd: stopFd, waitsFor: 'read', ready: () => loop.stop(), close: () => {} })
   let number = 0
-  const bound = listen.map((where): Listen => {
-    const listener = new Listener(where, (fd) => {
-      if (where.kind === 'tcp') setNoDelay(fd)
-      const name = `client ${++number}`
-      const connection = new Connection(
-        fd,
-        tree,
-        limits,
-        (line) => log(`${name}: ${line}`),
-        (ended, reason) => {
-          log(`${name}: ${reason}`)
-          loop.remove(ended)
-        },
-      )
-      loop.add(connection)
-      log(`${name}: connected`)
-    })
-    loop.add(listener)
-    return where.kind === 'tcp' ? { ...where, port: boundPort(listener.fd) } : where
-  })
-  tell({ kind: 'listening', listen: bound })
+  let connections = 0
+  /** Whether the log knows that there are as many as there may be. */
+  let isFull = false
+
+  const onEnd = (name: string, connection: Connection, reason: string): void => {
+    log(`${name}: ${reason}`)
+    connections--
+    isFull = false
+    loop.remove(connection)
+  }
+  const onAccept = (fd: number, kind: 'unix' | 'tcp'): void => {
+    if (connections >= limits.connections) {
+      close(fd)
+      if (!isFull) log(`${connections} clients are connected, and more are not let in`)
+      isFull = true
+      return
+    }
+    if (kind === 'tcp') setNoDelay(fd)
+    const name = `client ${++number}`
+    const say = (line: string): void => log(`${name}: ${line}`)
+    loop.add(
+      new Connection(fd, exports, limits, say, (ended, reason) => onEnd(name, ended, reason)),
+    )
+    connections++
+    say('connected')
+  }
+  for (const { fd, kind } of sockets) {
+    loop.add(new Listener(fd, (accepted) => onAccept(accepted, kind), log))
+  }
+  tell({ kind: 'serving' })
   loop.run()
 }
 
@@ -115,16 +73,21 @@ try {
     log(`the umask stays as it is, new files' modes are set one by one: ${String(error)}`)
   }
   const loop = new Loop()
-  let tree: HostTree | undefined
+  let exports: HostExports | undefined
   try {
-    tree = new HostTree(share.directory, share, loop.later)
-    serve(loop, tree, share)
+    exports = new HostExports(served.exports, loop.later)
+    // From here on there is no way back: what clients cause happens inside.
+    log(enterSandbox(served.sandbox, exports.trees))
+    serve(loop, exports)
   } finally {
-    // Sessions hold nodes, so they end before the tree does.
+    // Sessions hold nodes, so they end before the trees do.
     loop.close()
-    tree?.close()
+    exports?.close()
   }
 } catch (error) {
-  const what = error instanceof ErrnoError ? error.operation : String(error)
-  tell({ kind: 'failed', errno: errnoOf(error), what })
+  if (error instanceof SandboxError) tell({ kind: 'failed', errno: null, what: error.message })
+  else {
+    const what = error instanceof ErrnoError ? error.operation : String(error)
+    tell({ kind: 'failed', errno: errnoOf(error), what })
+  }
 }

@@ -1,24 +1,24 @@
 import type { Duplex } from 'node:stream'
-import type { SessionLimits } from '../../server/session.ts'
-import type { Tree } from '../../tree/tree.ts'
+import type { SessionLimits } from '../../server/limits.ts'
+import type { Exports } from '../../tree/tree.ts'
 import { StreamSession } from './stream-session.ts'
 
 /**
- * Serves `tree` to the client at the other end of a Node stream, on this thread: for trees made of
+ * Serves `exports`, a tree or several, to the client at the other end of a Node stream, on this thread: for trees made of
  * functions, for stdio, and for tests. The stream belongs to the server from now on.
  *
  * @param log gets one line when the client breaks the protocol.
  * @returns a promise that resolves when the conversation is over, however it ended.
  */
 export function serveDuplex(
-  tree: Tree,
+  exports: Exports,
   stream: Duplex,
   log: (line: string) => void = () => {},
   limits?: SessionLimits,
 ): Promise<void> {
   // An answer that had to wait is committed outside of `answer` and must be sent from there.
   let answering = false
-  const session: StreamSession = new StreamSession(tree, log, limits, () => {
+  const session: StreamSession = new StreamSession(exports, log, limits, () => {
     if (!answering) send()
   })
   const { inbox, outbox } = session

@@ -1,7 +1,8 @@
 import type { Memory } from '../../protocol/memory.ts'
 import { MSIZE_MIN } from '../../protocol/limits.ts'
-import { Session, type SessionLimits } from '../../server/session.ts'
-import type { Tree } from '../../tree/tree.ts'
+import type { SessionLimits } from '../../server/limits.ts'
+import { Session } from '../../server/session.ts'
+import type { Exports } from '../../tree/tree.ts'
 import { Inbox } from './inbox.ts'
 import { StreamOutbox } from './stream-outbox.ts'
 
@@ -18,13 +19,13 @@ export class StreamSession {
   readonly #session: Session
 
   constructor(
-    tree: Tree,
+    exports: Exports,
     log: (line: string) => void,
     limits?: SessionLimits,
     onCommit?: () => void,
   ) {
     this.outbox = new StreamOutbox(onCommit)
-    this.#session = new Session(tree, this.outbox, log, limits)
+    this.#session = new Session(exports, this.outbox, log, limits)
   }
 
   /**

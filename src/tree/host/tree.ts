@@ -5,7 +5,7 @@ import { descriptorLimit, threadCredentials } from '../../libc/process.ts'
 import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
 import { type Later, laterOnEventLoop } from '../timers.ts'
-import type { Node, Tree } from '../tree.ts'
+import type { Attachment, Tree } from '../tree.ts'
 import { Descriptors } from './descriptors.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
@@ -22,6 +22,8 @@ const LEAST = 16
 /** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
 export class HostTree implements Tree {
   readonly readOnly: boolean
+  /** The directory itself; it belongs to the tree. */
+  readonly descriptor: number
   readonly #root: HostNode
   readonly #context: HostContext
 
@@ -64,12 +66,13 @@ export class HostTree implements Tree {
     }
     const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
     this.#root = kind.root(this.#context, fd)
+    this.descriptor = fd
   }
 
   /** The aname is a path for some servers; here there is one tree, whatever it is called. */
-  attach(_aname: string): Node {
+  attach(_aname: string): Attachment {
     this.#root.retain()
-    return this.#root
+    return { tree: this, node: this.#root }
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { type Payload, payloadBytes } from '../../protocol/memory.ts'
 import type { R, T } from '../../protocol/messages.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
 import { Parked } from '../parked.ts'
-import type { Node, OpenFile, Tree } from '../tree.ts'
+import type { Attachment, Node, OpenFile, Tree } from '../tree.ts'
 import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entry.ts'
 
 const DT_DIR = 4
@@ -25,8 +25,8 @@ export class SyntheticTree implements Tree {
     this.#root = root
   }
 
-  attach(): Node {
-    return new SyntheticNode(this, this.#root, null)
+  attach(): Attachment {
+    return { tree: this, node: new SyntheticNode(this, this.#root, null) }
   }
 
   close(): void {}

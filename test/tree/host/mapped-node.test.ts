@@ -229,7 +229,7 @@ describe('extended attributes', () => {
       owner: 'mapped-xattr',
       atime: 'preserve',
     })
-    const root = tree.attach('')
+    const { node: root } = tree.attach('')
     const file = root.walk('f')
     afterwards(() => {
       file.release()
@@ -265,7 +265,7 @@ describe('an ordinary user’s directory', () => {
     const script = `
       import { HostTree } from '${built('tree/host/tree.js')}'
       const tree = new HostTree(values, { readOnly: false, owner: 'mapped-xattr', atime: 'preserve' })
-      const root = tree.attach('')
+      const root = tree.attach('').node
       const owner = { uid: 0, gid: 0 }
       root.mknod('null', 0o020666, 1, 3, owner)
       root.create('su', 2, 0o4755, owner)

@@ -12,7 +12,7 @@ import { Writer } from '${built('protocol/cursor.js')}'
 const { directory, atime, umask } = values
 if (umask !== undefined) process.umask(umask)
 const tree = new HostTree(directory, { readOnly: false, owner: 'host', atime })
-const root = tree.attach('')
+const { node: root } = tree.attach('')
 const memory = systemMemory(65536)
 function attempt(act) {
   try { return act() } catch (error) { return error.code ?? String(error) }

@@ -1,0 +1,17 @@
+import { statSync } from 'node:fs'
+import { ErrnoError, errno } from '../errno.ts'
+import { explain } from './failure.ts'
+
+/**
+ * Whether there is a directory at `path`.
+ *
+ * @param what it is for the user, such as `The root`.
+ * @throws UserError with a sentence that says so.
+ */
+export function checkDirectory(what: string, path: string): void {
+  try {
+    if (!statSync(path).isDirectory()) throw new ErrnoError(errno.ENOTDIR, path)
+  } catch (error) {
+    throw explain(`${what} ${path} cannot be served`, error)
+  }
+}

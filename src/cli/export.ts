@@ -1,0 +1,56 @@
+import { resolve } from 'node:path'
+import type { HostExport } from '../tree/host/exports.ts'
+import type { HostPolicy } from '../tree/host/policy.ts'
+import { UserError } from './failure.ts'
+import { parseOwner } from './values.ts'
+
+/** A name that needs no quoting, neither for a shell nor among the options of a mount. */
+const NAME = /^[\w.-]{1,64}$/
+
+const WORDS = 'ro, rw, owner=UID:GID, atime=preserve, atime=guest'
+
+/**
+ * `NAME=DIR[,ro][,rw][,owner=UID:GID][,atime=preserve|guest]`. A comma of DIR itself is written twice.
+ *
+ * @param policy of what the text does not say.
+ */
+export function parseExport(text: string, policy: HostPolicy): HostExport & { name: string } {
+  const equals = text.indexOf('=')
+  const name = text.slice(0, Math.max(0, equals))
+  // No argument has a NUL in it.
+  const [directory = '', ...words] = text
+    .slice(equals + 1)
+    .replaceAll(',,', '\0')
+    .split(',')
+    .map((part) => part.replaceAll('\0', ','))
+  if (!NAME.test(name) || directory === '') {
+    throw new UserError(
+      `--export ${text}: say NAME=DIR, NAME being letters, digits, and any of . _ - (64 at most).`,
+    )
+  }
+  let { readOnly, owner, atime } = policy
+  for (const word of words) {
+    if (word === 'ro' || word === 'rw') readOnly = word === 'ro'
+    else if (word.startsWith('owner=')) owner = parseOwner(word.slice('owner='.length))
+    else if (word === 'atime=preserve') atime = 'preserve'
+    else if (word === 'atime=guest') atime = 'guest'
+    else {
+      throw new UserError(
+        `--export ${text}: ${word || 'nothing'} is none of ${WORDS}. A comma of DIR's own is written twice.`,
+      )
+    }
+  }
+  return { name, directory: resolve(directory), readOnly, owner, atime }
+}
+
+/** Several of them. @throws UserError as {@link parseExport}, and for a name that is there twice. */
+export function parseExports(
+  texts: readonly string[],
+  policy: HostPolicy,
+): readonly (HostExport & { name: string })[] {
+  const exports = texts.map((text) => parseExport(text, policy))
+  const names = exports.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) < i)
+  if (twice !== undefined) throw new UserError(`--export ${twice}=…: the name is there twice.`)
+  return exports
+}

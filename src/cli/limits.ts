@@ -1,0 +1,31 @@
+import { type Limits, defaultLimits, limitTable } from '../server/limits.ts'
+import { UserError } from './failure.ts'
+import { parseCount } from './values.ts'
+
+const names = Object.keys(limitTable) as (keyof Limits)[]
+
+/** `NAME=NUMBER`, any of them; of several for one name the last counts. */
+export function parseLimits(texts: readonly string[]): Limits {
+  const limits: { -readonly [Name in keyof Limits]: number } = { ...defaultLimits }
+  for (const text of texts) {
+    const [given, number] = text.split('=', 2)
+    const name = names.find((each) => each === given)
+    if (name === undefined || number === undefined) {
+      throw new UserError(
+        `--limit ${text}: say NAME=NUMBER, NAME being one of ${names.join(', ')}.`,
+      )
+    }
+    const { least, most } = limitTable[name]
+    limits[name] = parseCount(`limit ${name}`, number, least, most)
+  }
+  return limits
+}
+
+/** A line for each limit there is. */
+export function limitHelp(): string {
+  const rows = names.map((name) => {
+    const { help, least, most, default: usual } = limitTable[name]
+    return `  ${name.padEnd(13)}${help} (default ${usual}, ${least} to ${most})`
+  })
+  return ['What --limit knows:', ...rows].join('\n')
+}

@@ -1,0 +1,36 @@
+/** Lines at once, and lines a second in the long run. */
+const BURST = 200
+const RATE = 10
+
+/**
+ * What clients do makes lines, and clients decide how often they do it: no more lines get through than
+ * a person could want to read. What was left out is counted.
+ */
+export class LogBudget {
+  readonly #write: (line: string) => void
+  readonly #now: () => number
+  #left = BURST
+  #filledAt: number
+  #leftOut = 0
+
+  /** @param now milliseconds, from any beginning. */
+  constructor(write: (line: string) => void, now: () => number = () => performance.now()) {
+    this.#write = write
+    this.#now = now
+    this.#filledAt = now()
+  }
+
+  log(line: string): void {
+    const now = this.#now()
+    this.#left = Math.min(BURST, this.#left + ((now - this.#filledAt) * RATE) / 1000)
+    this.#filledAt = now
+    if (this.#left < 1) {
+      if (this.#leftOut++ === 0) this.#write('too much happens to log it all: lines are left out')
+      return
+    }
+    this.#left--
+    if (this.#leftOut > 0) this.#write(`${this.#leftOut} lines were left out`)
+    this.#leftOut = 0
+    this.#write(line)
+  }
+}

@@ -1,0 +1,57 @@
+import { ErrnoError, errno } from '../../errno.ts'
+import { descriptorLimit } from '../../libc/process.ts'
+import { fromText } from '../../protocol/text.ts'
+import type { Later } from '../timers.ts'
+import type { Attachment, Exports } from '../tree.ts'
+import type { HostPolicy } from './policy.ts'
+import { HostTree } from './tree.ts'
+
+/** A directory of the host that clients may attach to. Plain data: it is sent to the engine's thread. */
+export interface HostExport extends HostPolicy {
+  /** The aname that chooses it; `null` for the one that is meant by every name that is no other's. */
+  readonly name: string | null
+  readonly directory: string
+}
+
+/** Some directories of the host, each a tree of its own, chosen by the aname of Tattach. It owns the trees. */
+export class HostExports implements Exports {
+  readonly trees: readonly HostTree[]
+  readonly #byName: ReadonlyMap<string, HostTree>
+  /** What a client gets that names none of them, as Linux does without the option aname. */
+  readonly #unnamed: HostTree | undefined
+  /** What it gets that names one which is not there. */
+  readonly #other: HostTree | undefined
+
+  /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
+  constructor(exports: readonly HostExport[], later?: Later) {
+    const trees: HostTree[] = []
+    const byName = new Map<string, HostTree>()
+    // Half of the process's own, for all trees together.
+    const share = Math.floor(descriptorLimit() / 2 / exports.length)
+    try {
+      for (const { name, directory, ...policy } of exports) {
+        const tree = new HostTree(directory, { descriptors: share, ...policy }, later)
+        trees.push(tree)
+        if (name === null) this.#other = tree
+        else byName.set(fromText(name), tree)
+      }
+    } catch (error) {
+      for (const tree of trees) tree.close()
+      throw error
+    }
+    this.trees = trees
+    this.#byName = byName
+    this.#unnamed = trees.length === 1 ? trees[0] : undefined
+  }
+
+  attach(aname: string): Attachment {
+    const unnamed = aname === '' || aname === '/' ? this.#unnamed : undefined
+    const tree = this.#byName.get(aname) ?? unnamed ?? this.#other
+    if (tree === undefined) throw new ErrnoError(errno.ENOENT, 'attach')
+    return tree.attach(aname)
+  }
+
+  close(): void {
+    for (const tree of this.trees) tree.close()
+  }
+}
