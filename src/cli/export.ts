@@ -14,7 +14,7 @@ const WORDS = 'ro, rw, owner=UID:GID, atime=preserve, atime=guest'
  *
  * @param policy of what the text does not say.
  */
-export function parseExport(text: string, policy: HostPolicy): HostExport & { name: string } {
+function parseExport(text: string, policy: HostPolicy): HostExport & { name: string } {
   const equals = text.indexOf('=')
   const name = text.slice(0, Math.max(0, equals))
   // No argument has a NUL in it.

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Client } from '../../src/client/index.ts'
+import { Client } from '../../src/client/index.ts'
 import { errno } from '../../src/errno.ts'
-import { payloadBytes } from '../../src/protocol/index.ts'
+import { limits, payloadBytes } from '../../src/protocol/index.ts'
 import { attached, connected } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { Cli, lowerdir } from '../support/vm-cli.ts'
@@ -69,6 +69,34 @@ describe('lowerdir serve', () => {
     await expect(refused).rejects.toMatchObject({ errno: errno.EROFS })
     expect(await client.call.getattr({ fid: 0, mask: 0x7ff })).toMatchObject({ uid: 7, gid: 8 })
     expect(await readFile(client)).toBe('content')
+    client.close()
+  })
+
+  it('--export serves several directories, each with its own policy', async () => {
+    const other = join(folder, 'other, too')
+    mkdirSync(other)
+    const options = ['--export', `src=${shared},ro,owner=7:8`]
+    options.push('--export', `out=${other.replace(',', ',,')}`, '--listen', `unix:${path}`)
+    await using cli = Cli.start(['serve', ...options, '--sandbox', 'auto', '--verbose'])
+    await cli.printed('aname=out /')
+    expect(cli.stderr).toContain(`lowerdir: serving ${shared} as src read-only.\n`)
+    expect(cli.stderr).toContain(`lowerdir: serving ${other} as out.\n`)
+    expect(cli.stderr).toMatch(/^lowerdir: sandbox: no_new_privs/m)
+    expect(cli.stdout).toContain(`,aname=src,ro ${path} /mnt/src\n`)
+    const client = await Client.connect(await connected({ kind: 'unix', path }))
+    const attach = (fid: number, aname: string): Promise<unknown> =>
+      client.call.attach({ fid, afid: limits.NOFID, uname: '', aname, uid: 0 })
+    await attach(0, 'src')
+    await attach(10, 'out')
+    await expect(attach(20, '/')).rejects.toMatchObject({ errno: errno.ENOENT })
+    expect(await readFile(client)).toBe('content')
+    expect(await client.call.getattr({ fid: 0, mask: 0x7ff })).toMatchObject({ uid: 7, gid: 8 })
+    const mkdir = { name: 'made', mode: 0o755, gid: 0 }
+    await expect(client.call.mkdir({ dfid: 0, ...mkdir })).rejects.toMatchObject({
+      errno: errno.EROFS,
+    })
+    await client.call.mkdir({ dfid: 10, ...mkdir })
+    expect(existsSync(join(other, 'made'))).toBe(true)
     client.close()
   })
 
@@ -178,6 +206,31 @@ describe('lowerdir serve fails and says what to do', () => {
       'for too small a message',
       () => [shared, '--listen=tcp:0', '--limit=msize=100'],
       '--limit msize 100 is not a whole number from 4096 to 1048576',
+    ],
+    [
+      'for a limit that there is not',
+      () => [shared, '--listen=tcp:0', '--limit=speed=1'],
+      '--limit speed=1: say NAME=NUMBER, NAME being one of connections, msize, fids',
+    ],
+    [
+      'for a directory beside exports',
+      () => [shared, '--export=a=/srv', '--listen=tcp:0'],
+      'serve takes a directory or --export, not both: say --export NAME=',
+    ],
+    [
+      'for an export that is missing',
+      () => ['--export=a=/no/such', `--export=b=${shared}`, '--listen=tcp:0'],
+      'The export a, /no/such cannot be served: there is no such file or directory.',
+    ],
+    [
+      'for an odd sandbox',
+      () => [shared, '--listen=tcp:0', '--sandbox=on'],
+      '--sandbox on: choose one of off, auto, require.',
+    ],
+    [
+      'for a sandbox at stdio',
+      () => [shared, '--listen=stdio', '--sandbox=require'],
+      'a server at stdio has no thread of its own to confine. Listen on a socket.',
     ],
     ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'say UID:GID in numbers'],
   ])('%s', async (_case, args, words) => {

@@ -263,6 +263,65 @@ describe('an engine', () => {
     first.close()
   })
 
+  it('lets no more clients in than it may, says so once, and goes on', async () => {
+    const most = { ...defaultLimits, connections: 3 }
+    await using server = await serveDirectory(directory, { limits: most })
+    const first = await Promise.all([server.client(), server.client(), server.client()])
+    for (let i = 0; i < 10; i++) await closed(await server.socket())
+    for (const client of first) await client.call.getattr({ fid: 0, mask: 1 })
+    const refusals = (): string[] => server.log.filter((line) => line.includes('not let in'))
+    expect(refusals()).toEqual(['3 clients are connected, and more are not let in'])
+
+    // Room for one, and it is taken.
+    first[0].close()
+    await vi.waitFor(async () => (await server.client()).call.getattr({ fid: 0, mask: 1 }))
+    await closed(await server.socket())
+    for (const client of first.slice(1)) client.close()
+  })
+
+  it('logs no more than can be read of clients that come and go', async () => {
+    await using server = await serveDirectory(directory)
+    const stays = await server.client()
+    for (let i = 0; i < 300; i++) {
+      const socket = await server.socket()
+      socket.destroy()
+      // The kernel keeps only so many that nobody has accepted yet.
+      if (i % 50 === 0) await stays.call.getattr({ fid: 0, mask: 1 })
+    }
+    const leftOut = 'too much happens to log it all: lines are left out'
+    await vi.waitFor(() => expect(server.log).toContain(leftOut))
+    expect(server.log.length).toBeLessThan(400)
+    stays.close()
+  })
+
+  it('keeps little for clients that say nothing, or half of what they announce', async () => {
+    await using server = await serveDirectory(directory)
+    const before = process.memoryUsage().rss
+    const version = requestFrame(limits.NOTAG, 'version', {
+      msize: limits.MSIZE_MAX,
+      version: limits.VERSION,
+    })
+    const announced = Buffer.alloc(limits.MSIZE_MAX / 2)
+    announced.writeUInt32LE(limits.MSIZE_MAX, 0)
+    const sockets: Socket[] = []
+    for (let i = 0; i < 60; i++) {
+      const socket = await server.socket()
+      socket.on('error', () => {})
+      sockets.push(socket)
+      if (i % 3 > 0) socket.write(version)
+      // The second sends all that it can before its message is whole.
+      if (i % 3 === 1) socket.write(announced)
+      if (i % 3 === 2) socket.write(announced.subarray(0, 5))
+    }
+    const client = await server.client()
+    await opened(client, 1, 'file')
+    expect((await read(client, 1, 0, 5)).toString()).toBe('hello')
+    // Two messages of 1 MiB each at most, and a little.
+    expect(process.memoryUsage().rss - before).toBeLessThan(61 * 2.3 * 2 ** 20)
+    for (const socket of sockets) socket.destroy()
+    client.close()
+  })
+
   it('lets a client have no more fids than it may', async () => {
     await using server = await serveDirectory(directory, { limits: { ...defaultLimits, fids: 5 } })
     const client = await server.client()
@@ -275,6 +334,11 @@ describe('an engine', () => {
     const answers = await Promise.all(walks)
     expect(answers.slice(0, 4)).toEqual([0, 0, 0, 0])
     expect(answers.slice(4)).toEqual(Array.from({ length: 6 }, () => errno.ENFILE))
+    await client.call.clunk({ fid: 1 })
+    await client.call.walk({ fid: 0, newfid: 1, names: [] })
+    // All are refused, and one line says so.
+    const said = server.log.filter((line) => line.includes('limit'))
+    expect(said).toEqual(['client 1: has reached its limit of 5 fids, more is answered ENFILE'])
     client.close()
   })
 })
