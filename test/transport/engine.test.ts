@@ -406,6 +406,35 @@ describe('closing an engine', () => {
   })
 })
 
+describe('a socket file', () => {
+  it('stays if somebody else has put it there meanwhile', async () => {
+    const server = await serveDirectory(directory)
+    unlinkSync(server.socketPath)
+    writeFileSync(server.socketPath, 'theirs')
+    await server.engine.close()
+    expect(readFileSync(server.socketPath, 'utf8')).toBe('theirs')
+  })
+
+  it('is removed too when the process ends without closing its engine', async () => {
+    const path = join(directory, 'socket')
+    const share: Share = {
+      exports: [{ name: null, directory, ...sharePolicy }],
+      listen: [{ kind: 'unix', path }],
+      ...shareSettings,
+    }
+    const script = `
+      import { existsSync } from 'node:fs'
+      import { startEngine } from '${built('transport/engine/engine.js')}'
+      await startEngine(${JSON.stringify(share)})
+      process.exit(existsSync('${path}') ? 7 : 1)`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script])
+    afterwards(() => child.kill('SIGKILL'))
+    const status = await new Promise((resolve) => child.once('exit', resolve))
+    expect(status).toBe(7)
+    expect(existsSync(path)).toBe(false)
+  })
+})
+
 describe('an engine that cannot start', () => {
   async function start(
     path: string,
