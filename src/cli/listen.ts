@@ -41,32 +41,42 @@ export interface Mountable {
  * says where.
  */
 export function mountLines(listen: Listen, msize: number, exports: readonly Mountable[]): string[] {
-  const mounts = (transport: string, source: string): string[] =>
-    exports.map(({ name, readOnly }) => {
-      const options = [transport, 'version=9p2000.L', `msize=${msize}`]
+  /** @param transport the options that lead to the export of that index. */
+  const mounts = (transport: (index: number) => string, source: string): string[] =>
+    exports.map(({ name, readOnly }, index) => {
+      const options = [transport(index), 'version=9p2000.L', `msize=${msize}`]
       if (name !== null) options.push(`aname=${name}`)
       if (readOnly) options.push('ro')
       return `mount -t 9p -o ${options.join(',')} ${source} /mnt${name === null ? '' : `/${name}`}`
     })
   if (listen.kind === 'tcp') {
     const { host, port } = listen
-    const lines = [`# At ${host}:`, ...mounts(`trans=tcp,port=${port}`, host)]
+    const transport = (): string => `trans=tcp,port=${port}`
+    const lines = [`# At ${host}:`, ...mounts(transport, host)]
     if (!host.startsWith('127.')) return lines
-    return [
-      ...lines,
-      "# In a guest on QEMU's user network:",
-      ...mounts(`trans=tcp,port=${port}`, HOST),
-    ]
+    return [...lines, "# In a guest on QEMU's user network:", ...mounts(transport, HOST)]
   }
   return [
     '# In a guest whose QEMU has these arguments:',
-    `#   -chardev socket,id=p9,path=${listen.path.replaceAll(',', ',,')} -device virtio-net-pci,netdev=n9`,
-    `#   -netdev user,id=n9,restrict=on,guestfwd=tcp:${EXPORT_ADDRESS}:564-chardev:p9`,
-    ...mounts('trans=tcp,port=564', EXPORT_ADDRESS),
+    ...qemuArguments(listen.path, exports.length).map((line) => `#   ${line}`),
+    ...mounts((index) => `trans=tcp,port=${PORT + index}`, EXPORT_ADDRESS),
     '# On this machine:',
-    ...mounts('trans=unix', listen.path),
+    ...mounts(() => 'trans=unix', listen.path),
   ]
 }
+
+/** One port for each mount: a guestfwd is one connection, whoever makes it. */
+function qemuArguments(path: string, mounts: number): string[] {
+  const ports = Array.from({ length: mounts }, (_, index) => PORT + index)
+  const forwards = ports.map((port) => `guestfwd=tcp:${EXPORT_ADDRESS}:${port}-chardev:p${port}`)
+  return [
+    ...ports.map((port) => `-chardev socket,id=p${port},path=${path.replaceAll(',', ',,')}`),
+    `-device virtio-net-pci,netdev=n9 -netdev user,id=n9,restrict=on,${forwards.join(',')}`,
+  ]
+}
+
+/** 9P's own (IANA). */
+const PORT = 564
 
 /** How guests of QEMU's user network call the machine that they run on. */
 const HOST = '10.0.2.2'

@@ -51,7 +51,7 @@ describe('the lines to mount what listens', () => {
       'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,ro 10.0.2.100 /mnt',
       'mount -t 9p -o trans=unix,version=9p2000.L,msize=8192,ro /run/a,b /mnt',
     ])
-    expect(lines.join('\n')).toContain('path=/run/a,,b ')
+    expect(lines.join('\n')).toContain('path=/run/a,,b\n')
   })
 
   it('on a port of this machine, and what a guest calls it', () => {
@@ -69,15 +69,29 @@ describe('the lines to mount what listens', () => {
     ])
   })
 
-  it('for each of several exports', () => {
+  it('for each of several exports, on a port of its own where QEMU is between', () => {
     const exports = [
       { name: 'src', readOnly: true },
       { name: 'out', readOnly: false },
     ]
-    const lines = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 564 }, 8192, exports)
-    expect(commands(lines)).toEqual([
-      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,aname=src,ro 192.168.1.1 /mnt/src',
-      'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192,aname=out 192.168.1.1 /mnt/out',
+    const options = 'version=9p2000.L,msize=8192'
+    const tcp = mountLines({ kind: 'tcp', host: '192.168.1.1', port: 9 }, 8192, exports)
+    expect(commands(tcp)).toEqual([
+      `mount -t 9p -o trans=tcp,port=9,${options},aname=src,ro 192.168.1.1 /mnt/src`,
+      `mount -t 9p -o trans=tcp,port=9,${options},aname=out 192.168.1.1 /mnt/out`,
+    ])
+    const unix = mountLines({ kind: 'unix', path: '/run/a,b' }, 8192, exports)
+    expect(commands(unix)).toEqual([
+      `mount -t 9p -o trans=tcp,port=564,${options},aname=src,ro 10.0.2.100 /mnt/src`,
+      `mount -t 9p -o trans=tcp,port=565,${options},aname=out 10.0.2.100 /mnt/out`,
+      `mount -t 9p -o trans=unix,${options},aname=src,ro /run/a,b /mnt/src`,
+      `mount -t 9p -o trans=unix,${options},aname=out /run/a,b /mnt/out`,
+    ])
+    const forwards = [564, 565].map((port) => `guestfwd=tcp:10.0.2.100:${port}-chardev:p${port}`)
+    expect(unix.slice(1, 4)).toEqual([
+      '#   -chardev socket,id=p564,path=/run/a,,b',
+      '#   -chardev socket,id=p565,path=/run/a,,b',
+      `#   -device virtio-net-pci,netdev=n9 -netdev user,id=n9,restrict=on,${forwards.join(',')}`,
     ])
   })
 })
