@@ -37,7 +37,7 @@ function leaky(node, path) {
 
 const leakyTree = {
   readOnly: true,
-  attach: (aname) => leaky(tree.attach(aname), directory),
+  attach: (aname) => ({ tree: leakyTree, node: leaky(tree.attach(aname).node, directory) }),
   close: () => tree.close(),
 }
 
