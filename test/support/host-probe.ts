@@ -6,9 +6,10 @@ import {
   readDirent,
   Reader,
 } from '../../src/protocol/index.ts'
-import { defaultLimits } from '../../src/server/limits.ts'
+import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
+import type { Later } from '../../src/tree/timers.ts'
 import { memoryOf } from './frames.ts'
 import { ManualTimers } from './manual-timers.ts'
 import { SessionProbe } from './session-probe.ts'
@@ -24,21 +25,29 @@ export interface Entry {
 
 /** A session on a host directory; the directory is fid 0. Other fids are numbered as they come. */
 export class HostProbe extends SessionProbe {
+  readonly tree: HostTree
   #fid = 1
   readonly timers: ManualTimers
 
-  constructor(directory: string, policy: Partial<HostPolicy> = {}, msize = 131072) {
+  /** @param directory a tree for one more session on it. */
+  constructor(
+    directory: string | HostTree,
+    policy: Partial<HostPolicy> = {},
+    msize = 131072,
+    { later, ...limits }: Partial<SessionLimits> & { later?: Later } = {},
+  ) {
     const timers = new ManualTimers()
-    const tree = new HostTree(
-      directory,
-      { readOnly: false, owner: 'host', atime: 'preserve', ...policy },
-      timers.later,
-    )
-    super(tree, msize, defaultLimits)
+    const full = { readOnly: false, owner: 'host', atime: 'preserve', ...policy } as const
+    const tree =
+      typeof directory === 'string'
+        ? new HostTree(directory, full, later ?? timers.later)
+        : directory
+    super(tree, msize, { ...defaultLimits, ...limits })
     this.timers = timers
+    this.tree = tree
     afterwards(() => {
       this.session.close()
-      tree.close()
+      if (typeof directory === 'string') tree.close()
     })
     this.attach(0, process.getuid!())
   }
