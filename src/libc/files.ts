@@ -1,3 +1,4 @@
+import { ErrnoError, errno } from '../errno.ts'
 import { call } from './ffi.ts'
 import { AT_EMPTY_PATH } from './constants.ts'
 import { encodeDevice } from './device.ts'
@@ -72,7 +73,7 @@ const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
 /**
  * mknodat(2). `mode` has the S_IFMT bits.
  *
- * @param major at most 4095, @param minor at most 1048575: what the kernel has room for.
+ * @throws EINVAL for a number that the kernel has no room for: majors above 12 bits, minors above 20.
  */
 export function mknodat(
   directory: number,
@@ -81,6 +82,7 @@ export function mknodat(
   major: number,
   minor: number,
 ): void {
+  if (major > 0xfff || minor > 0xfffff) throw new ErrnoError(errno.EINVAL, 'mknodat')
   const device = encodeDevice(major, minor)
   native.mknodat(SYS_mknodat, directory, cString(name), mode, device)
 }

@@ -123,7 +123,7 @@ describe('lowerdir serve', () => {
     await using cli = Cli.start(['serve', shared, '--listen=stdio'], { input: null })
     const { stdin, stdout } = cli.child
     const stream = Duplex.from({ readable: stdout!, writable: stdin! })
-    const client = await attached(stream as Socket)
+    const client = await attached(stream)
     expect(await readFile(client)).toBe('content')
     stdin!.end()
     expect((await cli.ended).status).toBe(0)

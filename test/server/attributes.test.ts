@@ -155,12 +155,17 @@ describe('Txattrcreate', () => {
     for (const [name, size, with_, expected] of ends) {
       probe.walk(5, 'file')
       probe.call('xattrcreate', { fid: 5, name, size: BigInt(size), flags: with_ })
-      if (size > 0) expect(write(5, 'x'.repeat(size - 1))).toBe(0)
+      write(5, 'x'.repeat(Math.max(0, size - 1)))
       expect([name, probe.errnoOf('clunk', { fid: 5 })]).toEqual([name, expected])
       expect(probe.errnoOf('clunk', { fid: 5 })).toBe(errno.EBADF)
       expect(file.xattrs.has(name)).toBe(false)
     }
     expectClean()
+  })
+
+  it('gives nothing to read', () => {
+    create('user.new', 4)
+    expect(probe.errnoOf('read', { fid: 1, offset: 0, count: 1 })).toBe(errno.EBADF)
   })
 
   it('takes bytes in their order only, and no more than it announced', () => {
@@ -223,12 +228,16 @@ describe('Txattrcreate', () => {
 })
 
 describe('the fid of an attribute', () => {
-  it.each(['walked', 'created'])('is good for nothing else: %s', (how) => {
-    if (how === 'walked') walk('user.one', 3)
-    else {
+  const ways = {
+    'Txattrwalk’s': () => walk('user.one', 3),
+    'Txattrcreate’s': () => {
       probe.walk(3, 'dir')
       probe.call('xattrcreate', { fid: 3, name: 'user.x', size: 1n, flags: 0 })
-    }
+    },
+  }
+
+  it.each(Object.entries(ways))('is good for nothing else: %s', (_which, make) => {
+    make()
     const [fid, name, gid] = [3, 'x', 0]
     const times = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
     const lock = { fid, type: 0, start: 0n, length: 0n, procId: 1, clientId: '' }
@@ -262,9 +271,6 @@ describe('the fid of an attribute', () => {
     }
     for (const [request, found] of Object.entries(answers)) {
       expect([request, found]).toEqual([request, errno.EBADF])
-    }
-    if (how === 'created') {
-      expect(probe.errnoOf('read', { fid, offset: 0, count: 1 })).toBe(errno.EBADF)
     }
     expectClean()
   })

@@ -68,8 +68,8 @@ describe('Trename', () => {
 
 describe('Tmknod', () => {
   it('hands on what is to be made', () => {
-    probe.call('mknod', { dfid: 0, name: 'n', mode: 0o10644, major: 1, minor: 2, gid: 0 })
-    expect(tree.calls.at(-1)).toBe(`mknod n ${0o10644} 1 2`)
+    probe.call('mknod', { dfid: 0, name: 'n', mode: 0o644, major: 1, minor: 2, gid: 0 })
+    expect(tree.calls.at(-1)).toBe('mknod n 420 1 2')
     probe.walk(1, 'file')
     const asked = { dfid: 0, name: 'n', mode: 0, major: 0, minor: 0, gid: 0 }
     expect(probe.errnoOf('mknod', { ...asked, name: '..' })).toBe(errno.EINVAL)

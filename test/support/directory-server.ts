@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { Client } from '../../src/client/index.ts'
 import { limits } from '../../src/protocol/index.ts'
 import { defaultLimits } from '../../src/server/limits.ts'
@@ -61,7 +62,7 @@ export function connected(listen: Listen): Promise<Socket> {
 }
 
 /** A client over `socket` whose fid 0 is the root. */
-export async function attached(socket: Socket, msize?: number): Promise<Client> {
+export async function attached(socket: Duplex, msize?: number): Promise<Client> {
   const client = await Client.connect(socket, msize)
   const uid = process.getuid!()
   await client.call.attach({ fid: 0, afid: limits.NOFID, uname: '', aname: '', uid })

@@ -34,7 +34,7 @@ export class HostProbe extends SessionProbe {
     directory: string | HostTree,
     policy: Partial<HostPolicy> = {},
     msize = 131072,
-    { later, ...limits }: Partial<SessionLimits> & { later?: Later } = {},
+    { later, ...most }: Partial<SessionLimits> & { later?: Later } = {},
   ) {
     const timers = new ManualTimers()
     const full = { readOnly: false, owner: 'host', atime: 'preserve', ...policy } as const
@@ -42,7 +42,7 @@ export class HostProbe extends SessionProbe {
       typeof directory === 'string'
         ? new HostTree(directory, full, later ?? timers.later)
         : directory
-    super(tree, msize, { ...defaultLimits, ...limits })
+    super(tree, msize, { ...defaultLimits, ...most })
     this.timers = timers
     this.tree = tree
     afterwards(() => {
