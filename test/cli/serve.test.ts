@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import { beforeEach, describe, expect, it } from 'vitest'

@@ -10,7 +10,12 @@ const passed = /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|defaul
 
 /** The names, each with a NUL behind it. @param fd here and below: O_PATH will do. */
 export function listXattrs(fd: number): Uint8Array {
-  const names = listxattr(fd).toString('latin1').split('\0')
+  return shownNames(listxattr(fd))
+}
+
+/** Those of listxattr(2)'s names that a guest may know. */
+export function shownNames(list: Buffer): Buffer {
+  const names = list.toString('latin1').split('\0')
   const shown = names.filter((name) => passed.test(name)).map((name) => `${name}\0`)
   return Buffer.from(shown.join(''), 'latin1')
 }

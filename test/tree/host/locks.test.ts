@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
@@ -7,6 +7,7 @@ import { openDescriptors } from '../../support/descriptors.ts'
 import { HostLocker } from '../../support/host-locker.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { ManualTimers } from '../../support/manual-timers.ts'
+import { asOrdinaryUser, built } from '../../support/ordinary-user.ts'
 import { fieldsOf } from '../../support/session-probe.ts'
 import { temporaryDirectory } from '../../support/temporary.ts'
 
@@ -175,6 +176,16 @@ describe('who waits for a lock', () => {
     for (const tag of [1, 2, 3]) ask(b, tag, fb, { procId: tag, type: RDLCK })
     lock(a, fa, { type: RDLCK })
     expect(answers(b)).toEqual(['1 granted', '2 granted', '3 granted'])
+  })
+
+  it('gets it also when a later one is granted less than it had', () => {
+    const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
+    lock(a, fa, { start: 5, length: 5 })
+    lock(b, fb, { length: 5, procId: 1 })
+    ask(b, 2, fb, { length: 5, procId: 2, type: RDLCK })
+    ask(b, 1, fb, { length: 10, procId: 1, type: RDLCK })
+    lock(a, fa, { type: UNLCK })
+    expect(answers(b)).toEqual(['1 granted', '2 granted'])
   })
 
   it('gets it when all that is in the way is gone, and not before', () => {
@@ -361,6 +372,19 @@ describe('the host’s programs', () => {
     expect(await host.lock('write')).toBe(true)
   })
 
+  it('take over what a guest’s fid leaves, and nothing of another’s', async () => {
+    const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
+    for (const start of [0, 40]) lock(a, fa, { start, length: 10 })
+    lock(b, fb, { start: 20, length: 10 })
+    await using host = await HostLocker.start(file)
+    a.call('clunk', { fid: fa })
+    expect([await host.lock('write', 0, 19), await host.lock('write', 30, 99)]).toEqual([
+      true,
+      true,
+    ])
+    expect(await host.lock('write', 20, 20)).toBe(false)
+  })
+
   it('keep a read lock between a guest’s read and write lock of the same range', async () => {
     const fa = a.opened('f', RDONLY)
     lock(a, fa, { type: RDLCK, length: 10 })
@@ -413,12 +437,41 @@ describe('the limit of locks', () => {
 })
 
 describe('a file that the server may not open again', () => {
-  it('is locked through what the guest has open', () => {
-    mkdirSync(join(directory, 'd'))
-    const fid = a.create('d', 'f', 0o600, WRONLY)
-    chmodSync(join(directory, 'd/f'), 0)
-    expect(lock(a, fid, { type: RDLCK })).toBe(SUCCESS)
-    expect(lock(a, fid, { type: WRLCK })).toBe(SUCCESS)
-    lock(a, fid, { type: UNLCK })
+  it('is locked through what the guest has open, and free afterwards', () => {
+    chmodSync(directory, 0o777)
+    const found = asOrdinaryUser(
+      `const { HostTree } = await import(values.tree)
+       const { setOfdLock } = await import(values.locks)
+       const { chmodSync, openSync, writeFileSync } = await import('node:fs')
+       const all = { start: 0n, end: 2n ** 63n - 1n }
+       const owner = { client: { most: 9, held: 0 }, clientId: 'g', procId: 1 }
+       const policy = { readOnly: false, owner: 'host', atime: 'guest' }
+       const tree = new HostTree(values.directory, policy)
+       const results = ['WRONLY', 'RDWR'].map((name, flags) => {
+         const path = values.directory + '/' + name
+         const { file } = tree.attach('').create(name, flags + 1, 0o600, { uid: 0, gid: 0 })
+         const other = openSync(path, 'r+')
+         chmodSync(path, 0)
+         const granted = [file.lock({ type: 'read', owner, ...all }, false)]
+         const seen = [setOfdLock(other, 'write', all)]
+         granted.push(file.lock({ type: 'write', owner, ...all }, false))
+         seen.push(setOfdLock(other, 'read', all))
+         file.unlock(all, owner)
+         seen.push(setOfdLock(other, 'write', all))
+         return { granted, seen }
+       })
+       // Opened to be read and locked so, then allowed again and locked to be written.
+       const path = values.directory + '/RDONLY'
+       writeFileSync(path, '')
+       const file = tree.attach('').walk('RDONLY').open(0)
+       chmodSync(path, 0)
+       const granted = [file.lock({ type: 'read', owner, ...all }, false)]
+       chmodSync(path, 0o600)
+       granted.push(file.lock({ type: 'write', owner, ...all }, false))
+       console.log(JSON.stringify([...results, granted]))`,
+      { directory, tree: built('tree/host/tree.js'), locks: built('libc/locks.js') },
+    )
+    const expected = { granted: [true, true], seen: [false, false, true] }
+    expect(found).toEqual([expected, expected, [true, true]])
   })
 })

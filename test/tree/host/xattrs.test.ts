@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { flags } from '../../../src/protocol/index.ts'
+import { shownNames } from '../../../src/tree/host/xattrs.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { needsRoot, temporaryDirectory } from '../../support/temporary.ts'
 
@@ -98,6 +99,12 @@ describe('extended attributes of a host file', () => {
         errno.EOPNOTSUPP,
       ])
     }
+  })
+
+  it('of other namespaces are not listed', () => {
+    const list = 'btrfs.compression user.\u00ff system.x system.posix_acl_default security.x '
+    const shown = shownNames(Buffer.from(list.replaceAll(' ', '\0'), 'latin1'))
+    expect(shown.toString('latin1')).toBe('user.\u00ff\0system.posix_acl_default\0security.x\0')
   })
 
   it('are had also when the file has no name any more', () => {
