@@ -1,12 +1,22 @@
-import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { setxattr } from '../../src/libc/xattr.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { HostLocker } from '../support/host-locker.ts'
 import { built } from '../support/ordinary-user.ts'
-import { bootMachine, sh } from '../support/vm-machine.ts'
+import { bootMachine, kernelSuites, sh, vmKernel } from '../support/vm-machine.ts'
 
 /**
  * What only some programs of a guest ask for: extended attributes, special files, and locks between two
@@ -22,8 +32,9 @@ let second: Machine
 beforeAll(async () => {
   server = await serveDirectory(shared, {}, folder)
   const options = { shares: [{ socket: server.socketPath, target: '/share', readOnly: false }] }
-  first = await bootMachine({ ...options, hostname: 'first' })
-  second = await bootMachine({ ...options, hostname: 'second' })
+  const [older, newer] = kernelSuites as [string, string]
+  first = await bootMachine({ ...options, hostname: 'first', kernel: await vmKernel(older) })
+  second = await bootMachine({ ...options, hostname: 'second', kernel: await vmKernel(newer) })
 })
 
 afterAll(async () => {
@@ -75,6 +86,34 @@ it('a guest’s extended attributes are the host’s', async () => {
     'done',
     'ENODATA',
   ])
+})
+
+it('files of the root that have attributes can be changed in a guest, and stay as they are', async () => {
+  // overlayfs copies the attributes with the file (ovl_copy_xattr), whatever the upper layer makes of them.
+  const acl = '0200000001000600ffffffff04000400ffffffff10000400ffffffff20000000ffffffff'
+  const names: Record<string, Buffer> = {
+    'user.x': Buffer.from('x'),
+    'trusted.x': Buffer.from('x'),
+    'security.selinux': Buffer.from('system_u:object_r:etc_t:s0\0'),
+    'security.capability': Buffer.from('0100000200200000000000000000000000000000', 'hex'),
+    'system.posix_acl_access': Buffer.from(acl, 'hex'),
+  }
+  for (const [name, value] of Object.entries(names)) {
+    const path = join(folder, name)
+    writeFileSync(path, 'before\n')
+    const fd = openSync(path, 'r')
+    setxattr(fd, name, value, 0)
+    closeSync(fd)
+  }
+  const script = `cd ${folder}; for name in ${Object.keys(names).join(' ')}; do
+    echo after >> $name && chmod 600 $name && cat $name || echo $name; done`
+  for (const machine of [first, second]) {
+    const { stdout, stderr } = await sh(machine, script)
+    expect([stdout, stderr]).toEqual(['before\nafter\n'.repeat(5), ''])
+  }
+  for (const name of Object.keys(names)) {
+    expect(readFileSync(join(folder, name), 'utf8')).toBe('before\n')
+  }
 })
 
 it('a guest makes FIFOs, sockets’ and devices’ nodes', async () => {
