@@ -195,6 +195,7 @@ describe('every request', () => {
   it('that names a fid which stands for nothing is EBADF', () => {
     const fid = 77
     const name = 'x'
+    const range = { start: 0n, length: 0n, procId: 1, clientId: '' }
     const calls = [
       probe.errnoOf('statfs', { fid }),
       probe.errnoOf('lopen', { fid, flags: 0 }),
@@ -212,6 +213,14 @@ describe('every request', () => {
       probe.errnoOf('unlinkat', { dirfid: fid, name, flags: 0 }),
       probe.errnoOf('read', { fid, offset: 0, count: 1 }),
       probe.errnoOf('clunk', { fid }),
+      probe.errnoOf('remove', { fid }),
+      probe.errnoOf('mknod', { dfid: fid, name, mode: 0, major: 0, minor: 0, gid: 0 }),
+      probe.errnoOf('rename', { fid, dfid: 0, name }),
+      probe.errnoOf('rename', { fid: 0, dfid: fid, name }),
+      probe.errnoOf('xattrwalk', { fid, newfid: 78, name: '' }),
+      probe.errnoOf('xattrcreate', { fid, name, size: 0n, flags: 0 }),
+      probe.errnoOf('lock', { fid, type: 0, flags: 0, ...range }),
+      probe.errnoOf('getlock', { fid, type: 0, ...range }),
     ]
     expect(calls).toEqual(calls.map(() => errno.EBADF))
     expect(tree.calls).toEqual(['attach '])

@@ -33,6 +33,8 @@ function withName(name: string): Record<string, number> {
       newdirfid: 1,
       newname: name,
     }),
+    mknod: probe.errnoOf('mknod', { dfid: 1, name, mode: 0, major: 0, minor: 0, gid: 0 }),
+    rename: probe.errnoOf('rename', { fid: 2, dfid: 1, name }),
     unlinkat: probe.errnoOf('unlinkat', { dirfid: 1, name, flags: 0 }),
     'unlinkat of a directory': probe.errnoOf('unlinkat', { dirfid: 1, name, flags: 0x200 }),
   }

@@ -152,7 +152,9 @@ describe('a synthetic tree', () => {
       probe.errnoOf('lcreate', { fid: 0, name, flags: 1, mode: 0, gid: 0 }),
       probe.errnoOf('renameat', { olddirfid: 0, oldname: 'text', newdirfid: 0, newname: name }),
       probe.errnoOf('unlinkat', { dirfid: 0, name: 'text', flags: 0 }),
-    ]).toEqual(Array.from({ length: 6 }, () => errno.EPERM))
+      probe.errnoOf('mknod', { dfid: 0, name, mode: 0o10644, major: 0, minor: 0, gid: 0 }),
+      probe.errnoOf('rename', { fid: 1, dfid: 0, name }),
+    ]).toEqual(Array.from({ length: 8 }, () => errno.EPERM))
     const times = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
     const changes = { valid: flags.setattr.SIZE, mode: 0, uid: 0, gid: 0, size: 0, ...times }
     probe.call('setattr', { fid: 1, ...changes })
@@ -161,5 +163,25 @@ describe('a synthetic tree', () => {
     expect(probe.call('statfs', { fid: 0 }).type).toBe(0x01021997)
     probe.open(1)
     expect(read(1, 0, 100)).toBe('some text')
+  })
+  it('has no extended attributes and no locks', () => {
+    probe.walk(1, 'text').walk(2, 'text')
+    expect(probe.errnoOf('remove', { fid: 2 })).toBe(errno.EPERM)
+    const set = (fid: number, size: bigint, with_: number): number => {
+      probe.walk(fid, 'text')
+      probe.call('xattrcreate', { fid, name: 'user.x', size, flags: with_ })
+      return probe.errnoOf('clunk', { fid })
+    }
+    probe.open(1)
+    const range = { start: 0n, length: 0n, procId: 1, clientId: '' }
+    expect([
+      probe.errnoOf('xattrwalk', { fid: 1, newfid: 3, name: '' }),
+      probe.errnoOf('xattrwalk', { fid: 1, newfid: 3, name: 'user.x' }),
+      set(4, 0n, 0),
+      set(4, 0n, flags.xattr.REPLACE),
+      probe.errnoOf('lock', { fid: 1, type: flags.lock.WRLCK, flags: 0, ...range }),
+      probe.errnoOf('lock', { fid: 1, type: flags.lock.UNLCK, flags: 0, ...range }),
+      probe.errnoOf('getlock', { fid: 1, type: flags.lock.WRLCK, ...range }),
+    ]).toEqual(Array.from({ length: 7 }, () => errno.EOPNOTSUPP))
   })
 })
