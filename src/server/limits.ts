@@ -39,9 +39,10 @@ export const limitTable = {
     help: 'bytes of extended attributes that a client has under way; one more is ENOMEM',
   },
   locks: {
-    default: 1 << 16,
+    // The time that a lock takes grows with those that there are of its file, here and in the kernel.
+    default: 1 << 13,
     least: 1,
-    most: 1 << 24,
+    most: 1 << 20,
     help: 'ranges of files that a client may lock; one more is ENOLCK',
   },
   parked: {
