@@ -57,7 +57,8 @@ export class Session {
     this.limits = limits
     this.fids = new FidTable(limits.fids)
     this.attributes = new AttributeMemory(limits.xattrBytes)
-    this.locks = { most: limits.locks, held: 0 }
+    const refusal = (): Error => new LimitError('locks', errno.ENOLCK)
+    this.locks = { most: limits.locks, held: 0, refusal }
     this.#outbox = outbox
     this.#log = log
   }

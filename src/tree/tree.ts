@@ -181,6 +181,8 @@ export interface LockClient {
   /** Most ranges that it may hold at once. */
   readonly most: number
   held: number
+  /** What is thrown where that ends: an ENOLCK. */
+  refusal(): Error
 }
 
 /** Who locks: a process of a client. */

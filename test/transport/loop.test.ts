@@ -31,6 +31,21 @@ describe('a loop', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(29)
   })
 
+  it('does not do what was called off, also by what was due with it', () => {
+    const made = loop()
+    const done: string[] = []
+    const offs = [made.later(5, () => done.push('never'))]
+    made.later(10, () => {
+      done.push('first')
+      for (const off of offs) off()
+    })
+    offs.push(made.later(10, () => done.push('second')))
+    offs[0]?.()
+    made.later(20, () => made.stop())
+    made.run()
+    expect(done).toEqual(['first'])
+  })
+
   it('does not wake what waits for nothing, nor what an earlier one of the round has removed', () => {
     const made = loop()
     const woken: string[] = []

@@ -3,7 +3,7 @@ import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../libc/constants.ts
 import { close, openat } from '../../libc/files.ts'
 import { accessMode, duplicate, ofdConflict, setOfdLock } from '../../libc/locks.ts'
 import type { LockRange, LockType } from '../tree.ts'
-import { type HeldList, strongest } from './held.ts'
+import { type HeldList, strongest } from './lock-ranges.ts'
 
 /** The whole of any file. */
 const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }

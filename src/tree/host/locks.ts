@@ -5,7 +5,14 @@ import { Parked } from '../parked.ts'
 import type { Later } from '../timers.ts'
 import type { Lock, LockHolder, LockOwner, LockRange } from '../tree.ts'
 import { Anchor } from './anchor.ts'
-import { type Change, type HeldList, changed, inTheWay, sameOwner, strongest } from './held.ts'
+import {
+  type Change,
+  type HeldList,
+  changed,
+  inTheWay,
+  sameOwner,
+  strongest,
+} from './lock-ranges.ts'
 
 /** How often a program of the host is asked for a lock that somebody waits for, in milliseconds. */
 const RETRY_MS = 20
@@ -164,8 +171,8 @@ export class LockTable {
   #after(file: LockedFile, change: Change): HeldList {
     const next = changed(file.held, change)
     const more = next.length - file.held.length
-    const { held, most } = change.owner.client
-    if (more > 0 && held + more > most) throw new ErrnoError(errno.ENOLCK, 'lock')
+    const { client } = change.owner
+    if (more > 0 && client.held + more > client.most) throw client.refusal()
     return next
   }
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { changed, type HeldList, inTheWay, strongest } from '../../../src/tree/host/held.ts'
+import { changed, type HeldList, inTheWay, strongest } from '../../../src/tree/host/lock-ranges.ts'
 import type { LockOwner, LockType } from '../../../src/tree/tree.ts'
 
 const BYTES = 12
 const owners: LockOwner[] = ['a', 'b', 'c'].map((clientId, procId) => ({
-  client: { most: 100, held: 0 },
+  client: { most: 100, held: 0, refusal: () => new Error('too many') },
   clientId,
   procId,
 }))
@@ -134,7 +134,7 @@ describe('the ranges that are held', () => {
     expect(inTheWay(at('write', a, 0, 9), at('write', a, 5, 20))).toBe(false)
     expect(inTheWay(at('write', a, 0, 9), at('write', { ...a, procId: 99 }, 5, 20))).toBe(true)
     expect(inTheWay(at('write', a, 0, 9), at('write', { ...a, clientId: 'x' }, 5, 20))).toBe(true)
-    const client = { most: 1, held: 0 }
+    const client = { most: 1, held: 0, refusal: (): Error => new Error('too many') }
     expect(inTheWay(at('write', a, 0, 9), at('write', { ...a, client }, 5, 20))).toBe(true)
   })
 })
