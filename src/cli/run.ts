@@ -50,7 +50,7 @@ export const run = command({
       type: 'string',
       multiple: true,
       value: 'SRC:DST[:ro]',
-      help: 'mount a further host directory, writable unless :ro; also ,owner=UID:GID',
+      help: 'mount a further host directory, writable unless :ro; also ,owner=UID:GID ,cache=MODE',
     },
     owner: { type: 'string', value: 'UID:GID', help: "show all files as this user's and group's" },
     atime: {
@@ -99,7 +99,9 @@ export const run = command({
     keep: { type: 'boolean', help: "leave the machine's files where they are" },
   },
   notes: `The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
-lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.`,
+lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.
+A share's cache=MODE is what the guest keeps of its files: none; mmap (the default), what programs have
+mapped; loose, everything, for a share that nobody else changes meanwhile.`,
 
   async run(values, argv) {
     const progress = new ProgressLine()

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/options.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import { UserError } from './failure.ts'
@@ -47,25 +48,31 @@ export function parseOwner(text: string | undefined): HostPolicy['owner'] {
   return { uid, gid }
 }
 
-/** `SRC:DST[:ro][,owner=UID:GID]`: `owner` where the share names none. */
+/** `SRC:DST[:ro][,owner=UID:GID][,cache=MODE]`: `owner` where the share names none. */
 export function parseShare(text: string, owner: HostPolicy['owner']): DirectoryShare {
   const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
   const [, source, target, words] = match ?? []
   if (source === undefined || target === undefined || target === '/') {
     throw new UserError(
-      `--share ${text}: say SRC:DST[:ro][,owner=UID:GID], DST being an absolute path of the guest other than /.`,
+      `--share ${text}: say SRC:DST[:ro][,owner=UID:GID][,cache=MODE], DST being an absolute path of the guest other than /.`,
     )
   }
   let readOnly = false
   let shownAs = owner
+  let cache: CacheMode | undefined
   for (const word of words?.split(',') ?? []) {
     if (word === 'ro') readOnly = true
     else if (word.startsWith('owner=')) shownAs = parseOwner(word.slice(6))
+    else if (word.startsWith('cache='))
+      cache = parseChoice('share … cache', word.slice(6), cacheModes)
     else if (word !== 'rw') {
-      throw new UserError(`--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=UID:GID.`)
+      throw new UserError(
+        `--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=UID:GID, cache=MODE.`,
+      )
     }
   }
-  return { source: resolve(source), target, readOnly, owner: shownAs }
+  const options = cache === undefined ? {} : { cache }
+  return { source: resolve(source), target, readOnly, owner: shownAs, ...options }
 }
 
 /** `NAME=VALUE`, or `NAME` for the value that it has here. */

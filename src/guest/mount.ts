@@ -1,10 +1,14 @@
+/** What the guest's client may keep of an export (Documentation/filesystems/9p.rst). */
+export const cacheModes = ['none', 'mmap', 'loose'] as const
+
+export type CacheMode = (typeof cacheModes)[number]
+
 /** A 9P export as the guest mounts it. */
 export interface GuestMount {
   /** The TCP port at {@link EXPORT_ADDRESS} behind which the export is. */
   readonly port: number
   readonly readOnly: boolean
-  /** The client's cache mode (Documentation/filesystems/9p.rst). */
-  readonly cache: 'none' | 'mmap' | 'loose'
+  readonly cache: CacheMode
   /** Largest message in bytes. */
   readonly msize: number
 }

@@ -1,4 +1,4 @@
-import type { GuestMount } from '../guest/mount.ts'
+import type { CacheMode, GuestMount } from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
 import { startEngine } from '../transport/engine/engine.ts'
 import type { MachineOptions } from './options.ts'
@@ -34,7 +34,7 @@ export async function startExports(
     directory: string,
     index: number,
     { readOnly, owner }: { readonly readOnly: boolean; readonly owner: typeof rootOwner },
-    cache: GuestMount['cache'],
+    cache: CacheMode,
   ): Promise<Export> => {
     const socket = folder.file(`export${index}.sock`)
     const share = {
@@ -53,16 +53,16 @@ export async function startExports(
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
     // `mmap` is `none` with shared writable mappings, which linkers want.
-    const { target, readOnly } = share
+    const { target, readOnly, cache = 'mmap' } = share
     const exported =
       'source' in share
-        ? await serve(share.source, i + 1, share, 'mmap')
-        : { socket: share.socket, mount: mount(i + 1, readOnly, 'mmap') }
+        ? await serve(share.source, i + 1, share, cache)
+        : { socket: share.socket, mount: mount(i + 1, readOnly, cache) }
     others.push({ ...exported, target })
   }
   return { engines, root: lower, shares: others }
 }
 
-function mount(index: number, readOnly: boolean, cache: GuestMount['cache']): GuestMount {
+function mount(index: number, readOnly: boolean, cache: CacheMode): GuestMount {
   return { port: ROOT_PORT + index, readOnly, cache, msize: MSIZE }
 }

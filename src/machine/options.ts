@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { GuestPhase } from '../guest/init.ts'
 import type { Kernel } from '../guest/kernel.ts'
+import type { CacheMode } from '../guest/mount.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
@@ -17,6 +18,8 @@ export interface DirectoryShare {
   readonly target: string
   readonly readOnly: boolean
   readonly owner: HostPolicy['owner']
+  /** Default: `mmap`. */
+  readonly cache?: CacheMode
 }
 
 /** A tree that somebody else serves: a 9P2000.L server, for this one connection. */
@@ -26,6 +29,8 @@ export interface SocketShare {
   /** An absolute path of the guest. */
   readonly target: string
   readonly readOnly: boolean
+  /** Default: `mmap`. */
+  readonly cache?: CacheMode
 }
 
 /** What a machine is made of. Nothing here is looked for: see provision/ for that. */

@@ -97,6 +97,8 @@ describe('a share', () => {
       '/s:/d:ro,owner=1:2',
       { source: '/s', target: '/d', readOnly: true, owner: { uid: 1, gid: 2 } },
     ],
+    ['/s:/d:cache=loose', { source: '/s', target: '/d', ...host, cache: 'loose' }],
+    ['/s:/d:ro,cache=none', { source: '/s', target: '/d', ...host, readOnly: true, cache: 'none' }],
     ['/s:/d:owner=1:2', { source: '/s', target: '/d', ...host, owner: { uid: 1, gid: 2 } }],
   ])('%s', (text, share) => {
     expect(parseShare(text, 'host')).toEqual(share)
@@ -118,6 +120,7 @@ describe('a share', () => {
     ['/s:/d:RO', 'RO is none of ro, rw, owner=UID:GID'],
     ['/s:/d:ro,', 'nothing is none of ro, rw, owner=UID:GID'],
     ['/s:/d:owner=me', 'me is not an owner'],
+    ['/s:/d:cache=all', '--share … cache all: choose one of none, mmap, loose'],
   ])('is not %j', (text, words) => {
     const message = messageOf(() => parseShare(text, 'host'))
     expect(message).toMatch(/^UserError: /)
