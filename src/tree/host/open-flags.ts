@@ -59,6 +59,9 @@ export function hostFlags(wire: number, context: HostContext, mayNoatime: boolea
   for (const [theirs, ours] of translated) {
     if ((wire & theirs) === theirs) flags |= ours
   }
+  // Appending is the client's own business where it may read, too: one that caches writes (Linux since
+  // 6.3) opens for both, and sends whole pages with their places, which the host must not append.
+  if (mode === O_RDWR) flags &= ~O_APPEND
   const wanted = context.atime === 'preserve' || (wire & open.NOATIME) !== 0
   if (wanted && mayNoatime) flags |= O_NOATIME
   return flags

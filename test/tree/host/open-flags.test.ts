@@ -65,11 +65,16 @@ describe('the open flags of the wire', () => {
   })
 
   it('add up', () => {
-    expect(translated(open.RDWR | open.TRUNC | open.APPEND | open.LARGEFILE | open.DIRECT)).toBe(
-      O_RDWR | O_TRUNC | O_APPEND | O_CLOEXEC,
+    expect(translated(open.WRONLY | open.TRUNC | open.APPEND | open.LARGEFILE | open.DIRECT)).toBe(
+      O_WRONLY | O_TRUNC | O_APPEND | O_CLOEXEC,
     )
     // O_DSYNC alone is not O_SYNC.
     expect(translated(open.DSYNC) & O_SYNC & ~O_DSYNC).toBe(0)
+  })
+
+  it('append on the host only where the client cannot read back what it caches', () => {
+    expect(translated(open.RDWR | open.APPEND)).toBe(O_RDWR | O_CLOEXEC)
+    expect(translated(open.WRONLY | open.APPEND)).toBe(O_WRONLY | O_APPEND | O_CLOEXEC)
   })
 
   it('that nobody knows are dropped, O_PATH and O_TMPFILE among them', () => {
