@@ -1,13 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Client } from '../../src/client/index.ts'
 import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
-import { behaviours } from './behaviours.ts'
+import {
+  behaviours,
+  largeBehaviours,
+  kernelBehaviours,
+  usersBehaviours,
+} from './behaviours/index.ts'
 import type { Fs } from './fs.ts'
 import { NineFs } from './nine-fs.ts'
 import { PlainFs } from './plain-fs.ts'
@@ -18,6 +23,8 @@ let number = 0
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
+  // Other users act in it, too.
+  chmodSync(directory, 0o755)
   umask = process.umask(0)
 })
 
@@ -27,16 +34,26 @@ afterAll(() => {
 })
 
 /** An empty directory of the behaviour's own. */
-async function own(root: Fs): Promise<Fs> {
+async function own<F extends Fs>(root: F): Promise<ReturnType<F['in']>> {
   const name = `behaviour-${++number}`
   await root.mkdir(name)
-  return root.in(name)
+  return root.in(name) as ReturnType<F['in']>
+}
+
+/** Only root can let others act. */
+const kernelOnly = {
+  ...kernelBehaviours,
+  ...(process.geteuid!() === 0 ? usersBehaviours : {}),
 }
 
 describe('a plain directory', () => {
-  it.each(Object.entries(behaviours))('%s', async (_name, behaviour) => {
-    await behaviour(await own(new PlainFs(directory)))
-  })
+  it.each(Object.entries({ ...behaviours, ...largeBehaviours, ...kernelOnly }))(
+    '%s',
+    async (_name, behaviour) => {
+      await behaviour(await own(new PlainFs(directory)))
+    },
+    60_000,
+  )
 })
 
 // The second has messages of a page, and so many more of them.
@@ -55,20 +72,26 @@ describe.each([131_072, 4096])('a directory through client and server, msize %i'
     rmSync(join(server.socketPath, '..'), { recursive: true })
   })
 
-  it.each(Object.entries(behaviours))('%s', async (_name, behaviour) => {
-    const isRoot = process.geteuid!() === 0
-    await behaviour(await own(NineFs.over(client, isRoot)))
-  })
+  it.each(Object.entries(behaviours))(
+    '%s',
+    async (_name, behaviour) => {
+      const isRoot = process.geteuid!() === 0
+      await behaviour(await own(NineFs.over(client, isRoot)))
+    },
+    60_000,
+  )
 })
 
 describe('the script for machines that have nothing but Node', () => {
   it('says the same', () => {
     const script = conformanceScript()
-    const child = [script, temporaryDirectory()]
+    const folder = temporaryDirectory()
+    chmodSync(folder, 0o755)
+    const child = [script, folder]
     const { stdout, stderr, status } = spawnSync(process.execPath, child, { encoding: 'utf8' })
     const lines = conformanceLines(stdout)
     expect(lines.filter(({ ok }) => !ok)).toEqual([])
     expect([stderr, status]).toEqual(['', 0])
-    expect(lines.map(({ name }) => name)).toEqual(Object.keys(behaviours))
+    expect(lines.map(({ name }) => name)).toEqual(Object.keys({ ...behaviours, ...kernelOnly }))
   }, 60_000)
 })

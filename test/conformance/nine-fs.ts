@@ -10,17 +10,30 @@ import {
   Reader,
 } from '../../src/protocol/index.ts'
 import { memoryOf } from '../support/frames.ts'
-import type { Entry, File, Fs, How, Kind, Stat } from './fs.ts'
+import {
+  type Entry,
+  type File,
+  type Fs,
+  type How,
+  type Kind,
+  type Listed,
+  type Listing,
+  type Stat,
+  type Time,
+  UNCHANGED,
+} from './fs.ts'
 
 /** As many symlinks on one way as the kernel follows. */
 const SYMLINKS_MAX = 40
 
-/** What the root of a tree and all directories in it have in common: one client, one row of fids. */
+/** What the root of a tree and all directories in it have in common. */
 interface Mount {
   readonly client: Client
   readonly mayChown: boolean
-  nextFid: number
 }
+
+/** Never the same twice: what one behaviour leaves open is in no other one's way. */
+let nextFid = 1000
 
 /** Where a path ends: a name in a directory, and the file that it is, if there is one. */
 interface Place {
@@ -39,7 +52,7 @@ export class NineFs implements Fs {
 
   /** Fid 0 of `client` is the root; fids from 1000 on are this one's. */
   static over(client: Client, mayChown: boolean): Fs {
-    return new NineFs({ client, mayChown, nextFid: 1000 }, '')
+    return new NineFs({ client, mayChown }, '')
   }
 
   private constructor(mount: Mount, path: string) {
@@ -65,7 +78,7 @@ export class NineFs implements Fs {
       if (found.qid.type === qidType.symlink) throw failure('ELOOP')
       if (how.create && found.qid.type === qidType.directory) throw failure('EISDIR')
       const fid = await this.#clone(found.fid)
-      return this.#keep(fid, () => this.#call.lopen({ fid, flags: wireFlags(how) }))
+      return this.#keep(fid, how, () => this.#call.lopen({ fid, flags: wireFlags(how) }))
     })
   }
 
@@ -127,26 +140,30 @@ export class NineFs implements Fs {
     return this.#existing(path, false, async (fid) => (await this.#call.readlink({ fid })).target)
   }
 
-  readdir(path: string): Promise<Entry[]> {
+  async readdir(path: string): Promise<Entry[]> {
+    const listing = await this.#list(path, 0xffff_ffff)
+    const entries: Entry[] = []
+    for (;;) {
+      const some = await listing.next()
+      if (some.length === 0) break
+      for (const { name, kind } of some) {
+        if (name !== '.' && name !== '..') entries.push({ name, kind })
+      }
+    }
+    await listing.close()
+    return entries
+  }
+
+  list(path: string): Promise<Listing> {
+    return this.#list(path, FEW_NAMES)
+  }
+
+  #list(path: string, count: number): Promise<Listing> {
     return this.#existing(path, true, async (found, qid) => {
       if (qid.type !== qidType.directory) throw failure('ENOTDIR')
       const fid = await this.#clone(found)
       await this.#call.lopen({ fid, flags: flags.open.DIRECTORY })
-      const entries: Entry[] = []
-      for (let offset = 0n; ;) {
-        const { data } = await this.#call.readdir({ fid, offset, count: 0xffff_ffff })
-        if (data.length === 0) break
-        const from = new Reader(data.memory)
-        from.over(data.memory, data.offset, data.offset + data.length)
-        while (from.position < from.end) {
-          const { name, type, offset: next } = readDirent(from)
-          if (name !== '.' && name !== '..')
-            entries.push({ name, kind: entryKinds[type] ?? 'other' })
-          offset = next
-        }
-      }
-      await this.#call.clunk({ fid })
-      return entries
+      return new NineListing(this.#mount.client, fid, count)
     })
   }
 
@@ -155,8 +172,7 @@ export class NineFs implements Fs {
   }
 
   lchown(path: string, uid: number, gid: number): Promise<void> {
-    const valid = flags.setattr.UID | flags.setattr.GID
-    return this.#existing(path, false, (fid) => this.#set(fid, valid, { uid, gid }))
+    return this.#existing(path, false, (fid) => chown(this.#mount.client, fid, uid, gid))
   }
 
   async truncate(path: string, size: number): Promise<void> {
@@ -168,13 +184,8 @@ export class NineFs implements Fs {
     }
   }
 
-  lutimes(path: string, accessed: number, modified: number): Promise<void> {
-    const { ATIME, ATIME_SET, MTIME, MTIME_SET } = flags.setattr
-    const [atimeSec, atimeNsec] = timespec(accessed)
-    const [mtimeSec, mtimeNsec] = timespec(modified)
-    const times = { atimeSec, atimeNsec, mtimeSec, mtimeNsec }
-    const valid = ATIME | ATIME_SET | MTIME | MTIME_SET
-    return this.#existing(path, false, (fid) => this.#set(fid, valid, times))
+  lutimes(path: string, accessed: Time, modified: Time): Promise<void> {
+    return this.#existing(path, false, (fid) => utimes(this.#mount.client, fid, accessed, modified))
   }
 
   statfs(path: string): ReturnType<Fs['statfs']> {
@@ -186,7 +197,7 @@ export class NineFs implements Fs {
   }
 
   #freeFid(): number {
-    return this.#mount.nextFid++
+    return nextFid++
   }
 
   async #clone(fid: number): Promise<number> {
@@ -265,20 +276,21 @@ export class NineFs implements Fs {
     const { gid } = await this.#groupFor(parent)
     const mode = flags.mode.FILE | (how.mode ?? 0o644)
     const fid = await this.#clone(parent)
-    return this.#keep(fid, () =>
+    return this.#keep(fid, how, () =>
       this.#call.lcreate({ fid, name, flags: wireFlags(how), mode, gid }),
     )
   }
 
   /** A file of `fid` once it is open; the fid is gone when it cannot be. */
-  async #keep(fid: number, open: () => Promise<unknown>): Promise<File> {
+  async #keep(fid: number, how: How, open: () => Promise<unknown>): Promise<File> {
     try {
       await open()
     } catch (error) {
       await this.#call.clunk({ fid })
       throw error
     }
-    return new NineFile(this.#mount.client, fid)
+    // As a kernel does; where it may not read, the server appends by itself.
+    return new NineFile(this.#mount.client, fid, how.append === true && how.access === 'rw')
   }
 
   async #groupFor(directory: number): Promise<{ gid: number; setgid: number }> {
@@ -305,10 +317,12 @@ export class NineFs implements Fs {
 class NineFile implements File {
   readonly #client: Client
   readonly #fid: number
+  readonly #appends: boolean
 
-  constructor(client: Client, fid: number) {
+  constructor(client: Client, fid: number, appends: boolean) {
     this.#client = client
     this.#fid = fid
+    this.#appends = appends
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
@@ -327,10 +341,11 @@ class NineFile implements File {
   async write(offset: number, bytes: Uint8Array): Promise<number> {
     const memory = memoryOf(bytes)
     const most = this.#client.msize - 24
+    const start = this.#appends ? (await this.stat()).size : offset
     let sent = 0
     do {
       const data = { memory, offset: sent, length: Math.min(most, bytes.length - sent) }
-      const write = { fid: this.#fid, offset: offset + sent, data }
+      const write = { fid: this.#fid, offset: start + sent, data }
       sent += (await this.#client.call.write(write)).count
     } while (sent < bytes.length)
     return sent
@@ -342,6 +357,14 @@ class NineFile implements File {
 
   chmod(mode: number): Promise<void> {
     return setattr(this.#client, this.#fid, flags.setattr.MODE, { mode })
+  }
+
+  chown(uid: number, gid: number): Promise<void> {
+    return chown(this.#client, this.#fid, uid, gid)
+  }
+
+  utimes(accessed: Time, modified: Time): Promise<void> {
+    return utimes(this.#client, this.#fid, accessed, modified)
   }
 
   async stat(): Promise<Stat> {
@@ -372,6 +395,69 @@ async function setattr(
   const times = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
   await client.call.setattr({ fid, valid, ...none, ...times, ...changes })
 }
+
+async function chown(client: Client, fid: number, uid: number, gid: number): Promise<void> {
+  const { UID, GID } = flags.setattr
+  const valid = (uid === UNCHANGED ? 0 : UID) | (gid === UNCHANGED ? 0 : GID)
+  await setattr(client, fid, valid, { uid, gid })
+}
+
+async function utimes(client: Client, fid: number, accessed: Time, modified: Time): Promise<void> {
+  const { ATIME, ATIME_SET, MTIME, MTIME_SET } = flags.setattr
+  const [atimeSec, atimeNsec] = timespec(accessed)
+  const [mtimeSec, mtimeNsec] = timespec(modified)
+  const valid = validTime(accessed, ATIME, ATIME_SET) | validTime(modified, MTIME, MTIME_SET)
+  await setattr(client, fid, valid, { atimeSec, atimeNsec, mtimeSec, mtimeNsec })
+}
+
+function validTime(time: Time, bit: number, setBit: number): number {
+  return time === 'keep' ? 0 : time === 'now' ? bit : bit | setBit
+}
+
+class NineListing implements Listing {
+  readonly #client: Client
+  readonly #fid: number
+  readonly #count: number
+  #offset = 0n
+
+  constructor(client: Client, fid: number, count: number) {
+    this.#client = client
+    this.#fid = fid
+    this.#count = count
+  }
+
+  async next(): Promise<Listed[]> {
+    const request = { fid: this.#fid, offset: this.#offset, count: this.#count }
+    const { data } = await this.#client.call.readdir(request).catch((error: unknown) => {
+      // A directory that is removed, as readdir(3) has it.
+      if (error instanceof ErrnoError && error.errno === errno.ENOENT)
+        return { data: { memory: nothing, offset: 0, length: 0 } }
+      throw error
+    })
+    const entries: Listed[] = []
+    const from = new Reader(data.memory)
+    from.over(data.memory, data.offset, data.offset + data.length)
+    while (from.position < from.end) {
+      const { name, type, offset } = readDirent(from)
+      entries.push({ name, kind: entryKinds[type] ?? 'other', cookie: offset })
+      this.#offset = offset
+    }
+    return entries
+  }
+
+  async seek(cookie: bigint): Promise<void> {
+    this.#offset = cookie
+  }
+
+  async close(): Promise<void> {
+    await this.#client.call.clunk({ fid: this.#fid })
+  }
+}
+
+const nothing = memoryOf(Buffer.alloc(0))
+
+/** Room for two or three of the longest. */
+const FEW_NAMES = 700
 
 /** DT_* of dirent.h. */
 const entryKinds: Record<number, Kind> = { 4: 'directory', 8: 'file', 10: 'symlink' }
@@ -414,9 +500,10 @@ function nanoseconds(seconds: number, rest: number): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(rest)
 }
 
-function timespec(seconds: number): [number, number] {
-  const whole = Math.floor(seconds)
-  return [whole, Math.round((seconds - whole) * 1e9)]
+function timespec(time: Time): [seconds: number, nanoseconds: number] {
+  if (typeof time === 'string') return [0, 0]
+  const rest = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  return [Number((time - rest) / 1_000_000_000n), Number(rest)]
 }
 
 function failure(name: 'ENOENT' | 'EEXIST' | 'ELOOP' | 'ENOTDIR' | 'EISDIR'): ErrnoError {

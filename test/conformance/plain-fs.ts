@@ -1,9 +1,22 @@
-import { type BigIntStats, constants, type Dirent } from 'node:fs'
+import { type BigIntStats, closeSync, constants, type Dirent } from 'node:fs'
 import * as node from 'node:fs/promises'
-import type { Entry, File, Fs, How, Kind, Stat } from './fs.ts'
+import type {
+  Entry,
+  File,
+  Fs,
+  How,
+  KernelFs,
+  Kind,
+  Listed,
+  Listing,
+  Stat,
+  Time,
+  User,
+} from './fs.ts'
+import * as system from './system.ts'
 
 /** A directory through the kernel of the machine that this runs on. */
-export class PlainFs implements Fs {
+export class PlainFs implements KernelFs {
   readonly mayChown = process.geteuid!() === 0
   readonly #root: string
 
@@ -12,7 +25,7 @@ export class PlainFs implements Fs {
     this.#root = root
   }
 
-  in(directory: string): Fs {
+  in(directory: string): KernelFs {
     return new PlainFs(`${this.#root}/${directory}`)
   }
 
@@ -63,22 +76,27 @@ export class PlainFs implements Fs {
     return entries.map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
   }
 
+  async list(path: string): Promise<Listing> {
+    const { O_RDONLY, O_DIRECTORY } = constants
+    return new PlainListing(system.open(this.path(path), O_RDONLY | O_DIRECTORY))
+  }
+
   chmod(path: string, mode: number): Promise<void> {
     return node.chmod(this.#path(path), mode)
   }
 
-  lchown(path: string, uid: number, gid: number): Promise<void> {
-    return node.lchown(this.#path(path), uid, gid)
+  async lchown(path: string, uid: number, gid: number): Promise<void> {
+    // Node takes no number for "leave it as it is".
+    system.lchown(this.path(path), uid, gid)
   }
 
   truncate(path: string, size: number): Promise<void> {
     return node.truncate(this.#path(path), size)
   }
 
-  lutimes(path: string, accessed: number, modified: number): Promise<void> {
-    // As dates: a negative number of seconds means "now" to Node.
-    const [at, mt] = [new Date(accessed * 1000), new Date(modified * 1000)]
-    return node.lutimes(this.#path(path), at, mt)
+  async lutimes(path: string, accessed: Time, modified: Time): Promise<void> {
+    // Node's own counts in floating-point seconds.
+    system.lutimens(this.path(path), accessed, modified)
   }
 
   statfs(path: string): ReturnType<Fs['statfs']> {
@@ -87,9 +105,71 @@ export class PlainFs implements Fs {
       .then(({ bsize, ...counts }) => ({ bsize: Number(bsize), ...counts }))
   }
 
-  #path(path: string): Buffer {
-    return Buffer.from(`${this.#root}/${path}`, 'latin1')
+  path(path: string): string {
+    return `${this.#root}/${path}`
   }
+
+  async as<T>({ uid, gid, groups = [] }: User, act: () => Promise<T>): Promise<T> {
+    const before = {
+      uid: process.geteuid!(),
+      gid: process.getegid!(),
+      groups: process.getgroups!(),
+    }
+    try {
+      process.setgroups!([...groups])
+      process.setegid!(gid)
+      process.seteuid!(uid)
+      return await act()
+    } finally {
+      process.seteuid!(before.uid)
+      process.setegid!(before.gid)
+      process.setgroups!(before.groups)
+    }
+  }
+
+  #path(path: string): Buffer {
+    return Buffer.from(this.path(path), 'latin1')
+  }
+}
+
+class PlainListing implements Listing {
+  readonly #fd: number
+
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  async next(): Promise<Listed[]> {
+    try {
+      return system.getdents(this.#fd, FEW_NAMES).map(({ name, type, offset }) => {
+        return { name, kind: entryKinds[type] ?? 'other', cookie: offset }
+      })
+    } catch (error) {
+      // A directory that is removed, as readdir(3) has it.
+      if (error instanceof system.SystemError && error.code === 'ENOENT') return []
+      throw error
+    }
+  }
+
+  async seek(cookie: bigint): Promise<void> {
+    system.lseek(this.#fd, cookie, 0)
+  }
+
+  async close(): Promise<void> {
+    closeSync(this.#fd)
+  }
+}
+
+/** Room for two or three of the longest. */
+const FEW_NAMES = 700
+
+/** DT_* of dirent.h. */
+const entryKinds: Record<number, Kind> = {
+  1: 'fifo',
+  4: 'directory',
+  8: 'file',
+  10: 'symlink',
+  12: 'socket',
 }
 
 class PlainFile implements File {
@@ -116,6 +196,14 @@ class PlainFile implements File {
 
   chmod(mode: number): Promise<void> {
     return this.#handle.chmod(mode)
+  }
+
+  async chown(uid: number, gid: number): Promise<void> {
+    system.fchown(this.#handle.fd, uid, gid)
+  }
+
+  async utimes(accessed: Time, modified: Time): Promise<void> {
+    system.futimens(this.#handle.fd, accessed, modified)
   }
 
   async stat(): Promise<Stat> {
@@ -166,5 +254,7 @@ function statOf(stat: BigIntStats): Stat {
 function kindOf(of: BigIntStats | Dirent): Kind {
   if (of.isFile()) return 'file'
   if (of.isDirectory()) return 'directory'
+  if (of.isFIFO()) return 'fifo'
+  if (of.isSocket()) return 'socket'
   return of.isSymbolicLink() ? 'symlink' : 'other'
 }

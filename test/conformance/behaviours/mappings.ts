@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { type KernelBehaviours, make, content } from './helpers.ts'
+import { map } from '../system.ts'
+
+/** Files in memory. */
+export const mappings: KernelBehaviours = {
+  'a private mapping shows the file and keeps its changes to itself': async (fs) => {
+    await make(fs, 'f', 'text'.padEnd(page))
+    const fd = openSync(fs.path('f'), 'r+')
+    const { bytes: mapped, unmap } = map(fd, page, 'private')
+    assert.equal(mapped.toString('latin1', 0, 4), 'text')
+    mapped.write('next')
+    assert.equal((await content(fs, 'f')).slice(0, 4), 'text')
+    unmap()
+    closeSync(fd)
+  },
+
+  'a shared mapping and the file are the same': async (fs) => {
+    await make(fs, 'f', 'text'.padEnd(2 * page))
+    const fd = openSync(fs.path('f'), 'r+')
+    const { bytes: mapped, unmap } = map(fd, 2 * page, 'shared')
+    assert.equal(mapped.toString('latin1', 0, 4), 'text')
+    mapped.write('mapped', page)
+    assert.equal((await content(fs, 'f')).slice(page, page + 6), 'mapped')
+    writeSync(fd, 'written', 100)
+    assert.equal(mapped.toString('latin1', 100, 107), 'written')
+    unmap()
+    closeSync(fd)
+    assert.equal((await content(fs, 'f')).slice(page, page + 6), 'mapped')
+  },
+}
+
+const page = 4096

@@ -1,0 +1,124 @@
+import type { CacheMode } from '../../src/guest/mount.ts'
+
+/**
+ * Where a share in a guest is not like a directory of the host. The behaviours named here have to fail
+ * there, with an error that `found` matches, and all others to work: what works one day comes off this
+ * list, and off docs/conformance.md, which says for each `title` why that is so.
+ */
+export interface Difference {
+  readonly title: string
+  readonly behaviours: readonly string[]
+  readonly found: RegExp
+  /** Whether the behaviours also work now and then. */
+  readonly sometimes?: true
+  /** Only with these; with all, where nothing is said. */
+  readonly caches?: readonly CacheMode[]
+  /** Only with the kernels of these Debian suites. */
+  readonly suites?: readonly string[]
+}
+
+export const differences: readonly Difference[] = [
+  {
+    title: 'Times are set in whole seconds, from 1970 on',
+    behaviours: [
+      'times have nanoseconds',
+      'times may be before 1970',
+      'times before 1970 have nanoseconds',
+    ],
+    found: /\+ +(0n|1234567890000000000n)/,
+  },
+  {
+    title: 'A chown that changes nothing is no change',
+    behaviours: ['a chown that changes neither is a change'],
+    found: /'' !== 'ctime'/,
+  },
+  {
+    title: 'Times are late',
+    behaviours: [
+      'chmod changes the mode and nothing else',
+      'changing the bytes changes the times',
+      'each operation changes the times that it should, of the file',
+      'an open file and its name have the same attributes',
+    ],
+    found: /[mc]time|\+ +\d+n/,
+    // Where the client's clock and the host's agree by chance, nothing is to be seen.
+    sometimes: true,
+    caches: ['loose'],
+  },
+  {
+    title: 'A hole counts as blocks',
+    behaviours: ['writing beyond the end leaves a hole of zeros'],
+    found: /\d+ blocks/,
+    caches: ['loose'],
+    suites: ['bookworm'],
+  },
+  {
+    title: 'No shared writable mappings with cache=none',
+    behaviours: ['a shared mapping and the file are the same'],
+    found: /mmap: EINVAL/,
+    caches: ['none'],
+  },
+  {
+    title: 'A shared mapping and reads of the file differ until msync(2)',
+    behaviours: ['a shared mapping and the file are the same'],
+    found: /- 'mapped'/,
+    caches: ['mmap'],
+    suites: ['bookworm'],
+  },
+  {
+    title: 'No fallocate(2)',
+    behaviours: ['space is kept for a file', 'a hole is made into a file'],
+    found: /fallocate: EOPNOTSUPP/,
+  },
+  {
+    title: 'No O_TMPFILE',
+    behaviours: ['a file is made without a name, and given one'],
+    found: /open: EOPNOTSUPP/,
+  },
+  {
+    title: 'No flags of renameat2(2)',
+    behaviours: ['renaming without replacing', 'renaming two names into each other'],
+    found: /renameat2: EINVAL/,
+  },
+  {
+    title: 'A program keeps setuid and setgid when a user writes to it',
+    behaviours: ['a program loses setuid and setgid when a user writes to it'],
+    found: /3583 !== 511/,
+    caches: ['none', 'mmap'],
+    suites: ['bookworm'],
+  },
+  {
+    title: 'No FIFOs and sockets',
+    behaviours: [
+      'a FIFO is one, and has the mode it was given',
+      'bytes go through a FIFO',
+      'a FIFO is renamed, linked and removed like a file',
+      'a FIFO is neither truncated nor listed',
+      'a file is made as one by mknod',
+      'a server listens on a socket',
+    ],
+    found: /EOPNOTSUPP|ENOTSUP/,
+  },
+  {
+    title: 'No extended attributes',
+    behaviours: [
+      'an attribute is set, read, listed and removed',
+      'an attribute is replaced, with a shorter and a longer one',
+      'an attribute is made only, or replaced only',
+      'an attribute that does not fit is said to',
+      'attributes stay with the file',
+    ],
+    found: /EOPNOTSUPP/,
+  },
+  {
+    title: 'No locks',
+    behaviours: [
+      'one locks a file to write and others not',
+      'many lock a file to read',
+      'a lock goes when the file is closed',
+      'ranges are locked apart from each other',
+      'a lock that is in the way is told of',
+    ],
+    found: /(flock|fcntl): EOPNOTSUPP/,
+  },
+]
