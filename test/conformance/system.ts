@@ -13,9 +13,9 @@ export class SystemError extends Error {
   override readonly name = 'SystemError'
   readonly code: string
 
-  constructor(call: string, errno: number) {
+  constructor(operation: string, errno: number) {
     const code = errnoNames.get(errno) ?? `errno ${errno}`
-    super(`${call}: ${code}`)
+    super(`${operation}: ${code}`)
     this.code = code
   }
 }
@@ -36,7 +36,7 @@ function call(name: string, ...types: string[]): (...values: Value[]) => number 
   const result = long.has(name) ? 'intptr_t' : 'int'
   const native = library.func(name, result, types) as (...values: Value[]) => number
   return (...values) => {
-    const value = Number(native(...values))
+    const value = native(...values)
     if (value === -1) throw new SystemError(name, koffi.errno())
     return value
   }
@@ -233,5 +233,5 @@ const PROT_READ_WRITE = 3
 
 export interface Mapping {
   readonly bytes: Buffer
-  unmap(): void
+  readonly unmap: () => void
 }

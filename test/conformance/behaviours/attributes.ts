@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { UNCHANGED } from '../fs.ts'
 import { type Behaviours, read, make, content, fails } from './helpers.ts'
-import { open } from '../system.ts'
 
 /** Modes and owners. */
 export const attributes: Behaviours = {

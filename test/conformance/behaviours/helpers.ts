@@ -44,7 +44,7 @@ export async function content(fs: Fs, path: string): Promise<string> {
   }
 }
 
-export async function whole(file: File): Promise<Buffer> {
+async function whole(file: File): Promise<Buffer> {
   const parts: Buffer[] = []
   for (let offset = 0; ; offset += parts.at(-1)!.length) {
     const part = await file.read(offset, 65_536)

@@ -6,14 +6,14 @@ import { links } from './links.ts'
 import { locks } from './locks.ts'
 import { mappings } from './mappings.ts'
 import { nameless } from './nameless.ts'
-import { names } from './names.ts'
+import { nameRules } from './names.ts'
 import { opening } from './opening.ts'
 import { paths } from './paths.ts'
 import { ranges } from './ranges.ts'
 import { renames } from './renames.ts'
 import { sizes } from './sizes.ts'
 import { special } from './special.ts'
-import { times } from './times.ts'
+import { timeRules } from './times.ts'
 import { users } from './users.ts'
 import { xattrs } from './xattrs.ts'
 
@@ -23,12 +23,12 @@ export const behaviours: Behaviours = together(
   reading,
   sizes,
   directories,
-  names,
+  nameRules,
   renames,
   links,
   nameless,
   attributes,
-  times,
+  timeRules,
 )
 
 /** The same, but not for a guest, which would take minutes. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { type Behaviours, read, bytes, text, make, content, fails, longAgo } from './helpers.ts'
-import { open } from '../system.ts'
 
 /** Files that are open and have no name any more. */
 export const nameless: Behaviours = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type Behaviours, make, content, fails } from './helpers.ts'
 
 /** What a name may be. */
-export const names: Behaviours = {
+export const nameRules: Behaviours = {
   'a name has up to 255 bytes': async (fs) => {
     const name = 'n'.repeat(255)
     await make(fs, name, 'text')

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Fs } from '../fs.ts'
 import { type Behaviours, read, bytes, text, make, content, fails, outcome } from './helpers.ts'
-import { open } from '../system.ts'
 
 /** Renaming. */
 export const renames: Behaviours = {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type Behaviours, bytes, make, outcome, later, moved, longAgo } from './helpers.ts'
 
 /** Times: as they are set, and as operations change them. */
-export const times: Behaviours = {
+export const timeRules: Behaviours = {
   'times are set as they are given': async (fs) => {
     await make(fs, 'f', '')
     await fs.mkdir('d')
@@ -103,9 +103,9 @@ export const times: Behaviours = {
       () => fs.mkdir('d/e'),
       () => fs.rmdir('d/e'),
     ]
-    for (const change of changes) {
+    for (const act of changes) {
       await fs.lutimes('d', longAgo, longAgo)
-      await change()
+      await act()
       assert.ok((await fs.stat('d')).mtime > longAgo)
     }
   },

@@ -12,7 +12,6 @@ import {
   outcome,
   longAgo,
 } from './helpers.ts'
-import { open } from '../system.ts'
 
 /** What users other than root may do. Root runs these, and lets the others act. */
 export const users: KernelBehaviours = {
