@@ -17,6 +17,9 @@ const files = words.filter((word) => word !== 'static' && !projects.includes(wor
 const isNarrowed = words.length > 0
 const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
 
+/** How long the gate fuzzes, on the seeds from 1 on. */
+const fuzzSeconds = '120'
+
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 await install()
@@ -63,6 +66,7 @@ async function runTests() {
   const folder = mkdtempSync(join(tmpdir(), 'lowerdir-check-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const reportFile = join(folder, 'vitest.json')
+  process.env.LOWERDIR_FUZZ_SECONDS ??= fuzzSeconds
   const { code } = await runTool('vitest', [
     'run',
     ...projects.map((project) => `--project=${project}`),

@@ -1,0 +1,25 @@
+// The fuzzer, for as long as wanted: `npm run fuzz -- --seconds 600 --seed 7`. Without a seed it
+// takes one from the clock, and says which. docs/testing.md has the rest.
+
+import { parseArgs } from 'node:util'
+import { runTool } from './child.mjs'
+import { ready } from './ready.mjs'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Math.trunc(Date.now() / 1000)) },
+  },
+})
+for (const [name, value] of Object.entries(values)) {
+  if (!/^\d{1,10}$/.test(value)) {
+    console.error(`--${name} ${value} is not a whole number.`)
+    process.exit(1)
+  }
+}
+
+await ready()
+process.env.LOWERDIR_FUZZ_SECONDS = values.seconds
+process.env.LOWERDIR_FUZZ_SEED = values.seed
+const vitest = ['run', '--project=unit', 'test/fuzz/fuzz.test.ts']
+process.exitCode = (await runTool('vitest', vitest)).code

@@ -1,0 +1,137 @@
+import { type MessageName, limits } from '../../src/protocol/index.ts'
+import { messageNames } from '../support/arbitraries.ts'
+import type { Model } from './model.ts'
+import { Random } from './random.ts'
+import { frameOf, type RequestStep, type Setup, type Step } from './steps.ts'
+import { fieldsFor, hasChance } from './values.ts'
+import { hostActions, startingNames } from './world.ts'
+
+/** How often each request comes, where that is not the usual 4; a new row of the table needs none. */
+const weights: Readonly<Partial<Record<MessageName, number>>> = {
+  walk: 24,
+  lopen: 12,
+  lcreate: 8,
+  read: 8,
+  readdir: 8,
+  write: 8,
+  clunk: 5,
+  version: 1,
+}
+
+const messageWeights = Object.fromEntries(
+  messageNames.map((name) => [name, weights[name] ?? 4]),
+) as Record<MessageName, number>
+
+/** The steps of a run, the same for the same seed and the same answers. */
+export class Generator {
+  readonly setup: Setup
+  readonly #random: Random
+  readonly #length: number
+  #taken = 0
+  #tag = 2
+
+  constructor(seed: number) {
+    this.#random = new Random(seed)
+    const random = this.#random
+    this.setup = {
+      seed,
+      policy: {
+        readOnly: random.chance(25),
+        owner: random.chance(75) ? 'host' : { uid: 7, gid: 8 },
+        atime: random.chance(75) ? 'preserve' : 'guest',
+      },
+      msize: random.pick([4096, 8192, 131_072]),
+    }
+    this.#length = 20 + random.upTo(100)
+  }
+
+  readonly next = (model: Model): Step | undefined => {
+    if (this.#taken++ === this.#length) return undefined
+    const random = this.#random
+    if (random.chance(8)) return this.#hostStep()
+    if (random.chance(1)) return { reconnect: random.chance(90) ? 'hello' : 'silent' }
+    // Without a session or a root hardly anything has a meaning.
+    if (model.msize === 0 && random.chance(80)) return { reconnect: 'hello' }
+    if (model.fids.size === 0 && random.chance(80)) return this.#attach()
+    const step = this.#request(model)
+    return random.chance(98) ? step : { raw: this.#mutated(frameOf(step)).toString('hex') }
+  }
+
+  #attach(): RequestStep {
+    const fields = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
+    return { T: 'attach', tag: this.#nextTag(), fields }
+  }
+
+  #request(model: Model): RequestStep {
+    let name = this.#random.weighted(messageWeights)
+    // Mostly there is no open file yet.
+    if (!hasChance(name, model) && this.#random.chance(80))
+      name = this.#random.pick(['walk', 'lopen'])
+    return { T: name, tag: this.#nextTag(), fields: fieldsFor(name, model, this.#random) }
+  }
+
+  /** Mostly one that is free. */
+  #nextTag(): number {
+    const random = this.#random
+    if (random.chance(5)) return random.pick([0, 1, 2, limits.NOTAG, this.#tag])
+    this.#tag = (this.#tag + 1) % 1000
+    return this.#tag
+  }
+
+  #hostStep(): Step {
+    const random = this.#random
+    const path = (): string => {
+      const directory = random.pick(Object.keys(startingNames))
+      const names = startingNames[directory] ?? []
+      // The actor's own paths are text.
+      const name = random.pick(names.filter((each) => /^[ -~]+$/.test(each)))
+      return directory === '' ? name : `${directory}/${name}`
+    }
+    const host = random.pick(hostActions)
+    return host === 'rename' ? { host, path: path(), to: path() } : { host, path: path() }
+  }
+
+  /** A frame as a broken or an evil client would send it. */
+  #mutated(frame: Buffer): Buffer {
+    const random = this.#random
+    const mutated = Buffer.from(frame)
+    const at = random.upTo(frame.length - 1)
+    switch (random.upTo(6)) {
+      case 0:
+        mutated[at] = (mutated[at] as number) ^ (1 << random.upTo(7))
+        return mutated
+      case 1:
+        mutated[at] = random.pick([0, 1, 0x7f, 0x80, 0xff])
+        return mutated
+      case 2: {
+        // Cut off, with a size that agrees.
+        const cut = mutated.subarray(0, Math.max(at, limits.HEADER_BYTES))
+        cut.writeUInt32LE(cut.length, 0)
+        return cut
+      }
+      case 3: {
+        // Longer than its fields, with a size that agrees.
+        const longer = Buffer.concat([mutated, random.bytes(1 + random.upTo(8))])
+        longer.writeUInt32LE(longer.length, 0)
+        return longer
+      }
+      case 4:
+        mutated.writeUInt32LE(
+          random.pick([0, 6, 7, frame.length - 1, frame.length + 1, 2 ** 31]),
+          0,
+        )
+        return mutated
+      case 5:
+        mutated[4] = random.upTo(255)
+        return mutated
+      default:
+        // A length or a count somewhere inside.
+        if (frame.length > 9)
+          mutated.writeUInt16LE(
+            random.pick([0, 17, 255, 0x7fff, 0xffff]),
+            7 + random.upTo(frame.length - 9),
+          )
+        return mutated
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { runSequence, Violation } from './sequence.ts'
+import type { Setup, Step } from './steps.ts'
+
+/** The rule that these steps break, in a run of their own; undefined if none. */
+export function brokenBy(setup: Setup, steps: readonly Step[]): Violation | undefined {
+  let at = 0
+  try {
+    runSequence(setup, () => steps[at++])
+  } catch (error) {
+    if (error instanceof Violation) return error
+    throw error
+  }
+  return undefined
+}
+
+/**
+ * As few of the steps as still break `rule`: no single one of them can be left out (delta
+ * debugging, one halving after the other).
+ */
+export function minimise(setup: Setup, steps: readonly Step[], rule: string): readonly Step[] {
+  let least = steps
+  let size = Math.ceil(least.length / 2)
+  while (size > 0) {
+    let shorter = false
+    for (let at = 0; at < least.length;) {
+      const without = [...least.slice(0, at), ...least.slice(at + size)]
+      if (brokenBy(setup, without)?.rule === rule) {
+        least = without
+        shorter = true
+      } else {
+        at += size
+      }
+    }
+    if (size === 1 && !shorter) break
+    size = Math.max(1, Math.floor(size / 2))
+  }
+  return least
+}

@@ -1,0 +1,372 @@
+import { errno } from '../../src/errno.ts'
+import {
+  decodeRequest,
+  limits,
+  type MessageName,
+  ProtocolError,
+  payloadBytes,
+  type Qid,
+  readDirent,
+  Reader,
+  requestOfType,
+} from '../../src/protocol/index.ts'
+import { RLERROR } from '../../src/protocol/messages.ts'
+import { HostTree } from '../../src/tree/host/tree.ts'
+import { openDescriptors } from '../support/descriptors.ts'
+import { bodyReader, memoryOf, requestFrame } from '../support/frames.ts'
+import { fieldsOf, type RawReply } from '../support/session-probe.ts'
+import { Model } from './model.ts'
+import { verdictOn } from './oracle.ts'
+import { frameOf, type Setup, type Step } from './steps.ts'
+import { Wire } from './wire.ts'
+import { CANARY, CANARY_NAME, World } from './world.ts'
+
+/** The server has broken one of its promises; `rule` names which. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+  readonly rule: string
+
+  constructor(rule: string, detail: string) {
+    super(`${rule}: ${detail}`)
+    this.rule = rule
+  }
+}
+
+/** The requests that may be answered later: blocking locks. */
+const mayWait: ReadonlySet<string> = new Set(['lock'])
+
+/** The tag of the harness's own questions. */
+const OWN_TAG = 0xfffe
+
+const knownErrnos: ReadonlySet<number> = new Set(Object.values(errno))
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * Runs steps against a server of a new scratch tree, one after the other; `next` says which, and
+ * may look at the model to find one with a meaning.
+ *
+ * @returns the steps.
+ * @throws Violation as soon as the server breaks a promise; `taken` then holds the steps so far.
+ */
+export function runSequence(
+  { policy, msize }: Setup,
+  next: (model: Model) => Step | undefined,
+  taken: Step[] = [],
+): Step[] {
+  const before = openDescriptors()
+  const world = new World()
+  try {
+    const tree = new HostTree(world.inside, policy)
+    const withTree = openDescriptors()
+    const client = new CheckedClient(world, tree, msize)
+    try {
+      client.connect('hello')
+      for (let step = next(client.model); step !== undefined; step = next(client.model)) {
+        taken.push(step)
+        client.take(step)
+      }
+      client.disconnect()
+      expectSame('no descriptor is left of a session', openDescriptors(), withTree)
+    } finally {
+      client.disconnect()
+      tree.close()
+    }
+    expectSame('no descriptor is left of a tree', openDescriptors(), before)
+    if (!world.canariesLive()) throw new Violation('outside stays as it is', 'a canary has changed')
+  } finally {
+    world.remove()
+  }
+  return taken
+}
+
+function expectSame(rule: string, now: number, before: number): void {
+  if (now !== before) throw new Violation(rule, `${before} were open before, ${now} are now`)
+}
+
+/** A client that knows what it may be answered. */
+class CheckedClient {
+  readonly model = new Model()
+  readonly #world: World
+  readonly #tree: HostTree
+  readonly #msize: number
+  readonly #log: string[] = []
+  /** Requests that wait for their answer, by tag. */
+  readonly #waiting = new Map<number, MessageName>()
+  #wire: Wire | undefined
+  /** Bytes of a frame that is not whole yet. */
+  #begun: Buffer = Buffer.alloc(0)
+
+  constructor(world: World, tree: HostTree, msize: number) {
+    this.#world = world
+    this.#tree = tree
+    this.#msize = msize
+    world.rememberInside()
+  }
+
+  /** @param how `hello` says Tversion and attaches the root as fid 0. */
+  connect(how: 'hello' | 'silent'): void {
+    this.disconnect()
+    this.#wire = new Wire(this.#tree, (line) => this.#log.push(line))
+    if (how === 'silent') return
+    const version = { msize: this.#msize, version: limits.VERSION }
+    this.#send(requestFrame(limits.NOTAG, 'version', version))
+    const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
+    this.#send(requestFrame(1, 'attach', attach))
+  }
+
+  disconnect(): void {
+    this.#wire?.close()
+    this.#wire = undefined
+    this.model.fids.clear()
+    this.model.msize = 0
+    this.#waiting.clear()
+    this.#begun = Buffer.alloc(0)
+  }
+
+  take(step: Step): void {
+    if ('host' in step) {
+      this.#world.act(step.host, step.path, step.to)
+      this.#world.rememberInside()
+      return
+    }
+    if ('reconnect' in step) this.connect(step.reconnect)
+    else this.#send('raw' in step ? Buffer.from(step.raw, 'hex') : frameOf(step))
+    this.#checkWorld()
+  }
+
+  /** Hands bytes over, frame by frame as the server should see them. */
+  #send(bytes: Buffer): void {
+    if (this.#wire === undefined) this.connect('silent')
+    let rest: Buffer = Buffer.concat([this.#begun, bytes])
+    this.#begun = Buffer.alloc(0)
+    let offered = rest.length - bytes.length
+    while (rest.length > offered) {
+      const size = rest.length < 4 ? Infinity : rest.readUInt32LE(0)
+      const refused = size < limits.HEADER_BYTES || (size > this.#limit() && size !== Infinity)
+      const whole = !refused && size <= rest.length
+      const part = whole ? rest.subarray(0, size) : rest
+      const replies = this.#offer(
+        part.subarray(offered),
+        refused ? 'must end' : whole ? part : null,
+      )
+      if (replies === null) return
+      if (!whole) {
+        this.#begun = part
+        return
+      }
+      rest = rest.subarray(size)
+      offered = 0
+    }
+  }
+
+  #limit(): number {
+    return this.model.msize || limits.MSIZE_MIN
+  }
+
+  /** @returns null when the server has ended the connection, as it should. */
+  #offer(bytes: Buffer, frame: Buffer | 'must end' | null): RawReply[] | null {
+    let replies: RawReply[]
+    try {
+      replies = this.#wire?.send(bytes) ?? []
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        throw new Violation('the process lives', error instanceof Error ? `${error.stack}` : '')
+      }
+      if (frame === null || (frame !== 'must end' && !this.#mayEnd(frame))) {
+        throw new Violation('only what is malformed ends a connection', error.message)
+      }
+      this.#checkLog()
+      this.disconnect()
+      return null
+    }
+    this.#checkLog()
+    for (const reply of replies) this.#checkBytes(reply)
+    if (frame === 'must end')
+      throw new Violation('what is malformed ends the connection', 'size[4]')
+    if (frame === null) this.#checkLate(replies)
+    else this.#checkReplies(frame, replies)
+    return replies
+  }
+
+  #mayEnd(frame: Buffer): boolean {
+    const { name, wellFormed } = verdictOn(frame)
+    if (name === undefined) return false
+    const early = this.model.msize === 0 && name !== 'version'
+    return !wellFormed || early || this.#waiting.has(frame.readUInt16LE(5))
+  }
+
+  /** Exactly one reply with the request's tag, of the right type; others to requests that waited. */
+  #checkReplies(frame: Buffer, replies: readonly RawReply[]): void {
+    const tag = frame.readUInt16LE(5)
+    const { name, wellFormed, tooLarge } = verdictOn(frame)
+    const what = `T${name ?? frame[4]} with tag ${tag}`
+    if (this.#mayEnd(frame) && !tooLarge) {
+      throw new Violation('what is malformed ends the connection', what)
+    }
+    const own = replies.filter((reply) => reply.tag === tag)
+    this.#checkLate(replies.filter((reply) => reply.tag !== tag))
+    if (own.length === 0 && name !== undefined && mayWait.has(name)) {
+      this.#waiting.set(tag, name)
+      return
+    }
+    const [reply] = own
+    if (reply === undefined || own.length > 1) {
+      throw new Violation('each request has one reply', `${what} has ${own.length}`)
+    }
+    if (name === undefined || !wellFormed) {
+      if (reply.type !== RLERROR) throw new Violation('a reply has its request’s type', what)
+      return
+    }
+    const request = decodedFields(frame)
+    const answer = this.#decoded(name, reply, what)
+    if (request === null) {
+      if (answer !== null) throw new Violation('nothing is made of numbers above 2^53', what)
+      return
+    }
+    if (answer !== null) this.#checkSense(name, request, answer, what)
+    if (name === 'flush') this.#waiting.delete(request['oldtag'] as number)
+    if (name === 'version') this.#waiting.clear()
+    this.model.answered(name, request, answer)
+    if (tag !== OWN_TAG) this.#checkIdentity(request, what)
+  }
+
+  #checkLate(replies: readonly RawReply[]): void {
+    for (const reply of replies) {
+      const name = this.#waiting.get(reply.tag)
+      if (name === undefined) {
+        throw new Violation('each request has one reply', `tag ${reply.tag} has one too many`)
+      }
+      this.#waiting.delete(reply.tag)
+      this.#decoded(name, reply, `T${name} that waited`)
+    }
+  }
+
+  /** The reply's fields; null for an Rlerror, and for a file that has grown beyond 2^53 bytes. */
+  #decoded(name: MessageName, reply: RawReply, what: string): Fields | null {
+    try {
+      return fieldsOf(name, reply)
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === 'NUMBER_TOO_LARGE') return null
+      const number = (error as { errno?: number }).errno
+      if (number === undefined) {
+        throw new Violation('a reply has its request’s type', `${what}: ${String(error)}`)
+      }
+      if (!knownErrnos.has(number)) {
+        throw new Violation('an errno is one of the table’s', `${what}: ${number}`)
+      }
+      return null
+    }
+  }
+
+  /** What no request may be granted, judged before the model knows of the answer. */
+  #checkSense(name: MessageName, request: Fields, answer: Fields, what: string): void {
+    const { fids } = this.model
+    const makes = name === 'attach' ? 'fid' : (name as string) === 'auth' ? 'afid' : 'newfid'
+    for (const [field, value] of Object.entries(request)) {
+      if (!field.endsWith('fid') || field === 'afid' || typeof value !== 'number') continue
+      const known = fids.has(value)
+      if (field === makes) {
+        const onItself = name === 'walk' && value === request['fid']
+        if ((known && !onItself) || value === limits.NOFID) {
+          throw new Violation('a fid is given once', `${what} made ${value} again`)
+        }
+      } else if (!known) {
+        throw new Violation('only fids that were made work', `${what} worked on ${value}`)
+      }
+    }
+    for (const field of ['names', 'name', 'newname', 'oldname']) {
+      const names = request[field]
+      const isList = Array.isArray(names)
+      for (const each of isList ? (names as string[]) : [names]) {
+        if (typeof each !== 'string' || (name as string).startsWith('xattr')) continue
+        const odd = each === '' || each === '.' || /[/\0]/.test(each) || each.length > 255
+        const granted = !isList || (answer['qids'] as Qid[]).length === names.length
+        if (granted && (odd || (each === '..' && !isList))) {
+          throw new Violation('a name is one component', `${what} took ${JSON.stringify(each)}`)
+        }
+      }
+    }
+    for (const qid of [answer['qid'], answer['qids']].flat() as (Qid | undefined)[]) {
+      if (qid !== undefined) this.#checkPath(qid, what)
+    }
+    if (name === 'readdir') this.#checkEntries(answer, what)
+    if (name === 'read') {
+      const most = Math.min(request['count'] as number, this.model.msize)
+      const { length } = answer['data'] as { length: number }
+      if (length > most) throw new Violation('no more is read than asked for', what)
+    }
+  }
+
+  #checkEntries(answer: Fields, what: string): void {
+    const bytes = payloadBytes(answer['data'] as Parameters<typeof payloadBytes>[0])
+    const memory = memoryOf(bytes)
+    const from = new Reader(memory).over(memory, 0, bytes.length)
+    while (from.position < from.end) this.#checkPath(readDirent(from).qid, what)
+  }
+
+  #checkPath({ path }: Qid, what: string): void {
+    if (this.#world.outsideInodes.has(path)) {
+      throw new Violation('nothing outside is reached', `${what} has reached inode ${path}`)
+    }
+  }
+
+  /** Each fid that the request named still is the file that it was. */
+  #checkIdentity(request: Fields, what: string): void {
+    for (const [field, number] of Object.entries(request)) {
+      if (!field.endsWith('fid') || typeof number !== 'number') continue
+      const known = this.model.fids.get(number)
+      if (known === undefined || known.path === null || this.#waiting.has(OWN_TAG)) continue
+      const frame = requestFrame(OWN_TAG, 'getattr', { fid: number, mask: 0x7ff })
+      const [reply] = this.#offer(frame, frame) ?? []
+      if (reply === undefined) continue
+      const attributes = this.#decoded('getattr', reply, what)
+      if (attributes === null) {
+        if (reply.type === RLERROR && bodyReader(reply.frame).u32() === errno.EBADF) {
+          throw new Violation('a fid stays what it is', `after ${what} fid ${number} is gone`)
+        }
+        continue
+      }
+      const { path } = attributes['qid'] as Qid
+      if (path !== known.path) {
+        const detail = `after ${what} fid ${number} is ${path} and was ${known.path}`
+        throw new Violation('a fid stays what it is', detail)
+      }
+    }
+  }
+
+  #checkBytes(reply: RawReply): void {
+    if (reply.frame.includes(CANARY) || reply.frame.includes(CANARY_NAME)) {
+      throw new Violation('nothing outside is read', `seen in a reply of type ${reply.type}`)
+    }
+    if (reply.frame.length > Math.max(this.#limit(), limits.MSIZE_MIN)) {
+      throw new Violation('a reply fits into msize', `${reply.frame.length} bytes`)
+    }
+  }
+
+  /** Nothing that a guest sends is a mistake of the server's own. */
+  #checkLog(): void {
+    const [line] = this.#log
+    if (line !== undefined) throw new Violation('nothing fails unexpectedly', line)
+  }
+
+  #checkWorld(): void {
+    const outside = this.#world.outsideChange()
+    if (outside !== undefined) throw new Violation('outside stays as it is', outside)
+    if (!this.#tree.readOnly) return
+    const inside = this.#world.insideChange()
+    if (inside !== undefined) throw new Violation('what is read-only stays as it is', inside)
+  }
+}
+
+/** A well-formed request's fields; null where a number is too large. */
+function decodedFields(frame: Buffer): Fields | null {
+  const message = requestOfType(frame[4] as number)
+  if (message === undefined) return null
+  try {
+    return decodeRequest(message, bodyReader(frame))
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === 'NUMBER_TOO_LARGE') return null
+    throw error
+  }
+}

@@ -1,0 +1,56 @@
+import { limits } from '../../src/protocol/index.ts'
+import { StreamSession } from '../../src/transport/stream/stream-session.ts'
+import type { Tree } from '../../src/tree/tree.ts'
+import type { RawReply } from '../support/session-probe.ts'
+
+/** A client's end of a byte stream, without a socket: bytes go in, replies come out. */
+export class Wire {
+  readonly #stream: StreamSession
+
+  constructor(tree: Tree, log: (line: string) => void) {
+    this.#stream = new StreamSession(tree, log)
+  }
+
+  /**
+   * Hands bytes over as a socket would and returns what was answered.
+   *
+   * @throws ProtocolError where the server ends the connection.
+   */
+  send(bytes: Buffer): RawReply[] {
+    const { inbox, outbox } = this.#stream
+    const replies: RawReply[] = []
+    let rest = bytes
+    let more = false
+    do {
+      const part = rest.subarray(0, inbox.room)
+      inbox.memory.bytes.set(part, inbox.end)
+      inbox.arrived(part.length)
+      rest = rest.subarray(part.length)
+      do {
+        more = this.#stream.answer()
+        const { start, pending, memory } = outbox
+        replies.push(...split(Buffer.from(memory.bytes.subarray(start, start + pending))))
+        outbox.left(pending)
+      } while (more)
+    } while (rest.length > 0)
+    return replies
+  }
+
+  close(): void {
+    this.#stream.close()
+  }
+}
+
+function split(bytes: Buffer): RawReply[] {
+  const replies: RawReply[] = []
+  for (let at = 0; at < bytes.length;) {
+    const size = bytes.readUInt32LE(at)
+    if (size < limits.HEADER_BYTES || at + size > bytes.length) {
+      throw new Error(`the server has sent a frame of size ${size}`)
+    }
+    const frame = bytes.subarray(at, at + size)
+    replies.push({ type: frame[4] as number, tag: frame.readUInt16LE(5), frame })
+    at += size
+  }
+  return replies
+}

@@ -1,0 +1,290 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll } from 'vitest'
+
+/** Bytes that lie outside of the export, and must never be seen inside of a reply. */
+export const CANARY = 'canary: this was outside'
+/** So does this name. */
+export const CANARY_NAME = 'outside-only'
+
+const LONG = 'x'.repeat(255)
+
+/** The names that the export begins with, by directory. */
+export const startingNames: Readonly<Record<string, readonly string[]>> = {
+  '': ['dir', 'file', 'empty', 'big', 'fifo', 'closed', 'setuid', 'twin', '\xff\xfe', LONG].concat([
+    'to-file',
+    'to-dir',
+    'to-outside',
+    'to-secret',
+    'to-root',
+    'loop',
+  ]),
+  dir: ['inner', 'a', 'b', 'up'],
+  'dir/inner': ['deep'],
+}
+
+/** What an actor on the host may do between two messages. */
+export type HostAction =
+  | 'link-out'
+  | 'link-out-file'
+  | 'remove'
+  | 'rename'
+  | 'move-out'
+  | 'fifo'
+  | 'file'
+  | 'directory'
+  | 'append'
+  | 'close'
+  | 'grow'
+
+export const hostActions: readonly HostAction[] = [
+  'link-out',
+  'link-out-file',
+  'remove',
+  'rename',
+  'move-out',
+  'fifo',
+  'file',
+  'directory',
+  'append',
+  'close',
+  'grow',
+]
+
+const ancient = new Date(1e12)
+
+/** A file system in memory where there is one: some ten thousand files are made and removed. */
+const scratch = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** A directory to be exported, and beside it what nobody may ever reach through it. */
+export class World {
+  readonly inside: string
+  /** Inodes of all that lies outside. */
+  readonly outsideInodes: ReadonlySet<bigint>
+  readonly #folder: string
+  readonly #outside: string
+  readonly #outsideBefore: string
+  #insideBefore = ''
+  #moved = 0
+
+  constructor() {
+    this.#folder = realpathSync(mkdtempSync(join(scratch, 'lowerdir-fuzz-')))
+    this.inside = join(this.#folder, 'inside')
+    this.#outside = join(this.#folder, 'outside')
+    mkdirSync(join(this.#folder, 'elsewhere'))
+    mkdirSync(join(this.#outside, CANARY_NAME), { recursive: true })
+    writeFileSync(join(this.#outside, 'secret'), CANARY)
+    writeFileSync(join(this.#outside, CANARY_NAME, 'deep'), CANARY)
+    this.#fill()
+    // Long ago, so that whoever reads it moves its access time, relatime or not.
+    for (const path of this.#outsidePaths())
+      lutimesSync(path, ancient, new Date(ancient.getTime() + 1000))
+    this.outsideInodes = new Set(
+      [this.#folder, ...this.#outsidePaths()].map((path) => lstatSync(path, { bigint: true }).ino),
+    )
+    this.#outsideBefore = this.#outsideState()
+  }
+
+  #fill(): void {
+    const at = (name: string): Buffer => Buffer.from(`${this.inside}/${name}`, 'latin1')
+    mkdirSync(join(this.inside, 'dir', 'inner'), { recursive: true })
+    writeFileSync(at('dir/inner/deep'), 'deep')
+    writeFileSync(at('dir/a'), 'a'.repeat(5000))
+    writeFileSync(at('dir/b'), 'b')
+    symlinkSync('..', at('dir/up'))
+    writeFileSync(at('file'), 'content of the file')
+    linkSync(at('file'), at('twin'))
+    writeFileSync(at('empty'), '')
+    writeFileSync(at('big'), '')
+    truncateSync(at('big'), 3 << 20)
+    writeFileSync(at('closed'), 'closed')
+    chmodSync(at('closed'), 0)
+    writeFileSync(at('setuid'), 'setuid')
+    chmodSync(at('setuid'), 0o6755)
+    writeFileSync(at('\xff\xfe'), 'bytes')
+    mkdirSync(at(LONG))
+    symlinkSync('file', at('to-file'))
+    symlinkSync('dir', at('to-dir'))
+    symlinkSync('../outside', at('to-outside'))
+    symlinkSync(join(this.#outside, 'secret'), at('to-secret'))
+    symlinkSync('/', at('to-root'))
+    symlinkSync('loop', at('loop'))
+    // Hardly shorter than the smallest msize.
+    symlinkSync('far/'.repeat(1023), at('to-far'))
+    linkSync(theFifo(), at('fifo'))
+  }
+
+  /** Does it, if it can be done; `path` and `to` are inside. */
+  act(action: HostAction, path: string, to = ''): void {
+    try {
+      this.#act(action, join(this.inside, path), join(this.inside, to))
+    } catch (error) {
+      if (!(error instanceof Error && 'syscall' in error)) throw error
+    }
+  }
+
+  #act(action: HostAction, at: string, to: string): void {
+    // The actor itself must not go through a symlink that leads out.
+    if (!this.#isInside(at) || !this.#isInside(to)) return
+    const away = (): string => join(this.#folder, 'elsewhere', `${this.#moved++}`)
+    switch (action) {
+      case 'link-out':
+        renameSync(at, away())
+        return symlinkSync(this.#outside, at)
+      case 'link-out-file':
+        renameSync(at, away())
+        return symlinkSync(join(this.#outside, 'secret'), at)
+      case 'remove':
+        return rmSync(at, { recursive: true, force: true })
+      case 'rename':
+        return renameSync(at, to)
+      case 'move-out':
+        return renameSync(at, away())
+      case 'fifo':
+        renameSync(at, away())
+        return linkSync(theFifo(), at)
+      case 'file':
+        renameSync(at, away())
+        return writeFileSync(at, 'another file')
+      case 'directory':
+        renameSync(at, away())
+        return mkdirSync(at)
+      case 'append':
+        if (lstatSync(at).isFile()) writeFileSync(at, 'more', { flag: 'a' })
+        return undefined
+      case 'close':
+        if (!lstatSync(at).isSymbolicLink()) chmodSync(at, 0)
+        return undefined
+      case 'grow':
+        if (lstatSync(at).isFile()) truncateSync(at, 1e9)
+        return undefined
+    }
+  }
+
+  /** Whether all directories above `path` are real ones. */
+  #isInside(path: string): boolean {
+    const above = join(path, '..')
+    return path === this.inside || realpathSync(above) === above
+  }
+
+  /** What has become different outside; undefined if nothing has. */
+  outsideChange(): string | undefined {
+    const now = this.#outsideState()
+    return now === this.#outsideBefore ? undefined : `${this.#outsideBefore}\nbecame\n${now}`
+  }
+
+  /** The same with its content; the last look, since looking moves access times. */
+  canariesLive(): boolean {
+    const files = [join(this.#outside, 'secret'), join(this.#outside, CANARY_NAME, 'deep')]
+    return files.every((file) => readFileSync(file, 'latin1') === CANARY)
+  }
+
+  /** Remembers the export's state, for {@link insideChange}. */
+  rememberInside(): void {
+    this.#insideBefore = this.#insideState()
+  }
+
+  /** What has become different inside since; undefined if nothing has. */
+  insideChange(): string | undefined {
+    const now = this.#insideState()
+    return now === this.#insideBefore ? undefined : `${this.#insideBefore}\nbecame\n${now}`
+  }
+
+  remove(): void {
+    openUp(this.#folder)
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #outsidePaths(): string[] {
+    const paths = ['', 'secret', CANARY_NAME, `${CANARY_NAME}/deep`]
+    return paths.map((path) => join(this.#outside, path))
+  }
+
+  #outsideState(): string {
+    return this.#outsidePaths()
+      .map((path) => stateOf(path, true))
+      .join('\n')
+  }
+
+  #insideState(): string {
+    const lines: string[] = []
+    const visit = (path: Buffer): void => {
+      const stat = lstatSync(path)
+      let more = ''
+      if (stat.isSymbolicLink()) more = readlinkSync(path, 'latin1')
+      // What is large is sparse.
+      else if (stat.isFile() && stat.size < 1 << 16) more = contentHash(path)
+      lines.push(`${path.toString('latin1')} ${stateOf(path, false)} ${more}`)
+      if (!stat.isDirectory()) return
+      const names = readdirSync(path, { encoding: 'buffer' })
+      names.sort((a, b) => Buffer.compare(a, b))
+      for (const name of names) visit(Buffer.concat([path, Buffer.from('/'), name]))
+    }
+    visit(Buffer.from(this.inside))
+    return lines.join('\n')
+  }
+}
+
+/** All of lstat(2), but for the access time of what the harness itself reads. */
+function stateOf(path: string | Buffer, withAccess: boolean): string {
+  const stat = lstatSync(path, { bigint: true })
+  const { ino, mode, uid, gid, nlink, size, mtimeNs, ctimeNs } = stat
+  // The FIFO has names in other worlds, too.
+  if (stat.isFIFO()) return `${ino} ${mode} fifo`
+  const accessed = withAccess ? stat.atimeNs : 0
+  return [ino, mode, uid, gid, nlink, size, mtimeNs, ctimeNs, accessed].join(' ')
+}
+
+function contentHash(path: Buffer): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
+  } catch {
+    // An ordinary user may not read it.
+    return 'closed'
+  }
+}
+
+/** Lets its owner remove it all again. */
+function openUp(directory: string | Buffer): void {
+  chmodSync(directory, 0o700)
+  for (const entry of readdirSync(directory, { encoding: 'buffer', withFileTypes: true })) {
+    if (!entry.isDirectory()) continue
+    openUp(Buffer.concat([Buffer.from(directory), Buffer.from('/'), entry.name]))
+  }
+}
+
+let fifo: string | undefined
+
+afterAll(() => {
+  if (fifo !== undefined) rmSync(dirname(fifo), { recursive: true, force: true })
+})
+
+/** One FIFO for all worlds: node:fs cannot make any, and mkfifo(1) takes its time. */
+function theFifo(): string {
+  if (fifo === undefined) {
+    const folder = mkdtempSync(join(scratch, 'lowerdir-fuzz-fifo-'))
+    fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+  }
+  return fifo
+}
