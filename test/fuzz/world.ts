@@ -37,6 +37,7 @@ export const startingNames: Readonly<Record<string, readonly string[]>> = {
     'to-outside',
     'to-secret',
     'to-root',
+    'to-far',
     'loop',
   ]),
   dir: ['inner', 'a', 'b', 'up'],
