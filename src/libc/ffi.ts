@@ -1,5 +1,5 @@
 import koffi from 'koffi'
-import { ErrnoError } from '../errno.ts'
+import { ErrnoError, errno } from '../errno.ts'
 
 /**
  * The functions of the C library that this process is linked with already: no library is looked up
@@ -28,8 +28,16 @@ const cTypes = {
 type Argument<A extends Type> = A extends 'int64' ? number | bigint : number
 type Arguments<A extends readonly Type[]> = { -readonly [I in keyof A]: Argument<A[I]> }
 
+/** How often an interrupted call is made again before its EINTR is passed on. */
+const ATTEMPTS = 100
+
 /**
  * A function of libc that answers -1 and sets errno when it fails.
+ *
+ * A call that a signal has interrupted is made again: whoever asked for it, in a guest, knows
+ * nothing of our signals. The kernel does so by itself for Node's handlers (SA_RESTART, signal(7)),
+ * but a file system in user space may answer EINTR of its own accord (fs/fuse/dev.c), and as often
+ * as it likes. Not for close(2), see files.ts.
  *
  * @returns a function that throws {@link ErrnoError} instead, named for the system call.
  */
@@ -40,8 +48,12 @@ export function call<const A extends readonly Type[]>(
 ): (...values: Arguments<A>) => number {
   const native = raw(result, name, ...parameters)
   return (...values) => {
-    const value = native(...values)
-    if (value === -1) throw new ErrnoError(koffi.errno(), name)
+    let value = native(...values)
+    for (let left = ATTEMPTS; value === -1; left--) {
+      const number = koffi.errno()
+      if (number !== errno.EINTR || left === 0) throw new ErrnoError(number, name)
+      value = native(...values)
+    }
     return value
   }
 }

@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../errno.ts'
-import { call } from './ffi.ts'
 import { AT_EMPTY_PATH } from './constants.ts'
 import { encodeDevice } from './device.ts'
+import { call, lastErrno, raw } from './ffi.ts'
 import { cString, emptyString, systemMemory } from './memory.ts'
 
 /**
@@ -10,7 +10,7 @@ import { cString, emptyString, systemMemory } from './memory.ts'
  */
 const native = {
   openat: call('int', 'openat', 'int', 'pointer', 'int', 'uint32'),
-  close: call('int', 'close', 'int'),
+  close: raw('int', 'close', 'int'),
   pread: call('long', 'pread', 'int', 'pointer', 'size', 'int64'),
   pwrite: call('long', 'pwrite', 'int', 'pointer', 'size', 'int64'),
   lseek: call('long', 'lseek', 'int', 'int64', 'int'),
@@ -30,10 +30,26 @@ const native = {
   fstatfs: call('int', 'fstatfs', 'int', 'pointer'),
 }
 
-export const { close, pread, pwrite, lseek, getdents64 } = native
+export const { pread, pwrite, lseek, getdents64 } = native
 export const fsync = call('int', 'fsync', 'int')
 export const fdatasync = call('int', 'fdatasync', 'int')
 export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
+
+/**
+ * close(2). What it throws is an error of an earlier write; the descriptor is gone all the same, so
+ * nobody may try again: the number may be another file's by then. That goes for EINTR, too, which
+ * Linux answers only after it has let go of the descriptor, and which says nothing about the file.
+ */
+export function close(fd: number): void {
+  if (native.close(fd) !== -1) return
+  const number = lastErrno()
+  if (number !== errno.EINTR) throw new ErrnoError(number, 'close')
+}
+
+/** The same for what was never written through, such as O_PATH descriptors: there is nothing to say. */
+export function discard(fd: number): void {
+  native.close(fd)
+}
 
 /** "Leave this uid or gid as it is", for {@link fchown}. */
 export const UNCHANGED = 0xffffffff

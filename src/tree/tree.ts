@@ -57,7 +57,7 @@ export interface Node {
 
   /** One more fid uses this node. */
   retain(): void
-  /** A fid is gone. The last one gives back what the node holds. */
+  /** A fid is gone. The last one gives back what the node holds; there is nothing in it to fail. */
   release(): void
 
   /**
@@ -139,11 +139,15 @@ export interface Place {
 /** A node that was opened. */
 export interface OpenFile {
   /**
-   * Fills `into` from `offset` on and returns how many bytes: fewer than asked only at the end of
-   * the file. A parked answer brings its own bytes, no more than asked.
+   * Fills `into` from `offset` on and returns how many bytes; 0 at the end of the file. Fewer than
+   * asked are no end yet: the client asks on. A parked answer brings its own bytes, no more than
+   * asked.
    */
   read(offset: number, into: Payload): number | Parked<Uint8Array>
-  /** Writes all of `from` at `offset` and returns how many bytes that were. `from` is lent for the call. */
+  /**
+   * Writes `from` at `offset` and returns how many of its bytes: fewer where no more found room, and
+   * the client asks on for the rest. `from` is lent for the call.
+   */
   write(offset: number, from: Payload): number | Parked<number>
   /** Writes whole entries behind cookie `offset` while they fit; 0 begins anew. None: the end. */
   readdir(offset: bigint, to: Writer): void

@@ -1,5 +1,5 @@
 import { ErrnoError, errno } from '../../errno.ts'
-import { openat } from '../../libc/files.ts'
+import { close, discard, openat } from '../../libc/files.ts'
 import type { Later } from '../timers.ts'
 
 /** Something that holds a descriptor and can open it again when it is needed. */
@@ -71,9 +71,16 @@ export class Descriptors {
     return fd
   }
 
-  /** One that {@link open} gave out has been closed. */
-  closed(): void {
+  /** Closes one that {@link open} gave out for a file to be read or written. @throws as close(2). */
+  close(fd: number): void {
     this.#count--
+    close(fd)
+  }
+
+  /** Closes an O_PATH one, which has nothing to report. */
+  discard(fd: number): void {
+    this.#count--
+    discard(fd)
   }
 
   /** From now on this holder may be asked to give back. */

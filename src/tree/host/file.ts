@@ -1,5 +1,5 @@
 import { ErrnoError, errno } from '../../errno.ts'
-import { close, fdatasync, fsync, pread, pwrite } from '../../libc/files.ts'
+import { fdatasync, fsync, pread, pwrite } from '../../libc/files.ts'
 import type { Writer } from '../../protocol/cursor.ts'
 import type { Payload } from '../../protocol/memory.ts'
 import type { Parked } from '../parked.ts'
@@ -14,8 +14,8 @@ interface OpenedNode {
   readonly hidesTypes: boolean
   /** See privileges.ts. */
   dropPrivileges(fd: number): void
-  /** The descriptor of one of its open files has been closed. */
-  fileClosed(): void
+  /** One of its open files is to be closed. @throws as close(2). */
+  closeFile(fd: number): void
 }
 
 /** An open descriptor of a regular file or a directory of the host. It owns the descriptor. */
@@ -71,11 +71,7 @@ export class HostFile implements OpenFile {
     try {
       this.#locks?.close()
     } finally {
-      try {
-        close(this.fd)
-      } finally {
-        this.#node.fileClosed()
-      }
+      this.#node.closeFile(this.fd)
     }
   }
 

@@ -1,6 +1,5 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../../libc/constants.ts'
-import { close } from '../../libc/files.ts'
 import { type Stat, lastStat, statx, statxAt } from '../../libc/statx.ts'
 import { mode as modes } from '../../protocol/flags.ts'
 import type { Qid } from '../../protocol/qid.ts'
@@ -106,8 +105,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   giveBack(): void {
     const fd = this.#fd
     this.#fd = -1
-    this.context.descriptors.closed()
-    close(fd)
+    this.context.descriptors.discard(fd)
   }
 
   /** See Node.place. */
@@ -302,8 +300,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     try {
       if (!this.#is(statx(fd))) throw stale()
     } catch (error) {
-      close(fd)
-      descriptors.closed()
+      descriptors.discard(fd)
       throw error
     }
     this.#fd = fd

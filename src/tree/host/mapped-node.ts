@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../../libc/constants.ts'
 import { encodeDevice } from '../../libc/device.ts'
-import { close, mknodat, pread, pwrite } from '../../libc/files.ts'
+import { mknodat, pread, pwrite } from '../../libc/files.ts'
 import { systemMemory } from '../../libc/memory.ts'
 import { type Stat, statx } from '../../libc/statx.ts'
 import { mode as modes, setattr } from '../../protocol/flags.ts'
@@ -82,8 +82,7 @@ export class MappedNode extends HostNode {
       if (length >= PATH_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
       return target.bytes.toString('latin1', 0, length)
     } finally {
-      close(fd)
-      this.context.descriptors.closed()
+      this.context.descriptors.discard(fd)
     }
   }
 
@@ -117,8 +116,7 @@ export class MappedNode extends HostNode {
       this.takeBack(name, 0)
       throw error
     } finally {
-      close(fd)
-      this.context.descriptors.closed()
+      this.context.descriptors.discard(fd)
     }
   }
 

@@ -12,7 +12,6 @@ import {
   O_PATH,
 } from '../../libc/constants.ts'
 import {
-  close,
   descriptorPath,
   fstatfs,
   linkat,
@@ -56,16 +55,11 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   /**
    * The root of a tree.
    *
-   * @param fd an O_PATH descriptor of it; it is closed with the node, and on a failure.
+   * @param fd an O_PATH descriptor of it, which it owns from now on.
    */
   static root(context: HostContext, fd: number): HostNode {
-    try {
-      // Called as a class's own method: whichever class that is.
-      return new this(context, null, '', statx(fd), fd, false)
-    } catch (error) {
-      close(fd)
-      throw error
-    }
+    // Called as a class's own method: whichever class that is.
+    return new this(context, null, '', statx(fd), fd, false)
   }
 
   protected constructor(
@@ -154,8 +148,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
       const node = this.#adopt(name, held)
       return { node, file: node.#opened(fd, flags, owner.uid) }
     } catch (error) {
-      close(fd)
-      context.descriptors.closed()
+      context.descriptors.discard(fd)
       this.takeBack(name, 0)
       throw error
     }
@@ -250,9 +243,12 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     return false
   }
 
-  fileClosed(): void {
-    this.context.descriptors.closed()
-    this.unpin()
+  closeFile(fd: number): void {
+    try {
+      this.context.descriptors.close(fd)
+    } finally {
+      this.unpin()
+    }
   }
 
   /** A node for what `stat` has found under `name` in this directory, used once. */
@@ -279,8 +275,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
       this.attach(child)
       return child
     } catch (error) {
-      close(fd)
-      descriptors.closed()
+      descriptors.discard(fd)
       throw error
     }
   }
@@ -348,8 +343,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
         newborn.finish(fd)
         return { ...qidOf(statx(fd), paths), type: qidTypeOf(newborn.type) }
       } finally {
-        close(fd)
-        descriptors.closed()
+        descriptors.discard(fd)
       }
     } catch (error) {
       this.takeBack(name, removal)

@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../libc/constants.ts'
-import { close, fstatfs } from '../../libc/files.ts'
+import { fstatfs } from '../../libc/files.ts'
 import { descriptorLimit, threadCredentials } from '../../libc/process.ts'
 import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
@@ -36,11 +36,13 @@ export class HostTree implements Tree {
    */
   constructor(directory: string, policy: HostPolicy, later: Later = laterOnEventLoop) {
     this.readOnly = policy.readOnly
+    const credentials = threadCredentials()
     const descriptors = new Descriptors(
       Math.max(LEAST, policy.descriptors ?? Math.floor(descriptorLimit() / 2)),
       later,
     )
     const fd = openDirectory(descriptors, fromText(directory))
+    let self = -1
     try {
       const { type } = fstatfs(fd)
       if (isKernelView(type)) {
@@ -48,25 +50,26 @@ export class HostTree implements Tree {
       }
       if (policy.owner === 'mapped-xattr') checkStorable(fd)
       const { dev } = statx(fd)
-      const self = openDirectory(descriptors, '/proc/self/fd')
+      self = openDirectory(descriptors, '/proc/self/fd')
       this.#context = {
         readOnly: policy.readOnly,
         atime: policy.atime,
         owners: ownersOf(policy.owner),
-        credentials: threadCredentials(),
+        credentials,
         descriptors,
         paths: new QidPaths(dev),
         birthDevice: keepsBirth(type) ? dev : -1,
         self,
         locks: new LockTable(self, policy.readOnly, later),
       }
+      const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
+      this.#root = kind.root(this.#context, fd)
+      this.descriptor = fd
     } catch (error) {
-      close(fd)
+      descriptors.discard(fd)
+      if (self >= 0) descriptors.discard(self)
       throw error
     }
-    const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
-    this.#root = kind.root(this.#context, fd)
-    this.descriptor = fd
   }
 
   /** The aname is a path for some servers; here there is one tree, whatever it is called. */
@@ -77,7 +80,8 @@ export class HostTree implements Tree {
 
   close(): void {
     this.#root.release()
-    close(this.#context.self)
+    const { descriptors, self } = this.#context
+    descriptors.discard(self)
   }
 }
 
