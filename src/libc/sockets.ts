@@ -1,7 +1,7 @@
-import { lstatSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { ErrnoError, errno } from '../errno.ts'
 import { call, lastErrno, raw } from './ffi.ts'
-import { chmodPath, close } from './files.ts'
+import { chmodPath, discard } from './files.ts'
 import { cString, systemMemory } from './memory.ts'
 
 const AF_UNIX = 1
@@ -46,6 +46,7 @@ const option = systemMemory(8)
 export function listenUnix(path: string): number {
   const length = unixAddress(path)
   const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  let bound = false
   try {
     try {
       native.bind(fd, address.address, length)
@@ -55,12 +56,14 @@ export function listenUnix(path: string): number {
       native.unlink(cString(path))
       native.bind(fd, address.address, unixAddress(path))
     }
+    bound = true
     // Nobody can connect before listen(2), so there is no moment in which others could.
     chmodPath(path, 0o600)
     native.listen(fd, BACKLOG)
     return fd
   } catch (error) {
-    close(fd)
+    if (bound) unlinkSync(Buffer.from(path, 'latin1'))
+    discard(fd)
     throw error
   }
 }
@@ -78,7 +81,7 @@ function connectWith(path: string, flags: number): number {
     native.connect(fd, address.address, length)
     return fd
   } catch (error) {
-    close(fd)
+    discard(fd)
     throw error
   }
 }
@@ -90,7 +93,7 @@ function isAbandoned(path: string): boolean {
   if (!stat?.isSocket()) return false
   try {
     // A listener with no time for us answers EAGAIN instead of letting us wait.
-    close(connectWith(path, SOCK_NONBLOCK))
+    discard(connectWith(path, SOCK_NONBLOCK))
     return false
   } catch (error) {
     return error instanceof ErrnoError && error.errno === errno.ECONNREFUSED
@@ -124,7 +127,7 @@ export function listenTcp(host: string, port: number): number {
     native.listen(fd, BACKLOG)
     return fd
   } catch (error) {
-    close(fd)
+    discard(fd)
     throw error
   }
 }

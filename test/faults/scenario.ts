@@ -103,7 +103,9 @@ export const scenario: readonly Request[] = [
 export function answerTo(probe: SessionProbe, { name, fields }: Request): string {
   try {
     const reply = probe.call(name, fields) as Readonly<Record<string, unknown>>
-    const shown = Object.entries(reply).map(([field, value]) => `${field} ${shownField(field, value)}`)
+    const shown = Object.entries(reply).map(
+      ([field, value]) => `${field} ${shownField(field, value)}`,
+    )
     return ['ok', ...shown].join(', ')
   } catch (error) {
     if (error instanceof ErrnoError) return error.code

@@ -51,7 +51,8 @@ function complaints(name: (typeof faults)[number] | 'EINTR'): string[] {
     if (run.closedTwice.length > 0) complain('a descriptor was closed twice')
     if (run.log.length > 0) complain(run.log.join())
     if (index < clean.openingCalls.length) {
-      if (run.opened !== (name === 'EINTR' ? 'ok' : name)) complain(`opening answered ${run.opened}`)
+      if (run.opened !== (name === 'EINTR' ? 'ok' : name))
+        complain(`opening answered ${run.opened}`)
       continue
     }
     let before = clean.state

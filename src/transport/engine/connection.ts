@@ -1,5 +1,4 @@
-import { ErrnoError } from '../../errno.ts'
-import { close } from '../../libc/files.ts'
+import { discard } from '../../libc/files.ts'
 import { receive, send } from '../../libc/sockets.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { SessionLimits } from '../../server/limits.ts'
@@ -46,10 +45,8 @@ export class Connection implements Watched {
         if (!this.#send()) return
       }
     } catch (error) {
-      if (error instanceof ProtocolError)
-        this.#onEnd(this, `protocol error ${error.code}: ${error.message}`)
-      else if (error instanceof ErrnoError) this.#onEnd(this, error.message)
-      else throw error
+      // Whatever it is, it concerns this client alone: the others of this thread are served on.
+      this.#onEnd(this, reasonFor(error))
     }
   }
 
@@ -57,7 +54,7 @@ export class Connection implements Watched {
     try {
       this.#stream.close()
     } finally {
-      close(this.fd)
+      discard(this.fd)
     }
   }
 
@@ -81,4 +78,9 @@ export class Connection implements Watched {
     }
     return true
   }
+}
+
+function reasonFor(error: unknown): string {
+  if (error instanceof ProtocolError) return `protocol error ${error.code}: ${error.message}`
+  return error instanceof Error ? error.message : String(error)
 }

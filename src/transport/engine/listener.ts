@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
-import { closeEventfd, createEventfd } from '../../libc/eventfd.ts'
-import { close } from '../../libc/files.ts'
+import { createEventfd } from '../../libc/eventfd.ts'
+import { discard } from '../../libc/files.ts'
 import { accept } from '../../libc/sockets.ts'
 import type { Watched } from './loop.ts'
 
@@ -16,9 +16,9 @@ export class Listener implements Watched {
   readonly #onAccept: (fd: number) => void
   readonly #log: (line: string) => void
   /** Held for the time when there is no other left, see {@link Listener.#refuse}. */
-  #spare: number
+  #spare = -1
 
-  /** @param onAccept gets each connection's descriptor, and owns it. */
+  /** @param onAccept gets each connection's descriptor, and owns it unless it throws. */
   constructor(fd: number, onAccept: (fd: number) => void, log: (line: string) => void) {
     this.fd = fd
     this.#onAccept = onAccept
@@ -28,10 +28,11 @@ export class Listener implements Watched {
 
   ready(): void {
     try {
+      if (this.#spare < 0) this.#spare = createEventfd()
       for (let turn = 0; turn < TURNS; turn++) {
         const fd = accept(this.fd)
         if (fd < 0) return
-        this.#onAccept(fd)
+        this.#taken(fd)
       }
     } catch (error) {
       // Out of descriptors, or the client was gone again: others are served all the same.
@@ -42,13 +43,22 @@ export class Listener implements Watched {
     }
   }
 
+  #taken(fd: number): void {
+    try {
+      this.#onAccept(fd)
+    } catch (error) {
+      discard(fd)
+      throw error
+    }
+  }
+
   /** Ends the connection that cannot be accepted: as long as it waits, poll(2) would not sleep. */
   #refuse(): void {
-    if (this.#spare >= 0) closeEventfd(this.#spare)
+    if (this.#spare >= 0) discard(this.#spare)
     this.#spare = -1
     try {
       const fd = accept(this.fd)
-      if (fd >= 0) close(fd)
+      if (fd >= 0) discard(fd)
       this.#spare = createEventfd()
     } catch {
       // Another thread took the place that became free; the next round tries again.
@@ -56,6 +66,6 @@ export class Listener implements Watched {
   }
 
   close(): void {
-    if (this.#spare >= 0) closeEventfd(this.#spare)
+    if (this.#spare >= 0) discard(this.#spare)
   }
 }

@@ -1,5 +1,5 @@
 import { lstatSync, rmSync } from 'node:fs'
-import { close } from '../../libc/files.ts'
+import { discard } from '../../libc/files.ts'
 import { boundPort, listenTcp, listenUnix } from '../../libc/sockets.ts'
 import { fromText } from '../../protocol/text.ts'
 import type { Listen } from './share.ts'
@@ -19,7 +19,12 @@ export class ListeningSocket {
   constructor(listen: Listen) {
     if (listen.kind === 'tcp') {
       this.fd = listenTcp(listen.host, listen.port)
-      this.listen = { ...listen, port: boundPort(this.fd) }
+      try {
+        this.listen = { ...listen, port: boundPort(this.fd) }
+      } catch (error) {
+        discard(this.fd)
+        throw error
+      }
       return
     }
     this.fd = listenUnix(fromText(listen.path))
@@ -42,7 +47,7 @@ export class ListeningSocket {
     try {
       this.removeFile()
     } finally {
-      close(this.fd)
+      discard(this.fd)
     }
   }
 }

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { ErrnoError, errnoOf } from '../../errno.ts'
-import { close } from '../../libc/files.ts'
+import { discard } from '../../libc/files.ts'
 import { clearThreadUmask } from '../../libc/process.ts'
 import { setNoDelay } from '../../libc/sockets.ts'
 import { HostExports } from '../../tree/host/exports.ts'
@@ -45,7 +45,7 @@ function serve(loop: Loop, exports: Exports): void {
   }
   const onAccept = (fd: number, kind: 'unix' | 'tcp'): void => {
     if (connections >= limits.connections) {
-      close(fd)
+      discard(fd)
       if (!isFull) log(`${connections} clients are connected, and more are not let in`)
       isFull = true
       return

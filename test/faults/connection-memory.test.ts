@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { close } from '../../src/libc/files.ts'
+import { systemMemory } from '../../src/libc/memory.ts'
+import { accept, connectUnix, listenUnix, sendBlocking } from '../../src/libc/sockets.ts'
+import { limits } from '../../src/protocol/index.ts'
+import { defaultLimits } from '../../src/server/session.ts'
+import { Connection } from '../../src/transport/engine/connection.ts'
+import { openDescriptors } from '../support/descriptors.ts'
+import { FakeTree } from '../support/fake-tree.ts'
+import { requestFrame } from '../support/frames.ts'
+import { afterwards, temporaryDirectory } from '../support/temporary.ts'
+
+/** As V8 does where there is no memory left. */
+class NoMemory {
+  constructor() {
+    throw new RangeError('Array buffer allocation failed')
+  }
+}
+
+it('a connection that there is no memory for ends, and nothing but it', () => {
+  const path = join(temporaryDirectory(), 'socket')
+  const before = openDescriptors()
+  const listener = listenUnix(path)
+  const client = connectUnix(path)
+  const reasons: string[] = []
+  const connection = new Connection(
+    accept(listener),
+    new FakeTree(),
+    defaultLimits,
+    () => {},
+    (_ended, reason) => reasons.push(reason),
+  )
+  const version = { msize: limits.MSIZE_MAX, version: limits.VERSION }
+  const frame = requestFrame(limits.NOTAG, 'version', version)
+  const memory = systemMemory(frame.length)
+  memory.bytes.set(frame)
+  sendBlocking(client, memory.address, frame.length)
+
+  const usual = globalThis.ArrayBuffer
+  afterwards(() => (globalThis.ArrayBuffer = usual))
+  globalThis.ArrayBuffer = NoMemory as never
+  connection.ready()
+  globalThis.ArrayBuffer = usual
+  expect(reasons).toEqual(['Array buffer allocation failed'])
+  connection.close()
+  for (const fd of [client, listener]) close(fd)
+  expect(openDescriptors()).toBe(before)
+})

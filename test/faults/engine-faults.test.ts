@@ -1,0 +1,216 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Client } from '../../src/client/index.ts'
+import { errno } from '../../src/errno.ts'
+import { closeEventfd, createEventfd, signalEventfd } from '../../src/libc/eventfd.ts'
+import { payloadBytes } from '../../src/protocol/index.ts'
+import { defaultLimits } from '../../src/server/session.ts'
+import type { EngineMessage, Listen, Share } from '../../src/transport/engine/share.ts'
+import { openDescriptors } from '../support/descriptors.ts'
+import { attached, connected } from '../support/directory-server.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
+import type { Fault } from './faulty-libc.mjs'
+
+/** Which calls of the engine's thread fail. */
+interface Plan {
+  readonly call: string
+  readonly fault: Fault
+  /** How many of these calls are left alone at first. */
+  readonly skip?: number
+  readonly times?: number
+}
+
+let folder: string
+let listen: Listen
+
+beforeEach(() => {
+  folder = temporaryDirectory()
+  writeFileSync(join(folder, 'file'), 'hello')
+  listen = { kind: 'unix', path: join(folder, 'socket') }
+})
+
+/** An engine's thread, started as startEngine does, with the faults of a plan. */
+class FaultyEngine implements AsyncDisposable {
+  readonly log: string[] = []
+  readonly ended: Promise<void>
+  /** The first message that is none for the log. */
+  readonly started: Promise<EngineMessage>
+  readonly #stopFd = createEventfd()
+
+  constructor(plan: readonly Plan[], where: Listen) {
+    const share: Share = {
+      directory: folder,
+      listen: [where],
+      readOnly: false,
+      owner: 'host',
+      atime: 'preserve',
+      limits: defaultLimits,
+    }
+    const worker = new Worker(new URL('./engine-thread.mjs', import.meta.url), {
+      workerData: { share, stopFd: this.#stopFd, plan },
+      execArgv: [],
+    })
+    this.ended = new Promise((resolve, reject) => {
+      worker.once('error', reject)
+      worker.once('exit', () => resolve())
+    })
+    this.started = new Promise((resolve) => {
+      worker.on('message', (message: EngineMessage) => {
+        if (message.kind === 'log') this.log.push(message.line)
+        else resolve(message)
+      })
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    signalEventfd(this.#stopFd)
+    await this.ended
+    closeEventfd(this.#stopFd)
+  }
+}
+
+/** An engine that listens, in spite of its plan. */
+async function listening(...plan: readonly Plan[]): Promise<FaultyEngine> {
+  const engine = new FaultyEngine(plan, listen)
+  const message = await engine.started
+  if (message.kind !== 'listening') throw new Error(JSON.stringify(message))
+  const [where] = message.listen
+  if (where !== undefined) listen = where
+  return engine
+}
+
+async function readFile(client: Client): Promise<string> {
+  await client.call.walk({ fid: 0, newfid: 1, names: ['file'] })
+  await client.call.lopen({ fid: 1, flags: 0 })
+  const { data } = await client.call.read({ fid: 1, offset: 0, count: 100 })
+  await client.call.clunk({ fid: 1 })
+  return payloadBytes(data).toString()
+}
+
+/** Whether a client that comes now is served. */
+async function serves(): Promise<boolean> {
+  const client = await attached(await connected(listen))
+  const text = await readFile(client)
+  client.close()
+  return text === 'hello'
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+    socket.on('error', () => {})
+    socket.resume()
+  })
+}
+
+describe('an engine whose call of libc fails serves on', () => {
+  it.each(['EMFILE', 'ENFILE', 'ENOMEM', 'EINTR'] as const)('accept with %s', async (name) => {
+    const before = openDescriptors()
+    {
+      await using engine = await listening({ call: 'accept4', fault: { errno: errno[name] } })
+      const socket = await connected(listen)
+      // Refused where there are no descriptors, accepted in the next round where it was chance.
+      if (name === 'EMFILE' || name === 'ENFILE') await closed(socket)
+      expect(await serves()).toBe(true)
+      expect(await serves()).toBe(true)
+      if (name !== 'EINTR') expect(engine.log.join()).toContain(`accept4: ${name}`)
+      socket.destroy()
+    }
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+  })
+
+  it('accept with EMFILE again and again, and no descriptor in reserve', async () => {
+    await using engine = await listening(
+      { call: 'accept4', fault: { errno: errno.EMFILE }, times: 5 },
+      { call: 'eventfd', fault: { errno: errno.EMFILE }, skip: 1, times: 3 },
+    )
+    expect(await serves()).toBe(true)
+    expect(engine.log.join()).toContain('EMFILE')
+  })
+
+  it.each([
+    ['recv', 'ECONNRESET'],
+    ['recv', 'ENOMEM'],
+    ['send', 'EPIPE'],
+    ['send', 'ECONNRESET'],
+  ] as const)('%s with %s: the others are served on', async (call, name) => {
+    await using engine = await listening({ call, fault: { errno: errno[name] }, skip: 20 })
+    const good = await attached(await connected(listen))
+    const socket = await connected(listen)
+    const over = closed(socket)
+    const bad = await attached(socket)
+    const asking = (async () => {
+      for (;;) {
+        await readFile(bad)
+        await bad.call.getattr({ fid: 0, mask: 1 })
+      }
+    })()
+    await expect(asking).rejects.toThrow(/closed|EPIPE|ECONNRESET/)
+    await over
+    expect(await readFile(good)).toBe('hello')
+    expect(await serves()).toBe(true)
+    expect(engine.log.join('\n')).toContain(`client 2: ${call}: ${name}`)
+    good.close()
+  })
+
+  it.each([
+    ['recv', { errno: errno.EAGAIN }],
+    ['recv', { errno: errno.EINTR }],
+    ['recv', { most: 1 }],
+    ['send', { errno: errno.EAGAIN }],
+    ['send', { errno: errno.EINTR }],
+    ['send', { most: 3 }],
+    ['poll', { errno: errno.EINTR }],
+    ['poll', { errno: errno.ENOMEM }],
+  ])('%s with %o: nobody notices', async (call, fault) => {
+    await using engine = await listening({ call, fault, skip: 1, times: 15 })
+    const socket = await connected(listen)
+    const client = await attached(socket)
+    for (let i = 0; i < 10; i++) expect(await readFile(client)).toBe('hello')
+    expect(engine.log).toEqual(['client 1: connected'])
+    client.close()
+  })
+
+  it('setsockopt of a connection: that one is ended', async () => {
+    listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }
+    await using engine = await listening({
+      call: 'setsockopt',
+      fault: { errno: errno.EINVAL },
+      skip: 1,
+    })
+    const before = openDescriptors()
+    await closed(await connected(listen))
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    expect(await serves()).toBe(true)
+    expect(engine.log.join()).toContain('setsockopt: EINVAL')
+  })
+})
+
+describe('an engine that cannot start says why and leaves nothing', () => {
+  const unix = ['openat', 'fstatfs', 'statx', 'socket', 'bind', 'chmod', 'listen', 'eventfd']
+  const tcp = ['socket', 'setsockopt', 'bind', 'listen', 'getsockname', 'eventfd']
+  const cases = [...unix.map((call) => ['unix', call]), ...tcp.map((call) => ['tcp', call])]
+
+  it.each(cases)('on %s where %s fails', async (kind, call = '') => {
+    const before = openDescriptors()
+    const where = kind === 'unix' ? listen : { kind: 'tcp', host: '127.0.0.1', port: 0 }
+    {
+      const plan = [{ call, fault: { errno: errno.ENOMEM } }]
+      await using engine = new FaultyEngine(plan, where as Listen)
+      expect(await engine.started).toEqual({ kind: 'failed', errno: errno.ENOMEM, what: call })
+      await engine.ended
+    }
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    expect(readdirSync(folder)).toEqual(['file'])
+  })
+
+  it('but starts with the umask of its process where it may have none of its own', async () => {
+    await using engine = await listening({ call: 'unshare', fault: { errno: errno.EPERM } })
+    expect(await serves()).toBe(true)
+    expect(engine.log[0]).toContain('the umask stays as it is')
+    expect(existsSync(join(folder, 'socket'))).toBe(true)
+  })
+})
