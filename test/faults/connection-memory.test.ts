@@ -12,10 +12,8 @@ import { requestFrame } from '../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
 /** As V8 does where there is no memory left. */
-class NoMemory {
-  constructor() {
-    throw new RangeError('Array buffer allocation failed')
-  }
+function noMemory(): never {
+  throw new RangeError('Array buffer allocation failed')
 }
 
 it('a connection that there is no memory for ends, and nothing but it', () => {
@@ -39,7 +37,7 @@ it('a connection that there is no memory for ends, and nothing but it', () => {
 
   const usual = globalThis.ArrayBuffer
   afterwards(() => (globalThis.ArrayBuffer = usual))
-  globalThis.ArrayBuffer = NoMemory as never
+  globalThis.ArrayBuffer = noMemory as never
   connection.ready()
   globalThis.ArrayBuffer = usual
   expect(reasons).toEqual(['Array buffer allocation failed'])
