@@ -1,11 +1,11 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ErrnoError } from '../../src/errno.ts'
 import { defaultLimits } from '../../src/server/session.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { SessionProbe } from '../support/session-probe.ts'
+import { memoryFolder } from '../support/temporary.ts'
 import { type Fault, libc } from './faulty-libc.mjs'
 import { answerTo, fillTree, type Request, scenario } from './scenario.ts'
 
@@ -45,7 +45,7 @@ let usual: readonly Answered[] | undefined
  * the same name that follow it at once, up to `times` of them. The first run must be one without.
  */
 export function runScenario(index: number, fault: Fault, times = 1): Run {
-  const directory = mkdtempSync(join(tmpdir(), 'lowerdir-faults-'))
+  const directory = mkdtempSync(join(memoryFolder, 'lowerdir-faults-'))
   fillTree(directory)
   libc.calls.length = libc.closedTwice.length = 0
   const before = openDescriptors()

@@ -127,6 +127,19 @@ describe('a call of libc that fails', () => {
   })
 })
 
+describe('Tfsync', () => {
+  it.each([
+    [0, 'fsync'],
+    [1, 'fdatasync'],
+  ])('with datasync %i makes %s, and tells what it says', (datasync, call) => {
+    const isIt = ({ request: { name, fields } }: Answered): boolean =>
+      name === 'fsync' && (fields as { datasync: number }).datasync === datasync
+    expect(clean.answers.find(isIt)?.calls).toEqual([call])
+    const run = runScenario(cleanCalls.indexOf(call), { errno: errno.EIO })
+    expect(run.answers.find(isIt)?.answer).toBe('EIO')
+  })
+})
+
 describe('a call of libc that does less than it was asked for', () => {
   it.each([
     ['pread', 'read', 'ok, data con'],

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
-  existsSync,
   linkSync,
   lstatSync,
   lutimesSync,
@@ -18,9 +17,9 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll } from 'vitest'
+import { memoryFolder } from '../support/temporary.ts'
 
 /** Bytes that lie outside of the export, and must never be seen inside of a reply. */
 export const CANARY = 'canary: this was outside'
@@ -74,9 +73,6 @@ export const hostActions: readonly HostAction[] = [
 
 const ancient = new Date(1e12)
 
-/** A file system in memory where there is one: some ten thousand files are made and removed. */
-const scratch = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-
 /** A directory to be exported, and beside it what nobody may ever reach through it. */
 export class World {
   readonly inside: string
@@ -89,7 +85,7 @@ export class World {
   #moved = 0
 
   constructor() {
-    this.#folder = realpathSync(mkdtempSync(join(scratch, 'lowerdir-fuzz-')))
+    this.#folder = realpathSync(mkdtempSync(join(memoryFolder, 'lowerdir-fuzz-')))
     this.inside = join(this.#folder, 'inside')
     this.#outside = join(this.#folder, 'outside')
     mkdirSync(join(this.#folder, 'elsewhere'))
@@ -283,7 +279,7 @@ afterAll(() => {
 /** One FIFO for all worlds: node:fs cannot make any, and mkfifo(1) takes its time. */
 function theFifo(): string {
   if (fifo === undefined) {
-    const folder = mkdtempSync(join(scratch, 'lowerdir-fuzz-fifo-'))
+    const folder = mkdtempSync(join(memoryFolder, 'lowerdir-fuzz-fifo-'))
     fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
   }
