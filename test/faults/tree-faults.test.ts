@@ -140,6 +140,20 @@ describe('Tfsync', () => {
   })
 })
 
+describe('Tlopen', () => {
+  it('does without O_NOATIME where the host refuses it after all', () => {
+    const opening = clean.answers.findIndex(({ request }) => request.name === 'lopen')
+    const [statx, openat] = clean.answers[opening]?.calls ?? []
+    expect([statx, openat]).toEqual(['statx', 'openat'])
+    const before = clean.answers.slice(0, opening).flatMap(({ calls }) => calls)
+    const index = clean.openingCalls.length + before.length + 1
+    const run = runScenario(index, { errno: errno.EPERM })
+    expect(run.answers[opening]?.calls).toEqual(['statx', 'openat', 'openat'])
+    expect(run.answers[opening]?.answer).toBe(clean.answers[opening]?.answer)
+    expect(run.left).toBe(0)
+  })
+})
+
 describe('a call of libc that does less than it was asked for', () => {
   it.each([
     ['pread', 'read', 'ok, data con'],

@@ -81,6 +81,8 @@ export class Generator {
   #hostStep(): Step {
     const random = this.#random
     const path = (): string => {
+      // What others are reached through.
+      if (random.chance(20)) return random.pick(['dir', 'dir/inner'])
       const directory = random.pick(Object.keys(startingNames))
       const names = startingNames[directory] ?? []
       // The actor's own paths are text.

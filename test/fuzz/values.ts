@@ -197,6 +197,7 @@ function whereOf({ made, model }: Wanted): string {
 function nameFor(where: string, random: Random): string {
   if (random.chance(12)) return random.pick(hostileNames)
   const here = startingNames[where]
+  if (here !== undefined && random.chance(20)) return where === '' ? 'dir' : 'inner'
   if (here !== undefined && random.chance(60)) return random.pick(here)
   return random.pick(everyName)
 }
@@ -207,7 +208,8 @@ function namesFor(wanted: Wanted): readonly string[] {
   const count = random.chance(5) ? random.pick([16, 17, 40]) : random.pick([0, 1, 1, 1, 1, 2, 2, 3])
   let where = whereOf(wanted)
   for (let i = 0; i < count; i++) {
-    const name = random.chance(10) ? '..' : nameFor(where, random)
+    const up = where.includes('/') || i > 1 ? 35 : 10
+    const name = random.chance(up) ? '..' : nameFor(where, random)
     names.push(name)
     where = where === '' ? name : `${where}/${name}`
   }

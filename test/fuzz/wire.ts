@@ -12,7 +12,7 @@ export class Wire {
   }
 
   /**
-   * Hands bytes over as a socket would and returns what was answered.
+   * Hands bytes over as a socket would, often in two pieces, and returns what was answered.
    *
    * @throws ProtocolError where the server ends the connection.
    */
@@ -21,8 +21,10 @@ export class Wire {
     const replies: RawReply[] = []
     let rest = bytes
     let more = false
+    let piece = bytes.length % 3 === 0 ? bytes.length >> 1 : bytes.length
     do {
-      const part = rest.subarray(0, inbox.room)
+      const part = rest.subarray(0, Math.min(piece, inbox.room))
+      piece = bytes.length
       inbox.memory.bytes.set(part, inbox.end)
       inbox.arrived(part.length)
       rest = rest.subarray(part.length)
