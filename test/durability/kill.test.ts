@@ -133,7 +133,8 @@ async function readAll(from: Client, fid: number, name: string): Promise<Buffer>
   return Buffer.concat(parts)
 }
 
-describe('a server that is killed while it writes', () => {
+// fsync(2) takes as long as the disk does.
+describe('a server that is killed while it writes', { timeout: 120_000 }, () => {
   it.each([10, 25, 60, 150, 400])('after %i replies', async (moment) => {
     const confirmed = nothingConfirmed()
     await using first = await serving()

@@ -94,7 +94,8 @@ function wrongs(name: string, answered: Answered, usual: Answered, before: strin
   return found
 }
 
-describe('a call of libc that fails', () => {
+// Some hundred runs each.
+describe('a call of libc that fails', { timeout: 120_000 }, () => {
   it('can be any that a request of the table leads to', () => {
     const used = new Set(clean.answers.map(({ request }) => request.name))
     expect([...used].toSorted()).toEqual(messageNames.toSorted())

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  type Stats,
   chmodSync,
   linkSync,
   lstatSync,
@@ -226,16 +227,15 @@ export class World {
   #insideState(): string {
     const lines: string[] = []
     const visit = (path: Buffer): void => {
-      const stat = lstatSync(path)
+      const stat = statOf(path)
+      if (stat === null) return
       let more = ''
       if (stat.isSymbolicLink()) more = readlinkSync(path, 'latin1')
       // What is large is sparse.
       else if (stat.isFile() && stat.size < 1 << 16) more = contentHash(path)
       lines.push(`${path.toString('latin1')} ${stateOf(path, false)} ${more}`)
       if (!stat.isDirectory()) return
-      const names = readdirSync(path, { encoding: 'buffer' })
-      names.sort((a, b) => Buffer.compare(a, b))
-      for (const name of names) visit(Buffer.concat([path, Buffer.from('/'), name]))
+      for (const name of namesIn(path)) visit(Buffer.concat([path, Buffer.from('/'), name]))
     }
     visit(Buffer.from(this.inside))
     return lines.join('\n')
@@ -250,6 +250,25 @@ function stateOf(path: string | Buffer, withAccess: boolean): string {
   if (stat.isFIFO()) return `${ino} ${mode} fifo`
   const accessed = withAccess ? stat.atimeNs : 0
   return [ino, mode, uid, gid, nlink, size, mtimeNs, ctimeNs, accessed].join(' ')
+}
+
+/** null where an ordinary user may not look. */
+function statOf(path: Buffer): Stats | null {
+  try {
+    return lstatSync(path)
+  } catch {
+    return null
+  }
+}
+
+/** Sorted; none where an ordinary user may not look. */
+function namesIn(directory: Buffer): Buffer[] {
+  try {
+    const names = readdirSync(directory, { encoding: 'buffer' })
+    return names.toSorted((a, b) => Buffer.compare(a, b))
+  } catch {
+    return []
+  }
 }
 
 function contentHash(path: Buffer): string {
