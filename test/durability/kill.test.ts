@@ -133,8 +133,7 @@ async function readAll(from: Client, fid: number, name: string): Promise<Buffer>
   return Buffer.concat(parts)
 }
 
-// fsync(2) takes as long as the disk does.
-describe('a server that is killed while it writes', { timeout: 120_000 }, () => {
+describe('a server that is killed while it writes', () => {
   it.each([10, 25, 60, 150, 400])('after %i replies', async (moment) => {
     const confirmed = nothingConfirmed()
     await using first = await serving()

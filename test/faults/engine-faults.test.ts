@@ -111,7 +111,7 @@ function closedAgain(before: number): Promise<void> {
   return vi.waitFor(() => expect(openDescriptors()).toBe(before), { timeout: 30_000 })
 }
 
-describe('an engine whose call of libc fails serves on', { timeout: 60_000 }, () => {
+describe('an engine whose call of libc fails serves on', () => {
   it.each([
     ['EMFILE', 'accept4: EMFILE'],
     ['ENFILE', 'accept4: ENFILE'],
@@ -199,7 +199,7 @@ describe('an engine whose call of libc fails serves on', { timeout: 60_000 }, ()
   })
 })
 
-describe('an engine that cannot start says why and leaves nothing', { timeout: 60_000 }, () => {
+describe('an engine that cannot start says why and leaves nothing', () => {
   const unix = ['openat', 'fstatfs', 'statx', 'socket', 'bind', 'chmod', 'listen', 'eventfd']
   const tcp = ['socket', 'setsockopt', 'bind', 'listen', 'getsockname', 'eventfd']
   const cases = [...unix.map((call) => ['unix', call]), ...tcp.map((call) => ['tcp', call])]
