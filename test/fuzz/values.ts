@@ -75,7 +75,10 @@ function valueFor(wanted: Wanted): JsonFields[string] {
     case 'strings':
       return namesFor(wanted)
     case 'data':
-      if (random.chance(10)) return { zeros: model.msize - (random.chance(90) ? 24 : 22) }
+      if (random.chance(10)) {
+        const whole = model.msize || limits.MSIZE_MIN
+        return { zeros: whole - (random.chance(90) ? limits.IO_HEADER_BYTES : 22) }
+      }
       return { bytes: random.bytes(random.upTo(40)).toString('latin1') }
     case 'qid':
     case 'qids':
