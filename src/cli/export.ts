@@ -2,15 +2,15 @@ import { resolve } from 'node:path'
 import type { HostExport } from '../tree/host/exports.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import { UserError } from './failure.ts'
-import { parseOwner } from './values.ts'
+import { takeOwnership } from './owner.ts'
 
 /** A name that needs no quoting, neither for a shell nor among the options of a mount. */
 const NAME = /^[\w.-]{1,64}$/
 
-const WORDS = 'ro, rw, owner=UID:GID, atime=preserve, atime=guest'
+const WORDS = 'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'
 
 /**
- * `NAME=DIR[,ro][,rw][,owner=UID:GID][,atime=preserve|guest]`. A comma of DIR itself is written twice.
+ * `NAME=DIR[,ro][,rw][,owner=OWNER][,map=RANGE][,atime=preserve|guest]`. A comma of DIR itself is written twice.
  *
  * @param policy of what the text does not say.
  */
@@ -28,10 +28,10 @@ function parseExport(text: string, policy: HostPolicy): HostExport & { name: str
       `--export ${text}: say NAME=DIR, NAME being letters, digits, and any of . _ - (64 at most).`,
     )
   }
-  let { readOnly, owner, atime } = policy
-  for (const word of words) {
+  let { readOnly, atime } = policy
+  const { owner, rest } = takeOwnership(words, policy.owner)
+  for (const word of rest) {
     if (word === 'ro' || word === 'rw') readOnly = word === 'ro'
-    else if (word.startsWith('owner=')) owner = parseOwner(word.slice('owner='.length))
     else if (word === 'atime=preserve') atime = 'preserve'
     else if (word === 'atime=guest') atime = 'guest'
     else {

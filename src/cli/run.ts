@@ -17,14 +17,8 @@ import { abortOnSignals, whenAborted } from './interrupt.ts'
 import { findParts } from './parts.ts'
 import { ProgressLine } from './progress.ts'
 import { joinTerminal } from './terminal.ts'
-import {
-  parseChoice,
-  parseCount,
-  parseEnvironment,
-  parseMemory,
-  parseOwner,
-  parseShare,
-} from './values.ts'
+import { parseOwnership } from './owner.ts'
+import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
 
 /** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
 const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
@@ -50,9 +44,19 @@ export const run = command({
       type: 'string',
       multiple: true,
       value: 'SRC:DST[:ro]',
-      help: 'mount a further host directory, writable unless :ro; also ,owner=UID:GID ,cache=MODE',
+      help: 'mount a further host directory, writable unless :ro; also ,owner=… ,map=… ,cache=MODE',
     },
-    owner: { type: 'string', value: 'UID:GID', help: "show all files as this user's and group's" },
+    owner: {
+      type: 'string',
+      value: 'UID:GID',
+      help: 'show all files as theirs; or mapped-xattr: let the guest say whose they are',
+    },
+    map: {
+      type: 'string',
+      multiple: true,
+      value: 'GUEST:HOST:COUNT',
+      help: 'show COUNT ids of the host from HOST on as those from GUEST on',
+    },
     atime: {
       type: 'string',
       value: 'preserve|guest',
@@ -106,7 +110,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
   async run(values, argv) {
     const progress = new ProgressLine()
     const root = resolve(values.root ?? '/')
-    const owner = parseOwner(values.owner)
+    const owner = parseOwnership(values.owner, values.map ?? [], 'host')
     const shares = (values.share ?? []).map((text) => parseShare(text, owner))
     const memoryMiB = checkMemory(parseMemory(values.memory ?? '1G'))
     const terminal =

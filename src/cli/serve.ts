@@ -14,7 +14,8 @@ import { UserError, explain } from './failure.ts'
 import { Interrupted, abortOnSignals, whenAborted } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
 import { mountLines, parseListen } from './listen.ts'
-import { parseChoice, parseOwner } from './values.ts'
+import { parseOwnership } from './owner.ts'
+import { parseChoice } from './values.ts'
 
 export const serve = command({
   summary: 'share directories over 9P2000.L',
@@ -33,7 +34,17 @@ export const serve = command({
       help: 'one of several directories, chosen by the mount option aname=NAME; more below',
     },
     'read-only': { type: 'boolean', help: 'let nobody change anything' },
-    owner: { type: 'string', value: 'UID:GID', help: "show all files as this user's and group's" },
+    owner: {
+      type: 'string',
+      value: 'UID:GID',
+      help: 'show all files as theirs; or mapped-xattr: let the guest say whose they are',
+    },
+    map: {
+      type: 'string',
+      multiple: true,
+      value: 'GUEST:HOST:COUNT',
+      help: 'show COUNT ids of the host from HOST on as those from GUEST on',
+    },
     atime: {
       type: 'string',
       value: 'preserve|guest',
@@ -58,15 +69,15 @@ export const serve = command({
   },
   notes: `It serves until it is ended by Ctrl-C or SIGTERM.
 
-Behind an export's DIR may come ,ro ,rw ,owner=UID:GID ,atime=preserve or ,atime=guest; the options of these
-names hold for exports that say nothing else. A comma of DIR's own is written twice.
+Behind an export's DIR may come ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest; the options of
+these names hold for exports that say nothing else. A comma of DIR's own is written twice.
 
 ${limitHelp()}`,
 
   async run(values, directories) {
     const policy: HostPolicy = {
       readOnly: values['read-only'] ?? false,
-      owner: parseOwner(values.owner),
+      owner: parseOwnership(values.owner, values.map ?? [], 'host'),
       atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
     }
     const exports = whatToServe(directories, values.export ?? [], policy)

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/options.ts'
-import type { HostPolicy } from '../tree/host/policy.ts'
+import type { Ownership } from '../tree/host/owners.ts'
 import { UserError } from './failure.ts'
+import { takeOwnership } from './owner.ts'
 
 /** `512M`, `2G`, or a plain number of MiB, in MiB. */
 export function parseMemory(text: string): number {
@@ -37,37 +38,31 @@ export function parseChoice<const C extends string>(
   return choice
 }
 
-/** `UID:GID`, whom all files are shown as; without one, whom the host says. */
-export function parseOwner(text: string | undefined): HostPolicy['owner'] {
-  if (text === undefined) return 'host'
-  const match = /^(\d{1,10}):(\d{1,10})$/.exec(text)
-  const [uid, gid] = [Number(match?.[1]), Number(match?.[2])]
-  if (match === null || uid >= 2 ** 32 - 1 || gid >= 2 ** 32 - 1) {
-    throw new UserError(`${text} is not an owner: say UID:GID in numbers, such as 0:0.`)
-  }
-  return { uid, gid }
-}
+const SHARE = 'SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]'
 
-/** `SRC:DST[:ro][,owner=UID:GID][,cache=MODE]`: `owner` where the share names none. */
-export function parseShare(text: string, owner: HostPolicy['owner']): DirectoryShare {
+/**
+ * `SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]`.
+ *
+ * @param owner where the share names none.
+ */
+export function parseShare(text: string, owner: Ownership): DirectoryShare {
   const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
   const [, source, target, words] = match ?? []
   if (source === undefined || target === undefined || target === '/') {
     throw new UserError(
-      `--share ${text}: say SRC:DST[:ro][,owner=UID:GID][,cache=MODE], DST being an absolute path of the guest other than /.`,
+      `--share ${text}: say ${SHARE}, DST being an absolute path of the guest other than /.`,
     )
   }
+  const { owner: shownAs, rest } = takeOwnership(words?.split(',') ?? [], owner)
   let readOnly = false
-  let shownAs = owner
   let cache: CacheMode | undefined
-  for (const word of words?.split(',') ?? []) {
+  for (const word of rest) {
     if (word === 'ro') readOnly = true
-    else if (word.startsWith('owner=')) shownAs = parseOwner(word.slice(6))
     else if (word.startsWith('cache='))
       cache = parseChoice('share … cache', word.slice(6), cacheModes)
     else if (word !== 'rw') {
       throw new UserError(
-        `--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=UID:GID, cache=MODE.`,
+        `--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=OWNER, map=RANGE, cache=MODE.`,
       )
     }
   }

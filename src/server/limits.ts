@@ -36,7 +36,7 @@ export const limitTable = {
     default: 1 << 20,
     least: 1 << 16,
     most: 1 << 30,
-    help: 'bytes of extended attributes that a client has under way; one more is ENOMEM',
+    help: 'bytes of extended attributes under way; one more is ENOMEM',
   },
   locks: {
     // The time that a lock takes grows with those that there are of its file, here and in the kernel.
@@ -49,7 +49,7 @@ export const limitTable = {
     default: 1024,
     least: 1,
     most: 65_535,
-    help: 'requests of a client that may wait; one more is ENOMEM, and a lock is tried again later',
+    help: 'requests that may wait; one more is ENOMEM',
   },
 } as const satisfies Record<string, Limit>
 

@@ -44,7 +44,7 @@ describe('an export', () => {
     ['a,b=/srv', 'say NAME=DIR'],
     ['a b=/srv', 'say NAME=DIR'],
     [`${'x'.repeat(65)}=/srv`, 'say NAME=DIR'],
-    ['a=/srv,', 'nothing is none of ro, rw, owner=UID:GID, atime=preserve, atime=guest'],
+    ['a=/srv,', 'nothing is none of ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'],
     ['a=/srv,RO', 'RO is none of'],
     ['a=/srv,x.txt', "A comma of DIR's own is written twice."],
     ['a=/srv,atime=never', 'atime=never is none of'],

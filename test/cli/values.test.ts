@@ -5,7 +5,6 @@ import {
   parseCount,
   parseEnvironment,
   parseMemory,
-  parseOwner,
   parseShare,
 } from '../../src/cli/values.ts'
 
@@ -64,24 +63,6 @@ describe('one of a few words', () => {
   })
 })
 
-describe('an owner', () => {
-  it('is a user and a group, or whom the host says', () => {
-    expect(parseOwner(undefined)).toBe('host')
-    expect(parseOwner('0:0')).toEqual({ uid: 0, gid: 0 })
-    expect(parseOwner('1000:4294967294')).toEqual({ uid: 1000, gid: 4294967294 })
-  })
-
-  // The last one is what the kernel calls nobody: (uid_t) -1.
-  it.each(['', '0', ':', '0:', ':0', 'root:root', '-1:0', '0:0:0', '0 :0', '4294967295:0'])(
-    'is not %j',
-    (text) => {
-      expect(messageOf(() => parseOwner(text))).toBe(
-        `UserError: ${text} is not an owner: say UID:GID in numbers, such as 0:0.`,
-      )
-    },
-  )
-})
-
 describe('a share', () => {
   const host = { readOnly: false, owner: 'host' } as const
 
@@ -116,9 +97,9 @@ describe('a share', () => {
     ['/src:/', 'other than /'],
     [':/dst', 'say SRC:DST'],
     ['', 'say SRC:DST'],
-    ['/s:/d:', 'nothing is none of ro, rw, owner=UID:GID'],
-    ['/s:/d:RO', 'RO is none of ro, rw, owner=UID:GID'],
-    ['/s:/d:ro,', 'nothing is none of ro, rw, owner=UID:GID'],
+    ['/s:/d:', 'nothing is none of ro, rw, owner=OWNER, map=RANGE'],
+    ['/s:/d:RO', 'RO is none of ro, rw, owner=OWNER, map=RANGE'],
+    ['/s:/d:ro,', 'nothing is none of ro, rw, owner=OWNER, map=RANGE'],
     ['/s:/d:owner=me', 'me is not an owner'],
     ['/s:/d:cache=all', '--share … cache all: choose one of none, mmap, loose'],
   ])('is not %j', (text, words) => {

@@ -31,9 +31,11 @@ export class Timers implements Watched {
   ready(): void {
     drainTimerfd(this.fd)
     const now = performance.now()
-    for (const waiting of this.#waiting) {
+    // In their order, also when this thread had something else to do at the time.
+    const due = [...this.#waiting].filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)
+    for (const waiting of due) {
       // An earlier one may have called it off.
-      if (waiting.at <= now && this.#waiting.delete(waiting)) waiting.action()
+      if (this.#waiting.delete(waiting)) waiting.action()
     }
     let next = Infinity
     for (const { at } of this.#waiting) next = Math.min(next, at)

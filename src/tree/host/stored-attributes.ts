@@ -47,13 +47,15 @@ export function store(fd: number, attributes: StoredAttributes): void {
   }
 }
 
-/** @throws EOPNOTSUPP where the file system keeps no such attributes. */
-export function checkStorable(fd: number): void {
+/** Whether the file system keeps such attributes. */
+export function isStorable(fd: number): boolean {
   try {
     getxattr(fd, `${PREFIX}uid`)
   } catch (error) {
-    if (!(error instanceof ErrnoError) || error.errno !== errno.ENODATA) throw error
+    if (!(error instanceof ErrnoError)) throw error
+    if (error.errno !== errno.ENODATA) return error.errno !== errno.EOPNOTSUPP
   }
+  return true
 }
 
 /**

@@ -14,7 +14,7 @@ import { MappedNode } from './mapped-node.ts'
 import { HostNode } from './node.ts'
 import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
-import { checkStorable } from './stored-attributes.ts'
+import { isStorable } from './stored-attributes.ts'
 
 /** A tree needs so many descriptors to get along. */
 const LEAST = 16
@@ -48,7 +48,10 @@ export class HostTree implements Tree {
       if (isKernelView(type)) {
         throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
       }
-      if (policy.owner === 'mapped-xattr') checkStorable(fd)
+      if (policy.owner === 'mapped-xattr' && !isStorable(fd)) {
+        const what = `${directory} is where no user attributes are kept, which mapped-xattr needs`
+        throw new ErrnoError(errno.EOPNOTSUPP, what)
+      }
       const { dev } = statx(fd)
       self = openDirectory(descriptors, '/proc/self/fd')
       this.#context = {

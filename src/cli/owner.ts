@@ -1,0 +1,65 @@
+import type { IdRange, Ownership } from '../tree/host/owners.ts'
+import { UserError } from './failure.ts'
+
+/** The largest id there is: -1 means none. */
+const MOST = 2 ** 32 - 2
+
+/** `host`, `mapped-xattr`, or `UID:GID`, whom all files are shown as. */
+export function parseOwner(text: string): Ownership {
+  if (text === 'host' || text === 'mapped-xattr') return text
+  const match = /^(\d{1,10}):(\d{1,10})$/.exec(text)
+  const [uid, gid] = [Number(match?.[1]), Number(match?.[2])]
+  if (match === null || uid > MOST || gid > MOST) {
+    throw new UserError(
+      `${text} is not an owner: say UID:GID in numbers, such as 0:0, or mapped-xattr, or host.`,
+    )
+  }
+  return { uid, gid }
+}
+
+/** `GUEST:HOST:COUNT`. */
+export function parseRange(text: string): IdRange {
+  const match = /^(\d{1,10}):(\d{1,10}):(\d{1,10})$/.exec(text)
+  const [guest = 0, host = 0, count = 0] = match?.slice(1).map(Number) ?? []
+  if (match === null || count === 0 || Math.max(guest, host) + count - 1 > MOST) {
+    throw new UserError(
+      `${text} is not a range of ids: say GUEST:HOST:COUNT, such as 0:100000:65536.`,
+    )
+  }
+  return { guest, host, count }
+}
+
+/** What the options --owner and --map say together; `usual` where they say nothing. */
+export function parseOwnership(
+  owner: string | undefined,
+  maps: readonly string[],
+  usual: Ownership,
+): Ownership {
+  if (maps.length === 0) return owner === undefined ? usual : parseOwner(owner)
+  if (owner !== undefined) {
+    throw new UserError('An owner and a map contradict each other: say --owner or --map.')
+  }
+  const ranges = maps.map(parseRange)
+  for (const side of ['guest', 'host'] as const) {
+    const sorted = ranges.toSorted((a, b) => a[side] - b[side])
+    const overlap = sorted.some((range, i) => {
+      const before = sorted[i - 1]
+      return before !== undefined && before[side] + before.count > range[side]
+    })
+    if (overlap) throw new UserError(`The maps ${maps.join(' ')} overlap on the ${side}'s side.`)
+  }
+  return ranges
+}
+
+/** Takes `owner=` and `map=` out of the words behind a share or an export. */
+export function takeOwnership(
+  words: readonly string[],
+  usual: Ownership,
+): { readonly owner: Ownership; readonly rest: readonly string[] } {
+  const values = (name: string): string[] =>
+    words.filter((word) => word.startsWith(name)).map((word) => word.slice(name.length))
+  return {
+    owner: parseOwnership(values('owner=').at(-1), values('map='), usual),
+    rest: words.filter((word) => !/^(?:owner|map)=/.test(word)),
+  }
+}
