@@ -27,6 +27,9 @@ export function mountOptions({ port, readOnly, cache, msize }: GuestMount): stri
     'version=9p2000.L',
     `msize=${msize}`,
     `cache=${cache}`,
+    // Seconds until a process asks again for a lock that it waits for. The server answers when it is free,
+    // or after a while in which the process hears no signal; then it does not have to sleep half a minute.
+    'locktimeout=1',
     readOnly ? 'ro' : 'rw',
   ].join(',')
 }
