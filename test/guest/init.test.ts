@@ -23,6 +23,8 @@ describe.each(Object.entries(scripts))('the %s script', (_name, script) => {
 })
 
 it('says how to mount an export', () => {
-  expect(mountOptions(root)).toBe('trans=tcp,port=564,version=9p2000.L,msize=65536,cache=loose,locktimeout=1,ro')
+  expect(mountOptions(root)).toBe(
+    'trans=tcp,port=564,version=9p2000.L,msize=65536,cache=loose,locktimeout=1,ro',
+  )
   expect(mountOptions(share)).toMatch(/,cache=mmap,locktimeout=1,rw$/)
 })
