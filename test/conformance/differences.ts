@@ -39,6 +39,7 @@ export const differences: readonly Difference[] = [
       'changing the bytes changes the times',
       'each operation changes the times that it should, of the file',
       'an open file and its name have the same attributes',
+      'attributes stay with the file',
     ],
     found: /[mc]time|\+ +\d+n/,
     // Where the client's clock and the host's agree by chance, nothing is to be seen.
@@ -86,39 +87,5 @@ export const differences: readonly Difference[] = [
     found: /3583 !== 511/,
     caches: ['none', 'mmap'],
     suites: ['bookworm'],
-  },
-  {
-    title: 'No FIFOs and sockets',
-    behaviours: [
-      'a FIFO is one, and has the mode it was given',
-      'bytes go through a FIFO',
-      'a FIFO is renamed, linked and removed like a file',
-      'a FIFO is neither truncated nor listed',
-      'a file is made as one by mknod',
-      'a server listens on a socket',
-    ],
-    found: /EOPNOTSUPP|ENOTSUP/,
-  },
-  {
-    title: 'No extended attributes',
-    behaviours: [
-      'an attribute is set, read, listed and removed',
-      'an attribute is replaced, with a shorter and a longer one',
-      'an attribute is made only, or replaced only',
-      'an attribute that does not fit is said to',
-      'attributes stay with the file',
-    ],
-    found: /EOPNOTSUPP/,
-  },
-  {
-    title: 'No locks',
-    behaviours: [
-      'one locks a file to write and others not',
-      'many lock a file to read',
-      'a lock goes when the file is closed',
-      'ranges are locked apart from each other',
-      'a lock that is in the way is told of',
-    ],
-    found: /(flock|fcntl): EOPNOTSUPP/,
   },
 ]

@@ -50,6 +50,22 @@ build clean
 test ! -e shared
 `
 
+/** Two processes write to one database, in a transaction for each row, and neither loses any. */
+const sqlite = (journal: string): string => `
+sqlite3 data.db 'pragma journal_mode=${journal}; create table t(who, i);'
+writer() {
+  i=0
+  while [ $i -lt 25 ]; do
+    echo "insert into t values('$1', $i);"
+    i=$((i + 1))
+  done | sqlite3 -bail -cmd '.timeout 60000' data.db
+}
+writer a & first=$!
+writer b & second=$!
+wait $first && wait $second
+sqlite3 data.db 'select who, count(distinct i) from t group by who; pragma integrity_check;'
+`
+
 describe.each(kernelSuites)('on a share, with the kernel of Debian %s', (suite) => {
   let folder: string
   let machine: Machine
@@ -99,4 +115,22 @@ describe.each(kernelSuites)('on a share, with the kernel of Debian %s', (suite) 
       expect(found).toEqual(['mapped', 'first', 'written'])
     },
   )
+
+  it.each([
+    ['none', 'delete'],
+    ['mmap', 'delete'],
+    ['loose', 'delete'],
+    ['mmap', 'wal'],
+    ['loose', 'wal'],
+  ] as const)('SQLite keeps a database, cache=%s, journal_mode=%s', async (cache, journal) => {
+    const { status, stdout, stderr } = await inShare(cache, journal, sqlite(journal))
+    const expected = `${journal}\na|25\nb|25\nok\n`
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: expected, stderr: '' })
+  })
+
+  it('SQLite has no write-ahead log without shared mappings', async () => {
+    const { status, stderr } = await inShare('none', 'wal', sqlite('wal'))
+    expect(status).toBe(10)
+    expect(stderr).toContain('disk I/O error')
+  })
 })
