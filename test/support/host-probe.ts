@@ -10,6 +10,8 @@ import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import type { Later } from '../../src/tree/timers.ts'
+import type { ViewPatterns } from '../../src/tree/view/sight.ts'
+import { viewOf } from '../../src/tree/view/view-tree.ts'
 import { memoryOf } from './frames.ts'
 import { ManualTimers } from './manual-timers.ts'
 import { SessionProbe } from './session-probe.ts'
@@ -23,7 +25,7 @@ export interface Entry {
   readonly qid: Qid
 }
 
-/** A session on a host directory; the directory is fid 0. Other fids are numbered as they come. */
+/** A session on a host directory, or on a view of it; the directory is fid 0. Other fids are numbered as they come. */
 export class HostProbe extends SessionProbe {
   readonly tree: HostTree
   #fid = 1
@@ -32,7 +34,7 @@ export class HostProbe extends SessionProbe {
   /** @param directory a tree for one more session on it. */
   constructor(
     directory: string | HostTree,
-    policy: Partial<HostPolicy> = {},
+    policy: Partial<HostPolicy> & ViewPatterns = {},
     msize = 131072,
     { later, ...most }: Partial<SessionLimits> & { later?: Later } = {},
   ) {
@@ -42,7 +44,7 @@ export class HostProbe extends SessionProbe {
       typeof directory === 'string'
         ? new HostTree(directory, full, later ?? timers.later)
         : directory
-    super(tree, msize, { ...defaultLimits, ...most })
+    super(viewOf(tree, policy), msize, { ...defaultLimits, ...most })
     this.timers = timers
     this.tree = tree
     afterwards(() => {

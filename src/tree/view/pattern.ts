@@ -1,0 +1,156 @@
+import { fromText } from '../../protocol/text.ts'
+import { charactersOf } from './characters.ts'
+import { Glob, isGlob } from './glob.ts'
+import { PatternError } from './pattern-error.ts'
+
+/** How far the patterns of a set have matched on the way to a directory: in order, none twice. */
+export type Positions = readonly Position[]
+
+/** No pattern can match any more, however one goes on. */
+export const NOWHERE: Positions = []
+
+/** Between two components of one or more patterns. */
+class Position {
+  /** Tells positions of one set apart, and gives them an order. */
+  readonly number: number
+  /** Behind a `**`: it stays where it is, whatever the next component. */
+  readonly stays: boolean
+  /** Whether a pattern ends here. */
+  ends = false
+  /** By a name, a byte string. Thousands of patterns without wildcards are one look-up. */
+  names: Map<string, Position> | null = null
+  /** By their text. */
+  globs: Map<string, { readonly glob: Glob; readonly next: Position }> | null = null
+  /** Behind a `**` that follows. */
+  deep: Position | null = null
+  #reached: Positions | null = null
+
+  constructor(number: number, stays: boolean) {
+    this.number = number
+    this.stays = stays
+  }
+
+  /** Where one is when one gets here: a `**` that follows may stand for nothing. */
+  get reached(): Positions {
+    this.#reached ??= this.deep === null ? [this] : [this, this.deep]
+    return this.#reached
+  }
+}
+
+/**
+ * Patterns, compiled into one trie that is walked a name at a time.
+ *
+ * A pattern is a path relative to the root, components with `/` between them; slashes at its ends
+ * mean nothing. A component is a name, possibly with wildcards (glob.ts), or `**` for any number of
+ * components: also none, but at the end of a pattern at least one, so `dir/**` is what lies in `dir`
+ * and not `dir` itself.
+ *
+ * All patterns are followed at once, so nothing is ever tried again: a step takes as long as there
+ * are positions and wildcards at them, whatever came before.
+ *
+ * @returns where to begin.
+ * @throws PatternError for a pattern that is empty or has a component that can match no name.
+ */
+export function compilePatterns(patterns: readonly string[]): Positions {
+  let count = 0
+  const root = new Position(count++, false)
+  for (const pattern of patterns) {
+    let at = root
+    for (const component of componentsOf(pattern)) {
+      at = follow(at, component, pattern, () => count++)
+    }
+    at.ends = true
+  }
+  return patterns.length === 0 ? NOWHERE : root.reached
+}
+
+/** Where one is one component further; null when a pattern has matched all that was walked. */
+export function step(from: Positions, name: string): Positions | null {
+  let found = NOWHERE
+  let characters: readonly number[] | undefined
+  for (const position of from) {
+    if (position.stays) found = both(found, position.reached)
+    const next = position.names?.get(name)
+    if (next !== undefined) {
+      if (next.ends) return null
+      found = both(found, next.reached)
+    }
+    if (position.globs === null) continue
+    characters ??= charactersOf(name)
+    for (const { glob, next: behind } of position.globs.values()) {
+      if (!glob.matches(characters)) continue
+      if (behind.ends) return null
+      found = both(found, behind.reached)
+    }
+  }
+  return found
+}
+
+/** Whether the same will match from here on. */
+export function samePositions(a: Positions, b: Positions): boolean {
+  return a === b || (a.length === b.length && a.every((position, i) => position === b[i]))
+}
+
+function both(a: Positions, b: Positions): Positions {
+  if (a.length === 0 || a === b) return b
+  return [...new Set([...a, ...b])].toSorted((one, other) => one.number - other.number)
+}
+
+function componentsOf(pattern: string): string[] {
+  const fault = (reason: string): PatternError =>
+    new PatternError(`the pattern ${JSON.stringify(pattern)}: ${reason}`)
+  const all = pattern.split('/')
+  const first = all.findIndex((component) => component !== '')
+  if (first < 0) throw fault('it names nothing')
+  const components: string[] = []
+  for (const component of all.slice(first, all.findLastIndex((each) => each !== '') + 1)) {
+    if (component === '') throw fault('a name is missing between two slashes')
+    if (component === '.' || component === '..') throw fault(`${component} is no name`)
+    if (component.includes('\0')) throw fault('no name has a NUL')
+    if (component !== '**' && component.includes('**')) {
+      throw fault('** stands alone between slashes')
+    }
+    // Any number, and any number more.
+    if (component !== '**' || components.at(-1) !== '**') components.push(component)
+  }
+  // Everything below what matches goes with it.
+  if (components.at(-1) === '**') components.splice(-1, 1, '*')
+  return components
+}
+
+/** The position behind `component`. */
+function follow(
+  from: Position,
+  component: string,
+  pattern: string,
+  number: () => number,
+): Position {
+  if (component === '**') {
+    from.deep ??= new Position(number(), true)
+    return from.deep
+  }
+  if (!isGlob(component)) {
+    from.names ??= new Map()
+    const name = fromText(component)
+    const known = from.names.get(name)
+    if (known !== undefined) return known
+    const next = new Position(number(), false)
+    from.names.set(name, next)
+    return next
+  }
+  from.globs ??= new Map()
+  const known = from.globs.get(component)
+  if (known !== undefined) return known.next
+  const next = new Position(number(), false)
+  from.globs.set(component, { glob: globOf(component, pattern), next })
+  return next
+}
+
+function globOf(component: string, pattern: string): Glob {
+  try {
+    return new Glob(component)
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error
+    throw new PatternError(`the pattern ${JSON.stringify(pattern)}: ${error.message}`)
+  }
+}

@@ -1,0 +1,45 @@
+import type { Node, Tree } from '../tree.ts'
+import { Sight, type ViewPatterns } from './sight.ts'
+import { ViewNode } from './view-node.ts'
+
+/**
+ * A part of another tree, chosen by patterns. What is hidden is not listed, cannot be walked to, and
+ * its name cannot be given to anything, whether the tree below has it or not.
+ *
+ * What still tells of it: a directory's nlink and times, the space that is used, and the ENOTEMPTY
+ * of a directory in which nothing else is left.
+ *
+ * The tree below has to have one node for each directory that is in use, as trees of the host do.
+ */
+export class ViewTree implements Tree {
+  readonly #inner: Tree
+  readonly #sight: Sight
+  readonly #directories = new WeakMap<Node, Sight>()
+
+  /**
+   * @param inner closed with this one.
+   * @throws PatternError for a pattern that means nothing; `inner` is not closed then.
+   */
+  constructor(inner: Tree, patterns: ViewPatterns) {
+    this.#inner = inner
+    this.#sight = Sight.of(patterns)
+  }
+
+  get readOnly(): boolean {
+    return this.#inner.readOnly
+  }
+
+  attach(aname: string): Node {
+    return new ViewNode(this.#inner.attach(aname), this.#sight, this.#directories)
+  }
+
+  close(): void {
+    this.#inner.close()
+  }
+}
+
+/** `tree` itself where there are no patterns, so that nobody pays for what hides nothing. */
+export function viewOf(tree: Tree, { only, hide }: ViewPatterns): Tree {
+  if (only === undefined && (hide === undefined || hide.length === 0)) return tree
+  return new ViewTree(tree, { ...(only && { only }), ...(hide && { hide }) })
+}
