@@ -34,3 +34,6 @@ export type {
   Tree,
 } from './tree/tree.ts'
 export type { Later } from './tree/timers.ts'
+export { PatternError } from './tree/view/pattern-error.ts'
+export type { ViewPatterns } from './tree/view/sight.ts'
+export { ViewTree } from './tree/view/view-tree.ts'

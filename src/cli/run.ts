@@ -10,6 +10,7 @@ import type { GuestCommand } from '../machine/control.ts'
 import { Machine } from '../machine/machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
+import type { ViewPatterns } from '../tree/view/sight.ts'
 import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
 import { TimedOut, UserError, explain } from './failure.ts'
@@ -19,6 +20,7 @@ import { ProgressLine } from './progress.ts'
 import { joinTerminal } from './terminal.ts'
 import { parseOwnership } from './owner.ts'
 import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
+import { parseView, shows, viewNotes, viewOptions } from './view.ts'
 
 /** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
 const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
@@ -57,6 +59,7 @@ export const run = command({
       value: 'GUEST:HOST:COUNT',
       help: 'show COUNT ids of the host from HOST on as those from GUEST on',
     },
+    ...viewOptions,
     atime: {
       type: 'string',
       value: 'preserve|guest',
@@ -102,7 +105,9 @@ export const run = command({
     verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
     keep: { type: 'boolean', help: "leave the machine's files where they are" },
   },
-  notes: `The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
+  notes: `${viewNotes}
+
+The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
 lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.
 A share's cache=MODE is what the guest keeps of its files: none; mmap (the default), what programs have
 mapped; loose, everything, for a share that nobody else changes meanwhile.`,
@@ -110,6 +115,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
   async run(values, argv) {
     const progress = new ProgressLine()
     const root = resolve(values.root ?? '/')
+    const rootView = parseView(values)
     const owner = parseOwnership(values.owner, values.map ?? [], 'host')
     const shares = (values.share ?? []).map((text) => parseShare(text, owner))
     const memoryMiB = checkMemory(parseMemory(values.memory ?? '1G'))
@@ -148,9 +154,10 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       accelerator: accelerator.accelerator,
       root,
       rootOwner: owner,
+      rootView,
       atime,
       sandbox,
-      shares: [...shares, ...modulesShare(root, parts.kernel)],
+      shares: [...shares, ...modulesShare(root, rootView, parts.kernel)],
       memoryMiB,
       cpus,
       append: values.append ?? '',
@@ -218,9 +225,13 @@ function checkDirectories(root: string, shares: readonly DirectoryShare[]): void
 }
 
 /** The modules of a kernel that is not the root's own, where the guest's modprobe looks for them. */
-function modulesShare(root: string, { modules, release }: Kernel): DirectoryShare[] {
+function modulesShare(
+  root: string,
+  view: ViewPatterns,
+  { modules, release }: Kernel,
+): DirectoryShare[] {
   const target = `/lib/modules/${release}`
-  if (existsSync(join(root, target))) return []
+  if (existsSync(join(root, target)) && shows(view, target)) return []
   return [{ source: modules, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
 }
 

@@ -16,6 +16,7 @@ import { limitHelp, parseLimits } from './limits.ts'
 import { mountLines, parseListen } from './listen.ts'
 import { parseOwnership } from './owner.ts'
 import { parseChoice } from './values.ts'
+import { parseView, viewNotes, viewOptions } from './view.ts'
 
 export const serve = command({
   summary: 'share directories over 9P2000.L',
@@ -61,13 +62,16 @@ export const serve = command({
       value: 'off|auto|require',
       help: 'confine the server to what it serves, as far as this kernel can (default auto)',
     },
+    ...viewOptions,
     'allow-other-machines': {
       type: 'boolean',
       help: 'allow a HOST that is not this machine itself',
     },
     verbose: { type: 'boolean', help: 'log who comes and goes, and what the sandbox has' },
   },
-  notes: `It serves until it is ended by Ctrl-C or SIGTERM.
+  notes: `${viewNotes}
+
+It serves until it is ended by Ctrl-C or SIGTERM.
 
 Behind an export's DIR may come ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest; the options of
 these names hold for exports that say nothing else. A comma of DIR's own is written twice.
@@ -80,7 +84,11 @@ ${limitHelp()}`,
       owner: parseOwnership(values.owner, values.map ?? [], 'host'),
       atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
     }
-    const exports = whatToServe(directories, values.export ?? [], policy)
+    const view = parseView(values)
+    const exports = whatToServe(directories, values.export ?? [], policy).map((each) => ({
+      ...each,
+      ...view,
+    }))
     if (values.listen === undefined) {
       throw new UserError(
         'serve needs --listen unix:PATH or --listen tcp:PORT, where guests are to find it.',

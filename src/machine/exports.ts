@@ -1,6 +1,7 @@
 import type { CacheMode, GuestMount } from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
 import { startEngine } from '../transport/engine/engine.ts'
+import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { MachineOptions } from './options.ts'
 import type { Resources } from './resources.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
@@ -20,7 +21,7 @@ export const MSIZE = defaultLimits.msize
 
 /** Starts a server for the root and for each share, all of them closed with `resources`. */
 export async function startExports(
-  { root, rootOwner, atime, sandbox, shares, log }: MachineOptions,
+  { root, rootOwner, rootView, atime, sandbox, shares, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
 ): Promise<{
@@ -33,12 +34,17 @@ export async function startExports(
   const serve = async (
     directory: string,
     index: number,
-    { readOnly, owner }: { readonly readOnly: boolean; readonly owner: typeof rootOwner },
+    {
+      readOnly,
+      owner,
+      only,
+      hide,
+    }: { readonly readOnly: boolean; readonly owner: typeof rootOwner } & ViewPatterns,
     cache: CacheMode,
   ): Promise<Export> => {
     const socket = folder.file(`export${index}.sock`)
     const share = {
-      exports: [{ name: null, directory, readOnly, owner, atime }],
+      exports: [{ name: null, directory, readOnly, owner, atime, only, hide }],
       limits: defaultLimits,
       sandbox,
       listen: [{ kind: 'unix', path: socket } as const],
@@ -49,7 +55,7 @@ export async function startExports(
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
-  const lower = await serve(root, 0, { readOnly: true, owner: rootOwner }, 'loose')
+  const lower = await serve(root, 0, { readOnly: true, owner: rootOwner, ...rootView }, 'loose')
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
     // `mmap` is `none` with shared writable mappings, which linkers want.

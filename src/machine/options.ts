@@ -5,6 +5,7 @@ import type { CacheMode } from '../guest/mount.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
+import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { Accelerator } from './accelerator.ts'
 
 /** What the guest mounts beside its root. */
@@ -43,6 +44,8 @@ export interface MachineOptions {
   /** The directory of the host that is the lower layer. */
   readonly root: string
   readonly rootOwner: HostPolicy['owner']
+  /** Which part of it the guest sees; without one, all of it. */
+  readonly rootView?: ViewPatterns
   readonly atime: HostPolicy['atime']
   /** Whether the servers of the root and the shares restrict themselves to those directories. */
   readonly sandbox: SandboxMode

@@ -128,6 +128,36 @@ describe('lowerdir serve', () => {
     expect((await cli.ended).status).toBe(0)
   })
 
+  it('shows only what it was told to, on sockets and standard streams', async () => {
+    const list = join(folder, 'list')
+    writeFileSync(list, '/listed\n')
+    for (const name of ['listed', 'other', 'file2']) writeFileSync(join(shared, name), '')
+    const view = ['--only', 'file*', '--only-from', list, '--hide', 'file2']
+    const found = async (client: Client): Promise<string[]> => {
+      const names: string[] = []
+      for (const name of ['file', 'file2', 'listed', 'other']) {
+        const { call } = client
+        await call.walk({ fid: 0, newfid: 5, names: [name] }).then(
+          () => names.push(name),
+          (error: unknown) => expect(error).toMatchObject({ errno: errno.ENOENT }),
+        )
+        if (names.at(-1) === name) await call.clunk({ fid: 5 })
+      }
+      return names
+    }
+    await using server = await serving(...view)
+    const client = await clientAt({ kind: 'unix', path })
+    expect(await found(client)).toEqual(['file', 'listed'])
+    client.close()
+    expect(server.stderr).toBe(`lowerdir: serving ${shared}.\n`)
+    await using cli = Cli.start(['serve', shared, '--listen=stdio', ...view], { input: null })
+    const { stdin, stdout } = cli.child
+    const stream = Duplex.from({ readable: stdout!, writable: stdin! })
+    expect(await found(await attached(stream))).toEqual(['file', 'listed'])
+    stdin!.end()
+    expect((await cli.ended).status).toBe(0)
+  })
+
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends well by %s', async (signal) => {
     await using cli = await serving()
     const socket = await connected({ kind: 'unix', path })
@@ -230,6 +260,16 @@ describe('lowerdir serve fails and says what to do', () => {
       'for a sandbox at stdio',
       () => [shared, '--listen=stdio', '--sandbox=require'],
       'a server at stdio has no thread of its own to confine. Listen on a socket.',
+    ],
+    [
+      'for an odd pattern',
+      () => [shared, '--listen=tcp:0', '--hide=a/../b'],
+      '--hide: the pattern "a/../b": .. is no name.',
+    ],
+    [
+      'for a missing list of patterns',
+      () => [shared, '--listen=tcp:0', `--only-from=${folder}/none`],
+      'none cannot be read: there is no such file or directory.',
     ],
     ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'say UID:GID in numbers'],
   ])('%s', async (_case, args, words) => {

@@ -2,12 +2,14 @@ import { ErrnoError, errno } from '../../errno.ts'
 import { descriptorLimit } from '../../libc/process.ts'
 import { fromText } from '../../protocol/text.ts'
 import type { Later } from '../timers.ts'
-import type { Attachment, Exports } from '../tree.ts'
+import type { Attachment, Exports, Tree } from '../tree.ts'
+import type { ViewPatterns } from '../view/sight.ts'
+import { viewOf } from '../view/view-tree.ts'
 import type { HostPolicy } from './policy.ts'
 import { HostTree } from './tree.ts'
 
 /** A directory of the host that clients may attach to. Plain data: it is sent to the engine's thread. */
-export interface HostExport extends HostPolicy {
+export interface HostExport extends HostPolicy, ViewPatterns {
   /** The aname that chooses it; `null` for the one that is meant by every name that is no other's. */
   readonly name: string | null
   readonly directory: string
@@ -15,25 +17,29 @@ export interface HostExport extends HostPolicy {
 
 /** Some directories of the host, each a tree of its own, chosen by the aname of Tattach. It owns the trees. */
 export class HostExports implements Exports {
+  /** The directories, whole, whatever is shown of them. */
   readonly trees: readonly HostTree[]
-  readonly #byName: ReadonlyMap<string, HostTree>
+  readonly #byName: ReadonlyMap<string, Tree>
   /** What a client gets that names none of them, as Linux does without the option aname. */
-  readonly #unnamed: HostTree | undefined
+  readonly #unnamed: Tree | undefined
   /** What it gets that names one which is not there. */
-  readonly #other: HostTree | undefined
+  readonly #other: Tree | undefined
 
   /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
   constructor(exports: readonly HostExport[], later?: Later) {
     const trees: HostTree[] = []
-    const byName = new Map<string, HostTree>()
+    const byName = new Map<string, Tree>()
+    const views: Tree[] = []
     // Half of the process's own, for all trees together.
     const share = Math.floor(descriptorLimit() / 2 / exports.length)
     try {
-      for (const { name, directory, ...policy } of exports) {
+      for (const { name, directory, only, hide, ...policy } of exports) {
         const tree = new HostTree(directory, { descriptors: share, ...policy }, later)
         trees.push(tree)
-        if (name === null) this.#other = tree
-        else byName.set(fromText(name), tree)
+        const view = viewOf(tree, { only, hide })
+        views.push(view)
+        if (name === null) this.#other = view
+        else byName.set(fromText(name), view)
       }
     } catch (error) {
       for (const tree of trees) tree.close()
@@ -41,7 +47,7 @@ export class HostExports implements Exports {
     }
     this.trees = trees
     this.#byName = byName
-    this.#unnamed = trees.length === 1 ? trees[0] : undefined
+    this.#unnamed = views.length === 1 ? views[0] : undefined
   }
 
   attach(aname: string): Attachment {

@@ -8,8 +8,8 @@ import { NOWHERE, type Positions, compilePatterns, samePositions, step } from '.
  * `hide`: what matches one, and everything below it, is not shown, whatever `only` says.
  */
 export interface ViewPatterns {
-  readonly only?: readonly string[]
-  readonly hide?: readonly string[]
+  readonly only?: readonly string[] | undefined
+  readonly hide?: readonly string[] | undefined
 }
 
 /**

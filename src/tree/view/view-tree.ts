@@ -1,4 +1,4 @@
-import type { Node, Tree } from '../tree.ts'
+import type { Attachment, Node, Tree } from '../tree.ts'
 import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
 
@@ -29,8 +29,9 @@ export class ViewTree implements Tree {
     return this.#inner.readOnly
   }
 
-  attach(aname: string): Node {
-    return new ViewNode(this.#inner.attach(aname), this.#sight, this.#directories)
+  attach(aname: string): Attachment {
+    const { node } = this.#inner.attach(aname)
+    return { tree: this, node: new ViewNode(node, this.#sight, this.#directories) }
   }
 
   close(): void {
@@ -41,5 +42,5 @@ export class ViewTree implements Tree {
 /** `tree` itself where there are no patterns, so that nobody pays for what hides nothing. */
 export function viewOf(tree: Tree, { only, hide }: ViewPatterns): Tree {
   if (only === undefined && (hide === undefined || hide.length === 0)) return tree
-  return new ViewTree(tree, { ...(only && { only }), ...(hide && { hide }) })
+  return new ViewTree(tree, { only, hide })
 }

@@ -38,7 +38,7 @@ function changes(): string[] {
 }
 
 /** All names that one Treaddir after another gives, `count` bytes at most each time. */
-function names(fid: number, count: number): string[] {
+function listed(fid: number, count: number): string[] {
   const found: string[] = []
   for (let offset = 0n; ;) {
     const bytes = payloadBytes(probe.call('readdir', { fid, offset, count }).data)
@@ -57,7 +57,7 @@ describe('a view of a tree', () => {
   it('lists and finds what is shown, and nothing else', () => {
     view({ only: ['dir/inner', 'file', 'link'], hide: ['link'] })
     probe.open(0)
-    expect(names(0, 4096)).toEqual(['file', 'dir'])
+    expect(listed(0, 4096)).toEqual(['file', 'dir'])
     const paths = [['file'], ['dir'], ['dir', 'inner']]
     expect(paths.map((path) => walk(...path))).toEqual([0, 0, 0])
     expect(['big', 'link', 'nothing'].map((name) => walk(name))).toEqual(
@@ -82,7 +82,7 @@ describe('a view of a tree', () => {
     view({ only: ['file/x', 'dir/x', 'link/x'] })
     expect([walk('file'), walk('link'), walk('dir')]).toEqual([errno.ENOENT, errno.ENOENT, 0])
     probe.open(0)
-    expect(names(0, 4096)).toEqual(['dir'])
+    expect(listed(0, 4096)).toEqual(['dir'])
     const absent = { dirfid: 0, name: 'file', flags: 0 }
     expect(probe.errnoOf('unlinkat', absent)).toBe(errno.ENOENT)
     const renamed = { olddirfid: 0, oldname: 'file', newdirfid: 0, newname: 'dir' }
@@ -191,16 +191,17 @@ describe('a view of a tree', () => {
     }
     view({ hide: ['dir/inner'] })
     probe.call('lcreate', { fid: 0, name: 'dir', flags: 0, mode: 0, gid: 0 })
-    expect(names(0, 4096)).toEqual([])
+    expect(listed(0, 4096)).toEqual([])
     expect(probe.errnoOf('walk', { fid: 0, newfid: 1, names: ['inner'] })).toBe(errno.ENOENT)
     expectClean()
   })
 
   it('knows nodes of no other tree', () => {
     const tree = new ViewTree(fake, { hide: ['x'] })
-    const nodes = [new ViewTree(fake, { hide: ['x'] }).attach(''), fake.attach('')]
-    const root = tree.attach('')
-    for (const node of nodes) {
+    const others = [new ViewTree(fake, { hide: ['x'] }), fake]
+    const { node: root } = tree.attach('')
+    for (const other of others) {
+      const { node } = other.attach('')
       expect(errnoOf(() => root.link(node, 'y'))).toBe(errno.EXDEV)
       expect(errnoOf(() => root.rename('file', node, 'y'))).toBe(errno.EXDEV)
     }
@@ -263,13 +264,31 @@ describe('the entries of a view', () => {
   it.each([40, 300, 8000])('are found among 10000 hidden ones, %i bytes at a time', (count) => {
     const visible = Array.from({ length: 7 }, (_, i) => `v${i}`)
     crowd(10_000, visible, 1200)
-    expect(names(0, count)).toEqual(visible)
+    expect(listed(0, count)).toEqual(visible)
+  })
+
+  it('take few looks, however little fits into an answer', () => {
+    const open = fake.root.open.bind(fake.root)
+    let looks = 0
+    fake.root.open = (flags) => {
+      const file = open(flags)
+      const readdir = file.readdir.bind(file)
+      file.readdir = (offset, to) => {
+        looks++
+        readdir(offset, to)
+      }
+      return file
+    }
+    crowd(10_000, ['last'], 9999)
+    expect(listed(0, 40)).toEqual(['last'])
+    // 1.3 MB of entries, 64 KiB at most each time.
+    expect(looks).toBeLessThan(50)
   })
 
   it.each([25 + 255, 700, 8000])('are all there, whatever fits: %i bytes', (count) => {
     const visible = Array.from({ length: 300 }, (_, i) => `${i}${'v'.repeat((i * 7) % 250)}`)
     crowd(1000, visible, 3)
-    expect(names(0, count)).toEqual(visible)
+    expect(listed(0, count)).toEqual(visible)
   })
 
   it('are EINVAL where not even one fits, and none at the end', () => {
@@ -277,7 +296,7 @@ describe('the entries of a view', () => {
     for (const count of [0, 24, 24 + 6]) {
       expect(probe.errnoOf('readdir', { fid: 0, offset: 0n, count })).toBe(errno.EINVAL)
     }
-    expect(names(0, 24 + 7)).toEqual(['visible'])
+    expect(listed(0, 24 + 7)).toEqual(['visible'])
     // Behind the last one that is shown there are 50 more.
     const { data } = probe.call('readdir', { fid: 0, offset: 80n, count: 0 })
     expect(data.length).toBe(0)
@@ -288,7 +307,7 @@ describe('the entries of a view', () => {
     const tree = new SyntheticTree(directory({ a: file, b: file, d: directory({ a: file }) }))
     probe = new SessionProbe(new ViewTree(tree, { hide: ['**/a'] })).attach()
     probe.walk(1, 'd').walk(2, 'd').open(0).open(1)
-    expect([names(0, 100), names(1, 100)]).toEqual([['b', 'd'], []])
+    expect([listed(0, 100), listed(1, 100)]).toEqual([['b', 'd'], []])
     probe.call('walk', { fid: 2, newfid: 3, names: ['..', 'b'] })
     probe.open(3)
   })
