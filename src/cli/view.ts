@@ -31,7 +31,8 @@ export const viewNotes = `A PATTERN is a path relative to the directory, whether
 component, * is any characters, ? is one, and [a-z] or [!a-z] is one that is or is not among
 these; nothing quotes, so * itself is [*]. A component ** is any number of components, also none;
 dir/** is what lies in dir. What is hidden cannot be created either (EPERM). A directory
-that has hidden names in it cannot be removed, nor moved to where more or less of it would show.`
+that has hidden names in it cannot be removed, nor moved to where more or less of it would show.
+On file systems that ignore case, --hide does not: say --only there.`
 
 /** What the options say. An empty file is refused: it is rather a mistake than a wish to see nothing. */
 export function parseView(values: {

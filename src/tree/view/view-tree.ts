@@ -9,6 +9,10 @@ import { ViewNode } from './view-node.ts'
  * What still tells of it: a directory's nlink and times, the space that is used, and the ENOTEMPTY
  * of a directory in which nothing else is left.
  *
+ * It goes by names, byte for byte: what has a second name that is shown (a hard link) is seen under that,
+ * and where the host's file system finds a file by other spellings as well (vfat, casefold), `hide`
+ * knows nothing of them, while `only` is as strict as ever.
+ *
  * The tree below has to have one node for each directory that is in use, as trees of the host do.
  */
 export class ViewTree implements Tree {
