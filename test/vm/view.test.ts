@@ -44,11 +44,9 @@ describe('a guest of a view', () => {
       mv a/d b && cat b/file
       cd b && ls -A .. && mv ../part/d . && ls d`,
     )
-    expect(stdout.split('\n')).toEqual([
-      ...['.:', 'a', 'part', '', 'a/d:', 'file', '', 'part/d:', 'keep'],
-      ...['no other', 'no .git', 'no link', 'no secret', 'a/d/file', 'a', 'b', 'part'],
-      '',
-    ])
+    const lists = '.:|a|part||a/d:|file||part/d:|keep'
+    const refusals = 'no other|no .git|no link|no secret'
+    expect(stdout.split('\n').join('|')).toBe(`${lists}|${refusals}|a/d/file|a|b|part|`)
     expect(stderr.match(/Operation not permitted/g)?.length).toBe(4)
     // It went as far as a copy goes.
     expect(stderr).toMatch(/not empty/i)
