@@ -68,7 +68,7 @@ export const run = command({
     cwd: {
       type: 'string',
       value: 'DIR',
-      help: 'where the command runs (default: here if the root is /, else /)',
+      help: 'where the command runs (default: here if the root is / and shows it, else /)',
     },
     env: {
       type: 'string',
@@ -124,7 +124,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const line = commandLine(
       root,
       argv,
-      values.cwd ?? defaultFolder(root),
+      values.cwd ?? defaultFolder(root, rootView),
       parseEnvironment(values.env ?? []),
       terminal,
     )
@@ -244,9 +244,10 @@ async function bootOrExplain(options: MachineOptions): Promise<Machine> {
 }
 
 /** This folder, if the guest sees it too: not what it has of its own. */
-function defaultFolder(root: string): string {
+function defaultFolder(root: string, view: ViewPatterns): string {
   const here = process.cwd()
-  return root === '/' && !/^\/(dev|proc|run|sys)(\/|$)/.test(here) ? here : '/'
+  const seen = root === '/' && !/^\/(dev|proc|run|sys)(\/|$)/.test(here) && shows(view, here)
+  return seen ? here : '/'
 }
 
 function commandLine(

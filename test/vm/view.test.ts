@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
+import { lowerdir } from '../support/vm-cli.ts'
 import { bootMachine, sh } from '../support/vm-machine.ts'
 
 describe('a guest of a view', () => {
@@ -52,5 +53,15 @@ describe('a guest of a view', () => {
     expect(stderr).toMatch(/not empty/i)
     expect(readdirSync(join(shared, 'b/.git'))).toEqual(['config'])
     expect(readdirSync(join(shared, 'part/d'))).toEqual(['secret'])
+  })
+
+  it('is run by the command line, in a folder that there is', async () => {
+    const cwd = temporaryDirectory()
+    const view = ['usr', 'bin', 'lib', 'lib64'].map((path) => `--only=${path}`)
+    const script =
+      'pwd; test -e /etc/passwd || echo hidden; test -e /lib/modules/$(uname -r)/modules.dep && echo modules'
+    const args = ['run', ...view, '--hide', 'usr/lib/modules', '--', 'sh', '-c', script]
+    const { status, stdout } = await lowerdir(args, { cwd })
+    expect([status, stdout.toString()]).toEqual([0, '/\nhidden\nmodules\n'])
   })
 })
