@@ -6,7 +6,6 @@ import { sandboxModes } from '../transport/engine/sandbox.ts'
 import type { Served, Share } from '../transport/engine/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
 import { type HostExport, HostExports } from '../tree/host/exports.ts'
-import type { HostPolicy } from '../tree/host/policy.ts'
 import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
 import { parseExports } from './export.ts'
@@ -79,16 +78,13 @@ these names hold for exports that say nothing else. A comma of DIR's own is writ
 ${limitHelp()}`,
 
   async run(values, directories) {
-    const policy: HostPolicy = {
+    const policy: Omit<HostExport, 'name' | 'directory'> = {
       readOnly: values['read-only'] ?? false,
       owner: parseOwnership(values.owner, values.map ?? [], 'host'),
       atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
+      ...parseView(values),
     }
-    const view = parseView(values)
-    const exports = whatToServe(directories, values.export ?? [], policy).map((each) => ({
-      ...each,
-      ...view,
-    }))
+    const exports = whatToServe(directories, values.export ?? [], policy)
     if (values.listen === undefined) {
       throw new UserError(
         'serve needs --listen unix:PATH or --listen tcp:PORT, where guests are to find it.',
@@ -127,7 +123,7 @@ ${limitHelp()}`,
 function whatToServe(
   [directory, ...others]: readonly string[],
   named: readonly string[],
-  policy: HostPolicy,
+  policy: Omit<HostExport, 'name' | 'directory'>,
 ): readonly HostExport[] {
   if (named.length > 0) {
     if (directory !== undefined) {

@@ -28,11 +28,6 @@ export const differences: readonly Difference[] = [
     found: /\+ +(0n|1234567890000000000n)/,
   },
   {
-    title: 'A chown that changes nothing is no change',
-    behaviours: ['a chown that changes neither is a change'],
-    found: /'' !== 'ctime'/,
-  },
-  {
     title: 'Times are late',
     behaviours: [
       'chmod changes the mode and nothing else',
@@ -80,12 +75,5 @@ export const differences: readonly Difference[] = [
     title: 'No flags of renameat2(2)',
     behaviours: ['renaming without replacing', 'renaming two names into each other'],
     found: /renameat2: EINVAL/,
-  },
-  {
-    title: 'A program keeps setuid and setgid when a user writes to it',
-    behaviours: ['a program loses setuid and setgid when a user writes to it'],
-    found: /3583 !== 511/,
-    caches: ['none', 'mmap'],
-    suites: ['bookworm'],
   },
 ]

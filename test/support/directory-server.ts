@@ -7,6 +7,7 @@ import { defaultLimits } from '../../src/server/limits.ts'
 import { type Engine, startEngine } from '../../src/transport/engine/engine.ts'
 import type { Listen, Share } from '../../src/transport/engine/share.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
+import type { ViewPatterns } from '../../src/tree/view/sight.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 /** An engine that serves a directory on a unix socket, and ways to talk to it. */
@@ -29,7 +30,7 @@ export const shareSettings = { limits: defaultLimits, sandbox: 'auto' } as const
 /** @param folder where its socket lies; without one, in a place of the test's own. */
 export async function serveDirectory(
   directory: string,
-  changes: Partial<Share & HostPolicy> = {},
+  changes: Partial<Share & HostPolicy & ViewPatterns> = {},
   folder = temporaryDirectory(),
 ): Promise<DirectoryServer> {
   const socketPath = join(folder, 'socket')
@@ -38,10 +39,12 @@ export async function serveDirectory(
     readOnly = sharePolicy.readOnly,
     owner = sharePolicy.owner,
     atime = sharePolicy.atime,
+    only,
+    hide,
     ...others
   } = changes
   const share: Share = {
-    exports: [{ name: null, directory, readOnly, owner, atime }],
+    exports: [{ name: null, directory, readOnly, owner, atime, only, hide }],
     listen: [{ kind: 'unix', path: socketPath }],
     ...shareSettings,
     ...others,

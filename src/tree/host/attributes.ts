@@ -72,6 +72,8 @@ export function changeAttributes(
     const toGid = (valid & setattr.GID) !== 0 ? owners.toHost(changes.gid) : UNCHANGED
     if (toUid !== UNCHANGED || toGid !== UNCHANGED) fchown(fd, toUid, toGid)
   }
+  // What Linux makes of a chown(2) that leaves both as they are.
+  if (valid === setattr.CTIME) fchown(fd, UNCHANGED, UNCHANGED)
   if ((valid & setattr.MODE) !== 0) {
     if (type === modes.SYMLINK) throw new ErrnoError(errno.EOPNOTSUPP, 'chmod')
     chmod(fd, changes.mode & modes.PERMISSIONS)
