@@ -1,3 +1,5 @@
+// First of all: it must be there before anything of src/ is loaded.
+import { type Fault, libc } from './faulty-libc.mjs'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -7,12 +9,13 @@ import type { Client } from '../../src/client/index.ts'
 import { errno } from '../../src/errno.ts'
 import { closeEventfd, createEventfd, signalEventfd } from '../../src/libc/eventfd.ts'
 import { payloadBytes } from '../../src/protocol/index.ts'
-import { defaultLimits } from '../../src/server/session.ts'
-import type { EngineMessage, Listen, Share } from '../../src/transport/engine/share.ts'
+import { startEngine } from '../../src/transport/engine/engine.ts'
+import { type ListeningSocket, listenAll } from '../../src/transport/engine/listening-socket.ts'
+import type { SandboxMode } from '../../src/transport/engine/sandbox.ts'
+import type { EngineMessage, EngineStart, Listen, Share } from '../../src/transport/engine/share.ts'
 import { openDescriptors } from '../support/descriptors.ts'
-import { attached, connected } from '../support/directory-server.ts'
-import { temporaryDirectory } from '../support/temporary.ts'
-import type { Fault } from './faulty-libc.mjs'
+import { attached, connected, sharePolicy, shareSettings } from '../support/directory-server.ts'
+import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
 /** Which calls of the engine's thread fail. */
 interface Plan {
@@ -38,19 +41,19 @@ class FaultyEngine implements AsyncDisposable {
   readonly ended: Promise<void>
   /** The first message that is none for the log. */
   readonly started: Promise<EngineMessage>
+  readonly #sockets: readonly ListeningSocket[] = listenAll([listen])
   readonly #stopFd = createEventfd()
 
-  constructor(plan: readonly Plan[], where: Listen) {
-    const share: Share = {
-      directory: folder,
-      listen: [where],
-      readOnly: false,
-      owner: 'host',
-      atime: 'preserve',
-      limits: defaultLimits,
+  constructor(plan: readonly Plan[], sandbox: SandboxMode) {
+    const sockets = this.#sockets.map((socket) => ({ fd: socket.fd, kind: socket.listen.kind }))
+    const { exports, limits } = share(sandbox)
+    const start: EngineStart = {
+      served: { exports, limits, sandbox },
+      sockets,
+      stopFd: this.#stopFd,
     }
     const worker = new Worker(new URL('./engine-thread.mjs', import.meta.url), {
-      workerData: { share, stopFd: this.#stopFd, plan },
+      workerData: { ...start, plan },
       execArgv: [],
     })
     this.ended = new Promise((resolve, reject) => {
@@ -65,20 +68,32 @@ class FaultyEngine implements AsyncDisposable {
     })
   }
 
+  /** Where it listens. */
+  get listen(): Listen {
+    const [socket] = this.#sockets
+    if (socket === undefined) throw new Error('no socket')
+    return socket.listen
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     signalEventfd(this.#stopFd)
     await this.ended
     closeEventfd(this.#stopFd)
+    for (const socket of this.#sockets) socket.close()
   }
 }
 
-/** An engine that listens, in spite of its plan. */
-async function listening(...plan: readonly Plan[]): Promise<FaultyEngine> {
-  const engine = new FaultyEngine(plan, listen)
+function share(sandbox: SandboxMode): Share {
+  const exported = { name: null, directory: folder, ...sharePolicy }
+  return { ...shareSettings, exports: [exported], listen: [listen], sandbox }
+}
+
+/** An engine that serves, in spite of its plan. */
+async function serving(...plan: readonly Plan[]): Promise<FaultyEngine> {
+  const engine = new FaultyEngine(plan, 'auto')
   const message = await engine.started
-  if (message.kind !== 'listening') throw new Error(JSON.stringify(message))
-  const [where] = message.listen
-  if (where !== undefined) listen = where
+  if (message.kind !== 'serving') throw new Error(JSON.stringify(message))
+  listen = engine.listen
   return engine
 }
 
@@ -120,7 +135,7 @@ describe('an engine whose call of libc fails serves on', () => {
   ] as const)('accept with %s', async (name, words) => {
     const before = openDescriptors()
     {
-      await using engine = await listening({ call: 'accept4', fault: { errno: errno[name] } })
+      await using engine = await serving({ call: 'accept4', fault: { errno: errno[name] } })
       const socket = await connected(listen)
       // Refused where there are no descriptors, accepted in the next round where it was chance.
       if (name === 'EMFILE' || name === 'ENFILE') await closed(socket)
@@ -133,7 +148,7 @@ describe('an engine whose call of libc fails serves on', () => {
   })
 
   it('accept with EMFILE again and again, and no descriptor in reserve', async () => {
-    await using engine = await listening(
+    await using engine = await serving(
       { call: 'accept4', fault: { errno: errno.EMFILE }, times: 5 },
       { call: 'eventfd', fault: { errno: errno.EMFILE }, skip: 1, times: 3 },
     )
@@ -147,7 +162,7 @@ describe('an engine whose call of libc fails serves on', () => {
     ['send', 'EPIPE'],
     ['send', 'ECONNRESET'],
   ] as const)('%s with %s: the others are served on', async (call, name) => {
-    await using engine = await listening({ call, fault: { errno: errno[name] }, skip: 20 })
+    await using engine = await serving({ call, fault: { errno: errno[name] }, skip: 20 })
     const good = await attached(await connected(listen))
     const socket = await connected(listen)
     const over = closed(socket)
@@ -176,21 +191,19 @@ describe('an engine whose call of libc fails serves on', () => {
     ['poll', { errno: errno.EINTR }],
     ['poll', { errno: errno.ENOMEM }],
   ])('%s with %o: nobody notices', async (call, fault) => {
-    await using engine = await listening({ call, fault, skip: 1, times: 15 })
+    await using engine = await serving({ call, fault, skip: 1, times: 15 })
     const socket = await connected(listen)
     const client = await attached(socket)
     for (let i = 0; i < 10; i++) expect(await readFile(client)).toBe('hello')
-    expect(engine.log).toEqual(['client 1: connected'])
+    expect(engine.log.filter((line) => !line.startsWith('sandbox'))).toEqual([
+      'client 1: connected',
+    ])
     client.close()
   })
 
   it('setsockopt of a connection: that one is ended', async () => {
     listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }
-    await using engine = await listening({
-      call: 'setsockopt',
-      fault: { errno: errno.EINVAL },
-      skip: 1,
-    })
+    await using engine = await serving({ call: 'setsockopt', fault: { errno: errno.EINVAL } })
     const before = openDescriptors()
     await closed(await connected(listen))
     await closedAgain(before)
@@ -200,27 +213,73 @@ describe('an engine whose call of libc fails serves on', () => {
 })
 
 describe('an engine that cannot start says why and leaves nothing', () => {
-  const unix = ['openat', 'fstatfs', 'statx', 'socket', 'bind', 'chmod', 'listen', 'eventfd']
-  const tcp = ['socket', 'setsockopt', 'bind', 'listen', 'getsockname', 'eventfd']
-  const cases = [...unix.map((call) => ['unix', call]), ...tcp.map((call) => ['tcp', call])]
-
-  it.each(cases)('on %s where %s fails', async (kind, call = '') => {
+  it.each([
+    ['getrlimit', 0],
+    ['openat', 0],
+    // The second one is /proc/self/fd.
+    ['openat', 1],
+    ['fstatfs', 0],
+    ['statx', 0],
+    ['statx', 1],
+    ['timerfd_create', 0],
+    ['eventfd', 0],
+    ['poll', 0],
+  ])('where its thread has no %s (%i)', async (call, skip) => {
     const before = openDescriptors()
-    const where = kind === 'unix' ? listen : { kind: 'tcp', host: '127.0.0.1', port: 0 }
     {
-      const plan = [{ call, fault: { errno: errno.ENOMEM } }]
-      await using engine = new FaultyEngine(plan, where as Listen)
-      expect(await engine.started).toEqual({ kind: 'failed', errno: errno.ENOMEM, what: call })
+      const fault = { errno: errno.EPERM }
+      await using engine = new FaultyEngine([{ call, skip, fault }], 'off')
+      const message = await engine.started
+      // What was started already may still end so.
+      if (call === 'poll') expect(message).toEqual({ kind: 'serving' })
+      else expect(message).toEqual({ kind: 'failed', errno: errno.EPERM, what: call })
       await engine.ended
     }
     await closedAgain(before)
     expect(readdirSync(folder)).toEqual(['file'])
   })
 
-  it('but starts with the umask of its process where it may have none of its own', async () => {
-    await using engine = await listening({ call: 'unshare', fault: { errno: errno.EPERM } })
+  it.each(
+    ['eventfd', 'socket', 'bind', 'chmod', 'listen']
+      .map((call) => ['unix', call])
+      .concat(['setsockopt', 'bind', 'listen', 'getsockname'].map((call) => ['tcp', call])),
+  )('on %s where its starter has no %s', async (kind, call) => {
+    const before = openDescriptors()
+    if (kind === 'tcp') listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }
+    afterwards(() => (libc.inject = undefined))
+    libc.inject = (name) => (name === call ? { errno: errno.ENOMEM } : undefined)
+    await expect(startEngine(share('off'))).rejects.toThrow(`${call}: ENOMEM`)
+    expect(openDescriptors()).toBe(before)
+    expect(readdirSync(folder)).toEqual(['file'])
+  })
+})
+
+describe('what an engine may do without', () => {
+  it('is a umask of its own', async () => {
+    await using engine = await serving({ call: 'unshare', fault: { errno: errno.EPERM } })
     expect(await serves()).toBe(true)
     expect(engine.log[0]).toContain('the umask stays as it is')
     expect(existsSync(join(folder, 'socket'))).toBe(true)
+  })
+
+  it.each([0, 1, 2, 3, 4, 5])('is its sandbox, unless that is required (call %i)', async (skip) => {
+    const before = openDescriptors()
+    const plan = [
+      { call: 'prctl', fault: { errno: errno.EPERM }, times: Infinity },
+      { call: 'syscall', skip, fault: { errno: errno.EPERM }, times: Infinity },
+    ]
+    {
+      await using engine = await serving(...plan)
+      expect(await serves()).toBe(true)
+      expect(engine.log[0]).toMatch(/^sandbox: .*; without no_new_privs \(prctl: EPERM/)
+    }
+    {
+      await using strict = new FaultyEngine(plan, 'require')
+      const message = await strict.started
+      expect(message).toMatchObject({ kind: 'failed', errno: null })
+      expect(JSON.stringify(message)).toContain('no_new_privs')
+      await strict.ended
+    }
+    await closedAgain(before)
   })
 })

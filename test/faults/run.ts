@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ErrnoError } from '../../src/errno.ts'
-import { defaultLimits } from '../../src/server/session.ts'
+import { defaultLimits } from '../../src/server/limits.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { SessionProbe } from '../support/session-probe.ts'
