@@ -1,8 +1,8 @@
 import { ErrnoError } from '../../errno.ts'
 import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../libc/constants.ts'
-import { close, openat } from '../../libc/files.ts'
-import { accessMode, duplicate, ofdConflict, setOfdLock } from '../../libc/locks.ts'
+import { accessMode, ofdConflict, setOfdLock } from '../../libc/locks.ts'
 import type { LockRange, LockType } from '../tree.ts'
+import type { Descriptors } from './descriptors.ts'
 import { type HeldList, strongest } from './lock-ranges.ts'
 
 /** The whole of any file. */
@@ -18,23 +18,31 @@ const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }
  * of it). Where the host does not let us, a lock is as strong there as it can be.
  */
 export class Anchor {
-  readonly #descriptors: number
+  readonly #descriptors: Descriptors
+  readonly #self: number
   readonly #writable: boolean
   #fd: number
   #mode: ReturnType<typeof accessMode>
 
   /**
    * @param fd an open file of a guest's.
-   * @param descriptors /proc/self/fd, see policy.ts.
+   * @param descriptors those of the tree, which this one's is among.
+   * @param self /proc/self/fd, see policy.ts.
    * @param writable whether guests may write to the export: if not, their locks keep no reader of the
    *   host out.
    */
-  constructor(fd: number, descriptors: number, writable: boolean) {
+  constructor(fd: number, descriptors: Descriptors, self: number, writable: boolean) {
     this.#descriptors = descriptors
+    this.#self = self
     this.#writable = writable
     // What a guest's file was opened for may be refused by now: then it has to do.
-    this.#fd = this.#open(fd, O_RDONLY) ?? duplicate(fd)
-    this.#mode = accessMode(this.#fd)
+    this.#fd = this.#open(fd, O_RDONLY) ?? descriptors.duplicate(fd)
+    try {
+      this.#mode = accessMode(this.#fd)
+    } catch (error) {
+      descriptors.discard(this.#fd)
+      throw error
+    }
   }
 
   /** Makes it fit for write locks, where that is possible; what is locked already stays so throughout. */
@@ -42,9 +50,14 @@ export class Anchor {
     if (this.#mode !== 'read' || !this.#writable) return
     const next = this.#open(fd, O_RDWR)
     if (next === undefined) return
-    // Read locks of two descriptors can be held side by side.
-    for (const { type, ...range } of strongest(list, everything)) {
-      if (type !== null) setOfdLock(next, 'read', range)
+    try {
+      // Read locks of two descriptors can be held side by side.
+      for (const { type, ...range } of strongest(list, everything)) {
+        if (type !== null) setOfdLock(next, 'read', range)
+      }
+    } catch (error) {
+      this.#descriptors.discard(next)
+      throw error
     }
     this.close()
     this.#fd = next
@@ -62,18 +75,22 @@ export class Anchor {
     return ofdConflict(this.#fd, type, range)
   }
 
-  /** Gives back everything. */
+  /** Gives back everything. Whoever asked has been served: there is nobody to hear of a failure. */
   close(): void {
-    // A duplicate's locks would outlive it.
-    setOfdLock(this.#fd, 'none', everything)
-    close(this.#fd)
+    try {
+      // A duplicate's locks would outlive it.
+      setOfdLock(this.#fd, 'none', everything)
+    } catch {
+      // All others go with the descriptor.
+    }
+    this.#descriptors.discard(this.#fd)
   }
 
   /** The same file once more, or undefined where the host refuses. */
   #open(fd: number, flags: number): number | undefined {
     try {
       // Never waits for somebody who has a lease.
-      return openat(this.#descriptors, `${fd}`, flags | O_CLOEXEC | O_NONBLOCK)
+      return this.#descriptors.open(this.#self, `${fd}`, flags | O_CLOEXEC | O_NONBLOCK)
     } catch (error) {
       if (error instanceof ErrnoError) return undefined
       throw error

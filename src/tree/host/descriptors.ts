@@ -1,5 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { close, discard, openat } from '../../libc/files.ts'
+import { duplicate } from '../../libc/locks.ts'
 import type { Later } from '../timers.ts'
 
 /** Something that holds a descriptor and can open it again when it is needed. */
@@ -54,8 +55,7 @@ export class Descriptors {
    * @throws EMFILE when there is none left, neither here nor in the process, and nobody gives back.
    */
   open(directory: number, name: string, flags: number, mode = 0): number {
-    if (this.#count >= this.#limit) this.#reclaim(this.#limit - (this.#limit >> 3))
-    if (this.#count >= this.#limit) throw new ErrnoError(errno.EMFILE, 'descriptors of the tree')
+    this.#makeRoom()
     let fd: number
     try {
       fd = openat(directory, name, flags, mode)
@@ -71,13 +71,21 @@ export class Descriptors {
     return fd
   }
 
-  /** Closes one that {@link open} gave out for a file to be read or written. @throws as close(2). */
+  /** One more descriptor of the same open file. @throws EMFILE when there is none left. */
+  duplicate(fd: number): number {
+    this.#makeRoom()
+    const second = duplicate(fd)
+    this.#count++
+    return second
+  }
+
+  /** Closes one that was given out for a file to be read or written. @throws as close(2). */
   close(fd: number): void {
     this.#count--
     close(fd)
   }
 
-  /** Closes an O_PATH one, which has nothing to report. */
+  /** Closes one that was never written through, such as an O_PATH one: it has nothing to report. */
   discard(fd: number): void {
     this.#count--
     discard(fd)
@@ -107,6 +115,12 @@ export class Descriptors {
     const newcomers = this.#newcomers
     this.#newcomers = []
     for (const newcomer of newcomers) newcomer.settle()
+  }
+
+  /** For one more. */
+  #makeRoom(): void {
+    if (this.#count >= this.#limit) this.#reclaim(this.#limit - (this.#limit >> 3))
+    if (this.#count >= this.#limit) throw new ErrnoError(errno.EMFILE, 'descriptors of the tree')
   }
 
   /** Asks holders to give back until no more than `goal` descriptors are open. */

@@ -5,6 +5,7 @@ import { Parked } from '../parked.ts'
 import type { Later } from '../timers.ts'
 import type { Lock, LockHolder, LockOwner, LockRange } from '../tree.ts'
 import { Anchor } from './anchor.ts'
+import type { Descriptors } from './descriptors.ts'
 import {
   type Change,
   type HeldList,
@@ -55,14 +56,16 @@ interface LockedFile {
  */
 export class LockTable {
   readonly #files = new Map<string, LockedFile>()
-  readonly #descriptors: number
+  readonly #descriptors: Descriptors
+  readonly #self: number
   readonly #writable: boolean
   readonly #later: Later
   #retrying = false
 
-  /** @param descriptors /proc/self/fd, see policy.ts. */
-  constructor(descriptors: number, readOnly: boolean, later: Later) {
+  /** @param self /proc/self/fd, see policy.ts. */
+  constructor(descriptors: Descriptors, self: number, readOnly: boolean, later: Later) {
     this.#descriptors = descriptors
+    this.#self = self
     this.#writable = !readOnly
     this.#later = later
   }
@@ -95,8 +98,9 @@ export class LockTable {
       (held) => held.start <= end && held.end >= start && sameOwner(held.owner, owner),
     )
     if (file === undefined || !holds) return
-    this.#commit(file, owner, this.#after(file, { start, end, owner, type: null, through }))
-    this.#tellHost(file, range)
+    const next = this.#after(file, { start, end, owner, type: null, through })
+    this.#tellHost(file, next, range)
+    this.#commit(file, owner, next)
     this.#serve(through.key, file)
   }
 
@@ -127,18 +131,22 @@ export class LockTable {
       waiter.parked.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
     }
     const gone = file.held.filter((held) => held.through === through)
-    const [first] = gone
-    if (first !== undefined) {
-      for (const { owner } of gone) owner.client.held--
-      file.held = file.held.filter((held) => held.through !== through)
-      let { start, end } = first
-      for (const range of gone) {
-        if (range.start < start) start = range.start
-        if (range.end > end) end = range.end
+    try {
+      const [first] = gone
+      if (first !== undefined) {
+        for (const { owner } of gone) owner.client.held--
+        file.held = file.held.filter((held) => held.through !== through)
+        let { start, end } = first
+        for (const range of gone) {
+          if (range.start < start) start = range.start
+          if (range.end > end) end = range.end
+        }
+        this.#tellHost(file, file.held, { start, end })
       }
-      this.#tellHost(file, { start, end })
+    } finally {
+      // Whatever the host says of it, others have been waiting for this.
+      this.#serve(through.key, file)
     }
-    this.#serve(through.key, file)
   }
 
   #add(key: string): LockedFile {
@@ -158,7 +166,7 @@ export class LockTable {
   #try(file: LockedFile, lock: Lock, through: FileLocks): 'granted' | 'others' | 'host' {
     if (file.held.some((held) => inTheWay(held, lock))) return 'others'
     const next = this.#after(file, { ...lock, through })
-    file.anchor ??= new Anchor(through.fd, this.#descriptors, this.#writable)
+    file.anchor ??= new Anchor(through.fd, this.#descriptors, this.#self, this.#writable)
     if (lock.type === 'write') file.anchor.prepareToWrite(through.fd, file.held)
     // Nobody else has more than a read lock in the range, and that only where one is wanted: so the
     // strongest lock of each byte will be this one.
@@ -182,9 +190,9 @@ export class LockTable {
     file.held = next
   }
 
-  /** What is left of a range is what the host's programs see. */
-  #tellHost(file: LockedFile, range: LockRange): void {
-    for (const { type, ...part } of strongest(file.held, range)) file.anchor?.set(type, part)
+  /** What `left` has of a range is what the host's programs see. */
+  #tellHost(file: LockedFile, left: HeldList, range: LockRange): void {
+    for (const { type, ...part } of strongest(left, range)) file.anchor?.set(type, part)
   }
 
   #wait(file: LockedFile, lock: Lock, through: FileLocks): Parked<boolean> {

@@ -63,7 +63,7 @@ export class HostTree implements Tree {
         paths: new QidPaths(dev),
         birthDevice: keepsBirth(type) ? dev : -1,
         self,
-        locks: new LockTable(self, policy.readOnly, later),
+        locks: new LockTable(descriptors, self, policy.readOnly, later),
       }
       const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
       this.#root = kind.root(this.#context, fd)

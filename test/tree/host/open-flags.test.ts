@@ -15,16 +15,17 @@ const O_CLOEXEC = 0o2000000
 function context(changes: Partial<HostContext & HostContext['credentials']> = {}): HostContext {
   const { uid = 1000, fowner = false, atime = 'guest' } = changes
   const credentials = { uid, gid: uid, umask: 0, fowner, fsetid: false, chown: false }
+  const descriptors = new Descriptors(16, laterOnEventLoop)
   return {
     readOnly: false,
     owners: ownersOf('host'),
     atime,
     credentials,
-    descriptors: new Descriptors(16, laterOnEventLoop),
+    descriptors,
     paths: new QidPaths(1),
     birthDevice: 1,
     self: -1,
-    locks: new LockTable(-1, false, laterOnEventLoop),
+    locks: new LockTable(descriptors, -1, false, laterOnEventLoop),
   }
 }
 
