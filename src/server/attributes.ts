@@ -30,8 +30,9 @@ export class AttributeMemory {
   /** @throws ENOMEM: it is this server that has no room, and not the host's file system (ENOSPC). */
   take(bytes: number): Memory {
     if (bytes > this.#left) throw new LimitError('xattrBytes', errno.ENOMEM)
+    const memory = heapMemory(bytes)
     this.#left -= bytes
-    return heapMemory(bytes)
+    return memory
   }
 
   giveBack(memory: Memory): void {

@@ -147,9 +147,13 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       return undefined
     }
     child.#version = qidVersion(stat) | 0
+    child.seenAgain()
     child.#uses++
     return child
   }
+
+  /** A walk has come by again: what is remembered of its state is as old as the walk before. */
+  protected seenAgain(): void {}
 
   /** `child` was found under its name in this directory. */
   protected attach(child: Self): void {

@@ -29,8 +29,11 @@ const target = systemMemory(PATH_BYTES_MAX)
  * inside. What has nothing stored is shown as it is.
  */
 export class MappedNode extends HostNode {
+  /** What it is to the guest, as of the last walk; undefined where nobody has asked since. */
+  #walkedType: number | undefined
+
   override get qid(): Qid {
-    return { ...super.qid, type: qidTypeOf(this.#type()) }
+    return { ...super.qid, type: qidTypeOf(this.#walkedType ?? this.#type()) }
   }
 
   override getattr(mask: number): R<'getattr'> {
@@ -106,17 +109,22 @@ export class MappedNode extends HostNode {
     const newborn = this.newborn(modes.SYMLINK | 0o777, owner)
     this.mayChange()
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    const fd = this.openAt(name, flags, newborn.mode)
+    const { descriptors, paths } = this.context
+    let fd = this.openAt(name, flags, newborn.mode)
     try {
       const length = target.bytes.write(to, 'latin1')
       for (let at = 0; at < length;) at += pwrite(fd, target.address + at, length - at, at)
       newborn.finish(fd)
-      return { ...qidOf(statx(fd), this.context.paths), type: qidTypeOf(modes.SYMLINK) }
+      const qid = { ...qidOf(statx(fd), paths), type: qidTypeOf(modes.SYMLINK) }
+      const written = fd
+      fd = -1
+      // Which may be the first to say that the target found no room.
+      descriptors.close(written)
+      return qid
     } catch (error) {
+      if (fd >= 0) descriptors.discard(fd)
       this.takeBack(name, 0)
       throw error
-    } finally {
-      this.context.descriptors.discard(fd)
     }
   }
 
@@ -152,7 +160,14 @@ export class MappedNode extends HostNode {
   }
 
   protected override make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
-    return new MappedNode(this.context, this, name, stat, fd, sealed)
+    const child = new MappedNode(this.context, this, name, stat, fd, sealed)
+    // A file that was just made: its qid is told when it is too late for it to fail.
+    if (fd >= 0) child.#walkedType = modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE
+    return child
+  }
+
+  protected override seenAgain(): void {
+    this.#walkedType = undefined
   }
 
   protected override newborn(mode: number, { uid, gid }: Owner, rdev?: number): Newborn {
@@ -184,7 +199,9 @@ export class MappedNode extends HostNode {
   /** What it is to the guest. */
   #type(): number {
     if (this.type !== modes.FILE) return this.type
-    return modeOf(this.type, readStoredMode(this.descriptor())) & modes.TYPE
+    const type = modeOf(this.type, readStoredMode(this.descriptor())) & modes.TYPE
+    this.#walkedType = type
+    return type
   }
 }
 

@@ -300,9 +300,14 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   #reopened(host: number, flags: number, uid: number): HostFile {
     const fd = this.reopen(host)
     const file = this.#opened(fd, flags, uid)
-    // As a write does.
-    if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(fd)
-    return file
+    try {
+      // As a write does.
+      if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(fd)
+      return file
+    } catch (error) {
+      file.close()
+      throw error
+    }
   }
 
   /** An open file of this node; until it is closed, the node stays as it is. */
