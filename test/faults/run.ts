@@ -1,13 +1,17 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { vi } from 'vitest'
 import { ErrnoError } from '../../src/errno.ts'
 import { defaultLimits } from '../../src/server/limits.ts'
+import { Descriptors } from '../../src/tree/host/descriptors.ts'
+import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
+import { ManualTimers } from '../support/manual-timers.ts'
 import { SessionProbe } from '../support/session-probe.ts'
 import { memoryFolder } from '../support/temporary.ts'
 import { type Fault, libc } from './faulty-libc.mjs'
-import { answerTo, fillTree, type Request, scenario } from './scenario.ts'
+import { answerTo, crowded, fillTree, type Request, scenario } from './scenario.ts'
 
 /** What one request of a run was answered, and which calls of libc were made for it. */
 export interface Answered {
@@ -16,10 +20,14 @@ export interface Answered {
   readonly answer: string
   /** Which of the calls the fault was injected into, if any. */
   readonly failed: number | undefined
+  /** Whether that was after the answer, when nodes got their descriptors. */
+  readonly settling: boolean
   /** What the tree looked like after the first answer; only where it may matter. */
   readonly state: string
   /** The answer when it was asked once more, because it was another than without the fault. */
   readonly again: string | undefined
+  /** How many descriptors the tree had miscounted by then. */
+  readonly miscounted: number
 }
 
 export interface Run {
@@ -37,72 +45,103 @@ export interface Run {
   readonly log: readonly string[]
 }
 
-/** The answers of a run without a fault, once there was one. */
-let usual: readonly Answered[] | undefined
+/** What Descriptors of tree.ts have said to be expected after, in milliseconds. */
+const SETTLE_AFTER = 10
 
-/**
- * Runs the scenario on a new tree, where the call of libc with number `index` fails, as do those of
- * the same name that follow it at once, up to `times` of them. The first run must be one without.
- */
-export function runScenario(index: number, fault: Fault, times = 1): Run {
-  const directory = mkdtempSync(join(memoryFolder, 'lowerdir-faults-'))
-  fillTree(directory)
-  libc.calls.length = libc.closedTwice.length = 0
-  const before = openDescriptors()
-  const state = stateOf(directory)
-  let happened = 0
-  libc.inject = (name, call) => {
-    if (call !== index + happened || happened === times || name !== libc.calls[index]) {
-      return undefined
-    }
-    happened++
-    return fault
+/** Whose calls: the descriptors of the tree under test, which shows them to nobody else. */
+const opening = vi.spyOn(Descriptors.prototype, 'open')
+
+/** The scenario on one kind of tree. */
+export class Scene {
+  readonly #policy: HostPolicy
+  readonly #requests: readonly Request[]
+  /** The answers of a run without a fault, once there was one. */
+  #usual: readonly Answered[] | undefined
+
+  constructor(changes: Partial<HostPolicy>, requests: readonly Request[] = scenario) {
+    this.#policy = { readOnly: false, owner: 'host', atime: 'preserve', ...changes }
+    this.#requests = requests
   }
-  const policy = { readOnly: false, owner: 'host', atime: 'preserve' } as const
-  const answers: Answered[] = []
-  let opened = 'ok'
-  let opening = 0
-  let closing = 0
-  let log: readonly string[] = []
-  try {
-    const tree = new HostTree(directory, policy)
-    opening = libc.calls.length
-    const probe = new SessionProbe(tree, 0, defaultLimits)
-    log = probe.log
-    for (const request of scenario) {
-      const start = libc.calls.length
-      const earlier = happened
-      const answer = answerTo(probe, request)
-      const calls = libc.calls.slice(start)
-      const failed = happened > earlier ? index - start : undefined
-      const looked = failed !== undefined || usual === undefined ? stateOf(directory) : ''
-      const odd = failed !== undefined && answer !== usual?.[answers.length]?.answer
-      const again = odd ? answerTo(probe, request) : undefined
-      answers.push({ request, calls, answer, failed, state: looked, again })
+
+  /**
+   * Runs the scenario on a new tree, where the call of libc with number `index` fails, as do those of
+   * the same name that follow it at once, up to `times` of them. The first run must be one without.
+   */
+  run(index: number, fault: Fault, times = 1): Run {
+    const directory = mkdtempSync(join(memoryFolder, 'lowerdir-faults-'))
+    fillTree(directory)
+    libc.calls.length = libc.closedTwice.length = 0
+    opening.mockClear()
+    const before = openDescriptors()
+    const state = stateOf(directory)
+    let happened = 0
+    libc.inject = (name, call) => {
+      if (call !== index + happened || happened === times || name !== libc.calls[index]) {
+        return undefined
+      }
+      happened++
+      return fault
     }
-    closing = libc.calls.length
-    probe.session.close()
-    tree.close()
-  } catch (error) {
-    if (!(error instanceof ErrnoError)) throw error
-    opened = error.code
-    opening = closing = libc.calls.length
-  } finally {
-    libc.inject = undefined
-    rmSync(directory, { recursive: true })
-  }
-  usual ??= answers
-  return {
-    opened,
-    state,
-    openingCalls: libc.calls.slice(0, opening),
-    answers,
-    closingCalls: libc.calls.slice(closing),
-    left: openDescriptors() - before,
-    closedTwice: [...libc.closedTwice],
-    log,
+    const timers = new ManualTimers()
+    const answers: Answered[] = []
+    let opened = 'ok'
+    let openingCalls = 0
+    let closing = 0
+    let log: readonly string[] = []
+    try {
+      const tree = new HostTree(directory, this.#policy, timers.later)
+      openingCalls = libc.calls.length
+      const [descriptors] = opening.mock.contexts as Descriptors[]
+      const probe = new SessionProbe(tree, 0, defaultLimits)
+      log = probe.log
+      for (const request of this.#requests) {
+        const start = libc.calls.length
+        const earlier = happened
+        const usual = this.#usual?.[answers.length]
+        const answer = answerTo(probe, request)
+        const answered = happened
+        timers.fire(SETTLE_AFTER)
+        const calls = libc.calls.slice(start)
+        const failed = happened > earlier ? index - start : undefined
+        const looked = failed !== undefined || usual === undefined ? stateOf(directory) : ''
+        const miscounted = (descriptors?.count ?? 0) - (openDescriptors() - before)
+        const odd = failed !== undefined && answer !== usual?.answer
+        const again = odd ? answerTo(probe, request) : undefined
+        const settling = failed !== undefined && answered === earlier
+        answers.push({ request, calls, answer, failed, settling, state: looked, again, miscounted })
+      }
+      closing = libc.calls.length
+      probe.session.close()
+      tree.close()
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      opened = error.code
+      openingCalls = closing = libc.calls.length
+    } finally {
+      libc.inject = undefined
+      rmSync(directory, { recursive: true })
+    }
+    this.#usual ??= answers
+    return {
+      opened,
+      state,
+      openingCalls: libc.calls.slice(0, openingCalls),
+      answers,
+      closingCalls: libc.calls.slice(closing),
+      left: openDescriptors() - before,
+      closedTwice: [...libc.closedTwice],
+      log,
+    }
   }
 }
+
+/** On the host's own files, on files with an owner beside them, and with hardly any descriptors. */
+export const scenes = {
+  host: new Scene({}),
+  'mapped-xattr': new Scene({ owner: 'mapped-xattr' }),
+  crowded: new Scene({ descriptors: 16 }, crowded),
+  'crowded mapped-xattr': new Scene({ descriptors: 16, owner: 'mapped-xattr' }, crowded),
+} as const
 
 /** Names, modes, owners and sizes of all that is there. */
 function stateOf(directory: string): string {

@@ -12,16 +12,18 @@ import {
   type T,
 } from '../../src/protocol/index.ts'
 import { memoryOf } from '../support/frames.ts'
-import type { SessionProbe } from '../support/session-probe.ts'
+import { fieldsOf, type RawReply, type SessionProbe } from '../support/session-probe.ts'
 
 /** One request of a session that uses everything once. */
 export interface Request {
   readonly name: MessageName
   readonly fields: never
+  /** Of one that may wait, or whose wait is ended. */
+  readonly tag: number
 }
 
-function request<M extends MessageName>(name: M, fields: T<M>): Request {
-  return { name, fields: fields as never }
+function request<M extends MessageName>(name: M, fields: T<M>, tag = 1): Request {
+  return { name, fields: fields as never, tag }
 }
 
 function payload(text: string): Payload {
@@ -35,6 +37,25 @@ function setattr(fid: number, valid: number, changes: Partial<T<'setattr'>> = {}
   return request('setattr', { fid, valid, ...none, ...times, ...changes })
 }
 
+/** What process `procId` of the client asks of the first bytes of a file. */
+function lock(
+  fid: number,
+  procId: number,
+  type: number,
+  [start, length]: readonly [bigint, bigint],
+  waiting: { tag: number } | null = null,
+): Request {
+  const flag = waiting === null ? 0 : locks.BLOCK
+  const fields = { fid, type, flags: flag, start, length, procId, clientId: 'client' }
+  return request('lock', fields, waiting?.tag)
+}
+
+/** Who keeps process `procId` from writing anywhere. */
+function getlock(fid: number, procId: number): Request {
+  const fields = { fid, type: locks.WRLCK, start: 0n, length: 0n, procId, clientId: 'client' }
+  return request('getlock', fields)
+}
+
 /** The tree that {@link scenario} begins with. */
 export function fillTree(directory: string): void {
   mkdirSync(join(directory, 'dir', 'inner'), { recursive: true })
@@ -42,9 +63,16 @@ export function fillTree(directory: string): void {
   writeFileSync(join(directory, 'file'), 'file')
   linkSync(join(directory, 'file'), join(directory, 'twin'))
   symlinkSync('file', join(directory, 'link'))
+  mkdirSync(join(directory, 'many'))
+  for (let i = 0; i < MANY; i++) writeFileSync(join(directory, 'many', `${i}`), '')
 }
 
-const { open } = flags
+/** More files than a small tree has descriptors for. */
+const MANY = 16
+/** The fid of the first of them. */
+const FIRST_OF_MANY = 100
+
+const { open, lock: locks, xattr } = flags
 const some = { uid: 12, gid: 34 }
 
 /** Every request of the table, on every kind of file that it has its own way for. */
@@ -94,15 +122,104 @@ export const scenario: readonly Request[] = [
   request('unlinkat', { dirfid: 0, name: 'renamed', flags: 0 }),
   request('unlinkat', { dirfid: 4, name: 'directory', flags: flags.AT_REMOVEDIR }),
   request('readdir', { fid: 4, offset: 0n, count: 4096 }),
-  request('xattrwalk', { fid: 0, newfid: 7, name: 'user.none' }),
   request('flush', { oldtag: 99 }),
   request('clunk', { fid: 5 }),
+  // Files of other kinds, and those that move and go by their fids.
+  request('mknod', { dfid: 4, name: 'fifo', mode: 0o10640, major: 0, minor: 0, gid: some.gid }),
+  request('mknod', { dfid: 4, name: 'node', mode: 0o104755, major: 0, minor: 0, gid: some.gid }),
+  request('walk', { fid: 4, newfid: 8, names: ['fifo'] }),
+  request('getattr', { fid: 8, mask: 0x3fff }),
+  request('walk', { fid: 4, newfid: 9, names: ['node'] }),
+  request('rename', { fid: 8, dfid: 0, name: 'moved' }),
+  // Over another one, of which a fid is left.
+  request('rename', { fid: 8, dfid: 4, name: 'node' }),
+  request('getattr', { fid: 8, mask: 0x3fff }),
+  request('remove', { fid: 8 }),
+  request('mkdir', { dfid: 4, name: 'empty', mode: 0o755, gid: some.gid }),
+  request('walk', { fid: 4, newfid: 8, names: ['empty'] }),
+  request('renameat', { olddirfid: 4, oldname: 'empty', newdirfid: 0, newname: 'emptied' }),
+  request('walk', { fid: 8, newfid: 10, names: ['..'] }),
+  request('remove', { fid: 8 }),
+  request('clunk', { fid: 9 }),
+  // Cut and robbed of its setuid bit, by somebody who is not root.
+  request('walk', { fid: 4, newfid: 9, names: [] }),
+  request('lcreate', { fid: 9, name: 'suid', flags: open.RDWR, mode: 0o104755, gid: some.gid }),
+  request('clunk', { fid: 9 }),
+  request('walk', { fid: 4, newfid: 9, names: ['suid'] }),
+  request('lopen', { fid: 9, flags: open.RDWR | open.TRUNC }),
+  request('write', { fid: 9, offset: 0, data: payload('cut') }),
+  request('clunk', { fid: 9 }),
+  // Extended attributes.
+  request('walk', { fid: 0, newfid: 11, names: ['dir', 'made'] }),
+  request('walk', { fid: 11, newfid: 12, names: [] }),
+  request('xattrcreate', { fid: 12, name: 'user.a', size: 5n, flags: xattr.CREATE }),
+  request('write', { fid: 12, offset: 0, data: payload('value') }),
+  request('clunk', { fid: 12 }),
+  request('xattrwalk', { fid: 11, newfid: 12, name: '' }),
+  request('read', { fid: 12, offset: 0, count: 100 }),
+  request('clunk', { fid: 12 }),
+  request('xattrwalk', { fid: 11, newfid: 12, name: 'user.a' }),
+  request('read', { fid: 12, offset: 2, count: 100 }),
+  request('clunk', { fid: 12 }),
+  request('walk', { fid: 11, newfid: 12, names: [] }),
+  request('xattrcreate', { fid: 12, name: 'user.a', size: 0n, flags: xattr.REPLACE }),
+  request('clunk', { fid: 12 }),
+  request('xattrwalk', { fid: 11, newfid: 12, name: 'user.a' }),
+  // Locks: of two processes, through two files, with one of them waiting.
+  request('walk', { fid: 11, newfid: 13, names: [] }),
+  request('lopen', { fid: 11, flags: open.RDWR }),
+  request('lopen', { fid: 13, flags: open.RDONLY }),
+  lock(13, 1, locks.RDLCK, [0n, 100n]),
+  lock(11, 1, locks.WRLCK, [10n, 10n]),
+  lock(13, 2, locks.RDLCK, [0n, 15n]),
+  getlock(13, 2),
+  lock(13, 2, locks.RDLCK, [0n, 15n], { tag: 5 }),
+  request('flush', { oldtag: 5 }),
+  lock(13, 2, locks.RDLCK, [0n, 15n], { tag: 6 }),
+  lock(11, 1, locks.UNLCK, [5n, 10n]),
+  lock(11, 2, locks.RDLCK, [300n, 0n]),
+  lock(11, 1, locks.WRLCK, [16n, 4n]),
+  lock(13, 2, locks.RDLCK, [16n, 4n], { tag: 7 }),
+  request('clunk', { fid: 11 }),
+  getlock(13, 3),
+  request('clunk', { fid: 13 }),
+  request('auth', { afid: 14, uname: '', aname: '', uid: some.uid }),
 ]
 
-/** What was answered, without what is different each time: inodes and times. */
-export function answerTo(probe: SessionProbe, { name, fields }: Request): string {
+/** The same, while other fids take the descriptors that there are. */
+export const crowded: readonly Request[] = scenario.flatMap((each, i) => {
+  const others = [0, 1, 2].map((more) => (3 * i + more) % MANY)
+  const walks = Array.from({ length: MANY }, (_, n) =>
+    request('walk', { fid: 0, newfid: FIRST_OF_MANY + n, names: ['many', `${n}`] }),
+  )
+  const asked = others.map((n) => request('statfs', { fid: FIRST_OF_MANY + n }))
+  if (each.name === 'version') return [each]
+  return each.name === 'attach' ? [each].concat(walks) : asked.concat([each])
+})
+
+/**
+ * What was answered, without what is different each time: inodes and times. What others were answered
+ * that had been waiting follows behind.
+ */
+export function answerTo(probe: SessionProbe, asked: Request): string {
+  probe.replies = []
+  probe.send(asked.name === 'version' ? limits.NOTAG : asked.tag, asked.name, asked.fields)
+  const replies = probe.replies.toSorted((a, b) => a.tag - b.tag)
+  if (replies.length === 0) return 'waits'
+  return replies
+    .map((reply) => {
+      const isOwn = reply.tag === asked.tag || asked.name === 'version'
+      // Only locks wait.
+      return isOwn
+        ? shownReply(asked.name, reply)
+        : `and tag ${reply.tag} is answered ${shownReply('lock', reply)}`
+    })
+    .join(' ')
+}
+
+function shownReply(name: MessageName, raw: RawReply): string {
   try {
-    const reply = probe.call(name, fields) as Readonly<Record<string, unknown>>
+    const reply = fieldsOf(name, raw) as Readonly<Record<string, unknown>>
     const shown = Object.entries(reply).map(
       ([field, value]) => `${field} ${shownField(field, value)}`,
     )
