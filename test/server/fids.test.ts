@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/errno.ts'
-import { limits } from '../../src/protocol/index.ts'
+import { limits, messages, type MessageName } from '../../src/protocol/index.ts'
+import type { KindName } from '../../src/protocol/kinds.ts'
 import { defaultLimits } from '../../src/server/limits.ts'
 import { FakeTree } from '../support/fake-tree.ts'
+import { memoryOf } from '../support/frames.ts'
 import { SessionProbe } from '../support/session-probe.ts'
 
 let tree: FakeTree
@@ -191,38 +193,50 @@ describe('the end of a conversation', () => {
   })
 })
 
-describe('every request', () => {
-  it('that names a fid which stands for nothing is EBADF', () => {
-    const fid = 77
-    const name = 'x'
-    const range = { start: 0n, length: 0n, procId: 1, clientId: '' }
-    const calls = [
-      probe.errnoOf('statfs', { fid }),
-      probe.errnoOf('lopen', { fid, flags: 0 }),
-      probe.errnoOf('lcreate', { fid, name, flags: 0, mode: 0, gid: 0 }),
-      probe.errnoOf('symlink', { dfid: fid, name, symtgt: 't', gid: 0 }),
-      probe.errnoOf('readlink', { fid }),
-      probe.errnoOf('getattr', { fid, mask: 0 }),
-      probe.errnoOf('readdir', { fid, offset: 0n, count: 99 }),
-      probe.errnoOf('fsync', { fid, datasync: 0 }),
-      probe.errnoOf('link', { dfid: fid, fid: 0, name }),
-      probe.errnoOf('link', { dfid: 0, fid, name }),
-      probe.errnoOf('mkdir', { dfid: fid, name, mode: 0, gid: 0 }),
-      probe.errnoOf('renameat', { olddirfid: fid, oldname: name, newdirfid: 0, newname: name }),
-      probe.errnoOf('renameat', { olddirfid: 0, oldname: name, newdirfid: fid, newname: name }),
-      probe.errnoOf('unlinkat', { dirfid: fid, name, flags: 0 }),
-      probe.errnoOf('read', { fid, offset: 0, count: 1 }),
-      probe.errnoOf('clunk', { fid }),
-      probe.errnoOf('remove', { fid }),
-      probe.errnoOf('mknod', { dfid: fid, name, mode: 0, major: 0, minor: 0, gid: 0 }),
-      probe.errnoOf('rename', { fid, dfid: 0, name }),
-      probe.errnoOf('rename', { fid: 0, dfid: fid, name }),
-      probe.errnoOf('xattrwalk', { fid, newfid: 78, name: '' }),
-      probe.errnoOf('xattrcreate', { fid, name, size: 0n, flags: 0 }),
-      probe.errnoOf('lock', { fid, type: 0, flags: 0, ...range }),
-      probe.errnoOf('getlock', { fid, type: 0, ...range }),
-    ]
-    expect(calls).toEqual(calls.map(() => errno.EBADF))
-    expect(tree.calls).toEqual(['attach '])
+/** Each field of a request that says which fid it works on. */
+const fidFields = Object.entries(messages).flatMap(([name, { T: fields }]) =>
+  Object.keys(fields)
+    .filter((field) => field.endsWith('fid') && !['newfid', 'afid'].includes(field))
+    // Tattach's is a new one.
+    .filter(() => name !== 'attach')
+    .map((field) => [name as MessageName, field] as const),
+)
+
+/** A request that is whole, and whose fids are all the root. */
+function wholeRequest(name: MessageName): Record<string, unknown> {
+  const byKind: Partial<Record<KindName, unknown>> = {
+    string: 'x',
+    strings: ['x'],
+    data: { memory: memoryOf(Buffer.from('x')), offset: 0, length: 1 },
+    u64: 1n,
+  }
+  const fields = Object.entries<KindName>(messages[name].T)
+  return Object.fromEntries(fields.map(([field, kind]) => [field, byKind[kind] ?? 0]))
+}
+
+describe('every request that names a fid', () => {
+  it('is among those that follow', () => {
+    const named = new Set<string>(fidFields.map(([name]) => name))
+    const others = Object.keys(messages).filter((name) => !named.has(name))
+    expect(others.toSorted()).toEqual(['attach', 'auth', 'flush', 'version'])
+  })
+
+  it.each(fidFields)('T%s is EBADF for a %s that stands for nothing, or is NOFID', (name, field) => {
+    const calls = tree.calls.length
+    for (const fid of [77, limits.NOFID]) {
+      const request = { ...wholeRequest(name), [field]: fid, newfid: 78 }
+      expect([fid, probe.errnoOf(name, request as never)]).toEqual([fid, errno.EBADF])
+    }
+    expect(tree.calls.slice(calls)).toEqual([])
+    expect(stands(78)).toBe(false)
+    expect([tree.uses, tree.faults]).toEqual([1, []])
+  })
+
+  it.each(['walk', 'xattrwalk', 'attach'] as const)('T%s gives nobody NOFID', (name) => {
+    const field = name === 'attach' ? 'fid' : 'newfid'
+    const request = { ...wholeRequest(name), afid: limits.NOFID, [field]: limits.NOFID }
+    expect(probe.errnoOf(name, request as never)).toBe(errno.EINVAL)
+    expect(stands(limits.NOFID)).toBe(false)
+    expect([tree.uses, tree.faults]).toEqual([1, []])
   })
 })

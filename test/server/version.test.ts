@@ -26,7 +26,7 @@ describe('Tversion', () => {
     expect(probe.session.msize).toBe(65536)
   })
 
-  it.each([0, 7, 23, 4095])('refuses an msize of %i', (msize) => {
+  it.each([0, 7, 8, 23, 4095])('refuses an msize of %i', (msize) => {
     const probe = new SessionProbe(tree, 0)
     expect(probe.errnoOf('version', { msize, version: '9P2000.L' })).toBe(errno.EINVAL)
     expect(probe.session.msize).toBe(0)

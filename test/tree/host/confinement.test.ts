@@ -48,6 +48,22 @@ describe('a symlink', () => {
     }
   })
 
+  it('ends a walk of 16 names in whose middle it stands', () => {
+    const names = 'abcdefghijklmnop'.split('')
+    mkdirSync(join(inside, ...names), { recursive: true })
+    // The same names lead on where it points to.
+    mkdirSync(join(outside, ...names), { recursive: true })
+    const probe = new HostProbe(inside)
+    expect(probe.call('walk', { fid: 0, newfid: 500, names }).qids.length).toBe(16)
+    probe.call('clunk', { fid: 500 })
+    const middle = join(inside, ...names.slice(0, 8))
+    renameSync(middle, join(inside, 'moved'))
+    symlinkSync(join(outside, ...names.slice(0, 8)), middle)
+    const { qids } = probe.call('walk', { fid: 0, newfid: 500, names })
+    expect(qids.map(({ type }) => type)).toEqual([...Array.from({ length: 7 }, () => 0x80), 0x02])
+    expect(probe.errnoOf('getattr', { fid: 500, mask: 0 })).toBe(errno.EBADF)
+  })
+
   it('is not followed where a file is created either', () => {
     symlinkSync('../made', join(inside, 'link'))
     const probe = new HostProbe(inside)
