@@ -293,4 +293,21 @@ describe('a session’s attribute memory', () => {
     probe.call('clunk', { fid: 5 })
     expect(found(6)).toBe(0)
   })
+
+  it('is as much as it may be however many are begun at once, and each session’s own', () => {
+    const begin = (some: SessionProbe, fid: number): number => {
+      some.walk(fid, 'file')
+      return some.errnoOf('xattrcreate', { fid, name: 'user.x', size: 65536n, flags: 0 })
+    }
+    probe = new SessionProbe(tree).attach()
+    const before = process.memoryUsage().arrayBuffers
+    const answers = Array.from({ length: 1000 }, (_, i) => begin(probe, i + 1))
+    const most = defaultLimits.xattrBytes / 65536
+    expect(answers.filter((answer) => answer === 0)).toHaveLength(most)
+    expect(answers.slice(most)).toEqual(Array.from({ length: 1000 - most }, () => errno.ENOMEM))
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * defaultLimits.xattrBytes)
+    // One line, however many were refused.
+    expect(probe.log).toHaveLength(1)
+    expect(begin(new SessionProbe(tree).attach(), 1)).toBe(0)
+  })
 })

@@ -221,16 +221,19 @@ describe('every request that names a fid', () => {
     expect(others.toSorted()).toEqual(['attach', 'auth', 'flush', 'version'])
   })
 
-  it.each(fidFields)('T%s is EBADF for a %s that stands for nothing, or is NOFID', (name, field) => {
-    const calls = tree.calls.length
-    for (const fid of [77, limits.NOFID]) {
-      const request = { ...wholeRequest(name), [field]: fid, newfid: 78 }
-      expect([fid, probe.errnoOf(name, request as never)]).toEqual([fid, errno.EBADF])
-    }
-    expect(tree.calls.slice(calls)).toEqual([])
-    expect(stands(78)).toBe(false)
-    expect([tree.uses, tree.faults]).toEqual([1, []])
-  })
+  it.each(fidFields)(
+    'T%s is EBADF for a %s that stands for nothing, or is NOFID',
+    (name, field) => {
+      const calls = tree.calls.length
+      for (const fid of [77, limits.NOFID]) {
+        const request = { ...wholeRequest(name), [field]: fid, newfid: 78 }
+        expect([fid, probe.errnoOf(name, request as never)]).toEqual([fid, errno.EBADF])
+      }
+      expect(tree.calls.slice(calls)).toEqual([])
+      expect(stands(78)).toBe(false)
+      expect([tree.uses, tree.faults]).toEqual([1, []])
+    },
+  )
 
   it.each(['walk', 'xattrwalk', 'attach'] as const)('T%s gives nobody NOFID', (name) => {
     const field = name === 'attach' ? 'fid' : 'newfid'

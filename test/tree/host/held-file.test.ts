@@ -1,6 +1,7 @@
 import {
   linkSync,
   mkdirSync,
+  readFileSync,
   readlinkSync,
   readdirSync,
   renameSync,
@@ -103,6 +104,26 @@ describe('fids beyond the number of descriptors', () => {
     expect(client.read(refused).toString()).toBe(`${fids.indexOf(refused)}`)
   })
 
+  it('of one client leave another’s open files alone, and end with it', () => {
+    for (let i = 0; i < LIMIT; i++) writeFileSync(path(`f${i}`), `${i}`)
+    writeFileSync(path('idle'), 'text')
+    const greedy = probe()
+    const other = new HostProbe(greedy.tree)
+    const opened = other.opened('f7')
+    const idle = other.fid('idle')
+    const answers = Array.from({ length: LIMIT }, (_, i) =>
+      greedy.errnoOf('lopen', { fid: greedy.fid(`f${i}`), flags: 0 }),
+    )
+    expect(answers.at(-1)).toBe(errno.EMFILE)
+    // All that need a descriptor of their own have to wait for one.
+    expect(other.errnoOf('lopen', { fid: idle, flags: 0 })).toBe(errno.EMFILE)
+    expect(other.read(opened).toString()).toBe('7')
+    expect(other.call('getattr', { fid: idle, mask: MASK }).size).toBe(4)
+    greedy.session.close()
+    other.call('lopen', { fid: idle, flags: 0 })
+    expect(other.read(idle).toString()).toBe('text')
+  })
+
   it('may be of directories as deep as a guest likes', () => {
     const depth = 1000
     const client = probe()
@@ -195,6 +216,58 @@ describe('a fid whose descriptor was given back', () => {
     client.call('walk', { fid: b, newfid: 700, names: ['..'] })
     const above = client.call('getattr', { fid: 700, mask: MASK }).qid.path
     expect(above).toBe(client.stat('c').qid.path)
+  })
+
+  it('stays what it was through a thousand renames by two clients', () => {
+    const rounds = 999
+    const names = ['x', 'y', 'z']
+    for (const name of names) {
+      mkdirSync(path(`d${name}`))
+      writeFileSync(path(`d${name}/f`), name)
+    }
+    const one = probe()
+    const two = new HostProbe(one.tree)
+    const clients = [one, two]
+    /** What each client has of each directory, and of the file in it. */
+    const fids = clients.map((client) =>
+      names.map((name) => ({
+        name,
+        directory: client.fid(`d${name}`),
+        file: client.fid(`d${name}/f`),
+      })),
+    )
+    const rename = (client: HostProbe, from: number, oldname: string, newname: string): void => {
+      client.call('renameat', { olddirfid: from, oldname, newdirfid: 0, newname })
+    }
+    for (let i = 0; i < rounds; i++) {
+      const client = clients[i % 2]!
+      // All three names move on by one: what was remembered under a name is now under the next.
+      rename(client, 0, 'dz', 'spare')
+      rename(client, 0, 'dy', 'dz')
+      rename(clients[(i + 1) % 2]!, 0, 'dx', 'dy')
+      rename(client, 0, 'spare', 'dx')
+      if (i % 100 === 99) press(client)
+      if (i % 90 !== 0) continue
+      for (const [which, some] of fids.entries()) {
+        for (const { name, directory, file } of some) {
+          const asking = clients[which]!
+          asking.call('walk', { fid: file, newfid: 9000, names: [] })
+          asking.call('lopen', { fid: 9000, flags: 0 })
+          expect(asking.read(9000).toString()).toBe(name)
+          asking.call('clunk', { fid: 9000 })
+          const { qids } = asking.call('walk', {
+            fid: directory,
+            newfid: 9000,
+            names: ['..', 'dx', 'f'],
+          })
+          asking.call('clunk', { fid: 9000 })
+          expect(qids.at(-1)!.path).toBe(BigInt(statSync(path('dx/f')).ino))
+        }
+      }
+    }
+    // 999 is a multiple of 3, so everything is where it was.
+    for (const name of names) expect(readFileSync(path(`d${name}/f`), 'utf8')).toBe(name)
+    expect(one.log).toEqual([])
   })
 
   it('lives on when a client removes or replaces its file', () => {

@@ -247,6 +247,37 @@ describe('who waits for a lock', () => {
     expect(answers(b)).toEqual(['1 blocked', '1 granted'])
   })
 
+  it('waits for its file, be that renamed or removed meanwhile and another in its place', () => {
+    const held = a.opened('f', RDWR)
+    const waits = b.opened('f', RDWR)
+    expect(lock(a, held)).toBe(SUCCESS)
+    ask(b, 1, waits)
+    a.call('renameat', { olddirfid: 0, oldname: 'f', newdirfid: 0, newname: 'g' })
+    writeFileSync(file, 'another')
+    // The other file is free.
+    expect(lock(a, a.opened('f', RDWR))).toBe(SUCCESS)
+    a.call('unlinkat', { dirfid: 0, name: 'g', flags: 0 })
+    expect(answers(b)).toEqual([])
+    a.call('clunk', { fid: held })
+    expect(answers(b)).toEqual(['1 granted'])
+    expect(b.call('getattr', { fid: waits, mask: 0x7ff })).toMatchObject({ nlink: 0, size: 100 })
+  })
+
+  it('gets nothing through a fid whose number is another file’s by then', () => {
+    writeFileSync(join(directory, 'g'), 'another')
+    const held = a.opened('f', RDWR)
+    const waits = b.opened('f', RDWR)
+    expect(lock(a, held)).toBe(SUCCESS)
+    ask(b, 1, waits)
+    b.call('clunk', { fid: waits })
+    b.call('walk', { fid: 0, newfid: waits, names: ['g'] })
+    b.call('lopen', { fid: waits, flags: RDWR })
+    a.call('clunk', { fid: held })
+    expect(answers(b)).toEqual([`1 errno ${errno.EBADF}`])
+    expect(getlock(a, a.opened('g', RDWR), { type: WRLCK })).toBe('free')
+    expect(getlock(a, a.opened('f', RDWR), { type: WRLCK })).toBe('free')
+  })
+
   it('lets others pass whom it does not concern', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { length: 10 })

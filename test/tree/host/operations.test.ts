@@ -198,6 +198,15 @@ describe('Tread and Twrite', () => {
     expect(probe.read(fid, Number.MAX_SAFE_INTEGER, 100).length).toBe(0)
   })
 
+  it('at the last offset that there is are done or refused, and touch nothing else', () => {
+    const fid = probe.create('', 'f')
+    probe.write(fid, 0, 'text')
+    const last = Number.MAX_SAFE_INTEGER
+    expect([0, errno.EFBIG, errno.EINVAL]).toContain(errnoOf(() => probe.write(fid, last, 'over')))
+    expect(probe.read(fid, last + 1 - 4, 0xffff_ffff).length).toBeLessThanOrEqual(8)
+    expect(probe.read(fid, 0, 4).toString()).toBe('text')
+  })
+
   it('bring whole messages, bit for bit', () => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
     writeFileSync(path('f'), bytes)
