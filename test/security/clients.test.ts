@@ -81,7 +81,7 @@ describe('a client that ends while its lock waits', () => {
     // An answer to what was sent later: it waits by now.
     await gone.call.getattr({ fid: 1, mask: 0 })
     socket.destroy()
-    await expect(waits).rejects.toThrow()
+    await expect(waits).rejects.toBeInstanceOf(Error)
     await vi.waitFor(() => expect(server.log.at(-1)).toContain('client 3: '))
     await vi.waitFor(() => expect(openDescriptors()).toBe(before))
 
