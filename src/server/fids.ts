@@ -5,14 +5,15 @@ import type { AttributeValue } from './attributes.ts'
 import { LimitError } from './limits.ts'
 
 /** What a fid stands for: a node, and the open file once it was opened. */
-export interface Fid extends Attached {
+export interface Fid {
   readonly node: Node
+  readonly attached: Attached
   file: OpenFile | null
   /** One of the node's extended attributes: then it stands for that and nothing else. */
   attribute: AttributeValue | null
 }
 
-/** What a fid has from the Tattach that it descends from. */
+/** What a fid has from the Tattach that it descends from; shared, since there may be very many fids. */
 export interface Attached {
   /** The tree that the node is of: it says what may be changed. */
   readonly tree: Tree
@@ -59,13 +60,13 @@ export class FidTable {
   }
 
   /** `number` stands for `node` from now on; one use of the node goes over to the table. */
-  set(number: number, node: Node, { tree, uid }: Attached, file: OpenFile | null = null): void {
-    this.#fids.set(number, { node, file, attribute: null, tree, uid })
+  set(number: number, node: Node, attached: Attached, file: OpenFile | null = null): void {
+    this.#fids.set(number, { node, attached, file, attribute: null })
   }
 
   /** `number` stands for an attribute of `node`; one use of the node goes over to the table. */
-  setAttribute(number: number, node: Node, from: Attached, attribute: AttributeValue): void {
-    this.#fids.set(number, { node, file: null, attribute, tree: from.tree, uid: from.uid })
+  setAttribute(number: number, node: Node, attached: Attached, attribute: AttributeValue): void {
+    this.#fids.set(number, { node, attached, file: null, attribute })
   }
 
   /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */

@@ -73,7 +73,7 @@ export const handlers: Handlers = {
       return { qids }
     }
     if (newfid === number) fids.remove(number)
-    fids.set(newfid, node, from)
+    fids.set(newfid, node, from.attached)
     return { qids }
   },
 
@@ -104,8 +104,8 @@ export const handlers: Handlers = {
   getattr: (session, { fid, mask }) => session.fids.get(fid).node.getattr(mask),
 
   setattr(session, request) {
-    const { node, file, uid } = session.fids.get(request.fid)
-    node.setattr(request, file, uid)
+    const { node, file, attached } = session.fids.get(request.fid)
+    node.setattr(request, file, attached.uid)
     return done
   },
 
@@ -123,16 +123,17 @@ export const handlers: Handlers = {
   lopen(session, { fid: number, flags }) {
     const fid = session.fids.get(number)
     if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'open of an open fid')
-    fid.file = fid.node.open(flags, fid.uid)
+    fid.file = fid.node.open(flags, fid.attached.uid)
     return { qid: fid.node.qid, iounit: 0 }
   },
 
   lcreate(session, { fid: number, name, flags, mode, gid }) {
     const fid = directory(session, number)
     if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'create on an open fid')
-    const { node, file } = fid.node.create(checkName(name), flags, mode, { uid: fid.uid, gid })
+    const owner = { uid: fid.attached.uid, gid }
+    const { node, file } = fid.node.create(checkName(name), flags, mode, owner)
     session.fids.remove(number)
-    session.fids.set(number, node, fid, file)
+    session.fids.set(number, node, fid.attached, file)
     return { qid: node.qid, iounit: 0 }
   },
 
@@ -168,20 +169,20 @@ export const handlers: Handlers = {
   },
 
   mkdir(session, { dfid, name, mode, gid }) {
-    const { node, uid } = directory(session, dfid)
-    return { qid: node.mkdir(checkName(name), mode, { uid, gid }) }
+    const { node, attached } = directory(session, dfid)
+    return { qid: node.mkdir(checkName(name), mode, { uid: attached.uid, gid }) }
   },
 
   mknod(session, { dfid, name, mode, major, minor, gid }) {
-    const { node, uid } = directory(session, dfid)
-    return { qid: node.mknod(checkName(name), mode, major, minor, { uid, gid }) }
+    const { node, attached } = directory(session, dfid)
+    return { qid: node.mknod(checkName(name), mode, major, minor, { uid: attached.uid, gid }) }
   },
 
   symlink(session, { dfid, name, symtgt, gid }) {
-    const { node, uid } = directory(session, dfid)
+    const { node, attached } = directory(session, dfid)
     if (symtgt === '' || symtgt.includes('\0')) throw new ErrnoError(errno.EINVAL, 'symlink target')
     if (symtgt.length >= PATH_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'symlink target')
-    return { qid: node.symlink(checkName(name), symtgt, { uid, gid }) }
+    return { qid: node.symlink(checkName(name), symtgt, { uid: attached.uid, gid }) }
   },
 
   link(session, { dfid, fid, name }) {
@@ -220,7 +221,7 @@ export const handlers: Handlers = {
     session.fids.checkFree(newfid)
     const value = readAttribute(from.node, name, session.attributes)
     from.node.retain()
-    session.fids.setAttribute(newfid, from.node, from, value)
+    session.fids.setAttribute(newfid, from.node, from.attached, value)
     return { size: value.size }
   },
 

@@ -171,8 +171,8 @@ export class Session {
     let tree: Tree | undefined
     for (const field of fidFields.get(name) ?? []) {
       const fid = this.fids.any(fields[field] as number)
-      if (tree !== undefined && fid.tree !== tree) throw new ErrnoError(errno.EXDEV, name)
-      tree = fid.tree
+      if (tree !== undefined && fid.attached.tree !== tree) throw new ErrnoError(errno.EXDEV, name)
+      tree = fid.attached.tree
     }
     if (tree?.readOnly !== true) return
     // remove(5): the fid is gone all the same.

@@ -10,6 +10,11 @@ import type { HostContext } from './policy.ts'
 /** How a file is held: no symlink is ever followed, and nothing is opened by it. */
 export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
 
+/** The name leads nowhere, or to another file. */
+const NAMELESS = 1
+/** Used since the clock's hand has passed. */
+const RECENT = 2
+
 const halves = new DataView(new ArrayBuffer(8))
 
 /**
@@ -38,18 +43,14 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   readonly #inoHigh: number
   /** Where the file system has such a thing: tells a file from a later one with the same number. */
   readonly #birth: number
-  /** S_IFMT bits: a file never changes its type. */
-  protected readonly type: number
+  /** S_IFMT bits, which never change, and below them {@link NAMELESS} and {@link RECENT}: one word. */
+  #marks: number
   /** As of the last walk; signed, which V8 stores in place. */
   #version: number
-  /** Whether {@link #name} leads nowhere, or to another file. */
-  #nameless: boolean
   #fd: number
   #uses = 1
   /** Reasons why the descriptor must stay: open files, the lost name, an operation under way. */
   #pins: number
-  /** Since the clock's hand has passed. */
-  #recent = false
 
   /**
    * @param parent null for the root.
@@ -64,12 +65,16 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     this.#inoLow = stat.inoLow
     this.#inoHigh = stat.inoHigh
     this.#birth = context.birthDevice === this.device ? stat.birth : 0
-    this.type = stat.mode & modes.TYPE
+    this.#marks = (stat.mode & modes.TYPE) | (parent === null ? NAMELESS : 0)
     this.#version = qidVersion(stat) | 0
-    this.#nameless = parent === null
     // Nobody could find the root again.
     this.#pins = parent === null ? 1 : 0
     this.#fd = fd
+  }
+
+  /** S_IFMT bits. */
+  protected get type(): number {
+    return this.#marks & modes.TYPE
   }
 
   get qid(): Qid {
@@ -97,8 +102,8 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   mayGiveBack(): boolean {
-    const may = !this.#recent && this.#pins === 0
-    this.#recent = false
+    const may = (this.#marks & RECENT) === 0 && this.#pins === 0
+    this.#marks &= ~RECENT
     return may
   }
 
@@ -118,7 +123,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   settle(): void {
-    if (this.#uses === 0 || this.#fd >= 0 || this.#nameless) return
+    if (this.#uses === 0 || this.#fd >= 0 || this.#isNameless) return
     try {
       this.descriptor()
     } catch {
@@ -183,7 +188,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** The name is another file's, or nobody's: what is held now cannot be fetched again. */
   protected loseName(): void {
     this.#forget()
-    this.#nameless = true
+    this.#marks |= NAMELESS
     if (this.#fd >= 0) this.pin()
   }
 
@@ -212,7 +217,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
    * @throws ESTALE when the name means another file by now.
    */
   protected descriptor(): number {
-    this.#recent = true
+    this.#marks |= RECENT
     if (this.#fd >= 0) return this.#fd
     // Up to the nearest directory that has one, and down again.
     const missing: HeldFile<Self>[] = [this]
@@ -234,7 +239,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** The present state, for which a file that has no descriptor yet needs none. */
   protected stat(): Stat {
     if (this.#fd >= 0) {
-      this.#recent = true
+      this.#marks |= RECENT
       return statx(this.#fd)
     }
     return this.#find()
@@ -260,6 +265,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     } finally {
       this.#pins--
     }
+  }
+
+  get #isNameless(): boolean {
+    return (this.#marks & NAMELESS) !== 0
   }
 
   /** Whether this is the file that `stat` is about. */
@@ -288,7 +297,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** Where its name is. */
   #directory(): Self {
-    if (this.#nameless || this.#parent === null) throw stale()
+    if (this.#isNameless || this.#parent === null) throw stale()
     return this.#parent
   }
 
@@ -308,14 +317,14 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       throw error
     }
     this.#fd = fd
-    this.#recent = true
+    this.#marks |= RECENT
     if (this.#pins === 0) descriptors.add(this)
   }
 
   /** One use less. After the last one, the directory that this file has used is returned. */
   #release(): Self | null {
     if (--this.#uses > 0) return null
-    if (!this.#nameless) this.#forget()
+    if (!this.#isNameless) this.#forget()
     if (this.#fd >= 0) {
       this.context.descriptors.delete(this)
       this.giveBack()
