@@ -1,6 +1,18 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 
 /** How many descriptors this process has open, all its threads together. */
 export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length
+}
+
+/** What they stand for: paths, where they have some. */
+export function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)]
+    } catch {
+      // The one that the list was read with.
+      return []
+    }
+  })
 }

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { errno } from '../../src/errno.ts'
 import { payloadBytes } from '../../src/protocol/index.ts'
+import { openFiles } from '../support/descriptors.ts'
 import { serveDirectory, sharePolicy, shareSettings } from '../support/directory-server.ts'
 import { type Escape, tryToEscape } from '../support/escape.ts'
 import { memoryOf } from '../support/frames.ts'
@@ -151,6 +152,8 @@ describe.skipIf(cannotSandbox)('an engine in the sandbox', () => {
     await using server = await serveDirectory(exported, { sandbox: 'require' })
     const client = await server.client()
     await client.call.walk({ fid: 0, newfid: 1, names: ['file'] })
+    // Before that, it is looked for by its name, and is stale without it.
+    await vi.waitFor(() => expect(openFiles()).toContain(join(exported, 'file')))
     execFileSync('mv', [join(exported, 'file'), join(outside, 'moved')])
     const opening = client.call.lopen({ fid: 1, flags: 0 })
     await expect(opening).rejects.toMatchObject({ errno: errno.EACCES })

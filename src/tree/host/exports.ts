@@ -6,6 +6,7 @@ import type { Attachment, Exports, Tree } from '../tree.ts'
 import type { ViewPatterns } from '../view/sight.ts'
 import { viewOf } from '../view/view-tree.ts'
 import type { HostPolicy } from './policy.ts'
+import { fileLimit } from './file-budget.ts'
 import { HostTree } from './tree.ts'
 
 /** A directory of the host that clients may attach to. Plain data: it is sent to the engine's thread. */
@@ -30,11 +31,14 @@ export class HostExports implements Exports {
     const trees: HostTree[] = []
     const byName = new Map<string, Tree>()
     const views: Tree[] = []
-    // Half of the process's own, for all trees together.
-    const share = Math.floor(descriptorLimit() / 2 / exports.length)
+    // Half of the process's descriptors, and of the thread's heap, for all trees together.
+    const share = {
+      descriptors: Math.floor(descriptorLimit() / 2 / exports.length),
+      files: Math.floor(fileLimit() / exports.length),
+    }
     try {
       for (const { name, directory, only, hide, ...policy } of exports) {
-        const tree = new HostTree(directory, { descriptors: share, ...policy }, later)
+        const tree = new HostTree(directory, { ...share, ...policy }, later)
         trees.push(tree)
         const view = viewOf(tree, { only, hide })
         views.push(view)

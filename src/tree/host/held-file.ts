@@ -56,8 +56,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
    * @param parent null for the root.
    * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for one that fetches it
    *   when it has to.
+   * @throws ENFILE when the tree remembers as many files as it may; the descriptor is not owned then.
    */
   constructor(context: HostContext, parent: Self | null, name: string, stat: Stat, fd: number) {
+    context.files.take()
     this.context = context
     this.#parent = parent
     this.#name = name
@@ -324,6 +326,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** One use less. After the last one, the directory that this file has used is returned. */
   #release(): Self | null {
     if (--this.#uses > 0) return null
+    this.context.files.giveBack()
     if (!this.#isNameless) this.#forget()
     if (this.#fd >= 0) {
       this.context.descriptors.delete(this)

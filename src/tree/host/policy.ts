@@ -1,5 +1,6 @@
 import type { Credentials } from '../../libc/process.ts'
 import type { Descriptors } from './descriptors.ts'
+import type { FileBudget } from './file-budget.ts'
 import type { QidPaths } from './identity.ts'
 import type { LockTable } from './locks.ts'
 import type { Owners, Ownership } from './owners.ts'
@@ -19,13 +20,16 @@ export interface HostPolicy {
    * A fid needs none while it is idle, an open file does.
    */
   readonly descriptors?: number
+  /** How many files it may remember; without it, as many as fit into half of the thread's heap. */
+  readonly files?: number
 }
 
 /** What every node of one exported directory shares. */
-export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'owner'> {
+export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'files' | 'owner'> {
   readonly owners: Owners
   readonly credentials: Credentials
   readonly descriptors: Descriptors
+  readonly files: FileBudget
   readonly paths: QidPaths
   /** The device of a file system on which a file's time of birth stays what it is; -1 for none. */
   readonly birthDevice: number

@@ -7,6 +7,7 @@ import { fromText } from '../../protocol/text.ts'
 import { type Later, laterOnEventLoop } from '../timers.ts'
 import type { Attachment, Tree } from '../tree.ts'
 import { Descriptors } from './descriptors.ts'
+import { FileBudget, fileLimit } from './file-budget.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { LockTable } from './locks.ts'
@@ -60,6 +61,7 @@ export class HostTree implements Tree {
         owners: ownersOf(policy.owner),
         credentials,
         descriptors,
+        files: new FileBudget(policy.files ?? fileLimit()),
         paths: new QidPaths(dev),
         birthDevice: keepsBirth(type) ? dev : -1,
         self,

@@ -2,7 +2,6 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
-  readlinkSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -15,7 +14,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { flags } from '../../../src/protocol/index.ts'
-import { openDescriptors } from '../../support/descriptors.ts'
+import { openDescriptors, openFiles } from '../../support/descriptors.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { temporaryDirectory } from '../../support/temporary.ts'
 
@@ -38,15 +37,7 @@ function probe(): HostProbe {
 
 /** What descriptors of this process stand for something in `root`. */
 function held(): string[] {
-  const targets: string[] = []
-  for (const fd of readdirSync('/proc/self/fd')) {
-    try {
-      targets.push(readlinkSync(`/proc/self/fd/${fd}`))
-    } catch {
-      // The one that the list was read with.
-    }
-  }
-  return targets
+  return openFiles()
     .filter((target) => target.startsWith(root))
     .map((target) => target.slice(root.length))
 }
@@ -153,6 +144,34 @@ describe('fids beyond the number of descriptors', () => {
       rmSync(top, { recursive: true })
       top = path(`moved${i}`)
     }
+  })
+
+  it('remember no more files than there may be, directories above them included', () => {
+    const few = 50
+    const client = new HostProbe(root, { files: few })
+    client.fid('')
+    const deep = (newfid: number): number => {
+      client.call('walk', { fid: 0, newfid, names: [] })
+      for (let depth = 0; depth < 2 * few; depth++) {
+        const mkdir = { dfid: newfid, name: 'd', mode: 0o755, gid: process.getgid!() }
+        expect([0, errno.EEXIST]).toContain(client.errnoOf('mkdir', mkdir))
+        const answer = client.errnoOf('walk', { fid: newfid, newfid, names: ['d'] })
+        if (answer === errno.ENFILE) return depth
+        expect(answer).toBe(0)
+      }
+      return 2 * few
+    }
+    // The root is one of them.
+    expect(deep(700)).toBe(few - 1)
+    expect(client.errnoOf('walk', { fid: 0, newfid: 701, names: ['d', 'd'] })).toBe(0)
+    const before = openDescriptors()
+    const create = { fid: 701, name: 'f', flags: 2, mode: 0o644, gid: process.getgid!() }
+    expect(client.errnoOf('lcreate', create)).toBe(errno.ENFILE)
+    expect(openDescriptors()).toBe(before)
+    expect(readdirSync(path('d/d'))).toEqual(['d'])
+    // One fid held all but the first of them.
+    for (const fid of [700, 701]) client.call('clunk', { fid })
+    expect(deep(702)).toBe(few - 1)
   })
 
   it('of one file have one descriptor', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
 import { open } from '../../../src/protocol/flags.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
+import { FileBudget } from '../../../src/tree/host/file-budget.ts'
 import { QidPaths } from '../../../src/tree/host/identity.ts'
 import { LockTable } from '../../../src/tree/host/locks.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
@@ -22,6 +23,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     atime,
     credentials,
     descriptors,
+    files: new FileBudget(1),
     paths: new QidPaths(1),
     birthDevice: 1,
     self: -1,
