@@ -9,7 +9,7 @@ import { HostTree } from '../../src/tree/host/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
 import { SessionProbe } from '../support/session-probe.ts'
-import { memoryFolder } from '../support/temporary.ts'
+import { memoryFolder } from '../support/memory-folder.ts'
 import { type Fault, libc } from './faulty-libc.mjs'
 import { answerTo, crowded, fillTree, type Request, scenario } from './scenario.ts'
 

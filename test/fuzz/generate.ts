@@ -1,5 +1,6 @@
 import { type MessageName, limits } from '../../src/protocol/index.ts'
 import { messageNames } from '../support/arbitraries.ts'
+import type { Ownership } from '../../src/tree/host/owners.ts'
 import type { Model } from './model.ts'
 import { Random } from './random.ts'
 import { frameOf, type RequestStep, type Setup, type Step } from './steps.ts'
@@ -15,12 +16,28 @@ const weights: Readonly<Partial<Record<MessageName, number>>> = {
   readdir: 8,
   write: 8,
   clunk: 5,
+  lock: 8,
+  xattrwalk: 6,
+  xattrcreate: 6,
   version: 1,
 }
 
 const messageWeights = Object.fromEntries(
   messageNames.map((name) => [name, weights[name] ?? 4]),
 ) as Record<MessageName, number>
+
+const owners: readonly Ownership[] = [
+  'host',
+  'host',
+  'host',
+  'mapped-xattr',
+  'mapped-xattr',
+  { uid: 7, gid: 8 },
+  [{ guest: 0, host: 0, count: 1000 }],
+]
+
+/** How long the timers are that a tree sets: for new nodes, for locks of the host, for patience. */
+const timers = [10, 10, 20, 30_000] as const
 
 /** The steps of a run, the same for the same seed and the same answers. */
 export class Generator {
@@ -37,8 +54,10 @@ export class Generator {
       seed,
       policy: {
         readOnly: random.chance(25),
-        owner: random.chance(75) ? 'host' : { uid: 7, gid: 8 },
+        owner: random.pick(owners),
         atime: random.chance(75) ? 'preserve' : 'guest',
+        // As few as there may be.
+        ...(random.chance(40) ? { descriptors: 16 } : {}),
       },
       msize: random.pick([4096, 8192, 131_072]),
     }
@@ -49,6 +68,7 @@ export class Generator {
     if (this.#taken++ === this.#length) return undefined
     const random = this.#random
     if (random.chance(8)) return this.#hostStep()
+    if (random.chance(8)) return { later: random.pick(timers) }
     if (random.chance(1)) return { reconnect: random.chance(90) ? 'hello' : 'silent' }
     // Without a session or a root hardly anything has a meaning.
     if (model.msize === 0 && random.chance(80)) return { reconnect: 'hello' }

@@ -9,6 +9,8 @@ export interface KnownFid {
   /** Where it was walked to, relative to the export; a guess once the host has changed. */
   readonly where: string
   open: boolean
+  /** Of an attribute that is being written: how many bytes it is to have, and how many it has. */
+  readonly value?: { readonly size: number; written: number }
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -49,9 +51,16 @@ export class Model {
         if (qid !== undefined) this.fids.set(fid, { ...known(qid, path), open: true })
         return
       }
-      case 'xattrcreate':
-        this.fids.set(fid, noFile)
+      case 'xattrcreate': {
+        const value = { size: Number(request['size']), written: 0 }
+        this.fids.set(fid, { ...noFile, value })
         return
+      }
+      case 'write': {
+        const value = this.fids.get(fid)?.value
+        if (value !== undefined) value.written += reply['count'] as number
+        return
+      }
       case 'auth':
         this.fids.set(request['afid'] as number, noFile)
         return

@@ -11,8 +11,10 @@ import {
   requestOfType,
 } from '../../src/protocol/index.ts'
 import { RLERROR } from '../../src/protocol/messages.ts'
+import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
+import { ManualTimers } from '../support/manual-timers.ts'
 import { bodyReader, memoryOf, requestFrame } from '../support/frames.ts'
 import { fieldsOf, type RawReply } from '../support/session-probe.ts'
 import { Model } from './model.ts'
@@ -57,16 +59,25 @@ export function runSequence(
   const before = openDescriptors()
   const world = new World()
   try {
-    const tree = new HostTree(world.inside, policy)
+    const timers = new ManualTimers()
+    const tree = new HostTree(world.inside, policy, timers.later)
     const withTree = openDescriptors()
-    const client = new CheckedClient(world, tree, msize)
+    const client = new CheckedClient(world, tree, policy, msize)
     try {
       client.connect('hello')
       for (let step = next(client.model); step !== undefined; step = next(client.model)) {
         taken.push(step)
-        client.take(step)
+        if ('later' in step) client.wait(() => timers.fire(step.later))
+        else client.take(step)
+        if (policy.descriptors !== undefined) {
+          const held = openDescriptors() - before - world.descriptors
+          if (held > policy.descriptors) {
+            throw new Violation('a tree keeps to its descriptors', `it has ${held}`)
+          }
+        }
       }
       client.disconnect()
+      world.unlock()
       expectSame('no descriptor is left of a session', openDescriptors(), withTree)
     } finally {
       client.disconnect()
@@ -89,6 +100,7 @@ class CheckedClient {
   readonly model = new Model()
   readonly #world: World
   readonly #tree: HostTree
+  readonly #policy: HostPolicy
   readonly #msize: number
   readonly #log: string[] = []
   /** Requests that wait for their answer, by tag. */
@@ -97,9 +109,10 @@ class CheckedClient {
   /** Bytes of a frame that is not whole yet. */
   #begun: Buffer = Buffer.alloc(0)
 
-  constructor(world: World, tree: HostTree, msize: number) {
+  constructor(world: World, tree: HostTree, policy: HostPolicy, msize: number) {
     this.#world = world
     this.#tree = tree
+    this.#policy = policy
     this.#msize = msize
     world.rememberInside()
   }
@@ -124,7 +137,17 @@ class CheckedClient {
     this.#begun = Buffer.alloc(0)
   }
 
-  take(step: Step): void {
+  /** Time goes by, and some of those that wait may be answered. */
+  wait(goesBy: () => void): void {
+    goesBy()
+    const replies = this.#wire?.taken() ?? []
+    this.#checkLog()
+    for (const reply of replies) this.#checkBytes(reply)
+    this.#checkLate(replies)
+    this.#checkWorld()
+  }
+
+  take(step: Exclude<Step, { later: number }>): void {
     if ('host' in step) {
       this.#world.act(step.host, step.path, step.to)
       this.#world.rememberInside()
@@ -292,10 +315,18 @@ class CheckedClient {
     }
     if (name === 'readdir') this.#checkEntries(answer, what)
     if (name === 'read') {
+      this.#checkHidden(request['fid'] as number, answer, what)
       const most = Math.min(request['count'] as number, this.model.msize)
       const { length } = answer['data'] as { length: number }
       if (length > most) throw new Violation('no more is read than asked for', what)
     }
+  }
+
+  /** What the server keeps beside a file is nobody else's business. */
+  #checkHidden(fid: number, answer: Fields, what: string): void {
+    if (this.#policy.owner !== 'mapped-xattr' || this.model.fids.get(fid)?.path !== null) return
+    const bytes = payloadBytes(answer['data'] as Parameters<typeof payloadBytes>[0])
+    if (bytes.includes('user.virtfs.')) throw new Violation('what is stored is not listed', what)
   }
 
   #checkEntries(answer: Fields, what: string): void {
@@ -353,6 +384,10 @@ class CheckedClient {
   #checkWorld(): void {
     const outside = this.#world.outsideChange()
     if (outside !== undefined) throw new Violation('outside stays as it is', outside)
+    // Not the name of a symlink alone is harmless: programs of the host follow it.
+    if (this.#policy.owner === 'mapped-xattr' && this.#world.hasNewOddities()) {
+      throw new Violation('guests make files and directories only', 'where owners are stored')
+    }
     if (!this.#tree.readOnly) return
     const inside = this.#world.insideChange()
     if (inside !== undefined) throw new Violation('what is read-only stays as it is', inside)

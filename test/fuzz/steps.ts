@@ -28,6 +28,8 @@ export type Step =
   | { readonly raw: string }
   /** The client goes away and another one comes. */
   | { readonly reconnect: 'hello' | 'silent' }
+  /** Timers of so many milliseconds go off. */
+  | { readonly later: number }
   /** Something changes on the host. */
   | { readonly host: HostAction; readonly path: string; readonly to?: string }
 

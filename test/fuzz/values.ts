@@ -53,10 +53,12 @@ const targets = [
 ].concat(['', 'y'.repeat(4096), 'a\0b'])
 
 function valueFor(wanted: Wanted): JsonFields[string] {
-  const { message, field, kind, model, random } = wanted
+  const { message, field, kind, made, model, random } = wanted
+  // An attribute that is being written takes its bytes in order.
+  const unwritten = message === 'write' ? model.fids.get(made['fid'] as number)?.value : undefined
   switch (kind) {
     case 'u8':
-      return random.pick([0, 1, 2, 3, 255])
+      return random.pick([0, 1, 1, 2, 2, random.pick([3, 255])])
     case 'u16':
       return random.pick([0, 1, 2, 3, limits.NOTAG, random.upTo(limits.NOTAG)])
     case 'u32':
@@ -66,15 +68,23 @@ function valueFor(wanted: Wanted): JsonFields[string] {
     case 'seconds':
       return random.pick([0, 1, -1, 1e9, 2 ** 31, -(2 ** 31), 2 ** 34, 2 ** 52, -(2 ** 52)])
     case 'size':
+      if (unwritten !== undefined && random.chance(90)) return unwritten.written
       if (field.endsWith('Nsec')) return random.pick([0, 1, 999_999_999, 1e9, 2 ** 32, 2 ** 63])
       return random.chance(85) ? random.pick(smallSizes) : random.pick(hugeSizes)
     case 'u64':
+      if (field === 'size') return { u64: String(random.pick(attributeSizes)) }
+      if (message === 'lock' || message === 'getlock') {
+        if (random.chance(90)) return { u64: String(random.upTo(5)) }
+      }
       return { u64: String(random.pick(cookies)) }
     case 'string':
       return stringFor(field, message, wanted)
     case 'strings':
       return namesFor(wanted)
     case 'data':
+      if (unwritten !== undefined && random.chance(90)) {
+        return { zeros: Math.min(unwritten.size - unwritten.written, random.pick([3, 8000])) }
+      }
       if (random.chance(10)) {
         const whole = model.msize || limits.MSIZE_MIN
         return { zeros: whole - (random.chance(90) ? limits.IO_HEADER_BYTES : 22) }
@@ -85,6 +95,20 @@ function valueFor(wanted: Wanted): JsonFields[string] {
       throw new Error(`T${message} has a ${kind}, which no request has had so far`)
   }
 }
+
+const attributeSizes = [0n, 0n, 1n, 5n, 100n, 5000n, 65_536n, 65_537n, 2n ** 64n - 1n] as const
+const attributeNames = [
+  '',
+  '',
+  'user.a',
+  'user.a',
+  'user.a',
+  'trusted.a',
+  'user.virtfs.mode',
+  'system.posix_acl_access',
+  'security.a',
+  'user',
+] as const
 
 const cookies = [0n, 0n, 0n, 1n, 2n, 3n, 100n, 2n ** 31n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]
 
@@ -102,15 +126,21 @@ function fidFor({ field, message, made, model, random }: Wanted): number {
     return free.length > 0 ? random.pick(free) : random.upTo(FIDS)
   }
   const all = [...model.fids]
+  if (message === 'clunk' && random.chance(60)) {
+    const whole = all.filter(([, { value }]) => value !== undefined && value.written >= value.size)
+    if (whole.length > 0) return random.pick(whole)[0]
+  }
   const fitting = all.filter(([, fid]) => fits(message, field, fid))
   const from = fitting.length > 0 && random.chance(90) ? fitting : all
   return from.length > 0 ? random.pick(from)[0] : random.upTo(FIDS)
 }
 
 /** Whether the request has a chance on this fid. */
-function fits(message: MessageName, field: string, { type, open }: KnownFid): boolean {
+function fits(message: MessageName, field: string, fid: KnownFid): boolean {
+  const { type, open, path, value } = fid
   const isDirectory = (type & qidType.directory) !== 0
   const isSymlink = (type & qidType.symlink) !== 0
+  if (path === null) return fitsAttribute(message, value !== undefined)
   if (field !== 'fid') return isDirectory
   switch (message) {
     case 'walk':
@@ -121,7 +151,11 @@ function fits(message: MessageName, field: string, { type, open }: KnownFid): bo
     case 'read':
     case 'write':
     case 'fsync':
+    case 'lock':
+    case 'getlock':
       return !isDirectory && open
+    case 'xattrcreate':
+      return !open
     case 'readdir':
       return isDirectory && open
     case 'readlink':
@@ -131,17 +165,26 @@ function fits(message: MessageName, field: string, { type, open }: KnownFid): bo
   }
 }
 
+function fitsAttribute(message: MessageName, isWritten: boolean): boolean {
+  return message === 'clunk' || message === (isWritten ? 'write' : 'read')
+}
+
 /** Whether the model has a fid that the request has a chance on. */
 export function hasChance(message: MessageName, model: Model): boolean {
   return [...model.fids.values()].some((fid) => fits(message, 'fid', fid))
 }
+
+const { FIFO, SOCKET, CHAR, BLOCK, FILE, SYMLINK, DIRECTORY } = flags.mode
+const fileTypes = [FIFO, SOCKET, CHAR, BLOCK, FILE, SYMLINK, DIRECTORY] as const
 
 const openFlags = Object.values(flags.open)
 
 function numberFor({ message, field, random }: Wanted): number {
   switch (field) {
     case 'flags':
-      if (message === 'lopen' && random.chance(50)) return 0
+      if (message === 'lopen' && random.chance(30)) return 0
+      if (message.startsWith('xattr') && random.chance(80)) return random.pick([0, 0, 1, 2])
+      if (message === 'lock' && random.chance(80)) return flags.lock.BLOCK
       if (message === 'unlinkat') return random.pick([0, 0, flags.AT_REMOVEDIR, random.u32()])
       if (random.chance(5)) return random.u32()
       if (random.chance(70)) return random.pick([0, 0, 1, 2, 2, 3])
@@ -149,6 +192,7 @@ function numberFor({ message, field, random }: Wanted): number {
     case 'count':
       return random.pick([0, 1, 7, 24, 30, 100, 4096, 65536, 0x7fff_ffff, U32_MAX - 10, U32_MAX])
     case 'mode':
+      if (message === 'mknod' && random.chance(80)) return 0o644 | random.pick(fileTypes)
       return random.pick([0o644, 0o755, 0o100644, 0o40755, 0, 0o6777, 0o120777, 0o10644, U32_MAX])
     case 'valid':
       return random.chance(60) ? 1 << random.upTo(9) : random.u32()
@@ -171,6 +215,8 @@ function stringFor(field: string, message: MessageName, wanted: Wanted): string 
       : random.pick(['9P2000', '9P2000.u', '', '9P2000.L.x'])
   }
   if (random.chance(1)) return 'z'.repeat(random.pick([4000, 65535]))
+  if (field === 'clientId' && random.chance(90)) return random.pick(['a', 'b'])
+  if (message.startsWith('xattr') && random.chance(80)) return random.pick(attributeNames)
   if (field === 'symtgt') return random.pick(targets)
   if (message === 'attach' && random.chance(70)) return ''
   if (makers.has(message) && field !== 'oldname' && random.chance(60)) return random.pick(newNames)

@@ -17,7 +17,7 @@ export class Wire {
    * @throws ProtocolError where the server ends the connection.
    */
   send(bytes: Buffer): RawReply[] {
-    const { inbox, outbox } = this.#stream
+    const { inbox } = this.#stream
     const replies: RawReply[] = []
     let rest = bytes
     let more = false
@@ -30,12 +30,19 @@ export class Wire {
       rest = rest.subarray(part.length)
       do {
         more = this.#stream.answer()
-        const { start, pending, memory } = outbox
-        replies.push(...split(Buffer.from(memory.bytes.subarray(start, start + pending))))
-        outbox.left(pending)
+        replies.push(...this.taken())
       } while (more)
     } while (rest.length > 0)
     return replies
+  }
+
+  /** What is answered by now. */
+  taken(): RawReply[] {
+    const { outbox } = this.#stream
+    const { start, pending, memory } = outbox
+    const bytes = Buffer.from(memory.bytes.subarray(start, start + pending))
+    outbox.left(pending)
+    return split(bytes)
   }
 
   close(): void {

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import {
   type Stats,
   chmodSync,
+  closeSync,
   linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -20,7 +22,9 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll } from 'vitest'
-import { memoryFolder } from '../support/temporary.ts'
+import { ErrnoError } from '../../src/errno.ts'
+import { setOfdLock } from '../../src/libc/locks.ts'
+import { memoryFolder } from '../support/memory-folder.ts'
 
 /** Bytes that lie outside of the export, and must never be seen inside of a reply. */
 export const CANARY = 'canary: this was outside'
@@ -57,6 +61,7 @@ export type HostAction =
   | 'append'
   | 'close'
   | 'grow'
+  | 'lock'
 
 export const hostActions: readonly HostAction[] = [
   'link-out',
@@ -70,6 +75,7 @@ export const hostActions: readonly HostAction[] = [
   'append',
   'close',
   'grow',
+  'lock',
 ]
 
 const ancient = new Date(1e12)
@@ -83,6 +89,10 @@ export class World {
   readonly #outside: string
   readonly #outsideBefore: string
   #insideBefore = ''
+  /** Neither files nor directories. */
+  #oddBefore: ReadonlySet<number> = new Set()
+  /** A file that a program of the host has locked a part of. */
+  #locked: number | undefined
   #moved = 0
 
   constructor() {
@@ -176,7 +186,32 @@ export class World {
       case 'grow':
         if (lstatSync(at).isFile()) truncateSync(at, 1e9)
         return undefined
+      case 'lock':
+        if (this.#locked !== undefined) this.unlock()
+        else if (lstatSync(at).isFile()) this.#lock(at)
+        return undefined
     }
+  }
+
+  #lock(at: string): void {
+    this.#locked = openSync(at, 'r+')
+    try {
+      // Guests hold it already, maybe; and somebody who waits gets it in the end.
+      setOfdLock(this.#locked, 'write', { start: 0n, end: 2n })
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+    }
+  }
+
+  /** The host's program gives back what it has locked. */
+  unlock(): void {
+    if (this.#locked !== undefined) closeSync(this.#locked)
+    this.#locked = undefined
+  }
+
+  /** How many descriptors the host's program has open. */
+  get descriptors(): number {
+    return this.#locked === undefined ? 0 : 1
   }
 
   /** Whether all directories above `path` are real ones. */
@@ -200,6 +235,12 @@ export class World {
   /** Remembers the export's state, for {@link insideChange}. */
   rememberInside(): void {
     this.#insideBefore = this.#insideState()
+    this.#oddBefore = this.#odd()
+  }
+
+  /** Whether a symlink, a FIFO, a socket or a device has come since. */
+  hasNewOddities(): boolean {
+    return [...this.#odd()].some((inode) => !this.#oddBefore.has(inode))
   }
 
   /** What has become different inside since; undefined if nothing has. */
@@ -209,6 +250,7 @@ export class World {
   }
 
   remove(): void {
+    this.unlock()
     openUp(this.#folder)
     rmSync(this.#folder, { recursive: true, force: true })
   }
@@ -224,21 +266,37 @@ export class World {
       .join('\n')
   }
 
+  /** Inodes of all that is neither a file nor a directory. */
+  #odd(): ReadonlySet<number> {
+    const found = new Set<number>()
+    this.#visit((stat) => {
+      if (!stat.isFile() && !stat.isDirectory()) found.add(stat.ino)
+    })
+    return found
+  }
+
   #insideState(): string {
     const lines: string[] = []
-    const visit = (path: Buffer): void => {
-      const stat = statOf(path)
-      if (stat === null) return
+    this.#visit((stat, path) => {
       let more = ''
       if (stat.isSymbolicLink()) more = readlinkSync(path, 'latin1')
       // What is large is sparse.
       else if (stat.isFile() && stat.size < 1 << 16) more = contentHash(path)
       lines.push(`${path.toString('latin1')} ${stateOf(path, false)} ${more}`)
+    })
+    return lines.join('\n')
+  }
+
+  /** All that is inside, in order, as far as an ordinary user may look. */
+  #visit(look: (stat: Stats, path: Buffer) => void): void {
+    const visit = (path: Buffer): void => {
+      const stat = statOf(path)
+      if (stat === null) return
+      look(stat, path)
       if (!stat.isDirectory()) return
       for (const name of namesIn(path)) visit(Buffer.concat([path, Buffer.from('/'), name]))
     }
     visit(Buffer.from(this.inside))
-    return lines.join('\n')
   }
 }
 

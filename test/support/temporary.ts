@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
@@ -13,18 +13,6 @@ afterEach(() => {
 /** Does `action` when the test is over, the last one asked for first. */
 export function afterwards(action: () => void): void {
   undo.push(action)
-}
-
-/** Where thousands of files that live for a moment go: memory, where it can be written to. */
-export const memoryFolder = canWrite('/dev/shm') ? '/dev/shm' : tmpdir()
-
-function canWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** A directory of the test's own, gone when it is over. */
