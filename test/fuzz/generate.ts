@@ -1,10 +1,10 @@
-import { type MessageName, limits } from '../../src/protocol/index.ts'
+import { flags, limits, type MessageName } from '../../src/protocol/index.ts'
 import { messageNames } from '../support/arbitraries.ts'
 import type { Ownership } from '../../src/tree/host/owners.ts'
 import type { Model } from './model.ts'
 import { Random } from './random.ts'
-import { frameOf, type RequestStep, type Setup, type Step } from './steps.ts'
-import { fieldsFor, hasChance } from './values.ts'
+import { frameOf, type JsonFields, type RequestStep, type Setup, type Step } from './steps.ts'
+import { fieldsFor, freeFids, hasChance } from './values.ts'
 import { hostActions, startingNames } from './world.ts'
 
 /** How often each request comes, where that is not the usual 4; a new row of the table needs none. */
@@ -46,6 +46,8 @@ export class Generator {
   readonly #length: number
   #taken = 0
   #tag = 2
+  /** What comes next, whatever is answered. */
+  #planned: Step[] = []
 
   constructor(seed: number) {
     this.#random = new Random(seed)
@@ -73,6 +75,9 @@ export class Generator {
     // Without a session or a root hardly anything has a meaning.
     if (model.msize === 0 && random.chance(80)) return { reconnect: 'hello' }
     if (model.fids.size === 0 && random.chance(80)) return this.#attach()
+    if (random.chance(4)) this.#planned = this.#quarrel(freeFids(model))
+    const planned = this.#planned.shift()
+    if (planned !== undefined) return planned
     const step = this.#request(model)
     return random.chance(98) ? step : { raw: this.#mutated(frameOf(step)).toString('hex') }
   }
@@ -80,6 +85,31 @@ export class Generator {
   #attach(): RequestStep {
     const fields = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
     return { T: 'attach', tag: this.#nextTag(), fields }
+  }
+
+  /** Several open files of one and the same, and locks that get in each other's way. */
+  #quarrel(free: readonly number[]): RequestStep[] {
+    const random = this.#random
+    const fids = free.slice(0, 3)
+    const step = (T: MessageName, fields: JsonFields): RequestStep => {
+      return { T, tag: this.#nextTag(), fields }
+    }
+    const opened = fids.flatMap((fid) => [
+      step('walk', { fid: 0, newfid: fid, names: [random.pick(['file', 'twin', 'empty'])] }),
+      step('lopen', { fid, flags: random.upTo(2) }),
+    ])
+    const locks = Array.from({ length: fids.length * 3 }, () =>
+      step('lock', {
+        fid: random.pick(fids),
+        type: random.upTo(2),
+        flags: flags.lock.BLOCK,
+        start: { u64: `${random.upTo(4)}` },
+        length: { u64: `${random.upTo(3)}` },
+        procId: random.upTo(2),
+        clientId: 'a',
+      }),
+    )
+    return [...opened, ...locks]
   }
 
   #request(model: Model): RequestStep {

@@ -37,6 +37,9 @@ export class Violation extends Error {
 /** The requests that may be answered later: blocking locks. */
 const mayWait: ReadonlySet<string> = new Set(['lock'])
 
+/** After so many milliseconds, whoever waits for a lock is told to ask again (locks.ts). */
+const PATIENCE = 30_000
+
 /** The tag of the harness's own questions. */
 const OWN_TAG = 0xfffe
 
@@ -67,7 +70,7 @@ export function runSequence(
       client.connect('hello')
       for (let step = next(client.model); step !== undefined; step = next(client.model)) {
         taken.push(step)
-        if ('later' in step) client.wait(() => timers.fire(step.later))
+        if ('later' in step) client.wait(() => timers.fire(step.later), step.later)
         else client.take(step)
         if (policy.descriptors !== undefined) {
           const held = openDescriptors() - before - world.descriptors
@@ -138,12 +141,15 @@ class CheckedClient {
   }
 
   /** Time goes by, and some of those that wait may be answered. */
-  wait(goesBy: () => void): void {
+  wait(goesBy: () => void, milliseconds: number): void {
     goesBy()
     const replies = this.#wire?.taken() ?? []
     this.#checkLog()
     for (const reply of replies) this.#checkBytes(reply)
     this.#checkLate(replies)
+    if (milliseconds === PATIENCE && this.#waiting.size > 0) {
+      throw new Violation('nobody waits for ever', `tags ${[...this.#waiting.keys()].join()}`)
+    }
     this.#checkWorld()
   }
 

@@ -115,6 +115,11 @@ const cookies = [0n, 0n, 0n, 1n, 2n, 3n, 100n, 2n ** 31n, 2n ** 63n - 1n, 2n ** 
 /** Fids are small numbers, so that requests meet. */
 const FIDS = 12
 
+/** Those that stand for nothing. */
+export function freeFids(model: Model): number[] {
+  return Array.from({ length: FIDS }, (_, i) => i).filter((i) => !model.fids.has(i))
+}
+
 function fidFor({ field, message, made, model, random }: Wanted): number {
   if (field === 'afid') return random.chance(90) ? limits.NOFID : random.upTo(FIDS)
   const makesOne = field === 'newfid' || message === 'attach'
@@ -122,7 +127,7 @@ function fidFor({ field, message, made, model, random }: Wanted): number {
   if (random.chance(8)) return random.upTo(FIDS)
   if (makesOne) {
     if (field === 'newfid' && random.chance(10)) return made['fid'] as number
-    const free = Array.from({ length: FIDS }, (_, i) => i).filter((i) => !model.fids.has(i))
+    const free = freeFids(model)
     return free.length > 0 ? random.pick(free) : random.upTo(FIDS)
   }
   const all = [...model.fids]
