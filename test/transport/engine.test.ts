@@ -286,7 +286,7 @@ describe('an engine', () => {
       const socket = await server.socket()
       socket.destroy()
       // The kernel keeps only so many that nobody has accepted yet.
-      if (i % 50 === 0) await stays.call.getattr({ fid: 0, mask: 1 })
+      if (i % 10 === 0) await stays.call.getattr({ fid: 0, mask: 1 })
     }
     const leftOut = 'too much happens to log it all: lines are left out'
     await vi.waitFor(() => expect(server.log).toContain(leftOut))

@@ -48,6 +48,7 @@ export async function startEngine(
     workerData: start,
     // Not this process's own: a thread refuses some of them, such as those that come with --eval.
     execArgv: [],
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: 'lowerdir engine',
   })
   let closing = false
