@@ -89,8 +89,8 @@ export class World {
   readonly #outside: string
   readonly #outsideBefore: string
   #insideBefore = ''
-  /** Neither files nor directories. */
-  #oddBefore: ReadonlySet<number> = new Set()
+  /** What the host has made that is neither a file nor a directory, wherever it is by now. */
+  readonly #oddOfHost = new Set<number>()
   /** A file that a program of the host has locked a part of. */
   #locked: number | undefined
   #moved = 0
@@ -235,12 +235,12 @@ export class World {
   /** Remembers the export's state, for {@link insideChange}. */
   rememberInside(): void {
     this.#insideBefore = this.#insideState()
-    this.#oddBefore = this.#odd()
+    for (const inode of this.#odd()) this.#oddOfHost.add(inode)
   }
 
-  /** Whether a symlink, a FIFO, a socket or a device has come since. */
+  /** Whether there is a symlink, a FIFO, a socket or a device that the host has not made. */
   hasNewOddities(): boolean {
-    return [...this.#odd()].some((inode) => !this.#oddBefore.has(inode))
+    return [...this.#odd()].some((inode) => !this.#oddOfHost.has(inode))
   }
 
   /** What has become different inside since; undefined if nothing has. */
