@@ -1,6 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Diod } from './diod.ts'
@@ -33,7 +34,11 @@ export function startDiod(
   socket: string,
 ): Promise<Server> {
   const own = ['-f', '-n', '-N', '-c', '/dev/null', '-L', 'stderr', '-e', folder, '-l', socket]
-  const child = spawn(command, [...args, ...own], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(command, [...args, ...own], {
+    // Where it may leave what it leaves: it sometimes dumps its core at the end.
+    cwd: dirname(socket),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   return listening('diod', child, socket, () => child.kill())
 }
 

@@ -18,7 +18,8 @@ import type { Client } from '../../src/client/index.ts'
 import { errno } from '../../src/errno.ts'
 import { payloadBytes } from '../../src/protocol/index.ts'
 import { attached, connected } from '../support/directory-server.ts'
-import { afterwards, memoryFolder } from '../support/temporary.ts'
+import { memoryFolder } from '../support/memory-folder.ts'
+import { afterwards } from '../support/temporary.ts'
 
 const DIRECTORIES = 3000
 const FILES_EACH = 100

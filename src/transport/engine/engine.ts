@@ -48,6 +48,7 @@ export async function startEngine(
     workerData: start,
     // Not this process's own: a thread refuses some of them, such as those that come with --eval.
     execArgv: [],
+    // What a request leaves behind is small and soon forgotten; more room for it would be fetched all the same.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: 'lowerdir engine',
   })
