@@ -52,8 +52,8 @@ export function isStorable(fd: number): boolean {
   try {
     getxattr(fd, `${PREFIX}uid`)
   } catch (error) {
-    if (!(error instanceof ErrnoError)) throw error
-    if (error.errno !== errno.ENODATA) return error.errno !== errno.EOPNOTSUPP
+    if (!(error instanceof ErrnoError) || !none.has(error.errno)) throw error
+    return error.errno === errno.ENODATA
   }
   return true
 }
