@@ -4,7 +4,7 @@ import { UserError } from './failure.ts'
 import { takeOwnership } from './owner.ts'
 
 /** What an export is but for its name and its place. */
-type Policy = Omit<HostExport, 'name' | 'directory'>
+export type ExportPolicy = Omit<HostExport, 'name' | 'directory'>
 
 /** A name that needs no quoting, neither for a shell nor among the options of a mount. */
 const NAME = /^[\w.-]{1,64}$/
@@ -16,7 +16,7 @@ const WORDS = 'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'
  *
  * @param policy of what the text does not say.
  */
-function parseExport(text: string, policy: Policy): HostExport & { name: string } {
+function parseExport(text: string, policy: ExportPolicy): HostExport & { name: string } {
   const equals = text.indexOf('=')
   const name = text.slice(0, Math.max(0, equals))
   // No argument has a NUL in it.
@@ -48,7 +48,7 @@ function parseExport(text: string, policy: Policy): HostExport & { name: string 
 /** Several of them. @throws UserError as {@link parseExport}, and for a name that is there twice. */
 export function parseExports(
   texts: readonly string[],
-  policy: Policy,
+  policy: ExportPolicy,
 ): readonly (HostExport & { name: string })[] {
   const exports = texts.map((text) => parseExport(text, policy))
   const names = exports.map(({ name }) => name)

@@ -18,7 +18,7 @@ import { abortOnSignals, whenAborted } from './interrupt.ts'
 import { findParts } from './parts.ts'
 import { ProgressLine } from './progress.ts'
 import { joinTerminal } from './terminal.ts'
-import { parseOwnership } from './owner.ts'
+import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
 import { parseView, shows, viewNotes, viewOptions } from './view.ts'
 
@@ -48,23 +48,8 @@ export const run = command({
       value: 'SRC:DST[:ro]',
       help: 'mount a further host directory, writable unless :ro; also ,owner=… ,map=… ,cache=MODE',
     },
-    owner: {
-      type: 'string',
-      value: 'UID:GID',
-      help: 'show all files as theirs; or mapped-xattr: let the guest say whose they are',
-    },
-    map: {
-      type: 'string',
-      multiple: true,
-      value: 'GUEST:HOST:COUNT',
-      help: 'show COUNT ids of the host from HOST on as those from GUEST on',
-    },
+    ...policyOptions,
     ...viewOptions,
-    atime: {
-      type: 'string',
-      value: 'preserve|guest',
-      help: "whether reading leaves the host's access times alone (default preserve)",
-    },
     cwd: {
       type: 'string',
       value: 'DIR',
@@ -116,7 +101,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const progress = new ProgressLine()
     const root = resolve(values.root ?? '/')
     const rootView = parseView(values)
-    const owner = parseOwnership(values.owner, values.map ?? [], 'host')
+    const { owner, atime } = parsePolicy(values)
     const shares = (values.share ?? []).map((text) => parseShare(text, owner))
     const memoryMiB = checkMemory(parseMemory(values.memory ?? '1G'))
     const terminal =
@@ -132,7 +117,6 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       values.timeout === undefined ? undefined : parseCount('timeout', values.timeout, 1, 1e6)
     const signal = abortOn(timeout)
     const accel = parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg'])
-    const atime = parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest'])
     const sandbox = parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes)
     const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
     checkDirectories(root, shares)

@@ -8,12 +8,12 @@ import { serveDuplex } from '../transport/stream/duplex.ts'
 import { type HostExport, HostExports } from '../tree/host/exports.ts'
 import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
-import { parseExports } from './export.ts'
+import { type ExportPolicy, parseExports } from './export.ts'
 import { UserError, explain } from './failure.ts'
 import { Interrupted, abortOnSignals, whenAborted } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
 import { mountLines, parseListen } from './listen.ts'
-import { parseOwnership } from './owner.ts'
+import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice } from './values.ts'
 import { parseView, viewNotes, viewOptions } from './view.ts'
 
@@ -34,22 +34,7 @@ export const serve = command({
       help: 'one of several directories, chosen by the mount option aname=NAME; more below',
     },
     'read-only': { type: 'boolean', help: 'let nobody change anything' },
-    owner: {
-      type: 'string',
-      value: 'UID:GID',
-      help: 'show all files as theirs; or mapped-xattr: let the guest say whose they are',
-    },
-    map: {
-      type: 'string',
-      multiple: true,
-      value: 'GUEST:HOST:COUNT',
-      help: 'show COUNT ids of the host from HOST on as those from GUEST on',
-    },
-    atime: {
-      type: 'string',
-      value: 'preserve|guest',
-      help: "whether reading leaves the host's access times alone (default preserve)",
-    },
+    ...policyOptions,
     limit: {
       type: 'string',
       multiple: true,
@@ -78,10 +63,9 @@ these names hold for exports that say nothing else. A comma of DIR's own is writ
 ${limitHelp()}`,
 
   async run(values, directories) {
-    const policy: Omit<HostExport, 'name' | 'directory'> = {
+    const policy: ExportPolicy = {
       readOnly: values['read-only'] ?? false,
-      owner: parseOwnership(values.owner, values.map ?? [], 'host'),
-      atime: parseChoice('atime', values.atime ?? 'preserve', ['preserve', 'guest']),
+      ...parsePolicy(values),
       ...parseView(values),
     }
     const exports = whatToServe(directories, values.export ?? [], policy)
@@ -123,7 +107,7 @@ ${limitHelp()}`,
 function whatToServe(
   [directory, ...others]: readonly string[],
   named: readonly string[],
-  policy: Omit<HostExport, 'name' | 'directory'>,
+  policy: ExportPolicy,
 ): readonly HostExport[] {
   if (named.length > 0) {
     if (directory !== undefined) {

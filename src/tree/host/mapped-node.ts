@@ -14,12 +14,12 @@ import { qidOf, qidTypeOf } from './identity.ts'
 import { HostNode, type Newborn } from './node.ts'
 import { withoutPrivileges } from './privileges.ts'
 import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
+import { acls } from './xattrs.ts'
 
 /** Nobody else on the host needs to reach a guest's files (QEMU's SM_LOCAL_MODE_BITS). */
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
-const ACLS = /^system\.posix_acl_(?:access|default)$/
 const target = systemMemory(PATH_BYTES_MAX)
 
 /**
@@ -131,10 +131,10 @@ export class MappedNode extends HostNode {
   override listXattrs(): Uint8Array {
     const names = Buffer.from(super.listXattrs()).toString('latin1').split('\0')
     const shown = names.flatMap((name) => {
-      if (name === '' || ACLS.test(name)) return []
+      if (name === '') return []
       if (!name.startsWith(PREFIX)) return [`${name}\0`]
       const kept = name.slice(PREFIX.length)
-      return ACLS.test(kept) ? [`${kept}\0`] : []
+      return acls.test(kept) ? [`${kept}\0`] : []
     })
     return Buffer.from(shown.join(''), 'latin1')
   }
@@ -216,5 +216,5 @@ const made: ReadonlySet<number> = new Set([
 
 /** Where an attribute of the guest's is kept: an ordinary user's server may set no other. */
 function nameKept(name: string): string {
-  return ACLS.test(name) ? PREFIX + name : name
+  return acls.test(name) ? PREFIX + name : name
 }

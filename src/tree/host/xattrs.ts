@@ -5,15 +5,15 @@ import { getxattr, listxattr, removexattr, setxattr } from '../../libc/xattr.ts'
  * Extended attributes of the host's files: the namespaces that mean the same on every file system
  * (xattr(7)), passed on where the host allows. Others are switches of one file system (btrfs, ceph, …)
  * and no business of a guest's.
- */
-const passed = /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/
-
-/**
- * What is listed of them. Not ACLs, which have to be asked for: Linux's client has none to give unless it
- * is mounted with `posixacl`, and then a guest's overlayfs before Linux 6.2 could not copy a file up whose
- * list names one (ovl_copy_xattr: ENODATA).
+ *
+ * What is listed of them is all but ACLs, which have to be asked for: Linux's client has none to give
+ * unless it is mounted with `posixacl`, and then a guest's overlayfs before Linux 6.2 could not copy a
+ * file up whose list names one (ovl_copy_xattr: ENODATA).
  */
 const listed = /^(?:user|trusted|security)\./
+
+/** The POSIX ACLs of a file (acl(5)). */
+export const acls = /^system\.posix_acl_(?:access|default)$/
 
 /** The names, each with a NUL behind it. @param fd here and below: O_PATH will do. */
 export function listXattrs(fd: number): Uint8Array {
@@ -43,5 +43,5 @@ export function removeXattr(fd: number, name: string): void {
 }
 
 function checkPassed(name: string): void {
-  if (!passed.test(name)) throw new ErrnoError(errno.EOPNOTSUPP, 'xattr')
+  if (!listed.test(name) && !acls.test(name)) throw new ErrnoError(errno.EOPNOTSUPP, 'xattr')
 }
