@@ -160,9 +160,11 @@ export class MappedNode extends HostNode {
   }
 
   protected override make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
+    // A file that was just made: its qid is told when it is too late for it to fail. Asked for before there
+    // is a node: one that nobody gets would count among the tree's files for ever.
+    const type = fd >= 0 ? modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE : undefined
     const child = new MappedNode(this.context, this, name, stat, fd, sealed)
-    // A file that was just made: its qid is told when it is too late for it to fail.
-    if (fd >= 0) child.#walkedType = modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE
+    child.#walkedType = type
     return child
   }
 
