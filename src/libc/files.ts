@@ -123,12 +123,7 @@ export function unlinkat(directory: number, name: string, flags: number): void {
 
 /** chmod(2) of a descriptor's file; O_PATH will do. */
 export function chmod(fd: number, mode: number): void {
-  chmodPath(descriptorPath(fd), mode)
-}
-
-/** chmod(2). */
-export function chmodPath(path: string, mode: number): void {
-  native.chmod(cString(path), mode)
+  native.chmod(cString(descriptorPath(fd)), mode)
 }
 
 /** chown(2) of a descriptor's file, a symlink included; O_PATH will do. See {@link UNCHANGED}. */

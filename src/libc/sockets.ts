@@ -1,7 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { ErrnoError, errno } from '../errno.ts'
 import { call, lastErrno, raw } from './ffi.ts'
-import { chmodPath, discard } from './files.ts'
+import { discard } from './files.ts'
 import { cString, systemMemory } from './memory.ts'
 
 const AF_UNIX = 1
@@ -22,6 +22,7 @@ export const UNIX_PATH_MAX = 107
 
 const native = {
   socket: call('int', 'socket', 'int', 'int', 'int'),
+  fchmod: call('int', 'fchmod', 'int', 'uint32'),
   bind: call('int', 'bind', 'int', 'pointer', 'uint32'),
   listen: call('int', 'listen', 'int', 'int'),
   connect: call('int', 'connect', 'int', 'pointer', 'uint32'),
@@ -48,6 +49,10 @@ export function listenUnix(path: string): number {
   const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   let bound = false
   try {
+    // bind(2) gives the file the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd). A mode
+    // that was set afterwards would come too late: a connect(2) of somebody else's that has found the file
+    // by then, and only waits for a processor, gets in as soon as somebody listens.
+    native.fchmod(fd, 0o600)
     try {
       native.bind(fd, address.address, length)
     } catch (error) {
@@ -57,8 +62,6 @@ export function listenUnix(path: string): number {
       native.bind(fd, address.address, unixAddress(path))
     }
     bound = true
-    // Nobody can connect before listen(2), so there is no moment in which others could.
-    chmodPath(path, 0o600)
     native.listen(fd, BACKLOG)
     return fd
   } catch (error) {

@@ -236,7 +236,7 @@ describe('an engine that cannot start says why and leaves nothing', () => {
   })
 
   it.each(
-    ['eventfd', 'socket', 'bind', 'chmod', 'listen']
+    ['eventfd', 'socket', 'bind', 'fchmod', 'listen']
       .map((call) => ['unix', call])
       .concat(['setsockopt', 'bind', 'listen', 'getsockname'].map((call) => ['tcp', call])),
   )('on %s where its starter has no %s', async (kind, call) => {

@@ -68,8 +68,11 @@ describe('the socket of a server', () => {
       const last = listenUnix(path)
       afterwards(() => close(last))
     })
-    expect(Object.keys(found)).not.toContain('connected')
-    expect(found['EACCES']).toBeGreaterThan(0)
+    // Also not 'ECONNREFUSED': whoever hears that was let as far as the socket before it listened, and a
+    // moment later would have been in.
+    const { EACCES, ENOENT: _absent, ...others } = found
+    expect(others).toEqual({})
+    expect(EACCES).toBeGreaterThan(0)
   })
 
   it('lets no other user in while it serves', async () => {
