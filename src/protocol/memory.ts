@@ -22,7 +22,10 @@ export interface Payload {
   readonly memory: Memory
   readonly offset: number
   readonly length: number
-  /** Set where the bytes do not lie in one run: then it says where, and `memory` and `offset` do not. */
+  /**
+   * Set where the bytes do not lie where the frame has its other bytes. Then it says where; `memory` and
+   * `offset` say where the first of them is, and more only if there is one piece.
+   */
   readonly pieces?: Pieces | undefined
 }
 

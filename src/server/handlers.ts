@@ -1,4 +1,5 @@
 import { ErrnoError, errno } from '../errno.ts'
+import { Writer } from '../protocol/cursor.ts'
 import { AT_REMOVEDIR, lock as locks } from '../protocol/flags.ts'
 import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
 import { heapMemory, run, shortened } from '../protocol/memory.ts'
@@ -154,10 +155,10 @@ export const handlers: Handlers = {
 
   readdir(session, { fid, offset, count }) {
     const file = opened(session.fids.get(fid), 'directory')
-    const to = session.replyEntries(count)
-    const start = to.position
+    const into = session.replyRun(count)
+    const to = new Writer(into.memory).over(into.memory, into.offset, into.offset + into.length)
     file.readdir(offset, to)
-    return { data: run(to.memory, start, to.position - start) }
+    return { data: shortened(into, to.position - into.offset) }
   },
 
   fsync(session, { fid, datasync }) {

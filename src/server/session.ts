@@ -46,8 +46,6 @@ export class Session {
   /** Where the reply under way goes, and where it is written. */
   #place: ReplyPlace = nowhere
   #writer = new Writer(heapMemory(0))
-  /** Over the part of it that entries of a directory fill. */
-  readonly #entries = new Writer(heapMemory(0))
 
   constructor(
     exports: Exports,
@@ -135,12 +133,12 @@ export class Session {
     return this.#place.payload(this.#writer, Math.min(count, this.msize - IO_HEADER_BYTES))
   }
 
-  /** The same in one run, for what is put together there; the writer serves until the next one is asked for. */
-  replyEntries(count: number): Writer {
-    const { memory, position, end } = this.#writer
-    const start = position + READ_OVERHEAD
-    const length = Math.min(count, this.msize - IO_HEADER_BYTES, end - start)
-    return this.#entries.over(memory, start, start + length)
+  /** The same in one run, for what is put together there instead of being read from somewhere. */
+  replyRun(count: number): Payload {
+    const payload = this.replyPayload(count)
+    if ((payload.pieces?.count ?? 1) === 1) return payload
+    const { memory, position } = this.#writer
+    return run(memory, position + READ_OVERHEAD, payload.length)
   }
 
   /** Whether one more request may wait. */
