@@ -1,9 +1,37 @@
-import { call } from './ffi.ts'
+import { ErrnoError, errno } from '../errno.ts'
+import { call, lastErrno, raw } from './ffi.ts'
 import { type SystemMemory, systemMemory } from './memory.ts'
 
 /** preadv(2) and pwritev(2): `vector` is the address of `count` structs iovec. */
 export const preadv = call('long', 'preadv', 'int', 'pointer', 'int', 'int64')
 export const pwritev = call('long', 'pwritev', 'int', 'pointer', 'int', 'int64')
+
+/** preadv2(2), by its number: not every libc has a function of that name. The offset is in two halves, the second unused. */
+const preadv2 = raw('long', 'syscall', 'int64', 'int', 'pointer', 'size', 'int64', 'int64', 'int')
+const SYS_preadv2 = process.arch === 'arm64' ? 286 : 327
+const RWF_NOWAIT = 8
+
+/** A file system that cannot tell, a kernel that does not know the call, a container's filter that does not. */
+const unable: ReadonlySet<number> = new Set([errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM])
+
+/** What {@link readCached} answers when the bytes would have to be waited for. */
+export const WOULD_WAIT = -1
+/** What it answers when the file system cannot tell. */
+export const CANNOT_TELL = -2
+
+/**
+ * preadv2(2) of what is in the page cache: no more than that, and maybe none of it.
+ *
+ * @returns how many bytes, {@link WOULD_WAIT} or {@link CANNOT_TELL}.
+ */
+export function readCached(fd: number, vector: number, count: number, offset: number): number {
+  const read = preadv2(SYS_preadv2, fd, vector, count, offset, 0, RWF_NOWAIT)
+  if (read >= 0) return read
+  const number = lastErrno()
+  if (number === errno.EAGAIN) return WOULD_WAIT
+  if (unable.has(number)) return CANNOT_TELL
+  throw new ErrnoError(number, 'preadv2')
+}
 
 /** struct iovec: base[8] length[8]. */
 const IOVEC_BYTES = 16
@@ -20,6 +48,10 @@ export class IoVector {
 
   get address(): number {
     return this.#memory.address
+  }
+
+  clear(): void {
+    this.count = 0
   }
 
   add(address: number, length: number): void {

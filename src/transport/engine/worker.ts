@@ -11,6 +11,7 @@ import { Listener } from './listener.ts'
 import { LogBudget } from './log-budget.ts'
 import { Loop, type Watched } from './loop.ts'
 import { SandboxError, enterSandbox } from './sandbox.ts'
+import { coldReads } from './uring-reads.ts'
 import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
 /** The engine thread: everything from here on is synchronous. */
@@ -79,7 +80,14 @@ try {
   const loop = new Loop()
   let exports: HostExports | undefined
   try {
-    exports = new HostExports(served.exports, loop.later)
+    const cold = coldReads()
+    if (typeof cold === 'string') log(cold)
+    else loop.add(cold)
+    exports = new HostExports(
+      served.exports,
+      loop.later,
+      typeof cold === 'string' ? undefined : cold,
+    )
     // From here on there is no way back: what clients cause happens inside.
     log(enterSandbox(served.sandbox, exports.trees))
     serve(loop, exports)

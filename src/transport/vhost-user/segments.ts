@@ -91,7 +91,7 @@ export class Segments {
    */
   pieces(start: number, length: number): Pieces & { memory: SystemMemory; offset: number } {
     const vector = this.#vector
-    vector.count = 0
+    vector.clear()
     let first = { memory: this.memory, offset: 0 }
     this.#each(start, length, (memory, offset, bytes) => {
       if (vector.count === 0) first = { memory, offset }
