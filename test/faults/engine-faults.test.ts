@@ -45,7 +45,7 @@ class FaultyEngine implements AsyncDisposable {
   readonly #stopFd = createEventfd()
 
   constructor(plan: readonly Plan[], sandbox: SandboxMode) {
-    const sockets = this.#sockets.map((socket) => ({ fd: socket.fd, kind: socket.listen.kind }))
+    const sockets = this.#sockets.map((socket) => ({ fd: socket.fd, listen: socket.listen }))
     const { exports, limits } = share(sandbox)
     const start: EngineStart = {
       served: { exports, limits, sandbox },

@@ -59,7 +59,9 @@ function serve(loop: Loop, exports: Exports): void {
     connections++
     say('connected')
   }
-  for (const { fd, kind } of sockets) {
+  for (const { fd, listen } of sockets) {
+    const { kind } = listen
+    if (kind === 'vhost-user') throw new Error('not yet')
     loop.add(new Listener(fd, (accepted) => onAccept(accepted, kind), log))
   }
   tell({ kind: 'serving' })
