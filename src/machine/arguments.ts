@@ -60,7 +60,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ['-chardev', 'stdio,id=console,signal=off'],
     ['-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,path=${value(spec.qmpSocket)}`],
-    ['-mon', 'chardev=qmp,mode=control'],
+    ['-qmp', 'chardev:qmp'],
     ...spec.exports.map(({ socket }, i) => [
       '-chardev',
       `socket,id=export${i},path=${value(socket)}`,
