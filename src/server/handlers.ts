@@ -2,7 +2,7 @@ import { ErrnoError, errno } from '../errno.ts'
 import { Writer } from '../protocol/cursor.ts'
 import { AT_REMOVEDIR, lock as locks } from '../protocol/flags.ts'
 import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
-import { heapMemory } from '../protocol/memory.ts'
+import { heapMemory, run, shortened } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Qid, qidType } from '../protocol/qid.ts'
 import type { Parked } from '../tree/parked.ts'
@@ -142,7 +142,7 @@ export const handlers: Handlers = {
     const into = session.replyPayload(count)
     if (fid.attribute !== null) return { data: fid.attribute.read(offset, into.length) }
     const answer = opened(fid, 'file').read(offset, into)
-    if (typeof answer === 'number') return { data: { ...into, length: answer } }
+    if (typeof answer === 'number') return { data: shortened(into, answer) }
     return answer.map((bytes) => ({ data: payloadOf(bytes, into.length) }))
   },
 
@@ -155,10 +155,10 @@ export const handlers: Handlers = {
 
   readdir(session, { fid, offset, count }) {
     const file = opened(session.fids.get(fid), 'directory')
-    const into = session.replyPayload(count)
+    const into = session.replyRun(count)
     const to = new Writer(into.memory).over(into.memory, into.offset, into.offset + into.length)
     file.readdir(offset, to)
-    return { data: { ...into, length: to.position - into.offset } }
+    return { data: shortened(into, to.position - into.offset) }
   },
 
   fsync(session, { fid, datasync }) {
@@ -286,5 +286,5 @@ function payloadOf(bytes: Uint8Array, most: number): R<'read'>['data'] {
   const length = Math.min(bytes.length, most)
   const memory = heapMemory(length)
   memory.bytes.set(bytes.subarray(0, length))
-  return { memory, offset: 0, length }
+  return run(memory, 0, length)
 }

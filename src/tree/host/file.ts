@@ -1,5 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { fdatasync, fsync, pread, pwrite } from '../../libc/files.ts'
+import { preadv, pwritev } from '../../libc/vectors.ts'
 import type { Writer } from '../../protocol/cursor.ts'
 import type { Payload } from '../../protocol/memory.ts'
 import type { Parked } from '../parked.ts'
@@ -35,12 +36,14 @@ export class HostFile implements OpenFile {
     this.#table = table
   }
 
-  read(offset: number, { memory, offset: at, length }: Payload): number {
+  read(offset: number, { memory, offset: at, length, pieces }: Payload): number {
+    if (pieces !== undefined) return preadv(this.fd, pieces.vector, pieces.count, offset)
     return pread(this.fd, memory.address + at, length, offset)
   }
 
-  write(offset: number, { memory, offset: at, length }: Payload): number {
+  write(offset: number, { memory, offset: at, length, pieces }: Payload): number {
     if (this.dropsPrivileges && length > 0) this.#node.dropPrivileges(this.fd)
+    if (pieces !== undefined) return pwritev(this.fd, pieces.vector, pieces.count, offset)
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 
