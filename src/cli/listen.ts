@@ -3,15 +3,14 @@ import { EXPORT_ADDRESS, VIRTIO_MSIZE } from '../guest/mount.ts'
 import { value } from '../machine/arguments.ts'
 import { sharedMemory, vhostUserDevice } from '../machine/vhost-user.ts'
 import type { Listen } from '../transport/engine/share.ts'
-import { TAG_BYTES_MAX } from '../transport/vhost-user/config-space.ts'
 import { UserError } from './failure.ts'
 import { splitAtCommas } from './values.ts'
 
 /** The tag of a vhost-user device that is given none. */
 export const DEFAULT_TAG = 'lowerdir'
 
-/** A tag that needs no quoting, neither for a shell nor for QEMU. */
-const TAG = /^[\w.-]+$/
+/** A tag that needs no quoting, neither for a shell nor for QEMU, and is as long as QEMU's own may be. */
+const TAG = /^[\w.-]{1,31}$/
 
 /**
  * `unix:PATH`, `vhost-user:PATH[,tag=NAME]` or `tcp:[HOST:]PORT`.
@@ -53,9 +52,9 @@ function parseVhostUser(text: string, rest: string): Listen {
     tag = word.slice('tag='.length)
   }
   if (path === '') throw new UserError(`--listen ${text}: say vhost-user:PATH[,tag=NAME].`)
-  if (!TAG.test(tag) || tag.length > TAG_BYTES_MAX) {
+  if (!TAG.test(tag)) {
     throw new UserError(
-      `--listen ${text}: a tag is 1 to ${TAG_BYTES_MAX} letters, digits, and any of . _ - which a guest mounts it by.`,
+      `--listen ${text}: a tag is 1 to 31 letters, digits, and any of . _ - which a guest mounts it by.`,
     )
   }
   return { kind: 'vhost-user', path: resolve(path), tag }
