@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { closeEventfd, createEventfd, signalEventfd } from '../../src/libc/eventfd.ts'
+import { closeEventfd, createEventfd, drainEventfd, signalEventfd } from '../../src/libc/eventfd.ts'
 import { Loop, type Watched } from '../../src/transport/engine/loop.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { afterwards } from '../support/temporary.ts'
@@ -74,6 +74,118 @@ describe('a loop', () => {
     const second = watched('second', 'read')
     made.run()
     expect(woken).toEqual(['first'])
+  })
+
+  describe('that watches what shows work in memory', () => {
+    /** A counter of things to do that says so only while somebody listens, as a driver's notifications do. */
+    class Memory {
+      readonly fd = createEventfd()
+      readonly waitsFor = 'read'
+      readonly polled = this
+      work = 0
+      done = 0
+      isListening = false
+      looks = 0
+
+      add(): void {
+        this.work++
+        if (this.isListening) signalEventfd(this.fd)
+      }
+      look(): boolean {
+        this.looks++
+        if (this.work === 0) return false
+        this.work--
+        this.done++
+        return true
+      }
+      listen(): boolean {
+        this.isListening = true
+        return this.work > 0
+      }
+      stopListening(): void {
+        this.isListening = false
+      }
+      ready(): void {
+        drainEventfd(this.fd)
+      }
+      close(): void {
+        closeEventfd(this.fd)
+      }
+    }
+
+    it('does all of it, and sleeps in between', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.add(memory)
+      memory.work = 1000
+      let looksBefore = 0
+      made.later(20, () => {
+        expect(memory.done).toBe(1000)
+        looksBefore = memory.looks
+      })
+      made.later(60, () => {
+        expect(memory.isListening).toBe(true)
+        // Asleep for all of the time: a few looks for each of the two timers.
+        expect(memory.looks - looksBefore).toBeLessThan(50)
+        memory.add()
+      })
+      made.later(80, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1001)
+    })
+
+    it('hears of what was there before it began to listen', () => {
+      const made = loop()
+      /** What is added at the last moment, and without a signal. */
+      class Late extends Memory {
+        override listen(): boolean {
+          if (this.done === 0) this.work = 1
+          return super.listen()
+        }
+      }
+      const memory = new Late()
+      made.add(memory)
+      made.later(20, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1)
+    })
+
+    it('listens to what is added while it runs', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.later(5, () => made.add(memory))
+      made.later(20, () => {
+        expect(memory.isListening).toBe(true)
+        memory.add()
+      })
+      made.later(40, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1)
+    })
+
+    it('serves descriptors also while there is always something to do', () => {
+      const made = loop()
+      const memory = new Memory()
+      memory.work = Infinity
+      made.add(memory)
+      made.later(5, () => made.stop())
+      made.run()
+      expect(memory.done).toBeGreaterThan(0)
+    })
+
+    it('does not look at what was removed', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.add(memory)
+      let looks = 0
+      made.later(5, () => {
+        made.remove(memory)
+        looks = memory.looks
+      })
+      made.later(15, () => made.stop())
+      made.run()
+      expect(memory.looks).toBe(looks)
+    })
   })
 
   it('closes all that it watches, and what it uses itself', () => {

@@ -1,5 +1,6 @@
 import { POLLIN, POLLOUT, PollSet } from '../../libc/poll.ts'
 import type { Later } from '../../tree/timers.ts'
+import { Patience } from './patience.ts'
 import { Timers } from './timers.ts'
 
 /** Something that a {@link Loop} watches. It owns its descriptor. */
@@ -28,9 +29,6 @@ export interface Polled {
   stopListening(): void
 }
 
-/** How long an engine looks for work before it sleeps, in microseconds. */
-const LOOK_US = 50
-
 /** How often it looks before it looks at the clock, which takes as long as some looks do. */
 const LOOKS = 16
 
@@ -47,6 +45,10 @@ export class Loop {
   #changed = false
   #running = true
   readonly #timers = new Timers()
+  readonly #patience = new Patience()
+  readonly #set = new PollSet()
+  /** What {@link #set} is about, in its order. */
+  #round: readonly Watched[] = []
   #polled: readonly Polled[] = []
 
   constructor() {
@@ -76,31 +78,50 @@ export class Loop {
 
   /** Serves until {@link stop}. */
   run(): void {
-    const set = new PollSet()
-    let round: readonly Watched[] = []
     while (this.#running) {
-      if (this.#changed) {
-        round = [...this.#watched]
-        this.#polled = round.flatMap(({ polled }) => polled ?? [])
+      if (this.#changed) this.#take()
+      const isIdle = this.#lookAround() && !this.#changed
+      this.#fill()
+      if (!isIdle) this.#serve(0)
+      else if (!this.#lookAtDescriptors()) {
+        const start = performance.now()
+        this.#serve(-1)
+        this.#patience.slept((performance.now() - start) * 1000)
       }
-      this.#changed = false
-      const sleeps = this.#polled.length === 0 || this.#lookAround()
-      set.clear()
-      for (const { fd, waitsFor } of round) {
-        // poll(2) passes over a negative descriptor.
-        if (waitsFor === 'nothing') set.add(-1, 0)
-        else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
-      }
-      if (set.wait(sleeps ? -1 : 0) > 0) this.#serve(round, set)
     }
   }
 
-  #serve(round: readonly Watched[], set: PollSet): void {
-    let index = 0
-    for (const watched of round) {
-      // An earlier one of this round may have removed it.
-      if (set.happened(index++) !== 0 && this.#watched.has(watched)) watched.ready()
+  /** What is watched from now on. */
+  #take(): void {
+    this.#round = [...this.#watched]
+    this.#polled = this.#round.flatMap(({ polled }) => polled ?? [])
+    this.#changed = false
+  }
+
+  /** What poll(2) is to be asked. */
+  #fill(): void {
+    const set = this.#set
+    set.clear()
+    for (const { fd, waitsFor } of this.#round) {
+      // poll(2) passes over a negative descriptor.
+      if (waitsFor === 'nothing') set.add(-1, 0)
+      else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
     }
+  }
+
+  /**
+   * Waits for descriptors for at most `timeout` milliseconds, -1 is for ever, and serves those that are ready.
+   *
+   * @returns whether there were any.
+   */
+  #serve(timeout: number): boolean {
+    if (this.#set.wait(timeout) === 0) return false
+    let index = 0
+    for (const watched of this.#round) {
+      // An earlier one of this round may have removed it.
+      if (this.#set.happened(index++) !== 0 && this.#watched.has(watched)) watched.ready()
+    }
+    return true
   }
 
   /**
@@ -109,34 +130,48 @@ export class Loop {
    * @returns whether there is nothing to do: everybody says so from now on if that changes.
    */
   #lookAround(): boolean {
-    for (const polled of this.#polled) polled.stopListening()
+    const polled = this.#polled
+    if (polled.length === 0) return true
+    for (const each of polled) each.stopListening()
     let shares = 0
-    let idleSince = -1
-    for (let looks = 1; ; looks++) {
-      let found = false
-      for (const polled of this.#polled) {
-        if (polled.look()) found = true
-      }
-      if (found) {
-        idleSince = -1
-        // What was removed meanwhile must not be looked at.
-        if (++shares >= SHARES || this.#changed) return false
-        looks = 0
-      } else if (looks % LOOKS === 0 || idleSince < 0) {
-        const now = performance.now()
-        if (idleSince < 0) idleSince = now
-        else if (now - idleSince > LOOK_US / 1000) break
-      }
+    while (this.#lookUntilFound(() => polled.some(look))) {
+      // What was removed meanwhile must not be looked at.
+      if (++shares >= SHARES || this.#changed) return false
     }
     let hasWork = false
-    for (const polled of this.#polled) {
-      if (polled.listen()) hasWork = true
+    for (const each of polled) {
+      if (each.listen()) hasWork = true
     }
     return !hasWork
+  }
+
+  /** The same for descriptors, where nothing shows in memory. @returns whether any was served. */
+  #lookAtDescriptors(): boolean {
+    const looks = this.#polled.length === 0 && this.#patience.microseconds > 0
+    return looks && this.#lookUntilFound(() => this.#serve(0))
+  }
+
+  /** Looks for something to do for as long as that pays. @returns whether there was anything. */
+  #lookUntilFound(look: () => boolean): boolean {
+    const { microseconds } = this.#patience
+    if (look()) return true
+    if (microseconds === 0) return false
+    const end = performance.now() + microseconds / 1000
+    for (let looks = 1; ; looks++) {
+      if (look()) {
+        this.#patience.paid()
+        return true
+      }
+      if (looks % LOOKS === 0 && performance.now() > end) return false
+    }
   }
 
   /** Closes everything that is watched. */
   close(): void {
     for (const watched of this.#watched) this.remove(watched)
   }
+}
+
+function look(polled: Polled): boolean {
+  return polled.look()
 }
