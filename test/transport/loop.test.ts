@@ -173,6 +173,18 @@ describe('a loop', () => {
       expect(memory.done).toBeGreaterThan(0)
     })
 
+    it('gives each its share, whatever the others have', () => {
+      const made = loop()
+      const [greedy, modest] = [new Memory(), new Memory()]
+      made.add(greedy)
+      made.add(modest)
+      greedy.work = Infinity
+      modest.work = 100
+      made.later(10, () => made.stop())
+      made.run()
+      expect(modest.done).toBe(100)
+    })
+
     it('does not look at what was removed', () => {
       const made = loop()
       const memory = new Memory()

@@ -134,7 +134,7 @@ export class Loop {
     if (polled.length === 0) return true
     for (const each of polled) each.stopListening()
     let shares = 0
-    while (this.#lookUntilFound(() => polled.some(look))) {
+    while (this.#lookUntilFound(() => this.#lookAtMemory())) {
       // What was removed meanwhile must not be looked at.
       if (++shares >= SHARES || this.#changed) return false
     }
@@ -143,6 +143,15 @@ export class Loop {
       if (each.listen()) hasWork = true
     }
     return !hasWork
+  }
+
+  /** A share of work for each that has any. */
+  #lookAtMemory(): boolean {
+    let found = false
+    for (const polled of this.#polled) {
+      if (polled.look()) found = true
+    }
+    return found
   }
 
   /** The same for descriptors, where nothing shows in memory. @returns whether any was served. */
@@ -170,8 +179,4 @@ export class Loop {
   close(): void {
     for (const watched of this.#watched) this.remove(watched)
   }
-}
-
-function look(polled: Polled): boolean {
-  return polled.look()
 }
