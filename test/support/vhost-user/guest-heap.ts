@@ -35,7 +35,7 @@ export class GuestHeap {
       for (let page = first; page < first + pages; page++) this.#used.add(page)
       const address = first * PAGE + into
       this.#runs.set(address, pages)
-      this.#ram.bytes(first * PAGE, pages * PAGE).fill(0xa5)
+      this.#ram.bytes(address, bytes).fill(0xa5)
       return address
     }
     return undefined
