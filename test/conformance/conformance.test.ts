@@ -7,6 +7,11 @@ import type { Client } from '../../src/client/index.ts'
 import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
+import { type DeviceServer, serveDevices } from '../support/vhost-user/device-server.ts'
+import type { QueueOptions } from '../support/vhost-user/driver-queue.ts'
+import { byteByByte, type Layout, linux, scattered } from '../support/vhost-user/layouts.ts'
+import { usualQueue, type VirtualDevice } from '../support/vhost-user/virtual-device.ts'
+import { clientOn } from '../support/vhost-user/virtqueue-stream.ts'
 import {
   behaviours,
   largeBehaviours,
@@ -81,6 +86,53 @@ describe.each([131_072, 4096])('a directory through client and server, msize %i'
     60_000,
   )
 })
+
+/** Drivers that differ in all that a driver may choose. */
+const drivers: Record<string, [Layout, number, Partial<QueueOptions>]> = {
+  'as Linux lays them out': [linux, 32_768, {}],
+  'cut anywhere, in a ring about to begin anew': [scattered, 16_384, { start: 0xffff }],
+  'of single bytes, without indirect tables or event indices': [
+    byteByByte,
+    4096,
+    { size: 1024, eventIndex: false, indirect: false },
+  ],
+}
+
+describe.each(Object.entries(drivers))(
+  'a directory through a virtqueue, chains %s',
+  (_driver, [layout, msize, options]) => {
+    let server: DeviceServer
+    let device: VirtualDevice
+    let client: Client
+
+    beforeAll(async () => {
+      server = await serveDevices(directory, {}, mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+      device = server.device({ ...usualQueue, ...options }).start()
+      client = await clientOn(device, layout, msize)
+    })
+
+    afterAll(async () => {
+      client.close()
+      device.close()
+      await server.engine.close()
+      rmSync(join(server.socketPath, '..'), { recursive: true })
+    })
+
+    it.each(Object.entries(behaviours))(
+      '%s',
+      async (_name, behaviour) => {
+        const isRoot = process.geteuid!() === 0
+        await behaviour(await own(NineFs.over(client, isRoot)))
+      },
+      60_000,
+    )
+
+    it('leaves nothing under way, and nothing to say', () => {
+      expect(device.queue.underWay).toBe(0)
+      expect(server.log.slice(1)).toEqual(['client 1: connected'])
+    })
+  },
+)
 
 describe('the script for machines that have nothing but Node', () => {
   it('says the same', () => {

@@ -18,22 +18,19 @@ function tests(shownBy: string): { file: string; titles: string[] }[] {
 }
 
 describe('docs/security.md', () => {
-  it('has a test for every class of mistakes but the one for which there is no code', () => {
+  it('has a test for every class of mistakes', () => {
     expect(rows.length).toBeGreaterThan(20)
     const unshown = rows.filter(({ shownBy }) => shownBy.trim() === '')
-    expect(unshown.map(({ mistake }) => mistake)).toEqual(['A virtqueue that lies'])
+    expect(unshown.map(({ mistake }) => mistake)).toEqual([])
   })
 
-  it.each(rows.filter(({ shownBy }) => shownBy.trim() !== ''))(
-    'names tests that exist: $mistake',
-    ({ shownBy }) => {
-      for (const { file, titles } of tests(shownBy)) {
-        const path = new URL(`test/${file}.test.ts`, root)
-        expect([file, existsSync(path)]).toEqual([file, true])
-        const source = readFileSync(path, 'utf8')
-        expect([file, titles.filter((title) => !source.includes(`'${title}'`))]).toEqual([file, []])
-        expect([file, titles.length]).not.toEqual([file, 0])
-      }
-    },
-  )
+  it.each(rows)('names tests that exist: $mistake', ({ shownBy }) => {
+    for (const { file, titles } of tests(shownBy)) {
+      const path = new URL(`test/${file}.test.ts`, root)
+      expect([file, existsSync(path)]).toEqual([file, true])
+      const source = readFileSync(path, 'utf8')
+      expect([file, titles.filter((title) => !source.includes(`'${title}'`))]).toEqual([file, []])
+      expect([file, titles.length]).not.toEqual([file, 0])
+    }
+  })
 })

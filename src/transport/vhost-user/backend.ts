@@ -16,7 +16,6 @@ import {
   protocolFeatures,
   requestName,
 } from './requests.ts'
-import { VirtqueueError } from './virtqueue-error.ts'
 import { Vring } from './vring.ts'
 
 /** What SET_VRING_KICK and its kin say besides the ring's index: there is no descriptor. */
@@ -106,8 +105,7 @@ export class Backend implements Watched {
       })
       if (needsReply && !answers) this.#acknowledge(request, 0n)
     } catch (error) {
-      const known = error instanceof ErrnoError || error instanceof VirtqueueError
-      if (!known || !needsReply) throw error
+      if (!(error instanceof ErrnoError) || !needsReply) throw error
       this.#log(`${name} failed: ${reasonFor(error)}`)
       this.#acknowledge(request, 1n)
     } finally {

@@ -72,20 +72,20 @@ export class RequestQueue implements ChainOwner, Polled {
     this.#signal = signal
   }
 
-  /**
-   * Serves the ring from now on.
-   *
-   * @throws VirtqueueError for a ring that cannot be one.
-   */
+  /** Serves the ring from now on. One that cannot be served is the driver's fault, and stops the device. */
   start(setup: QueueSetup): void {
     const { memory, addresses, next, eventIndex } = setup
-    this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
-    this.#setup = setup
-    if (isContinued(this.#before, setup)) this.#goOn()
-    // Another driver, or one that has begun anew: it knows nothing of those.
-    else this.#drop()
-    this.#before = undefined
-    this.#queue.stopListening()
+    try {
+      this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
+      this.#setup = setup
+      if (isContinued(this.#before, setup)) this.#goOn()
+      // Another driver, or one that has begun anew: it knows nothing of those.
+      else this.#drop()
+      this.#before = undefined
+      this.#queue.stopListening()
+    } catch (error) {
+      this.#break(error)
+    }
   }
 
   /** @returns where it would go on: the ring's next available chain. */

@@ -1,0 +1,36 @@
+import { join } from 'node:path'
+import type { Share } from '../../../src/transport/engine/share.ts'
+import type { HostPolicy } from '../../../src/tree/host/policy.ts'
+import { type DirectoryServer, serveDirectory } from '../directory-server.ts'
+import { temporaryDirectory } from '../temporary.ts'
+import { type DeviceOptions, VirtualDevice } from './virtual-device.ts'
+
+/** An engine that serves a directory both at a unix socket and to virtual machines. */
+export interface DeviceServer extends DirectoryServer {
+  readonly devicePath: string
+  /** A device that is not started yet. It is the test's to close. */
+  device(options?: Partial<DeviceOptions>): VirtualDevice
+}
+
+/** How guests call the devices. */
+export const TAG = 'the tag'
+
+export async function serveDevices(
+  directory: string,
+  changes: Partial<Share & HostPolicy> = {},
+  folder = temporaryDirectory(),
+): Promise<DeviceServer> {
+  const devicePath = join(folder, 'device')
+  const server = await serveDirectory(
+    directory,
+    {
+      listen: [
+        { kind: 'unix', path: join(folder, 'socket') },
+        { kind: 'vhost-user', path: devicePath, tag: TAG },
+      ],
+      ...changes,
+    },
+    folder,
+  )
+  return { ...server, devicePath, device: (options) => new VirtualDevice(devicePath, options) }
+}
