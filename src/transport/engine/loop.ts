@@ -82,12 +82,8 @@ export class Loop {
       if (this.#changed) this.#take()
       const isIdle = this.#lookAround() && !this.#changed
       this.#fill()
-      if (!isIdle) this.#serve(0)
-      else if (!this.#lookAtDescriptors()) {
-        const start = performance.now()
-        this.#serve(-1)
-        this.#patience.slept((performance.now() - start) * 1000)
-      }
+      if (!isIdle) this.#serve(this.#set.wait(0))
+      else if (!this.#lookAtDescriptors()) this.#serve(this.#sleep())
     }
   }
 
@@ -109,13 +105,17 @@ export class Loop {
     }
   }
 
-  /**
-   * Waits for descriptors for at most `timeout` milliseconds, -1 is for ever, and serves those that are ready.
-   *
-   * @returns whether there were any.
-   */
-  #serve(timeout: number): boolean {
-    if (this.#set.wait(timeout) === 0) return false
+  /** @returns how many descriptors are ready, as soon as there are any. */
+  #sleep(): number {
+    const start = performance.now()
+    const ready = this.#set.wait(-1)
+    this.#patience.slept((performance.now() - start) * 1000)
+    return ready
+  }
+
+  /** Serves the descriptors that are ready. @returns whether there are any. */
+  #serve(ready: number): boolean {
+    if (ready === 0) return false
     let index = 0
     for (const watched of this.#round) {
       // An earlier one of this round may have removed it.
@@ -157,7 +157,7 @@ export class Loop {
   /** The same for descriptors, where nothing shows in memory. @returns whether any was served. */
   #lookAtDescriptors(): boolean {
     const looks = this.#polled.length === 0 && this.#patience.microseconds > 0
-    return looks && this.#lookUntilFound(() => this.#serve(0))
+    return looks && this.#lookUntilFound(() => this.#serve(this.#set.wait(0)))
   }
 
   /** Looks for something to do for as long as that pays. @returns whether there was anything. */
