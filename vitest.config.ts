@@ -39,6 +39,7 @@ export default defineConfig({
           maxWorkers: 2,
           // Nothing waits that long. On a busy machine anything may take its time, and that is no fault.
           testTimeout: 120_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },

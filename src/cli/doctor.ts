@@ -1,6 +1,7 @@
 import { chooseAccelerator } from '../machine/accelerator.ts'
+import { chooseTransport } from '../machine/transport.ts'
 import { cacheFolder } from '../provision/cache.ts'
-import { inventory } from '../provision/inventory.ts'
+import { type Inventory, inventory } from '../provision/inventory.ts'
 import { describeSandbox } from '../transport/engine/sandbox.ts'
 import { command } from './command.ts'
 import { describeParts, row } from './describe.ts'
@@ -25,6 +26,7 @@ export const doctor = command({
       ...describeParts(parts),
       row('accelerator', `${accelerator}: ${reason}`),
       row('speed', EXPECTATION[accelerator]),
+      row('transport', await describeTransport(parts)),
       row(
         'user',
         isRoot
@@ -42,3 +44,12 @@ export const doctor = command({
     return isComplete ? 0 : 1
   },
 })
+
+/** How files get to the guests of `run`, and why. */
+async function describeTransport({ qemu, kernel }: Inventory): Promise<string> {
+  if (qemu.found === undefined || kernel.found === undefined) {
+    return 'vhost-user or tcp, as QEMU and the kernel can'
+  }
+  const { transport, reason } = await chooseTransport('auto', qemu.found, kernel.found)
+  return `${transport}: ${reason}`
+}

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { HostExport } from '../tree/host/exports.ts'
 import { UserError } from './failure.ts'
 import { takeOwnership } from './owner.ts'
+import { splitAtCommas } from './values.ts'
 
 /** What an export is but for its name and its place. */
 export type ExportPolicy = Omit<HostExport, 'name' | 'directory'>
@@ -19,12 +20,7 @@ const WORDS = 'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'
 function parseExport(text: string, policy: ExportPolicy): HostExport & { name: string } {
   const equals = text.indexOf('=')
   const name = text.slice(0, Math.max(0, equals))
-  // No argument has a NUL in it.
-  const [directory = '', ...words] = text
-    .slice(equals + 1)
-    .replaceAll(',,', '\0')
-    .split(',')
-    .map((part) => part.replaceAll('\0', ','))
+  const [directory = '', ...words] = splitAtCommas(text.slice(equals + 1))
   if (!NAME.test(name) || directory === '') {
     throw new UserError(
       `--export ${text}: say NAME=DIR, NAME being letters, digits, and any of . _ - (64 at most).`,

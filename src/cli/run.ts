@@ -5,10 +5,11 @@ import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
 import type { Kernel } from '../guest/kernel.ts'
-import { type ChosenAccelerator, chooseAccelerator } from '../machine/accelerator.ts'
+import { chooseAccelerator } from '../machine/accelerator.ts'
 import type { GuestCommand } from '../machine/control.ts'
 import { Machine } from '../machine/machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
+import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import { checkDirectory } from './check-directory.ts'
@@ -68,6 +69,11 @@ export const run = command({
     memory: { type: 'string', value: 'SIZE', help: "the guest's memory (default 1G)" },
     cpus: { type: 'string', value: 'N', help: "the guest's processors (default 1)" },
     accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
+    transport: {
+      type: 'string',
+      value: 'auto|vhost-user|tcp',
+      help: 'how files get to the guest (default auto: vhost-user where QEMU can, which is faster)',
+    },
     kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
     append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
     'qemu-arg': {
@@ -118,9 +124,10 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const signal = abortOn(timeout)
     const accel = parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg'])
     const sandbox = parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes)
+    const transportChoice = parseChoice('transport', values.transport ?? 'auto', transportChoices)
     const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
     checkDirectories(root, shares)
-    const accelerator = choose(accel)
+    const accelerator = await chosen(() => chooseAccelerator(accel))
 
     const parts = await findParts({ qemu: values.qemu, kernel: values.kernel })
     if (accelerator.accelerator === 'tcg' && accel !== 'tcg') {
@@ -132,10 +139,15 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const log = (text: string): void => {
       if (values.verbose === true) progress.say(text)
     }
+    const { transport, reason } = await chosen(() =>
+      chooseTransport(transportChoice, parts.qemu, parts.kernel),
+    )
+    log(`transport: ${transport}, since ${reason}`)
     const options: MachineOptions = {
       ...parts,
       busybox: parts.busybox.path,
       accelerator: accelerator.accelerator,
+      transport,
       root,
       rootOwner: owner,
       rootView,
@@ -186,9 +198,10 @@ function abortOn(timeout: number | undefined): AbortSignal {
   return AbortSignal.any([signals, over.signal])
 }
 
-function choose(choice: 'auto' | 'kvm' | 'tcg'): ChosenAccelerator {
+/** What an option asked for may not be there to choose. */
+async function chosen<C>(choose: () => C | Promise<C>): Promise<C> {
   try {
-    return chooseAccelerator(choice)
+    return await choose()
   } catch (error) {
     throw new UserError((error as Error).message, { cause: error })
   }

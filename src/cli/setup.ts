@@ -1,9 +1,10 @@
 import { cacheFolder } from '../provision/cache.ts'
-import { provision } from '../provision/inventory.ts'
-import type { ProgressPhase } from '../provision/progress.ts'
+import { type Inventory, provision } from '../provision/inventory.ts'
+import type { OnProgress, ProgressPhase } from '../provision/progress.ts'
+import { fetchQemu } from '../provision/qemu.ts'
 import { command } from './command.ts'
-import { abortOnSignals } from './interrupt.ts'
 import { describeParts } from './describe.ts'
+import { abortOnSignals } from './interrupt.ts'
 import { ProgressLine } from './progress.ts'
 import { parseChoice } from './values.ts'
 
@@ -15,6 +16,9 @@ const phases: Readonly<Record<ProgressPhase, string>> = {
 }
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
+
+/** The Debian suite that new versions come to first. */
+const NEWEST = 'sid'
 
 export const setup = command({
   summary: 'fetch what is missing: QEMU, busybox, a guest kernel',
@@ -31,26 +35,33 @@ export const setup = command({
       value: 'PART',
       help: 'only this: qemu, busybox or kernel',
     },
+    qemu: {
+      type: 'string',
+      value: 'newest',
+      help: "fetch Debian's newest QEMU (of sid), whichever is here; `run` prefers it from then on",
+    },
   },
   notes: `Debian's packages are downloaded and unpacked into a folder, not installed: no root is needed, and
 /boot and the system's QEMU stay as they are. The folder is $LOWERDIR_CACHE, or
 ~/.cache/lowerdir; removing it undoes everything.`,
 
-  async run({ suite, only }) {
+  async run({ suite, only, qemu }) {
+    const wantsNewest = qemu !== undefined && parseChoice('qemu', qemu, ['newest']) === 'newest'
     const want = only?.map((name) => parseChoice('only', name, PARTS)) ?? PARTS
     const progress = new ProgressLine()
+    const signal = abortOnSignals()
+    const onProgress: OnProgress = ({ phase, detail, done, total }) => {
+      progress.step(
+        `${phases[phase]} ${detail}`,
+        total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
+      )
+    }
     try {
-      const parts = await provision({
-        suite,
-        want,
-        signal: abortOnSignals(),
-        onProgress({ phase, detail, done, total }) {
-          progress.step(
-            `${phases[phase]} ${detail}`,
-            total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
-          )
-        },
-      })
+      const others = want.filter((name) => name !== 'qemu' || !wantsNewest)
+      const found = await provision({ suite, want: others, signal, onProgress })
+      const parts: Inventory = wantsNewest
+        ? { ...found, qemu: { found: await fetchQemu({ suite: NEWEST, signal, onProgress }) } }
+        : found
       progress.clear()
       for (const line of describeParts(parts)) console.log(line)
       console.log(`Fetched things are kept in ${cacheFolder()}.`)

@@ -26,6 +26,15 @@ export function parseCount(option: string, text: string, least: number, most: nu
   return number
 }
 
+/** The parts between commas; of two commas in a row comes one that is no end of a part. */
+export function splitAtCommas(text: string): string[] {
+  // No argument has a NUL in it.
+  return text
+    .replaceAll(',,', '\0')
+    .split(',')
+    .map((part) => part.replaceAll('\0', ','))
+}
+
 /** One of a few words. */
 export function parseChoice<const C extends string>(
   option: string,

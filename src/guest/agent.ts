@@ -1,4 +1,4 @@
-import { EXPORT_ADDRESS, type GuestMount, mountOptions } from './mount.ts'
+import { type GuestMount, mountArguments } from './mount.ts'
 import { FAILED } from './init.ts'
 import { quote } from './quote.ts'
 
@@ -14,7 +14,7 @@ import { quote } from './quote.ts'
  * (POSIX, "dot"), and so does the guest.
  */
 export function agentScript(control: GuestMount): string {
-  return `mount -t 9p -o ${mountOptions(control)} ${EXPORT_ADDRESS} /control ||
+  return `mount ${mountArguments(control)} /control ||
   echo '${FAILED}the control channel cannot be mounted over 9P' >/dev/console
 {
   (while :; do . /control/next; done)

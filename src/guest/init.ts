@@ -1,4 +1,4 @@
-import { EXPORT_ADDRESS, GUEST_ADDRESS, type GuestMount, mountOptions } from './mount.ts'
+import { GUEST_ADDRESS, type GuestMount, mountArguments } from './mount.ts'
 import { quote } from './quote.ts'
 
 /** What the init script sets up. */
@@ -47,7 +47,7 @@ ip link set lo up
 ip link set eth0 up || die 'there is no network card to reach the host through'
 ip addr add ${GUEST_ADDRESS} dev eth0
 
-mount -t 9p -o ${mountOptions(root)} ${EXPORT_ADDRESS} /lower || die 'the root cannot be mounted over 9P'
+mount ${mountArguments(root)} /lower || die 'the root cannot be mounted over 9P'
 mount -t tmpfs upper /upper
 mkdir /upper/upper /upper/work
 # Inode numbers of the host may use all 64 bits: none are left to mark the layer with.
@@ -99,6 +99,6 @@ function shareLines(share: GuestMount & { readonly target: string }): string {
   const target = quote(share.target)
   const failure = quote(`the share ${share.target} cannot be mounted over 9P`)
   return `within mkdir -p ${target}
-within mount -t 9p -o ${mountOptions(share)} ${EXPORT_ADDRESS} ${target} || die ${failure}
+within mount ${mountArguments(share)} ${target} || die ${failure}
 `
 }

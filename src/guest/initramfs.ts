@@ -27,6 +27,9 @@ const MODULES = ['virtio_pci', 'virtio_net', '9p', '9pnet_fd', 'overlay']
 /** In Linux before 5.17 the stream transports are part of 9pnet. */
 const OPTIONAL = ['9pnet_fd']
 
+/** What mounting a virtio device takes besides. */
+export const VIRTIO_MODULE = '9pnet_virtio'
+
 /**
  * Writes the initramfs that makes a guest's root, to `file`.
  *
@@ -34,7 +37,14 @@ const OPTIONAL = ['9pnet_fd']
  */
 export async function writeInitramfs(file: string, options: InitramfsOptions): Promise<void> {
   const { kernel, busybox, terminal } = options
-  const names = terminal ? [...MODULES, 'virtio_console'] : MODULES
+  const usesVirtio = [options.root, ...options.shares].some(
+    ({ transport }) => transport === 'virtio',
+  )
+  const names = [
+    ...MODULES,
+    ...(usesVirtio ? [VIRTIO_MODULE] : []),
+    ...(terminal ? ['virtio_console'] : []),
+  ]
   const modules = await resolveModules(kernel, names, { optional: OPTIONAL })
   const fileNames = modules.map(({ file: path }) => moduleFileName(path))
   const init = initScript({ ...options, modules: fileNames })

@@ -4,9 +4,23 @@ export const cacheModes = ['none', 'mmap', 'loose'] as const
 export type CacheMode = (typeof cacheModes)[number]
 
 /** A 9P export as the guest mounts it. */
-export interface GuestMount {
+export type GuestMount = TcpMount | VirtioMount
+
+/** An export behind a port of QEMU's user network. */
+export interface TcpMount extends MountPolicy {
+  readonly transport: 'tcp'
   /** The TCP port at {@link EXPORT_ADDRESS} behind which the export is. */
   readonly port: number
+}
+
+/** An export that is a virtio device of its own. */
+export interface VirtioMount extends MountPolicy {
+  readonly transport: 'virtio'
+  /** What the device calls itself: letters, digits and any of . _ - */
+  readonly tag: string
+}
+
+interface MountPolicy {
   readonly readOnly: boolean
   readonly cache: CacheMode
   /** Largest message in bytes. */
@@ -19,17 +33,28 @@ export const EXPORT_ADDRESS = '10.0.2.100'
 /** The guest's own address in that network, with its prefix length. */
 export const GUEST_ADDRESS = '10.0.2.15/24'
 
-/** The `-o` of the guest's mount(8). */
-export function mountOptions({ port, readOnly, cache, msize }: GuestMount): string {
+/**
+ * Largest message in bytes that Linux's client sends over virtio with pages of 4 KiB (maxsize in
+ * net/9p/trans_virtio.c): a page for each of its 128 descriptors, but for those of the headers and of a buffer
+ * that does not begin with a page. Asked for more, it says so on the console and takes this.
+ */
+export const VIRTIO_MSIZE = 4096 * (128 - 3)
+
+/** The arguments of a mount(8), for a shell: its options and what it mounts. */
+export function mountArguments(mount: GuestMount): string {
+  const source = mount.transport === 'tcp' ? EXPORT_ADDRESS : mount.tag
+  return `-t 9p -o ${options(mount)} ${source}`
+}
+
+function options(mount: GuestMount): string {
   return [
-    'trans=tcp',
-    `port=${port}`,
+    mount.transport === 'tcp' ? `trans=tcp,port=${mount.port}` : 'trans=virtio',
     'version=9p2000.L',
-    `msize=${msize}`,
-    `cache=${cache}`,
+    `msize=${mount.msize}`,
+    `cache=${mount.cache}`,
     // Seconds until a process asks again for a lock that it waits for. The server answers when it is free,
     // or after a while in which the process hears no signal; then it does not have to sleep half a minute.
     'locktimeout=1',
-    readOnly ? 'ro' : 'rw',
+    mount.readOnly ? 'ro' : 'rw',
   ].join(',')
 }

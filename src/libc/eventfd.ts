@@ -1,5 +1,5 @@
 import { close } from './files.ts'
-import { call } from './ffi.ts'
+import { call, raw } from './ffi.ts'
 import { systemMemory } from './memory.ts'
 
 const EFD_CLOEXEC = 0o2000000
@@ -7,6 +7,7 @@ const EFD_NONBLOCK = 0o4000
 
 const eventfd = call('int', 'eventfd', 'uint32', 'int')
 const write = call('long', 'write', 'int', 'pointer', 'size')
+const read = raw('long', 'read', 'int', 'pointer', 'size')
 
 const counter = systemMemory(8)
 
@@ -19,6 +20,11 @@ export function createEventfd(): number {
 export function signalEventfd(fd: number): void {
   counter.view.setBigUint64(0, 1n, true)
   write(fd, counter.address, 8)
+}
+
+/** Makes the descriptor unreadable until the next signal. It must be readable: another could block. */
+export function drainEventfd(fd: number): void {
+  read(fd, counter.address, 8)
 }
 
 export { close as closeEventfd }

@@ -80,3 +80,11 @@ export function lastErrno(): number {
 export function addressOf(buffer: ArrayBuffer): number {
   return Number(koffi.address(new Uint8Array(buffer)))
 }
+
+/**
+ * `size` bytes at `address` as an ArrayBuffer. It does not own them: whoever gave them away may take
+ * them back, and nobody may look at the buffer after that.
+ */
+export function bufferAt(address: number, size: number): ArrayBuffer {
+  return koffi.view(address, size)
+}

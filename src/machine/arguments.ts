@@ -1,5 +1,6 @@
-import { EXPORT_ADDRESS } from '../guest/mount.ts'
+import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.ts'
 import type { Accelerator } from './accelerator.ts'
+import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
 
 /** One machine, as far as QEMU has to know about it. */
 export interface MachineSpec {
@@ -11,8 +12,7 @@ export interface MachineSpec {
   readonly initrd: string
   /** Further kernel arguments. */
   readonly append: string
-  /** Unix sockets that 9P servers listen on, and the guest's port for each. */
-  readonly exports: readonly { readonly socket: string; readonly port: number }[]
+  readonly exports: readonly MachineExport[]
   /** A unix socket that listens for QEMU's monitor. */
   readonly qmpSocket: string
   /** A unix socket that listens for the guest's terminal, hvc0. */
@@ -21,24 +21,38 @@ export interface MachineSpec {
   readonly further: readonly string[]
 }
 
+/** A unix socket that a server listens on, and where the guest finds what it serves. */
+export interface MachineExport {
+  readonly socket: string
+  readonly mount: Pick<TcpMount, 'transport' | 'port'> | Pick<VirtioMount, 'transport' | 'tag'>
+}
+
 /**
  * QEMU's command line for a machine. The kernel's console is QEMU's standard output.
  *
- * Each export is a `guestfwd` of a user network that reaches nothing else: no open port on the host,
- * no network for the guest. `romfile=` keeps the card's boot ROM from being run, which takes seconds.
+ * An export is either a virtio device of its own, whose backend is its server, or a `guestfwd` of a user network
+ * that reaches nothing else: no open port on the host, no network for the guest. `romfile=` keeps the card's boot
+ * ROM from being run, which takes seconds.
  */
 export function qemuArguments(spec: MachineSpec): string[] {
-  const { arch, accelerator, memoryMiB, cpus, exports, terminalSocket } = spec
-  const forwards = exports.map(
-    ({ port }, i) => `guestfwd=tcp:${EXPORT_ADDRESS}:${port}-chardev:export${i}`,
-  )
+  const { arch, accelerator, memoryMiB, cpus, terminalSocket } = spec
+  const forwards: string[] = []
+  const devices: string[][] = []
+  for (const [i, { mount }] of spec.exports.entries()) {
+    const chardev = `export${i}`
+    if (mount.transport === 'tcp')
+      forwards.push(`guestfwd=tcp:${EXPORT_ADDRESS}:${mount.port}-chardev:${chardev}`)
+    else devices.push(['-device', `${vhostUserDevice(mount.tag)},chardev=${chardev}`])
+  }
+  const memory = devices.length > 0 ? sharedMemory(`${memoryMiB}M`) : undefined
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot'],
     ['-display', 'none'],
-    ['-machine', arch === 'arm64' ? 'virt' : 'q35'],
+    ['-machine', [machineType(arch), ...(memory ? [memory.machine] : [])].join(',')],
     ['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm'],
     ['-cpu', accelerator === 'tcg' ? 'max' : 'host'],
     ['-m', `${memoryMiB}M`],
+    ...(memory ? [['-object', memory.object]] : []),
     ['-smp', String(cpus)],
     ['-kernel', spec.kernel],
     ['-initrd', spec.initrd],
@@ -46,10 +60,14 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ['-chardev', 'stdio,id=console,signal=off'],
     ['-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,path=${value(spec.qmpSocket)}`],
-    ['-mon', 'chardev=qmp,mode=control'],
-    ...exports.map(({ socket }, i) => ['-chardev', `socket,id=export${i},path=${value(socket)}`]),
+    ['-qmp', 'chardev:qmp'],
+    ...spec.exports.map(({ socket }, i) => [
+      '-chardev',
+      `socket,id=export${i},path=${value(socket)}`,
+    ]),
     ['-netdev', ['user', 'id=net', 'restrict=on', ...forwards].join(',')],
     ['-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...devices,
     ...(terminalSocket === undefined
       ? []
       : [
@@ -61,8 +79,13 @@ export function qemuArguments(spec: MachineSpec): string[] {
   ].flat()
 }
 
+/** QEMU's machine for guests of an architecture, as Node calls it. */
+export function machineType(arch: string): string {
+  return arch === 'arm64' ? 'virt' : 'q35'
+}
+
 /** A value in one of QEMU's comma-separated lists. */
-function value(text: string): string {
+export function value(text: string): string {
   return text.replaceAll(',', ',,')
 }
 

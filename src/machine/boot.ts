@@ -47,7 +47,13 @@ export async function bootMachine(
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
-  const controlMount = { port: CONTROL_PORT, readOnly: false, cache: 'none', msize: MSIZE } as const
+  const controlMount = {
+    transport: 'tcp',
+    port: CONTROL_PORT,
+    readOnly: false,
+    cache: 'none',
+    msize: MSIZE,
+  } as const
   const initrd = folder.file('initramfs')
   const { kernel, busybox, hostname } = options
   await writeInitramfs(initrd, {
@@ -70,13 +76,7 @@ export async function bootMachine(
     initrd,
     append: options.append,
     further: options.qemuArguments,
-    exports: [
-      { socket: controlSocket, port: controlMount.port },
-      ...[exported.root, ...exported.shares].map(({ socket, mount }) => ({
-        socket,
-        port: mount.port,
-      })),
-    ],
+    exports: [{ socket: controlSocket, mount: controlMount }, exported.root, ...exported.shares],
     qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
   })

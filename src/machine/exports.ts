@@ -1,6 +1,13 @@
-import type { CacheMode, GuestMount } from '../guest/mount.ts'
+import {
+  type CacheMode,
+  type GuestMount,
+  type TcpMount,
+  VIRTIO_MSIZE,
+  type VirtioMount,
+} from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
 import { startEngine } from '../transport/engine/engine.ts'
+import type { Listen } from '../transport/engine/share.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { MachineOptions } from './options.ts'
 import type { Resources } from './resources.ts'
@@ -21,7 +28,7 @@ export const MSIZE = defaultLimits.msize
 
 /** Starts a server for the root and for each share, all of them closed with `resources`. */
 export async function startExports(
-  { root, rootOwner, rootView, atime, sandbox, shares, log }: MachineOptions,
+  { root, rootOwner, rootView, atime, sandbox, shares, transport, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
 ): Promise<{
@@ -43,15 +50,21 @@ export async function startExports(
     cache: CacheMode,
   ): Promise<Export> => {
     const socket = folder.file(`export${index}.sock`)
+    const mount =
+      transport === 'tcp' ? forwarded(index, readOnly, cache) : device(index, readOnly, cache)
+    const listen: Listen =
+      mount.transport === 'tcp'
+        ? { kind: 'unix', path: socket }
+        : { kind: 'vhost-user', path: socket, tag: mount.tag }
     const share = {
       exports: [{ name: null, directory, readOnly, owner, atime, only, hide }],
       limits: defaultLimits,
       sandbox,
-      listen: [{ kind: 'unix', path: socket } as const],
+      listen: [listen],
     }
     const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
     engines.push({ directory, ended: engine.ended })
-    return { socket, mount: mount(index, readOnly, cache) }
+    return { socket, mount }
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
@@ -63,12 +76,18 @@ export async function startExports(
     const exported =
       'source' in share
         ? await serve(share.source, i + 1, share, cache)
-        : { socket: share.socket, mount: mount(i + 1, readOnly, cache) }
+        : { socket: share.socket, mount: forwarded(i + 1, readOnly, cache) }
     others.push({ ...exported, target })
   }
   return { engines, root: lower, shares: others }
 }
 
-function mount(index: number, readOnly: boolean, cache: CacheMode): GuestMount {
-  return { port: ROOT_PORT + index, readOnly, cache, msize: MSIZE }
+/** The root has index 0. */
+function forwarded(index: number, readOnly: boolean, cache: CacheMode): TcpMount {
+  return { transport: 'tcp', port: ROOT_PORT + index, readOnly, cache, msize: MSIZE }
+}
+
+function device(index: number, readOnly: boolean, cache: CacheMode): VirtioMount {
+  const tag = index === 0 ? 'root' : `share${index}`
+  return { transport: 'virtio', tag, readOnly, cache, msize: VIRTIO_MSIZE }
 }

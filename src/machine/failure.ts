@@ -27,7 +27,8 @@ export function reasonIn(line: string): string | undefined {
  * @param shutdown the reason of QMP's SHUTDOWN event (ShutdownCause in qapi/run-state.json), if any.
  */
 export function reasonOf({ code, signal, complaint }: QemuExit, shutdown: string): string {
-  if (signal !== null) return `QEMU was ended by ${signal}.`
-  if (code !== 0) return `QEMU ended with ${code}${complaint === '' ? '' : `: ${complaint}`}`
+  const words = complaint === '' ? '.' : `: ${complaint}`
+  if (signal !== null) return `QEMU was ended by ${signal}${words}`
+  if (code !== 0) return `QEMU ended with ${code}${words}`
   return shutdown === 'guest-reset' ? 'The guest rebooted.' : 'The guest powered off.'
 }

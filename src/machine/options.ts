@@ -7,6 +7,7 @@ import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { Accelerator } from './accelerator.ts'
+import type { Transport } from './transport.ts'
 
 /** What the guest mounts beside its root. */
 export type ShareOptions = DirectoryShare | SocketShare
@@ -41,6 +42,8 @@ export interface MachineOptions {
   /** A static busybox. */
   readonly busybox: string
   readonly accelerator: Accelerator
+  /** How files get to the guest; what somebody else serves always does over tcp. */
+  readonly transport: Transport
   /** The directory of the host that is the lower layer. */
   readonly root: string
   readonly rootOwner: HostPolicy['owner']

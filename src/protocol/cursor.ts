@@ -1,5 +1,5 @@
 import { ProtocolError } from './error.ts'
-import type { Memory } from './memory.ts'
+import type { Memory, Pieces } from './memory.ts'
 
 const TWO_32 = 0x1_0000_0000
 
@@ -14,15 +14,21 @@ export class Reader {
   memory: Memory
   position = 0
   end = 0
+  /**
+   * Where the bytes of a Twrite's payload lie if they do not follow the frame's header in `memory`. They
+   * count as if they did, and only a field of kind `data` looks at them.
+   */
+  tail: Pieces | undefined
 
   constructor(memory: Memory) {
     this.memory = memory
   }
 
-  over(memory: Memory, start: number, end: number): this {
+  over(memory: Memory, start: number, end: number, tail?: Pieces): this {
     this.memory = memory
     this.position = start
     this.end = end
+    this.tail = tail
     return this
   }
 
@@ -102,6 +108,8 @@ export class Writer {
   memory: Memory
   position = 0
   end = 0
+  /** How many of the bytes before {@link position} are elsewhere: those of a payload in pieces. */
+  elsewhere = 0
 
   constructor(memory: Memory) {
     this.memory = memory
@@ -111,6 +119,7 @@ export class Writer {
     this.memory = memory
     this.position = start
     this.end = end
+    this.elsewhere = 0
     return this
   }
 

@@ -15,7 +15,15 @@ export { ProtocolError, type ProtocolErrorCode } from './error.ts'
 export * as flags from './flags.ts'
 export { frameSize, frameTag, frameType } from './frame.ts'
 export * as limits from './limits.ts'
-export { type Memory, type Payload, heapMemory, payloadBytes } from './memory.ts'
+export {
+  type Memory,
+  type Payload,
+  type Pieces,
+  fillPayload,
+  heapMemory,
+  payloadBytes,
+  run,
+} from './memory.ts'
 export { type MessageName, type R, type Row, type T, messages } from './messages.ts'
 export { type Qid, qidType } from './qid.ts'
 export { fromText, toText } from './text.ts'

@@ -9,6 +9,9 @@ export const HEADER_BYTES = 7
 /** Header and count[4] of Rread and Rreaddir: what a reply adds to its payload. */
 export const READ_OVERHEAD = HEADER_BYTES + 4
 
+/** Header, fid[4], offset[8] and count[4] of Twrite: what a request adds to its payload. */
+export const WRITE_HEADER_BYTES = HEADER_BYTES + 16
+
 /** Header, fid[4], offset[8] and count[4] of Twrite (the client reserves 24 for every I/O: P9_IOHDRSZ). */
 export const IO_HEADER_BYTES = 24
 

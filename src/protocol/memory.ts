@@ -17,14 +17,46 @@ export function heapMemory(size: number): Memory {
   return { bytes: Buffer.from(buffer), view: new DataView(buffer), address: 0 }
 }
 
-/** A run of bulk bytes inside a {@link Memory}: what Tread asks to be filled and Twrite brings. */
+/** Bulk bytes inside a {@link Memory}: what Tread asks to be filled and Twrite brings. */
 export interface Payload {
   readonly memory: Memory
   readonly offset: number
   readonly length: number
+  /**
+   * Set where the bytes do not lie where the frame has its other bytes. Then it says where; `memory` and
+   * `offset` say where the first of them is, and more only if there is one piece.
+   */
+  readonly pieces?: Pieces | undefined
 }
 
-/** The payload's bytes, without a copy. */
-export function payloadBytes(payload: Payload): Buffer {
-  return payload.memory.bytes.subarray(payload.offset, payload.offset + payload.length)
+/** Where bytes lie that are in several places, as preadv(2) wants to be told. */
+export interface Pieces {
+  /** The address of `count` structs iovec. */
+  readonly vector: number
+  readonly count: number
+  /** The bytes, copied together: for those who make no system call on them. */
+  gather(length: number): Buffer
+  /** Fills the places with `bytes`, from the first on. */
+  scatter(bytes: Uint8Array): void
+}
+
+/** `length` bytes at `offset`, in one run. */
+export function run(memory: Memory, offset: number, length: number): Payload {
+  return { memory, offset, length }
+}
+
+/** The payload's first `length` bytes: what a read that came out shorter has filled of it. */
+export function shortened({ memory, offset, pieces }: Payload, length: number): Payload {
+  return pieces === undefined ? run(memory, offset, length) : { memory, offset, length, pieces }
+}
+
+/** The payload's bytes, to be read: without a copy where they lie in one run. */
+export function payloadBytes({ memory, offset, length, pieces }: Payload): Buffer {
+  return pieces?.gather(length) ?? memory.bytes.subarray(offset, offset + length)
+}
+
+/** Fills the payload with `bytes`, which are no more than it has room for. */
+export function fillPayload({ memory, offset, pieces }: Payload, bytes: Uint8Array): void {
+  if (pieces === undefined) memory.bytes.set(bytes, offset)
+  else pieces.scatter(bytes)
 }

@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../errno.ts'
 import { xattr } from '../protocol/flags.ts'
 import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../protocol/limits.ts'
-import { type Memory, type Payload, heapMemory, payloadBytes } from '../protocol/memory.ts'
+import { type Memory, type Payload, heapMemory, payloadBytes, run } from '../protocol/memory.ts'
 import type { Node } from '../tree/tree.ts'
 import { LimitError } from './limits.ts'
 
@@ -53,7 +53,7 @@ export function readAttribute(
     size: value.length,
     read(offset, count) {
       const from = Math.min(offset, memory.bytes.length)
-      return { memory, offset: from, length: Math.min(count, memory.bytes.length - from) }
+      return run(memory, from, Math.min(count, memory.bytes.length - from))
     },
     write: () => refuse('write'),
     apply() {},

@@ -2,7 +2,7 @@ import { ErrnoError, errno } from '../errno.ts'
 import { Writer } from '../protocol/cursor.ts'
 import { AT_REMOVEDIR, lock as locks } from '../protocol/flags.ts'
 import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
-import { heapMemory } from '../protocol/memory.ts'
+import { run, shortened } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
 import { type Qid, qidType } from '../protocol/qid.ts'
 import type { Parked } from '../tree/parked.ts'
@@ -141,8 +141,8 @@ export const handlers: Handlers = {
     const fid = session.fids.any(number)
     const into = session.replyPayload(count)
     if (fid.attribute !== null) return { data: fid.attribute.read(offset, into.length) }
-    const answer = opened(fid, 'file').read(offset, into)
-    if (typeof answer === 'number') return { data: { ...into, length: answer } }
+    const answer = opened(fid, 'file').read(offset, into, session.mayPark)
+    if (typeof answer === 'number') return { data: shortened(into, answer) }
     return answer.map((bytes) => ({ data: payloadOf(bytes, into.length) }))
   },
 
@@ -155,10 +155,10 @@ export const handlers: Handlers = {
 
   readdir(session, { fid, offset, count }) {
     const file = opened(session.fids.get(fid), 'directory')
-    const into = session.replyPayload(count)
+    const into = session.replyRun(count)
     const to = new Writer(into.memory).over(into.memory, into.offset, into.offset + into.length)
     file.readdir(offset, to)
-    return { data: { ...into, length: to.position - into.offset } }
+    return { data: shortened(into, to.position - into.offset) }
   },
 
   fsync(session, { fid, datasync }) {
@@ -282,9 +282,8 @@ function isDirectory(node: Node): boolean {
 }
 
 /** Bytes that a tree answered with later, cut to what was asked for. */
-function payloadOf(bytes: Uint8Array, most: number): R<'read'>['data'] {
-  const length = Math.min(bytes.length, most)
-  const memory = heapMemory(length)
-  memory.bytes.set(bytes.subarray(0, length))
-  return { memory, offset: 0, length }
+function payloadOf({ buffer, byteOffset, length }: Uint8Array, most: number): R<'read'>['data'] {
+  const bytes = Buffer.from(buffer, byteOffset, length)
+  const memory = { bytes, view: new DataView(buffer, byteOffset, length), address: 0 }
+  return run(memory, 0, Math.min(length, most))
 }

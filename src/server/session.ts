@@ -11,7 +11,7 @@ import { ProtocolError } from '../protocol/error.ts'
 import { open } from '../protocol/flags.ts'
 import { frameTag, frameType } from '../protocol/frame.ts'
 import { HEADER_BYTES, IO_HEADER_BYTES, MSIZE_MIN, READ_OVERHEAD } from '../protocol/limits.ts'
-import { type Memory, type Payload, heapMemory } from '../protocol/memory.ts'
+import { type Memory, type Payload, type Pieces, heapMemory, run } from '../protocol/memory.ts'
 import { type MessageName, type R, type T, messages } from '../protocol/messages.ts'
 import { type Outcome, Parked } from '../tree/parked.ts'
 import type { Exports, LockClient, Tree } from '../tree/tree.ts'
@@ -19,7 +19,7 @@ import { AttributeMemory } from './attributes.ts'
 import { FidTable } from './fids.ts'
 import { handlers } from './handlers.ts'
 import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './limits.ts'
-import type { Outbox } from './outbox.ts'
+import type { ReplyPlace } from './reply-place.ts'
 
 /**
  * One client's conversation: version, fids, tags, and the way from a request to its reply. It knows
@@ -35,21 +35,20 @@ export class Session {
   /** Agreed message size in bytes; 0 before Tversion. */
   msize = 0
   /** Requests whose answer is still to come, by tag. */
-  readonly #parked = new Map<number, { cancel(): void }>()
+  readonly #parked = new Map<number, Waiting>()
   /** Answers that became ready while another was being made: a frame at a time. */
   readonly #ready: (() => void)[] = []
   #answering = false
   /** Those that the log has heard of. */
   readonly #reached = new Set<LimitName>()
-  readonly #outbox: Outbox
   readonly #reader = new Reader(heapMemory(0))
   readonly #log: (line: string) => void
-  /** Where the reply under way is written. */
+  /** Where the reply under way goes, and where it is written. */
+  #place: ReplyPlace = nowhere
   #writer = new Writer(heapMemory(0))
 
   constructor(
     exports: Exports,
-    outbox: Outbox,
     log: (line: string) => void,
     limits: SessionLimits = defaultLimits,
   ) {
@@ -59,21 +58,20 @@ export class Session {
     this.attributes = new AttributeMemory(limits.xattrBytes)
     const refusal = (): Error => new LimitError('locks', errno.ENOLCK)
     this.locks = { most: limits.locks, held: 0, refusal }
-    this.#outbox = outbox
     this.#log = log
   }
 
   /**
-   * Answers one whole frame of `size` bytes at `start`.
+   * Answers one whole frame of `size` bytes at `start`, now or later, at `place`.
    *
+   * @param tail where the payload of a Twrite lies if it does not follow its header.
    * @throws ProtocolError for a malformed one: the connection has to end. Nothing else is thrown.
    */
-  receive(memory: Memory, start: number, size: number): void {
+  receive(memory: Memory, start: number, size: number, place: ReplyPlace, tail?: Pieces): void {
     const tag = frameTag(memory, start)
     const message = requestOfType(frameType(memory, start))
-    const writer = this.#outbox.reserve(this.msize || MSIZE_MIN)
     if (message === undefined) {
-      this.#reply(writer, writer.position, tag, null, errno.EOPNOTSUPP)
+      this.#refuse(place, tag, errno.EOPNOTSUPP)
       return
     }
     if (this.msize === 0 && message.name !== 'version') {
@@ -82,17 +80,17 @@ export class Session {
     if (this.#parked.has(tag)) {
       throw new ProtocolError('DUPLICATE_TAG', `tag ${tag} is in use by a request under way`)
     }
-    const from = this.#reader.over(memory, start + HEADER_BYTES, start + size)
+    const from = this.#reader.over(memory, start + HEADER_BYTES, start + size, tail)
     let request: T<MessageName>
     try {
       request = decodeRequest(message, from)
     } catch (error) {
       // Any process of the guest may ask for such an offset: no reason to end everybody's mount.
       if (!(error instanceof ProtocolError) || error.code !== 'NUMBER_TOO_LARGE') throw error
-      this.#reply(writer, writer.position, tag, null, errno.EFBIG)
+      this.#refuse(place, tag, errno.EFBIG)
       return
     }
-    this.#answer(message, tag, request, writer)
+    this.#answer(message, tag, request, place)
   }
 
   /** Ends the conversation: every fid is closed, every waiting request forgotten. */
@@ -117,11 +115,13 @@ export class Session {
   }
 
   /** Whatever goes wrong in the tree, the request is forgotten and the next one's turn comes. */
-  #cancel(tag: number, parked: { cancel(): void }): void {
+  #cancel(tag: number, { parked, place }: Waiting): void {
     try {
       parked.cancel()
     } catch (error) {
       this.#log(`the request with tag ${tag} could not be cancelled: ${detail(error)}`)
+    } finally {
+      place.forget()
     }
   }
 
@@ -130,9 +130,15 @@ export class Session {
    * At most `count` bytes, and no more than the client's msize lets it accept.
    */
   replyPayload(count: number): Payload {
-    const writer = this.#writer
-    const length = Math.min(count, this.msize - IO_HEADER_BYTES)
-    return { memory: writer.memory, offset: writer.position + READ_OVERHEAD, length }
+    return this.#place.payload(this.#writer, Math.min(count, this.msize - IO_HEADER_BYTES))
+  }
+
+  /** The same in one run, for what is put together there instead of being read from somewhere. */
+  replyRun(count: number): Payload {
+    const payload = this.replyPayload(count)
+    if ((payload.pieces?.count ?? 1) === 1) return payload
+    const { memory, position } = this.#writer
+    return run(memory, position + READ_OVERHEAD, payload.length)
   }
 
   /** Whether one more request may wait. */
@@ -144,18 +150,20 @@ export class Session {
     message: Message & { name: M },
     tag: number,
     request: T<M>,
-    writer: Writer,
+    place: ReplyPlace,
   ): void {
+    const writer = place.reserve(this.msize || MSIZE_MIN)
     const start = writer.position
+    this.#place = place
     this.#writer = writer
     this.#answering = true
     try {
       if (changesTree(message, request)) this.#checkTree(message.name, request)
       const result = handlers[message.name](this, request)
-      if (result instanceof Parked) this.#park(message, tag, result)
-      else this.#reply(writer, start, tag, message.name, result)
+      if (result instanceof Parked) this.#park(message, tag, result, place)
+      else this.#reply(place, writer, start, tag, message.name, result)
     } catch (error) {
-      this.#fail(writer, start, tag, message.name, error)
+      this.#fail(place, writer, start, tag, message.name, error)
     }
     this.#answering = false
     for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
@@ -184,16 +192,18 @@ export class Session {
     message: Message & { name: M },
     tag: number,
     parked: Parked<R<M>>,
+    place: ReplyPlace,
   ): void {
     if (!this.mayPark) {
       parked.cancel()
       throw new LimitError('parked', errno.ENOMEM)
     }
-    this.#parked.set(tag, parked)
+    const waiting = { parked, place }
+    this.#parked.set(tag, waiting)
     parked.wait((outcome) => {
       const deliver = (): void => {
         // It may have been flushed since.
-        if (this.#parked.get(tag) === parked) this.#deliver(message, tag, outcome)
+        if (this.#parked.get(tag) === waiting) this.#deliver(message, tag, outcome, place)
       }
       if (this.#answering) this.#ready.push(deliver)
       else deliver()
@@ -204,25 +214,39 @@ export class Session {
     message: Message & { name: M },
     tag: number,
     outcome: Outcome<R<M>>,
+    place: ReplyPlace,
   ): void {
     this.#parked.delete(tag)
-    const writer = this.#outbox.reserve(this.msize)
+    const writer = place.reserve(this.msize)
     const start = writer.position
     try {
       if (!outcome.ok) throw outcome.error
-      this.#reply(writer, start, tag, message.name, outcome.value)
+      this.#reply(place, writer, start, tag, message.name, outcome.value)
     } catch (error) {
-      this.#fail(writer, start, tag, message.name, error)
+      this.#fail(place, writer, start, tag, message.name, error)
     }
   }
 
+  /** What no handler is asked about. */
+  #refuse(place: ReplyPlace, tag: number, answer: number): void {
+    const writer = place.reserve(this.msize || MSIZE_MIN)
+    this.#reply(place, writer, writer.position, tag, null, answer)
+  }
+
   /** The one place where a failure of any kind becomes an answer. */
-  #fail(writer: Writer, start: number, tag: number, name: MessageName, error: unknown): void {
+  #fail(
+    place: ReplyPlace,
+    writer: Writer,
+    start: number,
+    tag: number,
+    name: MessageName,
+    error: unknown,
+  ): void {
     if (error instanceof LimitError) this.#limitReached(error)
     else if (!(error instanceof ErrnoError)) {
       this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail(error)}`)
     }
-    this.#reply(writer, start, tag, null, errnoOf(error))
+    this.#reply(place, writer, start, tag, null, errnoOf(error))
   }
 
   /** Once is enough: a client may ask as often as it likes. */
@@ -233,20 +257,49 @@ export class Session {
     this.#log(`has reached its limit of ${most} ${limit}, more is answered ${errnoName(answer)}`)
   }
 
-  #reply(writer: Writer, start: number, tag: number, name: null, ecode: number): void
+  #reply(
+    place: ReplyPlace,
+    writer: Writer,
+    start: number,
+    tag: number,
+    name: null,
+    ecode: number,
+  ): void
   #reply<M extends MessageName>(
+    place: ReplyPlace,
     writer: Writer,
     start: number,
     tag: number,
     name: M,
     fields: R<M>,
   ): void
-  #reply(writer: Writer, start: number, tag: number, name: MessageName | null, value: never): void {
+  #reply(
+    place: ReplyPlace,
+    writer: Writer,
+    start: number,
+    tag: number,
+    name: MessageName | null,
+    value: never,
+  ): void {
     writer.position = start
     if (name === null) encodeError(writer, tag, value)
     else encodeReply(writer, tag, name, value)
-    this.#outbox.commit()
+    place.commit()
   }
+}
+
+/** A request whose answer is still to come, and where it will go. */
+interface Waiting {
+  readonly parked: { cancel(): void }
+  readonly place: ReplyPlace
+}
+
+/** Before the first request. */
+const nowhere: ReplyPlace = {
+  reserve: () => new Writer(heapMemory(0)),
+  payload: ({ memory }) => run(memory, 0, 0),
+  commit() {},
+  forget() {},
 }
 
 /** The fields of each request that say which fids it works on. */

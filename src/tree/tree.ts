@@ -142,8 +142,10 @@ export interface OpenFile {
    * Fills `into` from `offset` on and returns how many bytes; 0 at the end of the file. Fewer than
    * asked are no end yet: the client asks on. A parked answer brings its own bytes, no more than
    * asked.
+   *
+   * @param mayPark whether the client may have one more request that waits.
    */
-  read(offset: number, into: Payload): number | Parked<Uint8Array>
+  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array>
   /**
    * Writes `from` at `offset` and returns how many of its bytes: fewer where no more found room, and
    * the client asks on for the rest. `from` is lent for the call.

@@ -31,10 +31,10 @@ describe('lowerdir', () => {
       'run',
       ['root', 'share', 'owner', 'cwd', 'env', 'memory', 'cpus', 'accel', 'kernel', 'append'],
     ],
-    ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty', 'sandbox']],
+    ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty', 'sandbox', 'transport']],
     ['serve', ['listen', 'export', 'read-only', 'owner', 'atime', 'limit', 'sandbox']],
     ['serve', ['allow-other-machines', 'verbose']],
-    ['setup', ['suite', 'only']],
+    ['setup', ['suite', 'only', 'qemu']],
     ['doctor', []],
   ])('%s --help shows its options', async (name, options) => {
     const { status, stdout, stderr } = await lowerdir([name, '--help'])
@@ -53,6 +53,7 @@ describe('lowerdir', () => {
     [['run', '--memory'], '`lowerdir run --help` lists the options.'],
     [['run', '--verbose=1'], '`lowerdir run --help` lists the options.'],
     [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
+    [['setup', '--qemu', 'oldest'], '--qemu oldest: choose one of newest.'],
     [['setup', '--only', 'all'], '--only all: choose one of qemu, busybox, kernel.'],
   ])('%j fails and says what to do', async (args, words) => {
     const { status, stdout, stderr } = await lowerdir(args)
@@ -81,6 +82,7 @@ describe('lowerdir doctor', () => {
     expect(text).toMatch(/^QEMU +No QEMU found .* `lowerdir setup` fetches one\.$/m)
     expect(text).toMatch(/^accelerator +(kvm|tcg): \S/m)
     expect(text).toMatch(/^speed +a boot takes /m)
+    expect(text).toMatch(/^transport +vhost-user or tcp, as QEMU and the kernel can$/m)
     expect(text).toMatch(/^sandbox +(no )?Landlock.*, no_new_privs, (no )?seccomp$/m)
     expect(text.trimEnd()).toMatch(/\nSomething is missing\. `lowerdir setup` fetches it\.$/)
   })

@@ -7,6 +7,10 @@ describe('an address to listen on', () => {
     ['unix:/run/x.sock', { kind: 'unix', path: '/run/x.sock' }],
     ['unix:x.sock', { kind: 'unix', path: join(process.cwd(), 'x.sock') }],
     ['unix:/a:b', { kind: 'unix', path: '/a:b' }],
+    ['unix:/a,,b,tag=c', { kind: 'unix', path: '/a,,b,tag=c' }],
+    ['vhost-user:/run/x', { kind: 'vhost-user', path: '/run/x', tag: 'lowerdir' }],
+    ['vhost-user:x', { kind: 'vhost-user', path: join(process.cwd(), 'x'), tag: 'lowerdir' }],
+    ['vhost-user:/a,,b,tag=src-1', { kind: 'vhost-user', path: '/a,b', tag: 'src-1' }],
     ['tcp:5640', { kind: 'tcp', host: '127.0.0.1', port: 5640 }],
     ['tcp:0', { kind: 'tcp', host: '127.0.0.1', port: 0 }],
     ['tcp:localhost:5640', { kind: 'tcp', host: '127.0.0.1', port: 5640 }],
@@ -27,6 +31,18 @@ describe('an address to listen on', () => {
     '/x',
   ])('is not %j', (text) => {
     expect(() => parseListen(text, true)).toThrow(`--listen ${text}`)
+  })
+
+  it.each([
+    ['vhost-user:', 'say unix:PATH, vhost-user:PATH'],
+    ['vhost-user:,tag=x', 'say vhost-user:PATH'],
+    ['vhost-user:/a,b', "b is not tag=NAME. A comma of PATH's own is written twice."],
+    ['vhost-user:/a,', 'nothing is not tag=NAME'],
+    ['vhost-user:/a,tag=', 'a tag is 1 to 31 letters'],
+    ['vhost-user:/a,tag=a b', 'a tag is 1 to 31 letters'],
+    [`vhost-user:/a,tag=${'x'.repeat(32)}`, 'a tag is 1 to 31 letters'],
+  ])('is not %j', (text, words) => {
+    expect(() => parseListen(text, true)).toThrow(`--listen ${text}: ${words}`)
   })
 
   it.each(['0.0.0.0', '192.168.1.1', '8.8.8.8'])(
@@ -67,6 +83,35 @@ describe('the lines to mount what listens', () => {
     expect(commands(lines)).toEqual([
       'mount -t 9p -o trans=tcp,port=564,version=9p2000.L,msize=8192 192.168.1.1 /mnt',
     ])
+  })
+
+  it('on a device, as large as its messages may be', () => {
+    const listen = { kind: 'vhost-user', path: '/run/a,b', tag: 'src' } as const
+    expect(mountLines(listen, 1 << 20, [readOnly])).toEqual([
+      expect.stringContaining('whose QEMU, 10.2 or newer, has these arguments'),
+      '#   -m 1G -object memory-backend-memfd,id=memory,size=1G,share=on -machine q35,memory-backend=memory',
+      '#   -chardev socket,id=p-src-0,path=/run/a,,b ' +
+        '-device vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128,config_size=5,chardev=p-src-0',
+      'mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,ro src /mnt',
+    ])
+    expect(commands(mountLines(listen, 8192, [readOnly]))[0]).toContain('msize=8192,')
+  })
+
+  it('for each of several exports, on a device of its own', () => {
+    const listen = { kind: 'vhost-user', path: '/run/x', tag: 'lowerdir' } as const
+    const exports = [
+      { name: 'src', readOnly: true },
+      { name: 'out', readOnly: false },
+    ]
+    const lines = mountLines(listen, 8192, exports)
+    const options = 'trans=virtio,version=9p2000.L,msize=8192'
+    expect(commands(lines)).toEqual([
+      `mount -t 9p -o ${options},aname=src,ro lowerdir /mnt/src`,
+      `mount -t 9p -o ${options},aname=out lowerdir /mnt/out`,
+    ])
+    const ids = lines.flatMap((line) => /-chardev socket,id=([^,]*),/.exec(line)?.[1] ?? [])
+    expect(ids).toEqual(['p-lowerdir-0', 'p-lowerdir-1'])
+    for (const id of ids) expect(lines.join('\n')).toContain(`,chardev=${id}\n`)
   })
 
   it('for each of several exports, on a port of its own where QEMU is between', () => {

@@ -193,7 +193,7 @@ describe('lowerdir serve fails and says what to do', () => {
       'serve takes one directory, or several with --export. `lowerdir serve --help`',
     ],
     ['with two', () => [shared, shared, '--listen=tcp:0'], 'serve takes one directory, or several'],
-    ['without an address', () => [shared], 'serve needs --listen unix:PATH or --listen tcp:PORT'],
+    ['without an address', () => [shared], 'serve needs --listen unix:PATH, '],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
       'for a file',
@@ -225,7 +225,11 @@ describe('lowerdir serve fails and says what to do', () => {
       () => [shared, '--listen=tcp:0.0.0.0:0'],
       'Say --allow-other-machines as well if that is what you want.',
     ],
-    ['for an odd address', () => [shared, '--listen=ftp:1'], 'say unix:PATH or tcp:[HOST:]PORT'],
+    [
+      'for an odd address',
+      () => [shared, '--listen=ftp:1'],
+      'say unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT',
+    ],
     [
       'for stdio and another address',
       () => [shared, '--listen=stdio', '--listen=tcp:0'],

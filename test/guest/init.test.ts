@@ -2,14 +2,22 @@ import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { agentScript, workerScript } from '../../src/guest/agent.ts'
 import { initScript } from '../../src/guest/init.ts'
-import { type GuestMount, mountOptions } from '../../src/guest/mount.ts'
+import { type GuestMount, mountArguments } from '../../src/guest/mount.ts'
 
-const root: GuestMount = { port: 564, readOnly: true, cache: 'loose', msize: 65_536 }
-const share = { ...root, port: 565, readOnly: false, cache: 'mmap', target: "/it's here" } as const
+const policy = { readOnly: true, cache: 'loose', msize: 65_536 } as const
+const control: GuestMount = { transport: 'tcp', port: 563, ...policy }
+const root: GuestMount = { transport: 'virtio', tag: 'root', ...policy }
+const share = {
+  ...control,
+  port: 565,
+  readOnly: false,
+  cache: 'mmap',
+  target: "/it's here",
+} as const
 
 const scripts = {
   init: initScript({ root, shares: [share], modules: ['9p.ko', 'overlay.ko'], hostname: 'guest' }),
-  agent: agentScript(root),
+  agent: agentScript(control),
   worker: workerScript,
 }
 
@@ -22,9 +30,15 @@ describe.each(Object.entries(scripts))('the %s script', (_name, script) => {
   })
 })
 
-it('says how to mount an export', () => {
-  expect(mountOptions(root)).toBe(
-    'trans=tcp,port=564,version=9p2000.L,msize=65536,cache=loose,locktimeout=1,ro',
-  )
-  expect(mountOptions(share)).toMatch(/,cache=mmap,locktimeout=1,rw$/)
+describe('an export is mounted', () => {
+  const options = 'version=9p2000.L,msize=65536,cache=loose,locktimeout=1,ro'
+
+  it('through a port of the network', () => {
+    expect(mountArguments(control)).toBe(`-t 9p -o trans=tcp,port=563,${options} 10.0.2.100`)
+    expect(mountArguments(share)).toMatch(/,cache=mmap,locktimeout=1,rw 10\.0\.2\.100$/)
+  })
+
+  it('from a device, by its tag', () => {
+    expect(mountArguments(root)).toBe(`-t 9p -o trans=virtio,${options} root`)
+  })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type MachineSpec, qemuArguments } from '../../src/machine/arguments.ts'
 
-const spec: MachineSpec = {
+const spec = {
   arch: 'x64',
   accelerator: 'tcg',
   memoryMiB: 512,
@@ -11,11 +11,11 @@ const spec: MachineSpec = {
   append: '',
   further: [],
   exports: [
-    { socket: '/run/a.sock', port: 563 },
-    { socket: '/run/b,c.sock', port: 564 },
+    { socket: '/run/a.sock', mount: { transport: 'tcp', port: 563 } },
+    { socket: '/run/b,c.sock', mount: { transport: 'tcp', port: 564 } },
   ],
   qmpSocket: '/run/monitor.sock',
-}
+} as const satisfies MachineSpec
 
 /** The value behind each occurrence of an option. */
 function valuesOf(option: string, args: readonly string[]): (string | undefined)[] {
@@ -36,6 +36,33 @@ describe('QEMU’s command line', () => {
       'user,id=net,restrict=on,' +
         'guestfwd=tcp:10.0.2.100:563-chardev:export0,guestfwd=tcp:10.0.2.100:564-chardev:export1',
     ])
+  })
+
+  it('makes a device of each export that is one, in memory that its server can map', () => {
+    const [control, { socket }] = spec.exports
+    const devices = ['root', 'share1'].map(
+      (tag) => ({ socket, mount: { transport: 'virtio', tag } }) as const,
+    )
+    const args = qemuArguments({ ...spec, exports: [control, ...devices] })
+    expect(valuesOf('-machine', args)).toEqual(['q35,memory-backend=memory'])
+    expect(valuesOf('-object', args)).toEqual(['memory-backend-memfd,id=memory,size=512M,share=on'])
+    expect(valuesOf('-m', args)).toEqual(['512M'])
+    expect(valuesOf('-netdev', args)).toEqual([
+      'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:563-chardev:export0',
+    ])
+    const device = 'vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128'
+    expect(valuesOf('-device', args)).toEqual([
+      'virtio-net-pci,netdev=net,romfile=',
+      `${device},config_size=6,chardev=export1`,
+      `${device},config_size=8,chardev=export2`,
+    ])
+    expect(valuesOf('-chardev', args)).toContain('socket,id=export2,path=/run/b,,c.sock')
+    const elsewhere = qemuArguments({ ...spec, arch: 'arm64', exports: devices })
+    expect(valuesOf('-machine', elsewhere)).toEqual(['virt,memory-backend=memory'])
+  })
+
+  it('shares no memory with anybody where there is no such device', () => {
+    expect(valuesOf('-object', qemuArguments(spec))).toEqual([])
   })
 
   it('doubles the commas of a path', () => {

@@ -21,6 +21,7 @@ describe('what a console’s line says about the end', () => {
 describe('what QEMU’s exit says', () => {
   it.each([
     [{ code: null, signal: 'SIGKILL', complaint: '' }, '', 'QEMU was ended by SIGKILL.'],
+    [{ code: null, signal: 'SIGABRT', complaint: 'why' }, '', 'QEMU was ended by SIGABRT: why'],
     [{ code: 1, signal: null, complaint: 'no memory' }, '', 'QEMU ended with 1: no memory'],
     [{ code: 0, signal: null, complaint: '' }, 'guest-reset', 'The guest rebooted.'],
     [{ code: 0, signal: null, complaint: '' }, 'guest-shutdown', 'The guest powered off.'],

@@ -58,7 +58,7 @@ export async function serveDirectory(
 /** A connection to where an engine listens. */
 export function connected(listen: Listen): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const where = listen.kind === 'unix' ? { path: listen.path } : listen
+    const where = listen.kind === 'tcp' ? listen : { path: listen.path }
     const socket = connect(where, () => resolve(socket))
     socket.once('error', reject)
   })

@@ -6,11 +6,13 @@ import {
   type MessageName,
   type R,
   Reader,
+  run,
   type T,
   Writer,
 } from '../../src/protocol/index.ts'
 import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
 import { Session } from '../../src/server/session.ts'
+import type { ReplyPlace } from '../../src/server/reply-place.ts'
 import type { Exports } from '../../src/tree/tree.ts'
 import { memoryOf, requestFrame } from './frames.ts'
 
@@ -27,6 +29,9 @@ export class SessionProbe {
   readonly log: string[] = []
   /** Replies that nobody has taken. */
   replies: RawReply[] = []
+  /** How many requests were given up without an answer. */
+  forgotten = 0
+  readonly #place: ReplyPlace
   readonly #memory = systemMemory(1 << 21)
   #tag = 0
 
@@ -35,11 +40,13 @@ export class SessionProbe {
     // One writer over one memory, as the stream's outbox has: whatever is written by two answers at
     // the same time comes out mixed.
     const writer = new Writer(this.#memory)
-    const outbox = {
-      reserve: (bytes: number): Writer => writer.over(this.#memory, 64, 64 + bytes),
+    this.#place = {
+      reserve: (bytes) => writer.over(this.#memory, 64, 64 + bytes),
+      payload: ({ memory, position }, count) => run(memory, position + 11, count),
+      forget: () => this.forgotten++,
       commit: (): void => this.#keep(this.#memory.bytes.subarray(64, writer.position)),
     }
-    this.session = new Session(exports, outbox, (line) => this.log.push(line), most)
+    this.session = new Session(exports, (line) => this.log.push(line), most)
     if (msize > 0) this.call('version', { msize, version: limits.VERSION })
   }
 
@@ -52,7 +59,7 @@ export class SessionProbe {
     // A client's frames lie anywhere, behind others.
     const memory = systemMemory(9 + frame.length + 9)
     memory.bytes.fill(0xee).set(frame, 9)
-    this.session.receive(memory, 9, frame.length)
+    this.session.receive(memory, 9, frame.length, this.#place)
   }
 
   /**

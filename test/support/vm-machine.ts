@@ -4,6 +4,7 @@ import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { Machine } from '../../src/machine/machine.ts'
 import type { MachineOptions } from '../../src/machine/options.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
+import type { Qemu } from '../../src/provision/qemu.ts'
 
 /** Everything that a guest takes: what `run` finds, fetched first where it is missing. */
 async function vmParts(): Promise<Parts> {
@@ -13,6 +14,12 @@ async function vmParts(): Promise<Parts> {
     busybox: present('busybox', busybox),
     kernel: present('kernel', kernel),
   }
+}
+
+/** The QEMU of a Debian suite: bookworm's has no vhost-user device of the kind that 9P takes, sid's has. */
+export async function vmQemu(suite: string): Promise<Qemu> {
+  const { qemu } = await provision({ suite, want: ['qemu'] })
+  return present('qemu', qemu)
 }
 
 /** The kernel of a Debian suite. */
@@ -40,6 +47,7 @@ export async function bootMachine(changes: Partial<MachineOptions> = {}): Promis
     kernel,
     busybox: busybox.path,
     accelerator: chooseAccelerator('auto').accelerator,
+    transport: 'tcp',
     root: '/',
     rootOwner: 'host',
     atime: 'preserve',

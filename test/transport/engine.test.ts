@@ -9,7 +9,7 @@ import { errno } from '../../src/errno.ts'
 import { limits, payloadBytes } from '../../src/protocol/index.ts'
 import { defaultLimits } from '../../src/server/limits.ts'
 import { startEngine } from '../../src/transport/engine/engine.ts'
-import type { Share } from '../../src/transport/engine/share.ts'
+import type { Listen, Share } from '../../src/transport/engine/share.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import {
   attached,
@@ -436,10 +436,7 @@ describe('a socket file', () => {
 })
 
 describe('an engine that cannot start', () => {
-  async function start(
-    path: string,
-    ...listen: ({ kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number })[]
-  ): Promise<string> {
+  async function start(path: string, ...listen: Listen[]): Promise<string> {
     try {
       const engine = await startEngine({
         exports: [{ name: null, directory: path, ...sharePolicy }],

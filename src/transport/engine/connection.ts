@@ -1,8 +1,8 @@
 import { discard } from '../../libc/files.ts'
 import { receive, send } from '../../libc/sockets.ts'
-import { ProtocolError } from '../../protocol/error.ts'
 import type { SessionLimits } from '../../server/limits.ts'
 import type { Exports } from '../../tree/tree.ts'
+import { reasonFor } from '../reason.ts'
 import { StreamSession } from '../stream/stream-session.ts'
 import type { Watched } from './loop.ts'
 
@@ -78,9 +78,4 @@ export class Connection implements Watched {
     }
     return true
   }
-}
-
-function reasonFor(error: unknown): string {
-  if (error instanceof ProtocolError) return `protocol error ${error.code}: ${error.message}`
-  return error instanceof Error ? error.message : String(error)
 }

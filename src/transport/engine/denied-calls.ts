@@ -61,8 +61,8 @@ const always: readonly SystemCall[] = [
   'bpf',
   'perf_event_open',
   'userfaultfd',
+  // The ring that there is can do nothing but read, and io_uring_enter(2) is how it is asked to.
   'io_uring_setup',
-  'io_uring_enter',
   'io_uring_register',
   'init_module',
   'finit_module',

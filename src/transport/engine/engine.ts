@@ -41,7 +41,7 @@ export async function startEngine(
   const { exports, limits, sandbox } = share
   const start: EngineStart = {
     served: { exports, limits, sandbox },
-    sockets: sockets.map(({ fd, listen }) => ({ fd, kind: listen.kind })),
+    sockets: sockets.map(({ fd, listen }) => ({ fd, listen })),
     stopFd,
   }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {

@@ -6,6 +6,15 @@ import type { SandboxMode } from './sandbox.ts'
 export type Listen =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | VhostUserListen
+
+/** A unix socket at which virtual machine monitors get a virtio 9P device (vhost-user, as its backend). */
+export interface VhostUserListen {
+  readonly kind: 'vhost-user'
+  readonly path: string
+  /** By which name a guest mounts it: 1 to 31 bytes of UTF-8, as QEMU's own 9P device has it. */
+  readonly tag: string
+}
 
 /** What one engine thread serves, and how. Plain data: it is sent to the thread. */
 export interface Served {
@@ -22,8 +31,8 @@ export interface Share extends Served {
 /** What the thread is started with. The descriptors belong to the starter. */
 export interface EngineStart {
   readonly served: Served
-  /** Sockets that listen. */
-  readonly sockets: readonly { readonly fd: number; readonly kind: Listen['kind'] }[]
+  /** Sockets that listen, and where each does. */
+  readonly sockets: readonly { readonly fd: number; readonly listen: Listen }[]
   /** An eventfd: readable means "stop". */
   readonly stopFd: number
 }

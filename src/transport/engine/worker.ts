@@ -5,12 +5,14 @@ import { clearThreadUmask } from '../../libc/process.ts'
 import { setNoDelay } from '../../libc/sockets.ts'
 import { HostExports } from '../../tree/host/exports.ts'
 import type { Exports } from '../../tree/tree.ts'
+import { Backend } from '../vhost-user/backend.ts'
 import { Connection } from './connection.ts'
 import { Listener } from './listener.ts'
 import { LogBudget } from './log-budget.ts'
-import { Loop } from './loop.ts'
+import { Loop, type Watched } from './loop.ts'
 import { SandboxError, enterSandbox } from './sandbox.ts'
-import type { EngineMessage, EngineStart } from './share.ts'
+import { coldReads } from './uring-reads.ts'
+import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
 /** The engine thread: everything from here on is synchronous. */
 
@@ -37,30 +39,33 @@ function serve(loop: Loop, exports: Exports): void {
   /** Whether the log knows that there are as many as there may be. */
   let isFull = false
 
-  const onEnd = (name: string, connection: Connection, reason: string): void => {
+  const onEnd = (name: string, client: Watched, reason: string): void => {
     log(`${name}: ${reason}`)
     connections--
     isFull = false
-    loop.remove(connection)
+    loop.remove(client)
   }
-  const onAccept = (fd: number, kind: 'unix' | 'tcp'): void => {
+  const onAccept = (fd: number, listen: Listen): void => {
     if (connections >= limits.connections) {
       discard(fd)
       if (!isFull) log(`${connections} clients are connected, and more are not let in`)
       isFull = true
       return
     }
-    if (kind === 'tcp') setNoDelay(fd)
+    if (listen.kind === 'tcp') setNoDelay(fd)
     const name = `client ${++number}`
     const say = (line: string): void => log(`${name}: ${line}`)
+    const ended = (client: Watched, reason: string): void => onEnd(name, client, reason)
     loop.add(
-      new Connection(fd, exports, limits, say, (ended, reason) => onEnd(name, ended, reason)),
+      listen.kind === 'vhost-user'
+        ? new Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd: ended })
+        : new Connection(fd, exports, limits, say, ended),
     )
     connections++
     say('connected')
   }
-  for (const { fd, kind } of sockets) {
-    loop.add(new Listener(fd, (accepted) => onAccept(accepted, kind), log))
+  for (const { fd, listen } of sockets) {
+    loop.add(new Listener(fd, (accepted) => onAccept(accepted, listen), log))
   }
   tell({ kind: 'serving' })
   loop.run()
@@ -75,7 +80,14 @@ try {
   const loop = new Loop()
   let exports: HostExports | undefined
   try {
-    exports = new HostExports(served.exports, loop.later)
+    const cold = coldReads()
+    if (typeof cold === 'string') log(cold)
+    else loop.add(cold)
+    exports = new HostExports(
+      served.exports,
+      loop.later,
+      typeof cold === 'string' ? undefined : cold,
+    )
     // From here on there is no way back: what clients cause happens inside.
     log(enterSandbox(served.sandbox, exports.trees))
     serve(loop, exports)

@@ -1,13 +1,14 @@
 import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
 import { Writer } from '../../protocol/cursor.ts'
-import { MSIZE_MIN } from '../../protocol/limits.ts'
-import type { Outbox } from '../../server/outbox.ts'
+import { MSIZE_MIN, READ_OVERHEAD } from '../../protocol/limits.ts'
+import { type Payload, run } from '../../protocol/memory.ts'
+import type { ReplyPlace } from '../../server/reply-place.ts'
 
 /** Replies to small requests collect up to this many bytes before they must leave. */
 const BATCH = 64 * 1024
 
 /** Replies on their way into a stream, in one piece: what was answered together leaves together. */
-export class StreamOutbox implements Outbox {
+export class StreamOutbox implements ReplyPlace {
   #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
   readonly #writer = new Writer(this.#memory)
   #sent = 0
@@ -48,6 +49,13 @@ export class StreamOutbox implements Outbox {
     if (!this.hasRoom(bytes) || this.#memory.bytes.length < bytes + BATCH) this.#grow(bytes)
     return this.#writer.over(this.#memory, this.#end, this.#end + bytes)
   }
+
+  payload({ memory, position }: Writer, count: number): Payload {
+    return run(memory, position + READ_OVERHEAD, count)
+  }
+
+  /** A stream has no place that would have to be given back. */
+  forget(): void {}
 
   commit(): void {
     this.#end = this.#writer.position

@@ -25,7 +25,7 @@ export class StreamSession {
     onCommit?: () => void,
   ) {
     this.outbox = new StreamOutbox(onCommit)
-    this.#session = new Session(exports, this.outbox, log, limits)
+    this.#session = new Session(exports, log, limits)
   }
 
   /**
@@ -42,7 +42,7 @@ export class StreamSession {
       const size = inbox.next(session.msize)
       if (size === 0) return false
       const memory: Memory = inbox.memory
-      session.receive(memory, inbox.start, size)
+      session.receive(memory, inbox.start, size, outbox)
       inbox.consume(size)
     }
     return true

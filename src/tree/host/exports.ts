@@ -5,6 +5,7 @@ import type { Later } from '../timers.ts'
 import type { Attachment, Exports, Tree } from '../tree.ts'
 import type { ViewPatterns } from '../view/sight.ts'
 import { viewOf } from '../view/view-tree.ts'
+import type { ColdReads } from './cold-reads.ts'
 import type { HostPolicy } from './policy.ts'
 import { fileLimit } from './file-budget.ts'
 import { HostTree } from './tree.ts'
@@ -27,7 +28,7 @@ export class HostExports implements Exports {
   readonly #other: Tree | undefined
 
   /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
-  constructor(exports: readonly HostExport[], later?: Later) {
+  constructor(exports: readonly HostExport[], later?: Later, coldReads?: ColdReads) {
     const trees: HostTree[] = []
     const byName = new Map<string, Tree>()
     const views: Tree[] = []
@@ -38,7 +39,7 @@ export class HostExports implements Exports {
     }
     try {
       for (const { name, directory, only, hide, ...policy } of exports) {
-        const tree = new HostTree(directory, { ...share, ...policy }, later)
+        const tree = new HostTree(directory, { ...share, ...policy }, later, coldReads)
         trees.push(tree)
         const view = viewOf(tree, { only, hide })
         views.push(view)

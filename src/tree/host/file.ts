@@ -1,11 +1,15 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import { fdatasync, fsync, pread, pwrite } from '../../libc/files.ts'
+import { preadv, pwritev } from '../../libc/vectors.ts'
 import type { Writer } from '../../protocol/cursor.ts'
 import type { Payload } from '../../protocol/memory.ts'
 import type { Parked } from '../parked.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
+import { CANNOT_TELL, readIfCached } from './cached-read.ts'
+import type { ColdReads } from './cold-reads.ts'
 import { type HostEntry, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './locks.ts'
+import type { HostContext } from './policy.ts'
 
 /** The node that a file was opened from, as far as the file needs it. */
 interface OpenedNode {
@@ -25,22 +29,40 @@ export class HostFile implements OpenFile {
   /** Whether writes take the file's setuid and setgid bits, see privileges.ts. */
   readonly dropsPrivileges: boolean
   readonly #table: LockTable
+  /** Undefined where the file system cannot tell what is cold. */
+  #coldReads: ColdReads | undefined
   /** From the first lock on. */
   #locks: FileLocks | undefined
 
-  constructor(fd: number, node: OpenedNode, dropsPrivileges: boolean, table: LockTable) {
+  constructor(
+    fd: number,
+    node: OpenedNode,
+    dropsPrivileges: boolean,
+    { locks, coldReads }: Pick<HostContext, 'locks' | 'coldReads'>,
+  ) {
     this.fd = fd
     this.#node = node
     this.dropsPrivileges = dropsPrivileges
-    this.#table = table
+    this.#table = locks
+    this.#coldReads = coldReads
   }
 
-  read(offset: number, { memory, offset: at, length }: Payload): number {
+  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array> {
+    if (this.#coldReads !== undefined && mayPark) {
+      const read = readIfCached(this.fd, offset, into)
+      if (read >= 0) return read
+      if (read === CANNOT_TELL) this.#coldReads = undefined
+      const parked = this.#coldReads?.read(this.fd, offset, into.length)
+      if (parked !== undefined) return parked
+    }
+    const { memory, offset: at, length, pieces } = into
+    if (pieces !== undefined) return preadv(this.fd, pieces.vector, pieces.count, offset)
     return pread(this.fd, memory.address + at, length, offset)
   }
 
-  write(offset: number, { memory, offset: at, length }: Payload): number {
+  write(offset: number, { memory, offset: at, length, pieces }: Payload): number {
     if (this.dropsPrivileges && length > 0) this.#node.dropPrivileges(this.fd)
+    if (pieces !== undefined) return pwritev(this.fd, pieces.vector, pieces.count, offset)
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 

@@ -314,7 +314,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   #opened(fd: number, flags: number, uid: number): HostFile {
     this.pin()
     const writes = (flags & wire.ACCMODE) !== wire.RDONLY
-    return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context.locks)
+    return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context)
   }
 
   /** A node of this one's class, in this directory. */

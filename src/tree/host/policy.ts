@@ -1,4 +1,5 @@
 import type { Credentials } from '../../libc/process.ts'
+import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { FileBudget } from './file-budget.ts'
 import type { QidPaths } from './identity.ts'
@@ -37,4 +38,6 @@ export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'files' | 
   readonly self: number
   /** Who holds what of its files. */
   readonly locks: LockTable
+  /** Undefined where the thread waits for the disk itself. */
+  readonly coldReads: ColdReads | undefined
 }

@@ -6,6 +6,7 @@ import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
 import { type Later, laterOnEventLoop } from '../timers.ts'
 import type { Attachment, Tree } from '../tree.ts'
+import type { ColdReads } from './cold-reads.ts'
 import { Descriptors } from './descriptors.ts'
 import { FileBudget, fileLimit } from './file-budget.ts'
 import { QidPaths, keepsBirth } from './identity.ts'
@@ -34,8 +35,14 @@ export class HostTree implements Tree {
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
    *   kernel, such as /proc; EOPNOTSUPP for `mapped-xattr` where the file system keeps no attributes.
    * @param later how the thread that serves the tree waits.
+   * @param coldReads how it reads what has to be waited for; without that, it waits.
    */
-  constructor(directory: string, policy: HostPolicy, later: Later = laterOnEventLoop) {
+  constructor(
+    directory: string,
+    policy: HostPolicy,
+    later: Later = laterOnEventLoop,
+    coldReads?: ColdReads,
+  ) {
     this.readOnly = policy.readOnly
     const credentials = threadCredentials()
     const descriptors = new Descriptors(
@@ -66,6 +73,7 @@ export class HostTree implements Tree {
         birthDevice: keepsBirth(type) ? dev : -1,
         self,
         locks: new LockTable(descriptors, self, policy.readOnly, later),
+        coldReads,
       }
       const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
       this.#root = kind.root(this.#context, fd)

@@ -3,7 +3,7 @@ import type { Writer } from '../../protocol/cursor.ts'
 import { direntBytes, writeDirent } from '../../protocol/dirent.ts'
 import { V9FS_MAGIC, getattr, mode as modes, open as wire } from '../../protocol/flags.ts'
 import { NAME_BYTES_MAX } from '../../protocol/limits.ts'
-import { type Payload, payloadBytes } from '../../protocol/memory.ts'
+import { type Payload, fillPayload, payloadBytes } from '../../protocol/memory.ts'
 import type { R, T } from '../../protocol/messages.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
 import { Parked } from '../parked.ts'
@@ -196,7 +196,7 @@ class SyntheticOpenFile extends Unlockable implements OpenFile {
     const answer = this.#handle.read?.(offset, into.length)
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
     if (answer instanceof Parked) return answer
-    payloadBytes(into).set(answer)
+    fillPayload(into, answer)
     return answer.length
   }
 

@@ -61,8 +61,8 @@ export class ViewDirectory implements OpenFile {
     return sight !== null && (directory || sight.shown)
   }
 
-  read(offset: number, into: Payload): number | Parked<Uint8Array> {
-    return this.inner.read(offset, into)
+  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array> {
+    return this.inner.read(offset, into, mayPark)
   }
 
   write(offset: number, from: Payload): number | Parked<number> {

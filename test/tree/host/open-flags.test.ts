@@ -28,6 +28,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     birthDevice: 1,
     self: -1,
     locks: new LockTable(descriptors, -1, false, laterOnEventLoop),
+    coldReads: undefined,
   }
 }
 

@@ -1,0 +1,94 @@
+import { VIRTIO_MODULE } from '../guest/initramfs.ts'
+import type { Kernel } from '../guest/kernel.ts'
+import { ModuleFolder } from '../guest/modules.ts'
+import { runCommand } from '../provision/command.ts'
+import type { Qemu } from '../provision/qemu.ts'
+import { machineType } from './arguments.ts'
+import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.ts'
+
+/**
+ * How the guest's requests get to the servers: `vhost-user` in the guest's own memory, which a server maps;
+ * `tcp` through QEMU's user network, which every QEMU has.
+ */
+export type Transport = 'vhost-user' | 'tcp'
+
+/** What a user may ask for. */
+export const transportChoices = ['auto', 'vhost-user', 'tcp'] as const satisfies readonly (
+  | Transport
+  | 'auto'
+)[]
+
+export interface ChosenTransport {
+  readonly transport: Transport
+  /** Why, in a sentence without its full stop. */
+  readonly reason: string
+}
+
+/** How long QEMU may take to say whether it can, in milliseconds: it takes a tenth of a second. */
+const TRIAL_TIMEOUT = 10_000
+
+/**
+ * Decides how files get to a guest: over vhost-user where QEMU and the guest's kernel can.
+ *
+ * @throws Error for `vhost-user` where they cannot: it was asked for, so nothing slower will do.
+ */
+export async function chooseTransport(
+  choice: (typeof transportChoices)[number],
+  qemu: Qemu,
+  kernel: Kernel,
+): Promise<ChosenTransport> {
+  if (choice === 'tcp') return { transport: 'tcp', reason: 'it was asked for' }
+  const obstacle = (await qemuObstacle(qemu)) ?? (await kernelObstacle(kernel))
+  if (obstacle === undefined) {
+    return {
+      transport: 'vhost-user',
+      reason:
+        choice === 'vhost-user'
+          ? 'it was asked for'
+          : `QEMU ${qemu.version.text} has ${VHOST_USER_DEVICE}`,
+    }
+  }
+  if (choice === 'vhost-user') {
+    throw new Error(
+      `vhost-user cannot be used: ${obstacle}. ` +
+        'Without --transport vhost-user files take the slower way, over tcp.',
+    )
+  }
+  return { transport: 'tcp', reason: obstacle }
+}
+
+/** Makes QEMU make such a device, with everything but a backend: its list of devices promises less. */
+async function qemuObstacle({ command, args, version }: Qemu): Promise<string | undefined> {
+  const memory = sharedMemory('64M')
+  const trial = [
+    ['-nodefaults', '-no-user-config', '-display', 'none', '-S'],
+    ['-machine', `${machineType(process.arch)},${memory.machine}`, '-m', '64M'],
+    ['-object', memory.object],
+    ['-device', vhostUserDevice('tag')],
+  ].flat()
+  const signal = AbortSignal.timeout(TRIAL_TIMEOUT)
+  const said = await runCommand(command, [...args, ...trial], { signal }).then(
+    ({ stderr }) => stderr,
+    (error: unknown) => String(error),
+  )
+  return obstacleIn(said, version.text)
+}
+
+/**
+ * What QEMU's words at the trial mean: undefined if it can. A device that has got as far as to miss its backend
+ * is one that it can make.
+ */
+export function obstacleIn(said: string, version: string): string | undefined {
+  if (said.includes('missing chardev')) return undefined
+  if (said.includes('not a valid device model name')) {
+    return `QEMU ${version} has no ${VHOST_USER_DEVICE}; \`lowerdir setup --qemu newest\` fetches one that has`
+  }
+  const words = said.trim().split('\n').at(-1) ?? ''
+  return `QEMU ${version} cannot make a ${VHOST_USER_DEVICE}${words === '' ? '' : `: ${words}`}`
+}
+
+async function kernelObstacle({ modules, release }: Kernel): Promise<string | undefined> {
+  const folder = await ModuleFolder.open(modules)
+  if (folder.has(VIRTIO_MODULE)) return undefined
+  return `the guest's kernel ${release} has no ${VIRTIO_MODULE}`
+}

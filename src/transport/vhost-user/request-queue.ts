@@ -1,0 +1,256 @@
+import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import { frameSize, frameType } from '../../protocol/frame.ts'
+import { HEADER_BYTES, MSIZE_MIN, WRITE_HEADER_BYTES } from '../../protocol/limits.ts'
+import { messages } from '../../protocol/messages.ts'
+import type { SessionLimits } from '../../server/limits.ts'
+import { Session } from '../../server/session.ts'
+import type { Exports } from '../../tree/tree.ts'
+import type { Polled } from '../engine/loop.ts'
+import { reasonFor } from '../reason.ts'
+import { Chain, type ChainOwner } from './chain.ts'
+import { readChain } from './descriptors.ts'
+import type { GuestMemory } from './guest-memory.ts'
+import { VirtqueueError } from './virtqueue-error.ts'
+import { type RingAddresses, Virtqueue } from './virtqueue.ts'
+
+/** Size, type and tag, and an errno: the shortest answer that must always find room. */
+const ERROR_BYTES = HEADER_BYTES + 4
+
+/** After so many answers the driver is woken, so that it starts on them while the next ones are made. */
+const TOGETHER = 8
+
+/** How many chains are served before whatever else this thread watches has its turn. */
+const TURNS = 64
+
+/** How a queue is to be served. */
+export interface QueueSetup {
+  readonly memory: GuestMemory
+  readonly addresses: RingAddresses
+  /** Where to begin in the available ring. */
+  readonly next: number
+  readonly eventIndex: boolean
+  readonly indirect: boolean
+}
+
+/**
+ * The one queue of a 9P device (virtio's "requests" queue): each chain is a request and the room for its
+ * answer, and all of them are one session. It outlives being stopped, as when a machine is paused:
+ * requests whose answer was still to come are then answered when it goes on.
+ */
+export class RequestQueue implements ChainOwner, Polled {
+  readonly scratch: SystemMemory
+  readonly #session: Session
+  readonly #log: (line: string) => void
+  /** Wakes the driver. */
+  readonly #signal: () => void
+  #setup: QueueSetup | undefined
+  #queue: Virtqueue | undefined
+  /** How it was set up when it was stopped last, with the place where it would go on. */
+  #before: QueueSetup | undefined
+  /** Chains that nobody uses. */
+  readonly #free: Chain[] = []
+  /** Those whose answer is still to come. */
+  readonly #waiting = new Set<Chain>()
+  /** Answers that came while the queue was stopped. */
+  #late: { readonly chain: Chain; readonly length: number; readonly frame: Buffer }[] = []
+  /** The one that a request is read from, until it is answered. */
+  #current: Chain | undefined
+  #isServing = false
+  /** For requests that do not lie in one run. */
+  #gathered: SystemMemory | undefined
+
+  constructor(
+    exports: Exports,
+    limits: SessionLimits,
+    log: (line: string) => void,
+    signal: () => void,
+  ) {
+    this.scratch = systemMemory(limits.msize)
+    this.#session = new Session(exports, log, limits)
+    this.#log = log
+    this.#signal = signal
+  }
+
+  /**
+   * Serves the ring from now on.
+   *
+   * @throws VirtqueueError for a ring that cannot be one.
+   */
+  start(setup: QueueSetup): void {
+    const { memory, addresses, next, eventIndex } = setup
+    this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
+    this.#setup = setup
+    if (isContinued(this.#before, setup)) this.#goOn()
+    // Another driver, or one that has begun anew: it knows nothing of those.
+    else this.#drop()
+    this.#before = undefined
+    this.#queue.stopListening()
+  }
+
+  /** @returns where it would go on: the ring's next available chain. */
+  stop(): number | undefined {
+    const next = this.#queue?.next
+    if (this.#setup !== undefined && next !== undefined) this.#before = { ...this.#setup, next }
+    this.#queue = undefined
+    this.#setup = undefined
+    for (const chain of this.#waiting) chain.isReachable = false
+    return next
+  }
+
+  /** Ends the conversation. */
+  close(): void {
+    this.stop()
+    this.#drop()
+  }
+
+  look(): boolean {
+    const queue = this.#queue
+    if (queue === undefined || !queue.hasWork) return false
+    this.#isServing = true
+    try {
+      this.#serve(queue)
+    } catch (error) {
+      this.#break(error)
+    }
+    this.#isServing = false
+    return true
+  }
+
+  listen(): boolean {
+    return this.#queue?.listen() ?? false
+  }
+
+  stopListening(): void {
+    this.#queue?.stopListening()
+  }
+
+  answered(chain: Chain, length: number, frame: Uint8Array | undefined): void {
+    const queue = this.#queue
+    if (queue === undefined || !chain.isReachable) {
+      // Copied, since it is lent.
+      const kept = Buffer.from(frame ?? [])
+      if (this.#waiting.delete(chain)) this.#late.push({ chain, length, frame: kept })
+      return
+    }
+    queue.give(chain.head, length)
+    if (chain === this.#current) this.#current = undefined
+    else this.#waiting.delete(chain)
+    this.#free.push(chain)
+    if (!this.#isServing) this.#wake(queue)
+  }
+
+  #serve(queue: Virtqueue): void {
+    for (let served = 1; served <= TURNS; served++) {
+      const head = queue.take()
+      if (head < 0) break
+      const chain = this.#read(this.#free.pop() ?? new Chain(this), head)
+      this.#current = chain
+      this.#receive(chain)
+      if (this.#current === chain) this.#waiting.add(chain)
+      this.#current = undefined
+      if (served % TOGETHER === 0) this.#wake(queue)
+    }
+    this.#wake(queue)
+  }
+
+  #wake(queue: Virtqueue): void {
+    if (queue.mustSignal()) this.#signal()
+  }
+
+  /** The chain that begins at `head`, as it lies in the guest's memory now. */
+  #read(chain: Chain, head: number): Chain {
+    const { readable, writable } = chain
+    readable.clear()
+    writable.clear()
+    chain.head = head
+    chain.isReachable = true
+    const { memory, indirect } = this.#setup as QueueSetup
+    readChain(this.#queue as Virtqueue, head, memory, indirect, readable, writable)
+    return chain
+  }
+
+  /** @throws ProtocolError for what is no request, VirtqueueError for one that cannot be answered. */
+  #receive(chain: Chain): void {
+    const { readable, writable } = chain
+    const { total } = readable
+    if (writable.total < ERROR_BYTES) {
+      throw new VirtqueueError(`a request with room for ${writable.total} bytes of an answer`)
+    }
+    if (total < HEADER_BYTES) {
+      throw new ProtocolError('FRAME_TOO_SMALL', `a request of ${total} bytes`)
+    }
+    const limit = this.#session.msize || MSIZE_MIN
+    if (readable.count === 1) {
+      const { memory, offset } = readable
+      const size = frameSize(memory, offset, offset + total, limit)
+      if (size === 0) throw tooShort(total)
+      this.#session.receive(memory, offset, size, chain)
+      return
+    }
+    // As Linux sends what it writes without a copy: the header, then the pages (p9_virtio_zc_request).
+    if (readable.length === WRITE_HEADER_BYTES) {
+      const { memory, offset } = readable
+      const size = frameSize(memory, offset, offset + total, limit)
+      if (size === total && frameType(memory, offset) === messages.write.type) {
+        const tail = readable.pieces(WRITE_HEADER_BYTES, total - WRITE_HEADER_BYTES)
+        this.#session.receive(memory, offset, size, chain, tail)
+        return
+      }
+    }
+    if (total > limit) {
+      throw new ProtocolError('FRAME_TOO_LARGE', `${total} bytes, above the msize of ${limit}`)
+    }
+    this.#gathered ??= systemMemory(this.#session.limits.msize)
+    const memory = this.#gathered
+    readable.copyTo(memory.bytes.subarray(0, total))
+    const size = frameSize(memory, 0, total, limit)
+    if (size === 0) throw tooShort(total)
+    this.#session.receive(memory, 0, size, chain)
+  }
+
+  /** The device stops, and nothing else: whatever it is, it concerns this driver alone. */
+  #break(error: unknown): void {
+    this.#log(`the device has stopped: ${reasonFor(error)}`)
+    this.stop()
+    this.#before = undefined
+    this.#drop()
+  }
+
+  /** Forgets the session's state, and what waits for an answer without giving it back. */
+  #drop(): void {
+    this.#session.reset()
+    this.#waiting.clear()
+    this.#late = []
+  }
+
+  /** The same driver goes on, as if nothing had happened. */
+  #goOn(): void {
+    const late = this.#late
+    this.#late = []
+    // While a chain is in the device's hands its descriptors stay as they are.
+    for (const chain of this.#waiting) this.#read(chain, chain.head)
+    for (const { chain, length, frame } of late) {
+      this.#read(chain, chain.head)
+      chain.writable.copyFrom(frame)
+      this.answered(chain, length, undefined)
+    }
+  }
+}
+
+function tooShort(total: number): ProtocolError {
+  return new ProtocolError('TRUNCATED', `size[4] is more than the ${total} bytes of its chain`)
+}
+
+function isContinued(before: QueueSetup | undefined, now: QueueSetup): boolean {
+  if (before === undefined) return false
+  const { addresses: a, next } = before
+  const { addresses: b } = now
+  return (
+    next === now.next &&
+    a.size === b.size &&
+    a.descriptors === b.descriptors &&
+    a.available === b.available &&
+    a.used === b.used
+  )
+}

@@ -1,0 +1,65 @@
+/**
+ * The messages of the vhost-user protocol that a frontend, such as QEMU, sends to a backend, as far as a
+ * device with one queue gets them (QEMU's docs/interop/vhost-user.rst, "Front-end message types").
+ */
+export const request = {
+  GET_FEATURES: 1,
+  SET_FEATURES: 2,
+  SET_OWNER: 3,
+  RESET_OWNER: 4,
+  SET_MEM_TABLE: 5,
+  SET_VRING_NUM: 8,
+  SET_VRING_ADDR: 9,
+  SET_VRING_BASE: 10,
+  GET_VRING_BASE: 11,
+  SET_VRING_KICK: 12,
+  SET_VRING_CALL: 13,
+  SET_VRING_ERR: 14,
+  GET_PROTOCOL_FEATURES: 15,
+  SET_PROTOCOL_FEATURES: 16,
+  GET_QUEUE_NUM: 17,
+  SET_VRING_ENABLE: 18,
+  GET_CONFIG: 24,
+  SET_CONFIG: 25,
+} as const
+
+export type RequestName = keyof typeof request
+
+const names = new Map<number, RequestName>(
+  Object.entries(request).map(([name, number]) => [number, name as RequestName]),
+)
+
+/** What the request of this number is called; undefined for one that is not served here. */
+export function requestName(number: number): RequestName | undefined {
+  return names.get(number)
+}
+
+/** Feature bits of the device and its queue (virtio 1.3, 6 and 2.7; vhost-user.rst, "Feature negotiation"). */
+export const feature = {
+  /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG, virtio 1.3, 5.15? Linux's virtio_9p.h). */
+  MOUNT_TAG: 1n << 0n,
+  INDIRECT_DESC: 1n << 28n,
+  EVENT_IDX: 1n << 29n,
+  /** Not for the driver: the frontend and this backend negotiate features of their own protocol. */
+  PROTOCOL_FEATURES: 1n << 30n,
+  VERSION_1: 1n << 32n,
+} as const
+
+/** What this backend offers to drivers. */
+export const deviceFeatures =
+  feature.MOUNT_TAG |
+  feature.INDIRECT_DESC |
+  feature.EVENT_IDX |
+  feature.PROTOCOL_FEATURES |
+  feature.VERSION_1
+
+/** Features of the protocol itself (vhost-user.rst, "Protocol features"). */
+const protocolFeature = {
+  MQ: 1n << 0n,
+  REPLY_ACK: 1n << 3n,
+  CONFIG: 1n << 9n,
+} as const
+
+/** What this backend offers to frontends. */
+export const protocolFeatures =
+  protocolFeature.MQ | protocolFeature.REPLY_ACK | protocolFeature.CONFIG

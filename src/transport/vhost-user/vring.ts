@@ -1,0 +1,28 @@
+import { signalEventfd } from '../../libc/eventfd.ts'
+import { discard } from '../../libc/files.ts'
+import type { RingAddresses } from './virtqueue.ts'
+
+/** What a frontend has said about its ring. It owns the descriptors. */
+export class Vring {
+  size = 0
+  addresses: Omit<RingAddresses, 'size'> | undefined
+  /** Where to begin in the available ring (SET_VRING_BASE). */
+  next = 0
+  isEnabled = false
+  #call = -1
+
+  /** Wakes the driver, if it can be woken. */
+  signal(): void {
+    if (this.#call >= 0) signalEventfd(this.#call)
+  }
+
+  /** @param fd an eventfd to wake the driver with, or -1 for none. */
+  setCall(fd: number): void {
+    if (this.#call >= 0) discard(this.#call)
+    this.#call = fd
+  }
+
+  close(): void {
+    this.setCall(-1)
+  }
+}

@@ -1,0 +1,37 @@
+import { systemMemory } from '../../libc/memory.ts'
+import { CANNOT_TELL, IoVector, WOULD_WAIT, readCached } from '../../libc/vectors.ts'
+import type { Payload } from '../../protocol/memory.ts'
+
+export { CANNOT_TELL }
+
+/** The kernel's pages are this large, or a multiple of it. */
+const PAGE_BYTES = 4096
+
+const run = new IoVector(1)
+const probe = new IoVector(1)
+const probed = systemMemory(8)
+probe.add(probed.address, 1)
+
+/**
+ * Fills `into` from `offset` of a file on, if the page cache has all of it.
+ *
+ * @returns how many bytes, fewer than asked at the end of the file only; {@link WOULD_WAIT} where a disk
+ *   has to be asked, {@link CANNOT_TELL} where the file system does not say.
+ */
+export function readIfCached(
+  fd: number,
+  offset: number,
+  { memory, offset: at, length, pieces }: Payload,
+): number {
+  const read =
+    pieces === undefined ? readRun() : readCached(fd, pieces.vector, pieces.count, offset)
+  // What is cached ends with a page, and hardly any file does.
+  if (read <= 0 || read === length || (offset + read) % PAGE_BYTES !== 0) return read
+  return readCached(fd, probe.address, 1, offset + read) === 0 ? read : WOULD_WAIT
+
+  function readRun(): number {
+    run.clear()
+    run.add(memory.address + at, length)
+    return readCached(fd, run.address, 1, offset)
+  }
+}

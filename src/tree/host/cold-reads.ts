@@ -1,0 +1,11 @@
+import type { Parked } from '../parked.ts'
+
+/** Reads that have to wait for a disk, done while the thread that serves a tree does other things. */
+export interface ColdReads {
+  /**
+   * Reads up to `length` bytes at `offset`. The descriptor may be closed meanwhile.
+   *
+   * @returns undefined when as many are under way as can be.
+   */
+  read(fd: number, offset: number, length: number): Parked<Uint8Array> | undefined
+}
