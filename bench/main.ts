@@ -1,38 +1,48 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Client } from './client.ts'
-import type { Load } from './load.ts'
-import { FIDS, addNames, memoryPerFid } from './memory.ts'
-import { provideDiod } from './diod.ts'
-import { fillFolder } from './folder.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
-import { describeMachine, version } from './machine.ts'
-import { place } from './placement.ts'
-import { heading, line } from './report.ts'
-import { type Server, startDiod, startLowerdir } from './servers.ts'
-import { workloads } from './workloads.ts'
+import { benchGuest, guestWorkloads } from './guest/bench.ts'
+import { reportGuest } from './guest/report.ts'
+import { benchServer, serverWorkloads } from './server/bench.ts'
 
-const usage = `Measures lowerdir and diod over a unix socket, on the same folder and in turns.
+const usage = `Measures lowerdir beside other servers, in turns, and prints ratios.
 
-npm run bench -- [--quick] [--profile FOLDER] [WORD ...]
+npm run bench -- [server|guest] [OPTION ...] [WORD ...]
+
+  server             the servers alone: requests over a unix socket, lowerdir and diod
+  guest              what a guest sees: programs in a VM, whose QEMU has a device for each of
+                     lowerdir, QEMU's own virtio-9p, virtiofsd and diod
+                     (both, without either word)
 
   --quick            shorter: shows what is far off, not what is a little off
-  --profile FOLDER   writes .cpuprofile files of lowerdir's server there
-  WORD ...           only workloads that have one of the words in their name:
-                     ${workloads.map(({ name }) => name).join(', ')}, memory`
+  --rounds N         guest: how often everything is measured (default 3; quick: 1)
+  --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
+  --whole            guest: all of the tree in every round, not another twentieth of it in each
+  --write            guest: put the results into docs/performance.md and its plot
+  --verbose          guest: say what QEMU and the guest say
+  --profile FOLDER   server: write .cpuprofile files of lowerdir's server there
+  WORD ...           only workloads that have one of the words in their name
+                     server: ${serverWorkloads.join(', ')}
+                     guest: ${guestWorkloads.join(', ')}
+
+All that it takes besides git, gcc and make is fetched from Debian's packages.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    cpus: { type: 'string' },
+    whole: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
     profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
-const rounds = values.quick ? 5 : 15
-const milliseconds = values.quick ? 150 : 300
+const { quick } = values
 
 try {
   if (values.help) console.log(usage)
@@ -45,7 +55,12 @@ try {
 }
 
 async function bench(): Promise<void> {
-  const fetched = await provideDiod((text) => console.log(text))
+  const kinds = positionals.filter((word) => word === 'server' || word === 'guest')
+  const words = positionals.filter((word) => word !== 'server' && word !== 'guest')
+  const isWanted = (kind: 'server' | 'guest', names: readonly string[]): boolean =>
+    (kinds.length === 0 || kinds.includes(kind)) &&
+    (words.length === 0 || names.some((name) => words.some((word) => name.includes(word))))
+
   const scratch = mkdtempSync(join(tmpdir(), 'lowerdir-bench-'))
   // A server that is starting or ending may touch its socket's file meanwhile.
   const removal = { recursive: true, force: true, maxRetries: 5 }
@@ -55,47 +70,19 @@ async function bench(): Promise<void> {
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }
 
-  const folder = join(scratch, 'served')
-  mkdirSync(folder)
-  await fillFolder(folder)
-  const { profile } = values
-  const nodeOptions = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
-  await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), nodeOptions)
-  await using theirs = await startDiod(fetched, folder, join(scratch, 'diod.sock'))
-  using client = new Client()
-
-  console.log(`lowerdir ${version('package.json')} and diod ${fetched.version}`)
-  console.log(describeMachine())
-  console.log(`medians of ${rounds} rounds; with 1 in flight all processes share one processor\n`)
-  console.log(heading)
-  for (const { name, unit, inFlight } of workloads) {
-    if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue
-    for (const lanes of inFlight) {
-      place([client.pid, ours.pid, theirs.pid], lanes === 1)
-      const loads = { lowerdir: [] as Load[], diod: [] as Load[] }
-      const request = { folder, workload: name, inFlight: lanes, milliseconds }
-      for (let round = 0; round <= rounds; round++) {
-        const lowerdir = await client.measure({ ...request, ...at(ours) })
-        const diod = await client.measure({ ...request, ...at(theirs) })
-        // The first one is for compilers and caches.
-        if (round === 0) continue
-        loads.lowerdir.push(lowerdir)
-        loads.diod.push(diod)
-      }
-      console.log(line(name, unit, lanes, loads))
-    }
+  if (isWanted('server', serverWorkloads)) {
+    const { profile } = values
+    await benchServer({ quick, profile, words, scratch, print: (line) => console.log(line) })
   }
-  if (positionals.length === 0 || positionals.some((word) => 'memory'.includes(word))) {
-    addNames(folder)
-    console.log(`\n${FIDS} fids of as many files, bytes of memory for each`)
-    for (const server of [ours, theirs]) {
-      console.log(
-        `${server.name.padEnd(33)}${memoryPerFid(server, folder).toFixed(0).padStart(15)}`,
-      )
-    }
+  if (isWanted('guest', guestWorkloads)) {
+    const results = await benchGuest({
+      rounds: Number(values.rounds ?? (quick ? 1 : 3)),
+      cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(Number),
+      whole: values.whole,
+      words,
+      scratch,
+      verbose: values.verbose,
+    })
+    console.log(reportGuest(results))
   }
-}
-
-function at({ socket, pid }: Server): Pick<Server, 'socket' | 'pid'> {
-  return { socket, pid }
 }

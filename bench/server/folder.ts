@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../src/libc/constants.ts'
-import { close, openat } from '../src/libc/files.ts'
-import { setxattr } from '../src/libc/xattr.ts'
-import { fromText } from '../src/protocol/text.ts'
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../../src/libc/constants.ts'
+import { close, openat } from '../../src/libc/files.ts'
+import { setxattr } from '../../src/libc/xattr.ts'
+import { fromText } from '../../src/protocol/text.ts'
 
 /** Directories side by side; each lane of a workload works in one of its own. */
-export const DIRECTORIES = 16
+const DIRECTORIES = 16
 /** Directories in each of those. */
 const DIRECTORIES_BELOW = 16
 /** Files in each of those in turn. */

@@ -1,3 +1,4 @@
+import { median, quotients } from '../statistics.ts'
 import type { Load } from './load.ts'
 
 /** Measurements that belong together: one of each server for each round. */
@@ -38,14 +39,4 @@ function row(rate: readonly string[], cpu: readonly string[]): string {
   const columns = [ours.padStart(15), theirs.padStart(15), ratio.padStart(7), range.padStart(17)]
   const times = cpu.map((text) => text.padStart(8))
   return `${name.padEnd(24)}${inFlight.padStart(9)}${columns.join('')} ${times.join('')}`
-}
-
-function quotients(above: readonly number[], below: readonly number[]): number[] {
-  return above.map((value, i) => value / (below[i] ?? Number.NaN))
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

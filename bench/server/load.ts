@@ -1,4 +1,4 @@
-import { cpuTime } from './cpu-time.ts'
+import { cpuTime } from '../cpu-time.ts'
 import { Connection } from './connection.ts'
 import { rehearse, workloads } from './workloads.ts'
 

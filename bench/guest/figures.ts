@@ -1,0 +1,39 @@
+import { quotients } from '../statistics.ts'
+import type { Cell, Condition, Sample } from './results.ts'
+
+/** What a person calls the conditions. */
+export const conditionNames: Readonly<Record<Condition, string>> = {
+  none: 'cache=none',
+  loose: 'cache=loose, first run',
+  cached: 'cache=loose, second run',
+}
+
+/** How many times as long as we a peer took, in each round that both were measured in. */
+export function ratiosOf(cell: Cell, peer: string, ours: string): number[] {
+  return quotients(byRound(cell, peer), byRound(cell, ours))
+}
+
+/** The seconds that a peer took, in each round that it was measured in. */
+export function secondsBy(cell: Cell, peer: string): number[] {
+  return present(cell, peer).map(({ seconds }) => seconds)
+}
+
+/** Nanoseconds of processor time of a peer's own process; none where that is QEMU. */
+export function serverCpuOf(cell: Cell, peer: string): number[] {
+  return present(cell, peer)
+    .map(({ serverCpu }) => serverCpu)
+    .filter((time) => time !== undefined)
+}
+
+/** Nanoseconds of processor time of QEMU, without those of the virtual processors. */
+export function qemuCpuOf(cell: Cell, peer: string): number[] {
+  return present(cell, peer).map(({ qemuCpu }) => qemuCpu)
+}
+
+function byRound({ samples }: Cell, peer: string): number[] {
+  return (samples[peer] ?? []).map((sample) => sample?.seconds ?? Number.NaN)
+}
+
+function present({ samples }: Cell, peer: string): Sample[] {
+  return (samples[peer] ?? []).filter((sample) => sample !== undefined)
+}

@@ -1,0 +1,166 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { Readable } from 'node:stream'
+import { type Accelerator, chooseAccelerator } from '../../src/machine/accelerator.ts'
+import { Machine } from '../../src/machine/machine.ts'
+import type { DirectoryShare } from '../../src/machine/options.ts'
+import { Resources } from '../../src/machine/resources.ts'
+import type { Parts } from '../../src/provision/inventory.ts'
+import type { Kernel } from '../../src/guest/kernel.ts'
+import type { Peer, PeerWorld, StartedPeer } from './peer.ts'
+
+/** The guest's memory, which servers over vhost-user see as well. */
+export const MEMORY_MIB = 1024
+
+/** An emulated guest with all those devices may take this long to boot, in milliseconds. */
+const BOOT_TIMEOUT = 300_000
+
+/** A guest with a device for each peer. */
+export interface BenchGuest extends AsyncDisposable {
+  readonly peers: readonly { readonly peer: Peer; readonly started: StartedPeer }[]
+  /** QEMU's process. */
+  readonly pid: number
+  /**
+   * Runs a script in the guest's bash and answers what it has printed.
+   *
+   * @param onLine hears each line at once.
+   * @throws Error with what the script said when it fails, or takes longer than `patience` milliseconds.
+   */
+  run(script: string, patience: number, onLine?: (line: string) => void): Promise<string>
+}
+
+/** What {@link bootGuest} takes. */
+export interface BenchGuestOptions extends Omit<PeerWorld, 'resources'> {
+  readonly parts: Parts
+  readonly cpus: number
+  readonly peers: readonly Peer[]
+  readonly log: (line: string) => void
+}
+
+/** How guests are run here. */
+export function accelerator(): Accelerator {
+  return chooseAccelerator('auto').accelerator
+}
+
+/** Starts the peers' servers and boots one guest with all of them. */
+export async function bootGuest(options: BenchGuestOptions): Promise<BenchGuest> {
+  const resources = new Resources()
+  try {
+    return await boot(options, resources)
+  } catch (error) {
+    await resources[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function boot(options: BenchGuestOptions, resources: Resources): Promise<BenchGuest> {
+  const { tree, programs, parts, cpus, log } = options
+  const folder = join(options.folder, `guest${cpus}`)
+  mkdirSync(folder)
+  const peers: { readonly peer: Peer; readonly started: StartedPeer }[] = []
+  for (const peer of options.peers) {
+    peers.push({ peer, started: await peer.start({ tree, folder, programs, resources }) })
+  }
+  const pidFile = join(folder, 'qemu.pid')
+  const { qemu, kernel, busybox } = parts
+  const machine = resources.use(
+    await Machine.boot({
+      qemu,
+      kernel,
+      busybox: busybox.path,
+      accelerator: accelerator(),
+      root: '/',
+      rootOwner: 'host',
+      atime: 'preserve',
+      sandbox: 'auto',
+      shares: modules(kernel),
+      memoryMiB: MEMORY_MIB,
+      cpus,
+      append: '',
+      qemuArguments: [
+        '-pidfile',
+        pidFile,
+        '-object',
+        `memory-backend-memfd,id=shared,size=${MEMORY_MIB}M,share=on`,
+        // Added to the -machine that is there already.
+        '-machine',
+        'memory-backend=shared',
+        ...peers.flatMap(({ started }) => started.qemuArguments),
+      ],
+      hostname: 'bench',
+      terminal: false,
+      keep: false,
+      bootTimeout: BOOT_TIMEOUT,
+      signal: new AbortController().signal,
+      onPhase: () => {},
+      onConsoleLine: (line) => log(`| ${line}`),
+      log,
+    }),
+  )
+  const guest: BenchGuest = {
+    peers,
+    pid: Number(readFileSync(pidFile, 'utf8')),
+    run: (script, patience, onLine) => run(machine, script, patience, onLine),
+    [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+  }
+  for (const { started } of peers) {
+    if (started.prepare !== '') await guest.run(started.prepare, BOOT_TIMEOUT)
+  }
+  return guest
+}
+
+/** Modules that are not the host's own, where the guest's modprobe looks for them. */
+function modules({ modules: source, release }: Kernel): DirectoryShare[] {
+  const target = `/lib/modules/${release}`
+  if (existsSync(target)) return []
+  return [{ source, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
+}
+
+async function run(
+  machine: Machine,
+  script: string,
+  patience: number,
+  onLine: (line: string) => void = () => {},
+): Promise<string> {
+  const command = machine.run({
+    argv: ['/bin/bash', '-c', script],
+    env: {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: '/root',
+      LC_ALL: 'C',
+    },
+    cwd: '/',
+    stdin: null,
+  })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const complaint = new Error(`not done after ${patience / 1000} seconds`)
+    timer = setTimeout(() => reject(complaint), patience)
+  })
+  try {
+    const [stdout, stderr, status] = await Promise.race([
+      Promise.all([lines(command.stdout, onLine), text(command.stderr), command.exitStatus]),
+      late,
+    ])
+    if (status !== 0) throw new Error(stderr.trim() || `ended with ${status}`)
+    return stdout
+  } finally {
+    clearTimeout(timer)
+    command.stdout.destroy()
+    command.stderr.destroy()
+  }
+}
+
+async function lines(stream: Readable, onLine: (line: string) => void): Promise<string> {
+  let whole = ''
+  let heard = 0
+  for await (const chunk of stream.setEncoding('utf8')) {
+    whole += chunk as string
+    for (let end = whole.indexOf('\n', heard); end >= 0; end = whole.indexOf('\n', heard)) {
+      onLine(whole.slice(heard, end))
+      heard = end + 1
+    }
+  }
+  return whole
+}

@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process'
+import { cpuTime, cpuTimeBesideGuest } from '../cpu-time.ts'
+import type { BenchGuest } from './guest.ts'
+import type { CacheMode, StartedPeer } from './peer.ts'
+import type { Sample } from './results.ts'
+import { mountedScript, progress, runScript, secondsOf } from './script.ts'
+import type { Portion, Workload } from './workload.ts'
+
+/** Nothing that is measured takes this long, in milliseconds. */
+const PATIENCE = 600_000
+
+/** Measures a workload in a guest, on a peer that was just mounted, as many times in a row as asked. */
+export async function measureGuest(
+  guest: BenchGuest,
+  peer: StartedPeer,
+  cache: CacheMode,
+  workload: Workload,
+  portion: Portion,
+  runs: number,
+): Promise<Sample[]> {
+  const pid = peer.pid(cache)
+  const clocks = (): Omit<Sample, 'seconds'> => ({
+    serverCpu: pid === undefined ? undefined : cpuTime(pid),
+    qemuCpu: cpuTimeBesideGuest(guest.pid),
+  })
+  const starts: Omit<Sample, 'seconds'>[] = []
+  const ends: Omit<Sample, 'seconds'>[] = []
+  const script = mountedScript(peer.mount(cache), runScript(workload, portion, runs))
+  const output = await guest.run(script, PATIENCE, (line) => {
+    const where = progress(line)
+    if (where === 'start') starts.push(clocks())
+    if (where === 'end') ends.push(clocks())
+  })
+  return secondsOf(workload, output, runs).map((seconds, i) => ({
+    seconds,
+    serverCpu: difference(ends[i]?.serverCpu, starts[i]?.serverCpu),
+    qemuCpu: difference(ends[i]?.qemuCpu, starts[i]?.qemuCpu) ?? Number.NaN,
+  }))
+}
+
+/** The seconds that a workload takes on the host, without a guest and without a server. */
+export function measureHost(tree: string, workload: Workload, portion: Portion): number {
+  const output = execFileSync('bash', ['-c', runScript(workload, portion, 1)], {
+    cwd: tree,
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C' },
+    timeout: PATIENCE,
+    maxBuffer: Number.POSITIVE_INFINITY,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  return secondsOf(workload, output, 1)[0]!
+}
+
+function difference(end: number | undefined, start: number | undefined): number | undefined {
+  return end === undefined || start === undefined ? undefined : end - start
+}

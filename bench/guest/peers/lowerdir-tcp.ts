@@ -1,0 +1,22 @@
+import { join } from 'node:path'
+import { version } from '../../machine.ts'
+import { forwardedSocket } from '../forwarded.ts'
+import { type Peer, ninepOptions } from '../peer.ts'
+import { startLowerdir } from './lowerdir.ts'
+
+/** Our server behind QEMU's user network: the path that every QEMU has. */
+export const lowerdirTcp: Peer = {
+  name: 'lowerdir, tcp',
+  describe: () => `lowerdir ${version('package.json')}, guestfwd to a unix socket`,
+  async start({ tree, folder, resources }) {
+    const socket = join(folder, 'lowerdir.sock')
+    const { pid } = resources.use(await startLowerdir(tree, 'unix', socket))
+    const { qemuArguments, prepare, options, address } = forwardedSocket(3, socket)
+    return {
+      qemuArguments,
+      prepare,
+      mount: (cache) => `mount -t 9p -o ${options},${ninepOptions(cache)} ${address}`,
+      pid: () => pid,
+    }
+  },
+}

@@ -1,0 +1,13 @@
+import { spawn } from 'node:child_process'
+import { type ServerProcess, listening } from '../../server-process.ts'
+
+/** Our server as a user starts it, in a process of its own. */
+export function startLowerdir(
+  tree: string,
+  kind: 'unix' | 'vhost-user',
+  socket: string,
+): Promise<ServerProcess> {
+  const args = ['dist/cli/main.js', 'serve', tree, '--listen', `${kind}:${socket}`]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  return listening('lowerdir', child, socket, () => child.kill())
+}

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { Program } from '../../programs.ts'
+import { type ServerProcess, listening } from '../../server-process.ts'
+import { type CacheMode, type Peer, cacheModes } from '../peer.ts'
+
+/** virtiofsd's names for what the guest may keep: it is told, not the guest. */
+const modes: Readonly<Record<CacheMode, string>> = { none: 'never', loose: 'always' }
+
+/** The Rust server, over vhost-user: one process and one device for each cache mode. */
+export const virtiofsd: Peer = {
+  name: 'virtiofsd',
+  describe: (programs) => `virtiofsd ${programs.virtiofsd.version}, --cache never and always`,
+  async start({ tree, folder, programs, resources }) {
+    const pids = new Map<CacheMode, number>()
+    const qemuArguments: string[] = []
+    for (const cache of cacheModes) {
+      const socket = join(folder, `${tag(cache)}.sock`)
+      const server = await startVirtiofsd(programs.virtiofsd, tree, socket, cache)
+      pids.set(cache, resources.use(server).pid)
+      const id = `chardev-${tag(cache)}`
+      qemuArguments.push('-chardev', `socket,id=${id},path=${socket}`)
+      qemuArguments.push('-device', `vhost-user-fs-pci,chardev=${id},tag=${tag(cache)}`)
+    }
+    return {
+      qemuArguments,
+      prepare: '',
+      mount: (cache) => `mount -t virtiofs ${tag(cache)}`,
+      pid: (cache) => pids.get(cache),
+    }
+  },
+}
+
+function tag(cache: CacheMode): string {
+  return `virtiofsd-${modes[cache]}`
+}
+
+function startVirtiofsd(
+  { command, args }: Program,
+  tree: string,
+  socket: string,
+  cache: CacheMode,
+): Promise<ServerProcess> {
+  const own = ['--sandbox', 'none', '--shared-dir', tree, '--cache', modes[cache]]
+  const child = spawn(command, [...args, ...own, '--socket-path', socket], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  return listening('virtiofsd', child, socket, () => child.kill())
+}

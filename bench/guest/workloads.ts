@@ -1,0 +1,63 @@
+import { fioSeconds, fioScript } from './fio.ts'
+import type { Portion, Workload } from './workload.ts'
+
+/** Everything that is measured in a guest. */
+export const workloads: readonly Workload[] = [
+  {
+    name: 'find',
+    group: 'metadata',
+    run: (portion) => `find ${sources(portion)} -type f -printf '%s %T@ %p\\n'`,
+  },
+  { name: 'ls -lR', group: 'metadata', run: (portion) => `ls -lR ${sources(portion)}` },
+  {
+    name: 'git status',
+    group: 'metadata',
+    run: ({ modules }) => `git -C source status --short -- ${modules.join(' ')}`,
+  },
+  {
+    name: 'read all files',
+    group: 'read',
+    run: (portion) => `find ${sources(portion)} -type f -exec cat {} +`,
+  },
+  {
+    name: 'create and delete',
+    group: 'change',
+    prepare: () => 'rm -rf created; mkdir created',
+    run: ({ files }) => `for ((i = 0; i < ${files}; i++)); do : >created/file-$i; done
+rm -r created`,
+  },
+  {
+    name: 'random read, 4 KiB',
+    group: 'change',
+    run: ({ fio }) => fioScript(fio, 'randread', '4k'),
+    seconds: fioSeconds,
+  },
+  {
+    name: 'random write, 4 KiB',
+    group: 'change',
+    run: ({ fio }) => fioScript(fio, 'randwrite', '4k'),
+    seconds: fioSeconds,
+  },
+  {
+    name: 'sequential read, 1 MiB',
+    group: 'change',
+    run: ({ fio }) => fioScript(fio, 'read', '1M'),
+    seconds: fioSeconds,
+  },
+  {
+    name: 'sequential write, 1 MiB',
+    group: 'change',
+    run: ({ fio }) => fioScript(fio, 'write', '1M'),
+    seconds: fioSeconds,
+  },
+  {
+    name: 'C build',
+    group: 'build',
+    prepare: () => 'make -s -C project clean',
+    run: ({ objects }) => `make -s -C project ${objects.join(' ')}`,
+  },
+]
+
+function sources({ modules }: Portion): string {
+  return modules.map((module) => `source/${module}`).join(' ')
+}

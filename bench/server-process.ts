@@ -1,0 +1,48 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** How long a server may take until it listens, and to end, in milliseconds. */
+const PATIENCE_MS = 10_000
+
+/** A server in a process of its own; disposing of it ends the process. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly pid: number
+}
+
+/**
+ * Waits until a server that was just started listens on its unix socket.
+ *
+ * @param stop asks it to end; one that takes too long is killed.
+ * @throws Error with what it has said, when it ends or takes too long.
+ */
+export async function listening(
+  name: string,
+  child: ChildProcess,
+  socket: string,
+  stop: () => void,
+): Promise<ServerProcess> {
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
+  let failure: Error | undefined
+  child.once('error', (error) => (failure = error))
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
+
+  for (const start = performance.now(); !existsSync(socket); await sleep(20)) {
+    if (failure !== undefined) throw failure
+    if (ended() || performance.now() - start > PATIENCE_MS) {
+      child.kill('SIGKILL')
+      throw new Error(`${name} does not listen on ${socket}. ${said}`)
+    }
+  }
+  const dispose = async (): Promise<void> => {
+    if (ended()) return
+    const exit = once(child, 'exit')
+    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+    stop()
+    await exit
+    clearTimeout(timer)
+  }
+  return { pid: child.pid!, [Symbol.asyncDispose]: dispose }
+}

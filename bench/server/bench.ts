@@ -1,0 +1,78 @@
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describeMachine, version } from '../machine.ts'
+import { provideProgram } from '../programs.ts'
+import { Client } from './client.ts'
+import { fillFolder } from './folder.ts'
+import type { Load } from './load.ts'
+import { FIDS, addNames, memoryPerFid } from './memory.ts'
+import { place } from './placement.ts'
+import { heading, line } from './report.ts'
+import { type Server, startDiod, startLowerdir } from './servers.ts'
+import { workloads } from './workloads.ts'
+
+/** What the words of {@link benchServer} may be parts of. */
+export const serverWorkloads: readonly string[] = [...workloads.map(({ name }) => name), 'memory']
+
+/** How the servers alone are measured. */
+export interface ServerBenchOptions {
+  readonly quick: boolean
+  /** Where .cpuprofile files of lowerdir's server go. */
+  readonly profile: string | undefined
+  /** Only workloads that have one of them in their name; all, without one. */
+  readonly words: readonly string[]
+  /** An empty folder, removed by the caller. */
+  readonly scratch: string
+  readonly print: (line: string) => void
+}
+
+/** Measures lowerdir and diod over a unix socket, on the same folder and in turns. */
+export async function benchServer(options: ServerBenchOptions): Promise<void> {
+  const { quick, profile, words, scratch, print } = options
+  const rounds = quick ? 5 : 15
+  const milliseconds = quick ? 150 : 300
+  const isWanted = (name: string): boolean =>
+    words.length === 0 || words.some((word) => name.includes(word))
+
+  const diod = await provideProgram('diod', print)
+  const folder = join(scratch, 'served')
+  mkdirSync(folder)
+  await fillFolder(folder)
+  const nodeOptions = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
+  await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), nodeOptions)
+  await using theirs = await startDiod(diod, folder, join(scratch, 'diod.sock'))
+  using client = new Client()
+
+  print(`lowerdir ${version('package.json')} and diod ${diod.version}, over a unix socket`)
+  print(describeMachine())
+  print(`medians of ${rounds} rounds; with 1 in flight all processes share one processor\n`)
+  print(heading)
+  for (const { name, unit, inFlight } of workloads.filter((row) => isWanted(row.name))) {
+    for (const lanes of inFlight) {
+      place([client.pid, ours.pid, theirs.pid], lanes === 1)
+      const loads = { lowerdir: [] as Load[], diod: [] as Load[] }
+      const request = { folder, workload: name, inFlight: lanes, milliseconds }
+      for (let round = 0; round <= rounds; round++) {
+        const lowerdir = await client.measure({ ...request, ...at(ours) })
+        const diods = await client.measure({ ...request, ...at(theirs) })
+        // The first one is for compilers and caches.
+        if (round === 0) continue
+        loads.lowerdir.push(lowerdir)
+        loads.diod.push(diods)
+      }
+      print(line(name, unit, lanes, loads))
+    }
+  }
+  if (isWanted('memory')) {
+    addNames(folder)
+    print(`\n${FIDS} fids of as many files, bytes of memory for each`)
+    for (const server of [ours, theirs]) {
+      const bytes = memoryPerFid(server, folder).toFixed(0)
+      print(`${server.name.padEnd(33)}${bytes.padStart(15)}`)
+    }
+  }
+}
+
+function at({ socket, pid }: Server): Pick<Server, 'socket' | 'pid'> {
+  return { socket, pid }
+}

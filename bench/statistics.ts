@@ -1,0 +1,19 @@
+/** The middle of the values, or between the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  if (sorted.length % 2 === 1) return sorted[middle] ?? Number.NaN
+  return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
+}
+
+/**
+ * The ratios of values that belong together, index by index: those of one round, measured one right
+ * after the other, so that a ratio survives what else the machine is busy with. What has no partner is
+ * left out.
+ */
+export function quotients(above: readonly number[], below: readonly number[]): number[] {
+  return above
+    .slice(0, below.length)
+    .map((value, i) => value / (below[i] ?? Number.NaN))
+    .filter((ratio) => !Number.isNaN(ratio))
+}
