@@ -78,11 +78,12 @@ export class RequestQueue implements ChainOwner, Polled {
     try {
       this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
       this.#setup = setup
-      if (isContinued(this.#before, setup)) this.#goOn()
+      if (isContinued(this.#before, setup)) this.#goOn(this.#queue)
       // Another driver, or one that has begun anew: it knows nothing of those.
       else this.#drop()
       this.#before = undefined
       this.#queue.stopListening()
+      this.#wake(this.#queue)
     } catch (error) {
       this.#break(error)
     }
@@ -137,7 +138,13 @@ export class RequestQueue implements ChainOwner, Polled {
     if (chain === this.#current) this.#current = undefined
     else this.#waiting.delete(chain)
     this.#free.push(chain)
-    if (!this.#isServing) this.#wake(queue)
+    if (this.#isServing) return
+    try {
+      this.#wake(queue)
+    } catch (error) {
+      // Whoever has caused this answer, such as another client that unlocks a file, has no part in it.
+      this.#break(error)
+    }
   }
 
   #serve(queue: Virtqueue): void {
@@ -225,7 +232,7 @@ export class RequestQueue implements ChainOwner, Polled {
   }
 
   /** The same driver goes on, as if nothing had happened. */
-  #goOn(): void {
+  #goOn(queue: Virtqueue): void {
     const late = this.#late
     this.#late = []
     // While a chain is in the device's hands its descriptors stay as they are.
@@ -233,7 +240,8 @@ export class RequestQueue implements ChainOwner, Polled {
     for (const { chain, length, frame } of late) {
       this.#read(chain, chain.head)
       chain.writable.copyFrom(frame)
-      this.answered(chain, length, undefined)
+      queue.give(chain.head, length)
+      this.#free.push(chain)
     }
   }
 }
