@@ -42,8 +42,9 @@ async function opened(
   name: string,
   how = 0,
   layout: Layout = linux,
+  msize = MSIZE,
 ): Promise<Client> {
-  const client = await clientOn(device, layout, MSIZE)
+  const client = await clientOn(device, layout, msize)
   await client.call.walk({ fid: 0, newfid: 1, names: [name] })
   await client.call.lopen({ fid: 1, flags: how })
   return client
@@ -305,6 +306,25 @@ describe('memory', () => {
     expect(server.said(1)).toEqual([])
   })
 
+  it('is one for an indirect table where what is looked at in one piece ends', () => {
+    const table = WINDOW_BYTES - 16
+    const regions = [
+      { file: 0, guestAddress: 0, size: WINDOW_BYTES + 16 * MIB, userAddress: MIB, offset: 0 },
+    ]
+    const device = made({ regions }).start()
+    device.calls()
+    const { queue, ram } = device
+    const frame = requestFrame(limits.NOTAG, 'version', { msize: 8192, version: limits.VERSION })
+    ram.bytes(0, frame.length).set(frame)
+    queue.describe(table, 0, { address: 0, length: frame.length, flags: 1, next: 1 })
+    queue.describe(table + 16, 0, { address: 4096, length: 100, flags: 2 })
+    queue.describe(queue.descriptors, 0, { address: table, length: 32, flags: 4 })
+    queue.offer(0)
+    device.kick()
+    expect(device.isCalled(5000)).toBe(true)
+    expect(ram.bytes(4096, 7)).toEqual(Buffer.from([21, 0, 0, 0, 101, 0xff, 0xff]))
+  })
+
   it('is one where regions follow one another in the guest, though nowhere else', async () => {
     const device = made().start()
     const seam = 2 ** 32 + 8 * MIB
@@ -334,33 +354,43 @@ describe('memory', () => {
     client.close()
   })
 
-  it('is one also where a region is larger than what is looked at in one piece', async () => {
-    const seam = WINDOW_BYTES
-    const regions = [
-      { file: 0, guestAddress: 0, size: WINDOW_BYTES + 16 * MIB, userAddress: MIB, offset: 0 },
-    ]
-    // Everything but the large requests is taken from the far end.
-    const places = { descriptors: seam + MIB, available: seam + 2 * MIB, used: seam + 3 * MIB }
-    const device = made({ regions, places, indirect: false }).start()
-    let isLarge = false
-    const layout: Layout = (ram, heap, frame, room) => {
-      if (!isLarge) return linux(ram, heap, frame, room)
-      const from = seam + 4 * MIB
-      ram.bytes(from, frame.length).set(frame)
-      const parts = [
-        { address: from, length: frame.length, isWritable: false },
-        { address: seam - 4000, length: room, isWritable: true },
-      ]
-      const answer = (length: number): Buffer =>
-        Buffer.concat([ram.bytes(seam - 4000, 4000), ram.bytes(seam, room)]).subarray(0, length)
-      return { parts, answer, free: () => {} }
-    }
-    const client = await opened(device, 'big', 0, layout)
-    isLarge = true
-    const { data } = await client.call.read({ fid: 1, offset: 5, count: 20_000 })
-    expect(payloadBytes(data).equals(big.subarray(5, 20_005))).toBe(true)
-    client.close()
-  })
+  it.each([
+    ['the descriptor table', { descriptors: -32, available: MIB, used: 2 * MIB }],
+    ['the available ring', { descriptors: MIB, available: -32, used: 2 * MIB }],
+    ['the used ring', { descriptors: MIB, available: 2 * MIB, used: -32 }],
+  ])(
+    'is one also where what is looked at in one piece ends: %s and all answers',
+    async (_what, at) => {
+      const size = 2 * WINDOW_BYTES + 16 * MIB
+      const regions = [{ file: 0, guestAddress: 0, size, userAddress: MIB, offset: 0 }]
+      const places = {
+        descriptors: WINDOW_BYTES + at.descriptors,
+        available: WINDOW_BYTES + at.available,
+        used: WINDOW_BYTES + at.used,
+      }
+      const device = made({ regions, places, indirect: false }).start()
+      // Large answers have a seam of their own.
+      const into = 2 * WINDOW_BYTES - 4000
+      let isLarge = false
+      const layout: Layout = (ram, heap, frame, room) => {
+        if (!isLarge) return linux(ram, heap, frame, room)
+        const from = 5 * MIB
+        ram.bytes(from, frame.length).set(frame)
+        const parts = [
+          { address: from, length: frame.length, isWritable: false },
+          { address: into, length: room, isWritable: true },
+        ]
+        const answer = (length: number): Buffer =>
+          Buffer.concat([ram.bytes(into, 4000), ram.bytes(into + 4000, length - 4000)])
+        return { parts, answer, free: () => {} }
+      }
+      const client = await opened(device, 'big', 0, layout, 131_072)
+      isLarge = true
+      const { data } = await client.call.read({ fid: 1, offset: 5, count: 100_000 })
+      expect(payloadBytes(data).equals(big.subarray(5, 100_005))).toBe(true)
+      client.close()
+    },
+  )
 })
 
 /** How many bytes the entries of the root take. */
