@@ -22,7 +22,7 @@ export const WINDOW_BYTES = 2 ** 30
  * Bytes of the next one that it shows as well: what is no larger, such as a ring or a table of descriptors, is
  * in one piece wherever it begins.
  */
-export const OVERLAP_BYTES = 2 ** 16
+const OVERLAP_BYTES = 2 ** 16
 
 /**
  * A file's bytes as memory that is shared with whoever else has mapped them. It owns the mapping. Nothing
