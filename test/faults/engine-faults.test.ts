@@ -16,6 +16,9 @@ import type { EngineMessage, EngineStart, Listen, Share } from '../../src/transp
 import { openDescriptors } from '../support/descriptors.ts'
 import { attached, connected, sharePolicy, shareSettings } from '../support/directory-server.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
+import { linux } from '../support/vhost-user/layouts.ts'
+import { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
+import { clientOn } from '../support/vhost-user/virtqueue-stream.ts'
 
 /** Which calls of the engine's thread fail. */
 interface Plan {
@@ -209,6 +212,130 @@ describe('an engine whose call of libc fails serves on', () => {
     await closedAgain(before)
     expect(await serves()).toBe(true)
     expect(engine.log.join()).toContain('setsockopt: EINVAL')
+  })
+})
+
+describe('a device whose call of libc fails', () => {
+  beforeEach(() => {
+    listen = { kind: 'vhost-user', path: join(folder, 'device'), tag: 'tag' }
+  })
+
+  function path(): string {
+    return join(folder, 'device')
+  }
+
+  /** Whether a machine that starts now is served. */
+  async function servesDevices(): Promise<boolean> {
+    using device = new VirtualDevice(path())
+    const client = await clientOn(device.start(), linux, 8192)
+    const text = await readFile(client)
+    client.close()
+    return text === 'hello'
+  }
+
+  function said(engine: FaultyEngine, line: string): Promise<void> {
+    return vi.waitFor(() => expect(engine.log).toContain(line))
+  }
+
+  it.each([
+    ['recvmsg', 'ECONNRESET', 3],
+    ['recvmsg', 'ENOMEM', 12],
+    ['sendmsg', 'EPIPE', 0],
+    ['sendmsg', 'ENOMEM', 2],
+  ] as const)('%s with %s (%i): its connection ends', async (call, name, skip) => {
+    const before = openDescriptors()
+    {
+      await using engine = await serving({ call, fault: { errno: errno[name] }, skip })
+      await expect(servesDevices()).rejects.toThrow(/EPIPE|ECONNRESET|answered "with the end"/)
+      expect(await servesDevices()).toBe(true)
+      await said(engine, `client 1: ${call}: ${name}`)
+    }
+    await closedAgain(before)
+  })
+
+  it.each([
+    ['recvmsg', { errno: errno.EAGAIN }],
+    ['recvmsg', { errno: errno.EINTR }],
+    ['poll', { errno: errno.EINTR }],
+    ['poll', { errno: errno.ENOMEM }],
+    // Of an eventfd: the driver's notification, which says nothing that the ring does not.
+    ['read', { errno: errno.EAGAIN }],
+  ])('%s with %o: nobody notices', async (call, fault) => {
+    await using engine = await serving({ call, fault, skip: 1, times: 15 })
+    expect(await servesDevices()).toBe(true)
+    await vi.waitFor(() => expect(engine.log.at(-1)).toBe('client 1: closed by the frontend'))
+    expect(engine.log.slice(1)).toEqual(['client 1: connected', 'client 1: closed by the frontend'])
+  })
+
+  it.each([0, 1, 3])('mmap (%i): the frontend is told, and goes on', async (skip) => {
+    const before = openDescriptors()
+    {
+      const fault = { errno: errno.ENOMEM }
+      await using engine = await serving({ call: 'mmap', fault, skip })
+      {
+        using device = new VirtualDevice(path())
+        expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
+        device.start()
+        const client = await clientOn(device, linux, 8192)
+        expect(await readFile(client)).toBe('hello')
+        client.close()
+      }
+      await said(engine, 'client 1: SET_MEM_TABLE failed: mmap: ENOMEM')
+    }
+    await closedAgain(before)
+  })
+
+  // Behind the two of an engine that starts.
+  it.each([2, 5])('statx of its memory (%i): the frontend is told', async (skip) => {
+    const before = openDescriptors()
+    {
+      const fault = { errno: errno.EIO }
+      await using engine = await serving({ call: 'statx', fault, skip })
+      using device = new VirtualDevice(path())
+      expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
+      device.sendMemory()
+      await said(engine, 'client 1: SET_MEM_TABLE failed: statx: EIO')
+    }
+    await closedAgain(before)
+  })
+
+  it('write, of a notification: the device stops, and works after a reset', async () => {
+    const before = openDescriptors()
+    {
+      const fault = { errno: errno.EIO }
+      await using engine = await serving({ call: 'write', fault, skip: 5 })
+      {
+        using device = new VirtualDevice(path()).start()
+        const gone = await clientOn(device, linux, 8192)
+        const asking = (async () => {
+          for (;;) await readFile(gone)
+        })()
+        asking.catch(() => {})
+        await said(engine, 'client 1: the device has stopped: write: EIO')
+        gone.close()
+        device.reset()
+        const client = await clientOn(device, linux, 8192)
+        expect(await readFile(client)).toBe('hello')
+        client.close()
+      }
+      expect(await servesDevices()).toBe(true)
+    }
+    await closedAgain(before)
+  })
+
+  it.each(['preadv', 'pread'])('%s: the request fails, and nothing else', async (call) => {
+    await using engine = await serving({ call, fault: { errno: errno.EIO }, times: Infinity })
+    using device = new VirtualDevice(path()).start()
+    const client = await clientOn(device, linux, 8192)
+    await client.call.walk({ fid: 0, newfid: 1, names: ['file'] })
+    await client.call.lopen({ fid: 1, flags: 0 })
+    const count = call === 'preadv' ? 8000 : 100
+    await expect(client.call.read({ fid: 1, offset: 0, count })).rejects.toMatchObject({
+      errno: errno.EIO,
+    })
+    expect(await client.call.getattr({ fid: 1, mask: 0 })).toBeDefined()
+    client.close()
+    expect(engine.log.slice(1)).toEqual(['client 1: connected'])
   })
 })
 

@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { limits, run, Writer } from '../../src/protocol/index.ts'
-import { heapMemory, type MessageName, type T } from '../../src/protocol/index.ts'
+import {
+  heapMemory,
+  limits,
+  type MessageName,
+  run,
+  type T,
+  Writer,
+} from '../../src/protocol/index.ts'
 import type { ReplyPlace } from '../../src/server/reply-place.ts'
 import { Session } from '../../src/server/session.ts'
 import { FakeTree } from '../support/fake-tree.ts'

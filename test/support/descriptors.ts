@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** How many descriptors this process has open, all its threads together. */
 export function openDescriptors(): number {
@@ -15,4 +15,11 @@ export function openFiles(): string[] {
       return []
     }
   })
+}
+
+/** How many mappings this process has of files in memory (memfd_create(2)). */
+export function memfdMappings(): number {
+  return readFileSync('/proc/self/maps', 'latin1')
+    .split('\n')
+    .filter((line) => line.includes('/memfd:lowerdir')).length
 }

@@ -38,6 +38,15 @@ export class VirtualDevice implements Disposable {
     this.heap = new GuestHeap(this.ram)
     this.queue = new DriverQueue(this.ram, this.heap, this.#options)
     this.frontend = new Frontend(path)
+    try {
+      this.#negotiate()
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  #negotiate(): void {
     const { frontend } = this
     frontend.ask('GET_FEATURES')
     const protocol = frontend.ask('GET_PROTOCOL_FEATURES')

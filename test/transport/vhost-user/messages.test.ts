@@ -8,7 +8,7 @@ import { createMemfd } from '../../../src/libc/memfd.ts'
 import { TAG_BYTES_MAX } from '../../../src/transport/vhost-user/config-space.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { request, type RequestName } from '../../../src/transport/vhost-user/requests.ts'
-import { openDescriptors } from '../../support/descriptors.ts'
+import { memfdMappings, openDescriptors } from '../../support/descriptors.ts'
 import { type DeviceServer, serveDevices, TAG } from '../../support/vhost-user/device-server.ts'
 import {
   Frontend,
@@ -54,7 +54,7 @@ function onOneEngine(): void {
   afterEach(async () => {
     frontend.close()
     // Whatever came along, nothing is left of it.
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors))
+    await vi.waitFor(() => expect([openDescriptors(), memfdMappings()]).toEqual([descriptors, 0]))
     for (const fd of [memfd, eventfd]) discard(fd)
   })
 
@@ -241,6 +241,8 @@ describe('a descriptor', () => {
     }
     frontend.settle()
     await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2 + 2))
+    // So is the memory: the last table has two regions.
+    expect(memfdMappings()).toBe(2)
     frontend.send('SET_VRING_CALL', u64(1n << 8n))
     frontend.settle()
     await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2 + 1))
