@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { UserError } from '../src/cli/failure.ts'
+import { parseCount } from '../src/cli/values.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
 import { benchGuest, guestWorkloads } from './guest/bench.ts'
 import { writeDocument } from './guest/document.ts'
@@ -50,7 +52,7 @@ try {
   else await bench()
 } catch (error) {
   // Its message is all that a person needs.
-  if (!(error instanceof ProvisionError)) throw error
+  if (!(error instanceof ProvisionError || error instanceof UserError)) throw error
   console.error(error.message)
   process.exitCode = 1
 }
@@ -78,8 +80,8 @@ async function bench(): Promise<void> {
   if (isWanted('guest', guestWorkloads)) {
     const results = await benchGuest({
       quick,
-      rounds: Number(values.rounds ?? (quick ? 1 : 3)),
-      cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(Number),
+      rounds: parseCount('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 1000),
+      cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(parseCpus),
       whole: values.whole,
       words,
       scratch,
@@ -88,4 +90,8 @@ async function bench(): Promise<void> {
     console.log(reportText(results))
     if (values.write) writeDocument(results)
   }
+}
+
+function parseCpus(text: string): number {
+  return parseCount('cpus', text, 1, 255)
 }

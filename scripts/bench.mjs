@@ -1,5 +1,5 @@
-// How fast the server is, next to diod on the same tree: `npm run bench`. It measures and asserts
-// nothing. `npm run bench -- --help` says what can be added.
+// How fast the server is, next to others on the same tree, by itself and in a guest: `npm run bench`. It
+// measures and asserts nothing. `npm run bench -- --help` says what can be added.
 
 import { run, runTool } from './child.mjs'
 import { ready } from './ready.mjs'
