@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ProvisionError } from '../src/provision/failure.ts'
 import { benchGuest, guestWorkloads } from './guest/bench.ts'
-import { reportGuest } from './guest/report.ts'
+import { writeDocument } from './guest/document.ts'
+import { reportText } from './guest/report.ts'
 import { benchServer, serverWorkloads } from './server/bench.ts'
 
 const usage = `Measures lowerdir beside other servers, in turns, and prints ratios.
@@ -76,6 +77,7 @@ async function bench(): Promise<void> {
   }
   if (isWanted('guest', guestWorkloads)) {
     const results = await benchGuest({
+      quick,
       rounds: Number(values.rounds ?? (quick ? 1 : 3)),
       cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(Number),
       whole: values.whole,
@@ -83,6 +85,7 @@ async function bench(): Promise<void> {
       scratch,
       verbose: values.verbose,
     })
-    console.log(reportGuest(results))
+    console.log(reportText(results))
+    if (values.write) writeDocument(results)
   }
 }

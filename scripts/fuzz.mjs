@@ -1,4 +1,4 @@
-// The fuzzer, for as long as wanted: `npm run fuzz -- --seconds 600 --seed 7`. Without a seed it
+// The fuzzers, for as long as wanted: `npm run fuzz -- --seconds 600 --seed 7`. Without a seed it
 // takes one from the clock, and says which. docs/testing.md has the rest.
 
 import { parseArgs } from 'node:util'
@@ -20,6 +20,8 @@ for (const [name, value] of Object.entries(values)) {
 
 await ready()
 process.env.LOWERDIR_FUZZ_SECONDS = values.seconds
+process.env.LOWERDIR_FUZZ_DRIVER_SECONDS = values.seconds
 process.env.LOWERDIR_FUZZ_SEED = values.seed
-const vitest = ['run', '--project=unit', 'test/fuzz/fuzz.test.ts']
+const tests = ['test/fuzz/fuzz.test.ts', 'test/fuzz/virtqueue.test.ts']
+const vitest = ['run', '--project=unit', ...tests]
 process.exitCode = (await runTool('vitest', vitest)).code

@@ -25,6 +25,8 @@ export interface GuestBenchOptions {
   readonly cpus: readonly number[]
   /** Whether every round is about all of the tree; else each is about another part of it. */
   readonly whole: boolean
+  /** Leaves out those that one round would do for. */
+  readonly quick: boolean
   /** Only workloads that have one of them in their name; all, without one. */
   readonly words: readonly string[]
   /** An empty folder that guests see as well, removed by the caller. */
@@ -41,10 +43,11 @@ const WARM_UP_PATIENCE = 300_000
  * is one of two measurements that were made one right after the other.
  */
 export async function benchGuest(options: GuestBenchOptions): Promise<GuestResults> {
-  const { words, scratch, verbose } = options
+  const { words, scratch, verbose, quick } = options
   const wanted = workloads.filter(
     ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
   )
+  const measured = peers.filter(({ oneRound }) => !quick || oneRound !== true)
   const progress = new ProgressLine()
   const log = (line: string): void => progress.say(line)
   const prerequisites = await provideAll(log)
@@ -65,7 +68,7 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
       tree: tree.path,
       folder: scratch,
       cpus,
-      peers,
+      peers: measured,
       log: verbose ? log : () => {},
     })
     progress.step('running everything once')
@@ -76,7 +79,7 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
     memory.push(...memoryOf(guest, cpus))
   }
   progress.clear()
-  const described = peers.map((peer) => ({ name: peer.name, what: peer.describe(programs) }))
+  const described = measured.map((peer) => ({ name: peer.name, what: peer.describe(programs) }))
   return { notes: notes(options, prerequisites), peers: described, cells, memory }
 }
 

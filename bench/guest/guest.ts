@@ -71,6 +71,8 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
       busybox: busybox.path,
       accelerator: accelerator(),
       root: '/',
+      // With it the guest's memory is one that servers can map.
+      transport: 'vhost-user',
       rootOwner: 'host',
       atime: 'preserve',
       sandbox: 'auto',
@@ -81,11 +83,6 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
       qemuArguments: [
         '-pidfile',
         pidFile,
-        '-object',
-        `memory-backend-memfd,id=shared,size=${MEMORY_MIB}M,share=on`,
-        // Added to the -machine that is there already.
-        '-machine',
-        'memory-backend=shared',
         ...peers.flatMap(({ started }) => started.qemuArguments),
       ],
       hostname: 'bench',

@@ -1,8 +1,15 @@
 import type { Peer } from './peer.ts'
 import { diod } from './peers/diod.ts'
 import { lowerdirTcp } from './peers/lowerdir-tcp.ts'
+import { lowerdirVhostUser } from './peers/lowerdir-vhost-user.ts'
 import { qemu } from './peers/qemu.ts'
 import { virtiofsd } from './peers/virtiofsd.ts'
 
 /** Everybody who is measured: the first is ours, which the others are compared with. */
-export const peers: readonly [ours: Peer, ...Peer[]] = [lowerdirTcp, qemu, virtiofsd, diod]
+export const peers: readonly [ours: Peer, ...Peer[]] = [
+  lowerdirVhostUser,
+  qemu,
+  virtiofsd,
+  diod,
+  lowerdirTcp,
+]

@@ -14,7 +14,7 @@ const PARTS = whole.directories
  * each file takes as much as any other, and leaves time to compare them more than once.
  */
 export function portionOf(round: number, isWhole: boolean, { command, args }: Program): Portion {
-  const parts = isWhole ? Array.from({ length: PARTS }, (_, i) => i) : [round % PARTS]
+  const parts = isWhole ? Array.from({ length: PARTS }, (_, i) => i) : [(round + PARTS) % PARTS]
   const objects = whole.project.files / PARTS
   return {
     modules: parts.map((part) => `module-${String(part).padStart(2, '0')}`),

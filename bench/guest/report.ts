@@ -1,86 +1,113 @@
 import { median } from '../statistics.ts'
-import { conditionNames, ratiosOf, serverCpuOf, qemuCpuOf, secondsBy } from './figures.ts'
+import { qemuCpuOf, ratiosOf, secondsBy, serverCpuOf } from './figures.ts'
 import { goalOf } from './goals.ts'
 import type { Cell, GuestResults } from './results.ts'
+import { tableTitle, tables } from './tables.ts'
+
+/** One table: texts that are all there is in it, for a terminal or a document. */
+export interface Table {
+  readonly title: string
+  readonly heading: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
 
 /** How a ratio that misses its goal is marked. */
 const MISSED = '!'
 
-/** The results as text: a table for each number of processors and each condition. */
-export function reportGuest(results: GuestResults): string {
-  const { notes, peers, cells, memory } = results
-  const [ours, ...others] = peers.map(({ name }) => name)
-  if (ours === undefined) return ''
-  const lines = [...notes, ...peers.map(({ name, what }) => `${name}: ${what}`)]
-  lines.push(`ratios are how many times as long as ${ours} each takes; ${MISSED} misses its goal`)
-  for (const table of tables(cells)) {
-    lines.push('', `${heading(table)}: seconds`)
-    lines.push(row('', [ours, ...others.flatMap((name) => [name, 'ratio']), 'host']))
-    for (const cell of table) lines.push(secondsLine(cell, ours, others))
-    lines.push(
-      '',
-      `${heading(table)}: milliseconds of processor time, server + QEMU beside the guest`,
-    )
-    lines.push(row('', [ours, ...others]))
-    for (const cell of table) {
-      lines.push(
-        row(
+/** What a reader of the tables has to know. */
+export function legend({ peers }: GuestResults): string[] {
+  const ours = peers[0]?.name ?? ''
+  return [
+    `Seconds are medians; "host" is what the same commands take on the host, without guest and server.`,
+    `Ratios are how many times as long as ${ours} another takes, the median of the rounds' own ratios; ` +
+      `with ${MISSED} where that misses its goal, which stands behind it.`,
+    `Processor time is that of the server's process + what QEMU takes beside the guest's instructions: ` +
+      `its own server has no process, and all of its work is in the second number.`,
+  ]
+}
+
+/** Everything that was found, as tables. */
+export function reportTables({ peers, cells, memory }: GuestResults): Table[] {
+  const [ours = '', ...others] = peers.map(({ name }) => name)
+  const found = tables(cells).flatMap((group): Table[] => {
+    const title = group[0] === undefined ? '' : tableTitle(group[0])
+    const compared = others.flatMap((name) => [name, 'ratio'])
+    return [
+      {
+        title: `${title}: seconds`,
+        heading: ['', ours, ...compared, 'host'],
+        rows: group.map((cell) => secondsRow(cell, ours, others)),
+      },
+      {
+        title: `${title}: milliseconds of processor time`,
+        heading: ['', ours, ...others],
+        rows: group.map((cell) => [
           cell.workload,
-          [ours, ...others].map((name) => cpu(cell, name)),
-        ),
-      )
-    }
-  }
-  lines.push('', 'MiB of memory of the servers at the end')
-  for (const { peer, cpus, bytes } of memory) {
-    lines.push(row(`${peer} (${cpus} CPU)`, [(bytes / 2 ** 20).toFixed(0)]))
-  }
-  const failed = cells.flatMap(({ failures }) => Object.keys(failures))
-  if (failed.length > 0) lines.push('', `failed, see above: ${[...new Set(failed)].join(', ')}`)
-  return lines.join('\n')
-}
-
-/** The cells that belong into one table, in their order. */
-export function tables(cells: readonly Cell[]): Cell[][] {
-  const found = new Map<string, Cell[]>()
-  for (const cell of cells) {
-    const key = `${cell.cpus} ${cell.condition}`
-    found.set(key, [...(found.get(key) ?? []), cell])
-  }
-  return [...found.values()]
-}
-
-/** What a table is about. */
-export function heading([cell]: readonly Cell[]): string {
-  if (cell === undefined) return ''
-  const { cpus, condition } = cell
-  return `${cpus} virtual CPU${cpus > 1 ? 's' : ''}, ${conditionNames[condition]}`
-}
-
-function secondsLine(cell: Cell, ours: string, others: readonly string[]): string {
-  const compared = others.flatMap((name) => {
-    const ratios = ratiosOf(cell, name, ours)
-    const ratio = median(ratios)
-    if (ratios.length === 0) return [seconds(secondsBy(cell, name)), '-']
-    const goal = goalOf(name, cell.group, cell.condition)
-    const mark = goal !== undefined && ratio < goal ? MISSED : ''
-    return [seconds(secondsBy(cell, name)), `${mark}${ratio.toFixed(2)}`]
+          ...[ours, ...others].map((name) => processorTime(cell, name)),
+        ]),
+      },
+    ]
   })
-  const host = seconds(cell.host)
-  return row(cell.workload, [seconds(secondsBy(cell, ours)), ...compared, host])
+  const resident: Table = {
+    title: 'Memory of the servers at the end, without what they share with the guest',
+    heading: ['', 'virtual CPUs', 'MiB'],
+    rows: memory.map(({ peer, cpus, bytes }) => [peer, `${cpus}`, (bytes / 2 ** 20).toFixed(0)]),
+  }
+  return [...found, resident]
+}
+
+/** What could not be measured, and why. */
+export function reportFailures({ cells }: GuestResults): string[] {
+  return cells.flatMap((cell) =>
+    Object.entries(cell.failures).map(
+      ([peer, why]) => `${peer} failed at ${cell.workload} (${tableTitle(cell)}): ${why}`,
+    ),
+  )
+}
+
+/** The results as text for a terminal. */
+export function reportText(results: GuestResults): string {
+  const { notes, peers } = results
+  return [
+    ...notes,
+    ...peers.map(({ name, what }) => `${name}: ${what}`),
+    ...legend(results),
+    ...reportTables(results).map(tableText),
+    ...reportFailures(results),
+  ].join('\n')
+}
+
+function secondsRow(cell: Cell, ours: string, others: readonly string[]): string[] {
+  const compared = others.flatMap((name) => [
+    seconds(secondsBy(cell, name)),
+    ratioText(cell, name, ours),
+  ])
+  return [cell.workload, seconds(secondsBy(cell, ours)), ...compared, seconds(cell.host)]
+}
+
+function ratioText(cell: Cell, peer: string, ours: string): string {
+  const ratio = median(ratiosOf(cell, peer, ours))
+  if (Number.isNaN(ratio)) return '-'
+  const goal = goalOf(peer, cell.group, cell.condition)
+  if (goal === undefined || ratio >= goal) return ratio.toFixed(2)
+  return `${ratio.toFixed(2)} ${MISSED} ${goal.toFixed(1)}`
 }
 
 function seconds(values: readonly number[]): string {
   return values.length === 0 ? '-' : median(values).toFixed(3)
 }
 
-function cpu(cell: Cell, peer: string): string {
+function processorTime(cell: Cell, peer: string): string {
   const [server, qemu] = [serverCpuOf(cell, peer), qemuCpuOf(cell, peer)].map((values) =>
     values.length === 0 ? '-' : (median(values) / 1e6).toFixed(0),
   )
   return `${server} + ${qemu}`
 }
 
-function row(name: string, columns: readonly string[]): string {
-  return `${name.padEnd(24)}${columns.map((text) => ` ${text.padStart(13)}`).join('')}`.trimEnd()
+function tableText({ title, heading, rows }: Table): string {
+  return `\n${title}\n${[heading, ...rows].map(row).join('\n')}`
+}
+
+function row([name = '', ...columns]: readonly string[]): string {
+  return `${name.padEnd(24)}${columns.map((text) => ` ${text.padStart(12)}`).join('')}`.trimEnd()
 }

@@ -47,16 +47,39 @@ export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
       }),
     })),
   )
+  await warmUp(rounds)
   const before = await clocks(guest)
   for (let round = 0; round < count; round++) {
     for (const { workload, cache, cells } of rows) {
-      const where = `${cpus} virtual CPU${cpus > 1 ? 's' : ''}, round ${round + 1} of ${count}`
+      const where = `${counted(cpus)}, round ${round + 1} of ${count}`
       progress.step(`${where}: ${workload.name}, cache=${cache}`)
       await measureRow(rounds, round, workload, cache, cells)
     }
   }
   checkClock(before, await clocks(guest))
   return rows.flatMap(({ cells }) => cells)
+}
+
+/**
+ * Every workload on every peer once, which does not count: what is compiled while it runs, ours and QEMU's
+ * translation of the guest's kernel, is compiled then. It is about other files than the first rounds.
+ */
+async function warmUp({ guest, cpus, whole, workloads, fio, progress }: Rounds): Promise<void> {
+  const portion = portionOf(-1, whole, fio)
+  for (const { peer, started } of guest.peers) {
+    progress.step(`${counted(cpus)}: running everything once on ${peer.name}`)
+    for (const workload of workloads) {
+      try {
+        await measureGuest(guest, started, 'none', workload, portion, 1)
+      } catch {
+        // It will fail again, and be heard then.
+      }
+    }
+  }
+}
+
+function counted(cpus: number): string {
+  return `${cpus} virtual CPU${cpus > 1 ? 's' : ''}`
 }
 
 /** One workload on every peer, one right after the other. */

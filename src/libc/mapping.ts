@@ -19,6 +19,12 @@ const native = {
 export const WINDOW_BYTES = 2 ** 30
 
 /**
+ * Bytes of the next one that it shows as well: what is no larger, such as a ring or a table of descriptors, is
+ * in one piece wherever it begins.
+ */
+const OVERLAP_BYTES = 2 ** 16
+
+/**
  * A file's bytes as memory that is shared with whoever else has mapped them. It owns the mapping. Nothing
  * of it may be touched after {@link Mapping.close}: that would end the process (SIGSEGV), and so would
  * bytes behind the end of a file that has been cut short (SIGBUS).
@@ -26,7 +32,7 @@ export const WINDOW_BYTES = 2 ** 30
 export class Mapping {
   readonly size: number
   readonly address: number
-  /** All of it, in pieces of {@link WINDOW_BYTES}. */
+  /** All of it, one for every {@link WINDOW_BYTES}, and each {@link OVERLAP_BYTES} longer where there is more. */
   readonly windows: readonly SystemMemory[]
 
   /**
@@ -47,7 +53,7 @@ export class Mapping {
     const windows: SystemMemory[] = []
     for (let start = 0; start < size; start += WINDOW_BYTES) {
       const address = this.address + start
-      const buffer = bufferAt(address, Math.min(WINDOW_BYTES, size - start))
+      const buffer = bufferAt(address, Math.min(WINDOW_BYTES + OVERLAP_BYTES, size - start))
       windows.push({ bytes: Buffer.from(buffer), view: new DataView(buffer), address })
     }
     this.windows = windows

@@ -7,10 +7,11 @@ import { startLowerdir } from './lowerdir.ts'
 /** Our server behind QEMU's user network: the path that every QEMU has. */
 export const lowerdirTcp: Peer = {
   name: 'lowerdir, tcp',
+  oneRound: true,
   describe: () => `lowerdir ${version('package.json')}, guestfwd to a unix socket`,
   async start({ tree, folder, resources }) {
     const socket = join(folder, 'lowerdir.sock')
-    const { pid } = resources.use(await startLowerdir(tree, 'unix', socket))
+    const { pid } = resources.use(await startLowerdir(tree, `unix:${socket}`, socket))
     const { qemuArguments, prepare, options, address } = forwardedSocket(3, socket)
     return {
       qemuArguments,

@@ -1,5 +1,9 @@
 import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
-import { receiveWithDescriptors, sendWithDescriptors } from '../../libc/descriptor-passing.ts'
+import {
+  DESCRIPTORS_MAX,
+  receiveWithDescriptors,
+  sendWithDescriptors,
+} from '../../libc/descriptor-passing.ts'
 import { discard } from '../../libc/files.ts'
 
 /** request[4] flags[4] size[4], then the payload (vhost-user.rst, "Message Specification"). */
@@ -59,6 +63,13 @@ export class MessageChannel {
         wanted - this.#arrived,
       )
       this.#descriptors.push(...descriptors)
+      // One part of a message after the other may bring some.
+      if (this.#descriptors.length > DESCRIPTORS_MAX) {
+        const count = this.#descriptors.length
+        throw new FrontendError(
+          `a message with ${count} descriptors, where ${DESCRIPTORS_MAX} are the most`,
+        )
+      }
       if (bytes < 0) return undefined
       if (bytes === 0) return 'end'
       this.#arrived += bytes

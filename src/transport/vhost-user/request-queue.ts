@@ -46,8 +46,8 @@ export class RequestQueue implements ChainOwner, Polled {
   readonly #signal: () => void
   #setup: QueueSetup | undefined
   #queue: Virtqueue | undefined
-  /** How it was set up when it was stopped last, with the place where it would go on. */
-  #before: QueueSetup | undefined
+  /** How it was set up when it was stopped last, with the places where it would go on. */
+  #before: Stopped | undefined
   /** Chains that nobody uses. */
   readonly #free: Chain[] = []
   /** Those whose answer is still to come. */
@@ -78,11 +78,12 @@ export class RequestQueue implements ChainOwner, Polled {
     try {
       this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
       this.#setup = setup
-      if (isContinued(this.#before, setup)) this.#goOn()
+      if (isContinued(this.#before, setup, this.#queue.done)) this.#goOn(this.#queue)
       // Another driver, or one that has begun anew: it knows nothing of those.
       else this.#drop()
       this.#before = undefined
       this.#queue.stopListening()
+      this.#wake(this.#queue)
     } catch (error) {
       this.#break(error)
     }
@@ -90,12 +91,14 @@ export class RequestQueue implements ChainOwner, Polled {
 
   /** @returns where it would go on: the ring's next available chain. */
   stop(): number | undefined {
-    const next = this.#queue?.next
-    if (this.#setup !== undefined && next !== undefined) this.#before = { ...this.#setup, next }
+    const queue = this.#queue
+    if (this.#setup !== undefined && queue !== undefined) {
+      this.#before = { ...this.#setup, next: queue.next, done: queue.done }
+    }
     this.#queue = undefined
     this.#setup = undefined
     for (const chain of this.#waiting) chain.isReachable = false
-    return next
+    return queue?.next
   }
 
   /** Ends the conversation. */
@@ -137,7 +140,13 @@ export class RequestQueue implements ChainOwner, Polled {
     if (chain === this.#current) this.#current = undefined
     else this.#waiting.delete(chain)
     this.#free.push(chain)
-    if (!this.#isServing) this.#wake(queue)
+    if (this.#isServing) return
+    try {
+      this.#wake(queue)
+    } catch (error) {
+      // Whoever has caused this answer, such as another client that unlocks a file, has no part in it.
+      this.#break(error)
+    }
   }
 
   #serve(queue: Virtqueue): void {
@@ -225,7 +234,7 @@ export class RequestQueue implements ChainOwner, Polled {
   }
 
   /** The same driver goes on, as if nothing had happened. */
-  #goOn(): void {
+  #goOn(queue: Virtqueue): void {
     const late = this.#late
     this.#late = []
     // While a chain is in the device's hands its descriptors stay as they are.
@@ -233,7 +242,8 @@ export class RequestQueue implements ChainOwner, Polled {
     for (const { chain, length, frame } of late) {
       this.#read(chain, chain.head)
       chain.writable.copyFrom(frame)
-      this.answered(chain, length, undefined)
+      queue.give(chain.head, length)
+      this.#free.push(chain)
     }
   }
 }
@@ -242,12 +252,21 @@ function tooShort(total: number): ProtocolError {
   return new ProtocolError('TRUNCATED', `size[4] is more than the ${total} bytes of its chain`)
 }
 
-function isContinued(before: QueueSetup | undefined, now: QueueSetup): boolean {
+interface Stopped extends QueueSetup {
+  readonly done: number
+}
+
+/**
+ * Whether it is the same driver's ring, and as it was. A new driver's may well be at the same place, and
+ * after a multiple of 65,536 requests as far in the available ring, but not in the used one if anything waits.
+ */
+function isContinued(before: Stopped | undefined, now: QueueSetup, done: number): boolean {
   if (before === undefined) return false
-  const { addresses: a, next } = before
+  const { addresses: a } = before
   const { addresses: b } = now
   return (
-    next === now.next &&
+    before.next === now.next &&
+    before.done === done &&
     a.size === b.size &&
     a.descriptors === b.descriptors &&
     a.available === b.available &&

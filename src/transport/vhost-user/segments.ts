@@ -24,12 +24,6 @@ export class Segments {
     this.total = 0
   }
 
-  /** Memory that has gone must not be kept. */
-  release(): void {
-    this.clear()
-    this.#memories.length = 0
-  }
-
   /** The first segment's memory, where it begins there, and how many bytes it has. */
   get memory(): SystemMemory {
     return this.#memories[0] as SystemMemory

@@ -81,6 +81,11 @@ export class Virtqueue {
     return this.#next
   }
 
+  /** Where the next chain will go in the used ring: how many the driver has back, modulo 2^16. */
+  get done(): number {
+    return this.#done
+  }
+
   /** Whether a chain is available. It costs next to nothing: nothing of the ring is believed yet. */
   get hasWork(): boolean {
     return Atomics.load(this.#available, 1) !== this.#next

@@ -16,10 +16,14 @@ export class Vring {
     if (this.#call >= 0) signalEventfd(this.#call)
   }
 
-  /** @param fd an eventfd to wake the driver with, or -1 for none. */
+  /**
+   * @param fd an eventfd to wake the driver with, or -1 for none. It is signalled at once: a ring may be
+   *   served before its frontend has said how to wake the driver, and a call for nothing does no harm.
+   */
   setCall(fd: number): void {
     if (this.#call >= 0) discard(this.#call)
     this.#call = fd
+    this.signal()
   }
 
   close(): void {

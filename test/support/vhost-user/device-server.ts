@@ -10,6 +10,8 @@ export interface DeviceServer extends DirectoryServer {
   readonly devicePath: string
   /** A device that is not started yet. It is the test's to close. */
   device(options?: Partial<DeviceOptions>): VirtualDevice
+  /** What the log has of the client with this number, after that it connected. */
+  said(client: number): string[]
 }
 
 /** How guests call the devices. */
@@ -32,5 +34,12 @@ export async function serveDevices(
     },
     folder,
   )
-  return { ...server, devicePath, device: (options) => new VirtualDevice(devicePath, options) }
+  const device = (options?: Partial<DeviceOptions>): VirtualDevice =>
+    new VirtualDevice(devicePath, options)
+  const said = (client: number): string[] => {
+    const name = `client ${client}: `
+    const lines = server.log.filter((line) => line.startsWith(name))
+    return lines.slice(1).map((line) => line.slice(name.length))
+  }
+  return { ...server, devicePath, device, said }
 }

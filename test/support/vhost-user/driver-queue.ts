@@ -27,6 +27,8 @@ export interface QueueOptions {
   readonly indirect: boolean
   /** Where both indices begin: as after so many requests. */
   readonly start: number
+  /** Guest addresses of the three parts, where it matters. */
+  readonly places?: Readonly<Record<'descriptors' | 'available' | 'used', number>>
 }
 
 export interface Used {
@@ -59,16 +61,20 @@ export class DriverQueue {
   /** Index of the next used element that is looked at. */
   #seen: number
 
-  constructor(ram: GuestRam, heap: GuestHeap, { size, eventIndex, indirect, start }: QueueOptions) {
+  constructor(
+    ram: GuestRam,
+    heap: GuestHeap,
+    { size, eventIndex, indirect, start, places }: QueueOptions,
+  ) {
     this.size = size
     this.#ram = ram
     this.#heap = heap
     this.#eventIndex = eventIndex
     this.#indirect = indirect
-    this.descriptors = heap.need(16 * size, 0)
+    this.descriptors = places?.descriptors ?? heap.need(16 * size, 0)
     // Not at the beginning of a page, and aligned no more than they must be.
-    this.available = heap.need(6 + 2 * size, 2 * (size < 1024 ? 5 : 0))
-    this.used = heap.need(6 + 8 * size, 4 * (size < 512 ? 7 : 0))
+    this.available = places?.available ?? heap.need(6 + 2 * size, 2 * 5)
+    this.used = places?.used ?? heap.need(6 + 8 * size, 4 * 7)
     const ring = (address: number, words: number): Uint16Array => {
       const { memory, offset } = ram.at(address, words * 2)
       return new Uint16Array(memory.view.buffer, offset, words).fill(0)

@@ -1,3 +1,4 @@
+import { errno, ErrnoError } from '../../../src/errno.ts'
 import {
   receiveWithDescriptors,
   sendWithDescriptors,
@@ -88,9 +89,14 @@ export class Frontend implements Disposable {
     this.ask('GET_FEATURES')
   }
 
-  /** Whether the backend has closed the connection, or does so within the time. */
-  isOver(milliseconds = PATIENCE): boolean {
-    return isReadable(this.fd, milliseconds) && this.#receive(1) === undefined
+  /** Whether the backend closes the connection, and says nothing more. */
+  isOver(): boolean {
+    try {
+      return this.#receive(1) === undefined
+    } catch (error) {
+      // The kernel's word for the same where the backend has not read all that was sent (unix(7)).
+      return error instanceof ErrnoError && error.errno === errno.ECONNRESET
+    }
   }
 
   #receive(length: number): Buffer | undefined {

@@ -1,5 +1,5 @@
 import { discard } from '../../../src/libc/files.ts'
-import { Mapping } from '../../../src/libc/mapping.ts'
+import { Mapping, WINDOW_BYTES } from '../../../src/libc/mapping.ts'
 import { createMemfd } from '../../../src/libc/memfd.ts'
 import type { SystemMemory } from '../../../src/libc/memory.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
@@ -17,7 +17,7 @@ export interface RegionPlace extends MemoryRegion {
  * files, and no address that is the same in two of its worlds. The last two regions follow one another in
  * the guest, as those that were plugged in later do, and nowhere else.
  */
-export const usualRegions: readonly RegionPlace[] = [
+const usualRegions: readonly RegionPlace[] = [
   { file: 0, guestAddress: 0, size: 0xa0000, userAddress: 0x7f50_0000_0000, offset: 0 },
   { file: 0, guestAddress: MIB, size: 16 * MIB, userAddress: 0x7f10_0030_0000, offset: 5 * MIB },
   { file: 1, guestAddress: 2 ** 32, size: 8 * MIB, userAddress: 0x7f80_0000_0000, offset: PAGE },
@@ -58,11 +58,12 @@ export class GuestRam {
     const index = this.#indexOf(address)
     const { guestAddress, size } = this.regions[index]!
     const offset = address - guestAddress
-    const [memory, ...more] = this.#mappings[index]!.windows
-    if (memory === undefined || more.length > 0 || offset + length > size) {
+    const memory = this.#mappings[index]!.windows[Math.floor(offset / WINDOW_BYTES)]
+    const into = offset % WINDOW_BYTES
+    if (memory === undefined || into + length > memory.bytes.length || offset + length > size) {
       throw new RangeError(`${length} bytes at 0x${address.toString(16)} are no run`)
     }
-    return { memory, offset }
+    return { memory, offset: into }
   }
 
   /** The address by which the frontend knows the guest's `address`. */

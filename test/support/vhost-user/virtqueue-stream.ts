@@ -14,7 +14,7 @@ const PATIENT_LOOKS = 2000
  * device has said that there is something, as an interrupt would: a notification that is lost is an answer
  * that is lost.
  */
-export class VirtqueueStream extends Duplex {
+class VirtqueueStream extends Duplex {
   readonly #device: VirtualDevice
   readonly #layout: Layout
   /** Room for answers, in bytes. */

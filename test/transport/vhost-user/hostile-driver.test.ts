@@ -68,13 +68,6 @@ function connect(options: Partial<DeviceOptions> = {}): void {
   connections++
 }
 
-/** What the log has of the device, after that it connected. */
-function said(): string[] {
-  const name = `client ${connections}: `
-  const lines = server.log.filter((line) => line.startsWith(name))
-  return lines.slice(1).map((line) => line.slice(name.length))
-}
-
 async function expectOthersServed(): Promise<void> {
   for (const client of others.clients) {
     const { data } = await client.call.read({ fid: 1, offset: 0, count: 100 })
@@ -86,7 +79,7 @@ async function expectOthersServed(): Promise<void> {
 async function expectStopped(reason: string): Promise<void> {
   const { queue } = device
   const line = `the device has stopped: ${reason}`
-  await vi.waitFor(() => expect(said()).toEqual([line]), { timeout: 10_000 })
+  await vi.waitFor(() => expect(server.said(connections)).toEqual([line]), { timeout: 10_000 })
   await expectOthersServed()
 
   // Whatever else there is in the queue is not looked at.
@@ -96,7 +89,7 @@ async function expectStopped(reason: string): Promise<void> {
   device.frontend.settle()
   await expectOthersServed()
   expect(queue.usedWords[1]).toBe(before)
-  expect(said()).toEqual([line])
+  expect(server.said(connections)).toEqual([line])
 
   device.reset()
   const client = await clientOn(device, linux, MSIZE)
@@ -104,7 +97,7 @@ async function expectStopped(reason: string): Promise<void> {
     qids: [{ type: 0 }],
   })
   client.close()
-  expect(said()).toEqual([line])
+  expect(server.said(connections)).toEqual([line])
 }
 
 /** A request that makes sense, at a place of its own. */
@@ -354,8 +347,10 @@ describe('rings that cannot be', () => {
     ['entries without an end', { size: 0x8000_0000 }, 'a queue of 2147483648 entries'],
   ])('%s', async (_what, wrong, reason) => {
     startWith(wrong)
-    await vi.waitFor(() => expect(said()[0]).toContain(`the device has stopped: ${reason}`))
-    await expectStopped(said()[0]!.slice('the device has stopped: '.length))
+    await vi.waitFor(() =>
+      expect(server.said(connections)[0]).toContain(`the device has stopped: ${reason}`),
+    )
+    await expectStopped(server.said(connections)[0]!.slice('the device has stopped: '.length))
   })
 })
 

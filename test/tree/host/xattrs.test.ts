@@ -1,4 +1,4 @@
-import { symlinkSync, writeFileSync, mkdirSync, unlinkSync } from 'node:fs'
+import { existsSync, symlinkSync, writeFileSync, mkdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/errno.ts'
@@ -47,6 +47,15 @@ function errnoOfGet(path: string, name: string): number {
 }
 
 describe('extended attributes of a host file', () => {
+  it('are no labels where the host has none to give, but those that there are', () => {
+    needsRoot('labels a file')
+    const answer = existsSync('/sys/fs/selinux') ? errno.ENODATA : errno.EOPNOTSUPP
+    expect(errnoOfGet('f', 'security.selinux')).toBe(answer)
+    expect(errnoOfGet('f', 'security.other')).toBe(errno.ENODATA)
+    expect(set('f', 'security.selinux', 'u:r:t:s0')).toBe(0)
+    expect(get('f', 'security.selinux')).toBe('u:r:t:s0')
+  })
+
   it('are set, replaced, listed and removed', () => {
     mkdirSync(join(directory, 'd'))
     for (const path of ['f', 'd', '']) {

@@ -1,0 +1,56 @@
+import { writeFileSync } from 'node:fs'
+import { plotGuest } from './plot.ts'
+import { legend, reportFailures, reportTables } from './report.ts'
+import type { GuestResults } from './results.ts'
+
+const DOCUMENT = 'docs/performance.md'
+
+/** The plot for a number of virtual processors, beside the document. */
+function plotName(cpus: number): string {
+  return cpus === 1 ? 'performance.svg' : `performance-${cpus}-cpus.svg`
+}
+
+/** Writes what was found to docs/performance.md, with a plot for each guest. */
+export function writeDocument(results: GuestResults): void {
+  const guests = [...new Set(results.cells.map(({ cpus }) => cpus))]
+  for (const cpus of guests) writeFileSync(`docs/${plotName(cpus)}`, plotGuest(results, cpus))
+  writeFileSync(DOCUMENT, performanceDocument(results, guests))
+}
+
+function performanceDocument(results: GuestResults, guests: readonly number[]): string {
+  const { notes, peers } = results
+  const plots = guests.map(
+    (cpus) => `![ratios, ${cpus} virtual CPU${cpus > 1 ? 's' : ''}](${plotName(cpus)})`,
+  )
+  const failures = reportFailures(results)
+  const sections = [
+    '# Performance',
+    `What a guest sees of lowerdir and of others, measured by \`npm run bench -- guest --write\`, which
+writes this file. One guest has a device of each server, all serve the same folder, and each workload goes in
+turns over them. Nobody need believe it: the command fetches all that it takes.`,
+    plots.join('\n'),
+    list(notes),
+    list(peers.map(({ name, what }) => `**${name}**: ${what}`)),
+    ...legend(results),
+    ...(failures.length > 0 ? [list(failures)] : []),
+    ...reportTables(results).map(
+      ({ title, heading, rows }) => `## ${title}\n\n${markdown(heading, rows)}`,
+    ),
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+function list(lines: readonly string[]): string {
+  return lines.map((line) => `- ${line}`).join('\n')
+}
+
+/** A table as oxfmt leaves it: columns as wide as their widest cell. */
+function markdown(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = heading.map((_, i) =>
+    Math.max(4, ...[heading, ...rows].map((cells) => cells[i]?.length ?? 0)),
+  )
+  const line = (cells: readonly string[]): string =>
+    `| ${widths.map((width, i) => (i === 0 ? (cells[i] ?? '').padEnd(width) : (cells[i] ?? '').padStart(width))).join(' | ')} |`
+  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
+  return [line(heading), line(rule), ...rows.map(line)].join('\n')
+}

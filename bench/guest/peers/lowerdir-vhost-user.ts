@@ -1,0 +1,27 @@
+import { join } from 'node:path'
+import { vhostUserDevice } from '../../../src/machine/vhost-user.ts'
+import { version } from '../../machine.ts'
+import { type Peer, ninepOptions } from '../peer.ts'
+import { startLowerdir } from './lowerdir.ts'
+
+const TAG = 'lowerdir'
+
+/** Our server as a virtio device. */
+export const lowerdirVhostUser: Peer = {
+  name: 'lowerdir',
+  describe: () => `lowerdir ${version('package.json')}, vhost-user`,
+  async start({ tree, folder, resources }) {
+    const socket = join(folder, 'lowerdir-vhost-user.sock')
+    const { pid } = resources.use(
+      await startLowerdir(tree, `vhost-user:${socket},tag=${TAG}`, socket),
+    )
+    const id = 'lowerdir-socket'
+    const device = `${vhostUserDevice(TAG)},chardev=${id}`
+    return {
+      qemuArguments: ['-chardev', `socket,id=${id},path=${socket}`, '-device', device],
+      prepare: '',
+      mount: (cache) => `mount -t 9p -o trans=virtio,${ninepOptions(cache)} ${TAG}`,
+      pid: () => pid,
+    }
+  },
+}

@@ -1,0 +1,203 @@
+import { openSync } from 'node:fs'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { discard, pread, pwrite } from '../../../src/libc/files.ts'
+import { createMemfd } from '../../../src/libc/memfd.ts'
+import { systemMemory } from '../../../src/libc/memory.ts'
+import { preadv, pwritev } from '../../../src/libc/vectors.ts'
+import { GuestMemory, type MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
+import { Segments } from '../../../src/transport/vhost-user/segments.ts'
+import { Random } from '../../fuzz/random.ts'
+import { openDescriptors } from '../../support/descriptors.ts'
+import { afterwards } from '../../support/temporary.ts'
+import { GuestRam, PAGE } from '../../support/vhost-user/guest-ram.ts'
+
+const MIB = 2 ** 20
+const SEAM = 2 ** 32 + 8 * MIB
+
+let ram: GuestRam
+let guest: GuestMemory
+let segments: Segments
+
+beforeEach(() => {
+  ram = new GuestRam()
+  guest = new GuestMemory(
+    ram.regions,
+    ram.files.map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+')),
+  )
+  segments = new Segments()
+  afterwards(() => {
+    guest.close()
+    ram.close()
+  })
+})
+
+/** The first `length` bytes of all segments. */
+function gathered(length = segments.total): Buffer {
+  const bytes = Buffer.alloc(length)
+  segments.copyTo(bytes)
+  return bytes
+}
+
+describe('a guest’s address', () => {
+  it('is found in its region, with as many bytes as follow it there', () => {
+    for (const { guestAddress, size } of ram.regions) {
+      expect(guest.locate(guestAddress)).toBe(size)
+      expect(guest.offset).toBe(0)
+      expect(guest.locate(guestAddress + size - 1)).toBe(1)
+      ram.bytes(guestAddress + size - 1, 1)[0] = 77
+      expect(guest.memory.bytes[guest.offset]).toBe(77)
+    }
+  })
+
+  it('is the frontend’s in other words', () => {
+    for (const { guestAddress, userAddress, size } of ram.regions) {
+      ram.bytes(guestAddress + 100, 1)[0] = 99
+      expect(guest.locateUser(userAddress + 100)).toBe(size - 100)
+      expect(guest.memory.bytes[guest.offset]).toBe(99)
+      expect(guest.locateUser(userAddress + size)).toBe(0)
+      expect(guest.locateUser(userAddress - 1)).toBe(0)
+    }
+  })
+
+  it('is none in a hole, behind all, and where no number is exact', () => {
+    for (const address of [
+      0xa0000,
+      MIB - 1,
+      17 * MIB,
+      2 ** 32 - 1,
+      2 ** 32 + 16 * MIB,
+      2 ** 53,
+      2 ** 64,
+      -1,
+      NaN,
+    ]) {
+      expect([address, guest.locate(address)]).toEqual([address, 0])
+    }
+  })
+
+  it('is found as well after another region was looked into', () => {
+    for (let round = 0; round < 2; round++) {
+      for (const { guestAddress, size } of ram.regions) {
+        expect(guest.locate(guestAddress + 5)).toBe(size - 5)
+      }
+    }
+  })
+})
+
+describe('guest memory', () => {
+  it('closes the files that it was made of, also where it cannot be made', () => {
+    const size = PAGE
+    const region: MemoryRegion = { guestAddress: 0, size, userAddress: 0, offset: 0 }
+    const before = openDescriptors()
+    new GuestMemory([region], [createMemfd(PAGE)]).close()
+    expect(openDescriptors()).toBe(before)
+    const make = (...sizes: number[]): GuestMemory =>
+      new GuestMemory(
+        sizes.map((each) => ({ ...region, size: each })),
+        sizes.map(() => createMemfd(PAGE)),
+      )
+    expect(() => make(PAGE, PAGE + 1, PAGE)).toThrow('longer than the file it is in')
+    expect(() => make(PAGE, 0, PAGE)).toThrow('mmap: EINVAL')
+    expect(openDescriptors()).toBe(before)
+  })
+})
+
+describe('segments', () => {
+  it('are one where descriptors follow one another, and another where they do not', () => {
+    segments.add(guest, MIB + 100, 50)
+    segments.add(guest, MIB + 150, 4000)
+    segments.add(guest, MIB + 4150, 1)
+    expect([segments.count, segments.total, segments.length]).toEqual([1, 4051, 4051])
+    segments.add(guest, MIB + 4152, 1)
+    segments.add(guest, MIB + 100, 1)
+    expect([segments.count, segments.total, segments.length]).toEqual([3, 4053, 4051])
+  })
+
+  it('are two where one descriptor reaches from region to region', () => {
+    segments.add(guest, SEAM - 10, 30)
+    expect([segments.count, segments.total, segments.length]).toEqual([2, 30, 10])
+    ram.bytes(SEAM - 10, 10).fill('a')
+    ram.bytes(SEAM, 20).fill('b')
+    expect(gathered().toString()).toBe('a'.repeat(10) + 'b'.repeat(20))
+  })
+
+  it('are none of no bytes, and begin anew', () => {
+    segments.add(guest, 0xb0000, 0)
+    expect([segments.count, segments.total]).toEqual([0, 0])
+    segments.add(guest, 0, 5)
+    segments.clear()
+    segments.add(guest, 4096, 5)
+    expect([segments.count, segments.total, segments.offset]).toEqual([1, 5, 4096])
+  })
+
+  it('are refused where they leave the memory', () => {
+    expect(() => segments.add(guest, 0xa0000 - 5, 6)).toThrow('outside of the guest')
+    expect(() => segments.add(guest, SEAM + 8 * MIB - 5, 6)).toThrow('outside of the guest')
+  })
+
+  it('are copied from and to, as many bytes as there are on both sides', () => {
+    for (const [at, length] of [
+      [MIB, 3],
+      [2 ** 32, 1],
+      [100, 6],
+    ] as const) {
+      segments.add(guest, at, length)
+    }
+    segments.copyFrom(Buffer.from('0123456789, and more'))
+    expect([ram.bytes(MIB, 4), ram.bytes(2 ** 32, 2), ram.bytes(100, 7)].map(String)).toEqual([
+      '012\0',
+      '3\0',
+      '456789\0',
+    ])
+    expect(gathered(5).toString()).toBe('01234')
+    expect(gathered(12).toString()).toBe('0123456789\0\0')
+  })
+
+  it('are pieces for system calls and for others alike, from any byte on', () => {
+    const random = new Random(3)
+    const fd = createMemfd(PAGE)
+    afterwards(() => discard(fd))
+    for (let round = 0; round < 200; round++) {
+      segments.clear()
+      for (let i = random.upTo(12); i >= 0; i--) {
+        segments.add(guest, random.pick([MIB, SEAM - 20, 2 ** 32]) + 64 * i, 1 + random.upTo(40))
+      }
+      const whole = random.bytes(segments.total)
+      segments.copyFrom(whole)
+      // They may lie over one another.
+      const expected = gathered()
+      const start = random.upTo(segments.total)
+      const length = random.upTo(segments.total - start)
+      const pieces = segments.pieces(start, length)
+      const part = expected.subarray(start, start + length)
+      expect(pieces.gather(length)).toEqual(part)
+      expect(pieces.gather(length + 5)).toEqual(part)
+      expect(pwritev(fd, pieces.vector, pieces.count, 0)).toBe(length)
+      const memory = systemMemory(PAGE)
+      pread(fd, memory.address, length, 0)
+      expect(memory.bytes.subarray(0, length)).toEqual(part)
+
+      memory.bytes.fill(round)
+      pwrite(fd, memory.address, length, 0)
+      expect(preadv(fd, pieces.vector, pieces.count, 0)).toBe(length)
+      expect(
+        segments
+          .pieces(start, length)
+          .gather(length)
+          .every((byte) => byte === round),
+      ).toBe(true)
+      segments.pieces(start, length).scatter(Buffer.alloc(length + 9, round + 1))
+      expect(gathered().subarray(start, start + length)).toEqual(Buffer.alloc(length, round + 1))
+    }
+  })
+
+  it('are a run where they are one piece', () => {
+    segments.add(guest, MIB + 100, 11)
+    segments.add(guest, 2 ** 32 + 7, 100)
+    const { memory, offset, count } = segments.pieces(11, 100)
+    ram.bytes(2 ** 32 + 7, 3).write('abc')
+    expect([count, memory.bytes.toString('latin1', offset, offset + 3)]).toEqual([1, 'abc'])
+    expect(segments.pieces(10, 3).count).toBe(2)
+    expect(segments.pieces(111, 0).count).toBe(0)
+  })
+})
