@@ -129,7 +129,7 @@ export async function lowerdir(args: readonly string[], options?: CliOptions): P
 }
 
 /** The processes that have `path` on their command line. */
-function processesOf(path: string): number[] {
+export function processesOf(path: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && commandLine(name).includes(path))
     .map(Number)

@@ -1,38 +1,49 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Kernel } from '../../src/guest/kernel.ts'
+import { quote } from '../../src/guest/quote.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { Machine } from '../../src/machine/machine.ts'
 import type { MachineOptions } from '../../src/machine/options.ts'
+import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
 import type { Qemu } from '../../src/provision/qemu.ts'
 
-/** Everything that a guest takes: what `run` finds, fetched first where it is missing. */
-async function vmParts(): Promise<Parts> {
-  const { qemu, busybox, kernel } = await provision()
-  return {
-    qemu: present('qemu', qemu),
-    busybox: present('busybox', busybox),
-    kernel: present('kernel', kernel),
-  }
+/** What a guest is made of: Debian's suites that its QEMU and its kernel come from. */
+export interface GuestKind {
+  readonly qemu: string
+  readonly kernel: string
+  readonly transport: Transport
 }
 
-/** The QEMU of a Debian suite: bookworm's has no vhost-user device of the kind that 9P takes, sid's has. */
+/**
+ * The two kinds that guests are tested as where one would not do: each is as old, or as new, as the parts of Debian
+ * that lowerdir is for. Since Linux 6.4 the client keeps O_NOATIME to itself (P9L_MODE_MASK), so an old one
+ * is needed to see the flag arrive; and the old QEMU has no vhost-user device of the kind that 9P takes.
+ */
+export const oldest: GuestKind = { qemu: 'bookworm', kernel: 'bookworm', transport: 'tcp' }
+export const newest: GuestKind = { qemu: 'sid', kernel: 'sid', transport: 'vhost-user' }
+
+/** Debian's suites whose kernels guests are tested with. */
+export const kernelSuites = [oldest.kernel, newest.kernel]
+
+/** The QEMU of a Debian suite, fetched first where it is missing. */
 export async function vmQemu(suite: string): Promise<Qemu> {
   const { qemu } = await provision({ suite, want: ['qemu'] })
   return present('qemu', qemu)
 }
 
-/** The kernel of a Debian suite. */
+/** The kernel of a Debian suite, fetched first where it is missing. */
 export async function vmKernel(suite: string): Promise<Kernel> {
   const { kernel } = await provision({ suite, want: ['kernel'] })
   return present('kernel', kernel)
 }
 
-/**
- * The Debian suites whose kernels guests are tested with: 6.1, and the newest. Since 6.4 the client keeps
- * O_NOATIME to itself (P9L_MODE_MASK), so an old one is needed to see the flag arrive.
- */
-export const kernelSuites = ['bookworm', 'sid']
+async function vmBusybox(): Promise<string> {
+  const { busybox } = await provision({ want: ['busybox'] })
+  return present('busybox', busybox).path
+}
 
 function present<T>(name: keyof Parts, finding: Finding<T>): T {
   if (finding.found === undefined) throw new Error(`${name}: ${finding.missing}`)
@@ -40,14 +51,17 @@ function present<T>(name: keyof Parts, finding: Finding<T>): T {
 }
 
 /** A guest whose root is this machine's. */
-export async function bootMachine(changes: Partial<MachineOptions> = {}): Promise<Machine> {
-  const { qemu, busybox, kernel } = await vmParts()
-  return Machine.boot({
+export async function bootMachine(
+  changes: Partial<MachineOptions> = {},
+  kind = oldest,
+): Promise<Machine> {
+  const [qemu, kernel] = [await vmQemu(kind.qemu), await vmKernel(kind.kernel)]
+  const options: MachineOptions = {
     qemu,
     kernel,
-    busybox: busybox.path,
+    busybox: await vmBusybox(),
     accelerator: chooseAccelerator('auto').accelerator,
-    transport: 'tcp',
+    transport: kind.transport,
     root: '/',
     rootOwner: 'host',
     atime: 'preserve',
@@ -66,7 +80,30 @@ export async function bootMachine(changes: Partial<MachineOptions> = {}): Promis
     onConsoleLine: () => {},
     log: () => {},
     ...changes,
-  })
+  }
+  const { accelerator, transport } = options
+  // Past the test runner, which would put a heading above each line.
+  process.stdout.write(
+    `guest: Linux ${kernel.release}, QEMU ${qemu.version.text} (${accelerator}), files over ${transport}\n`,
+  )
+  return Machine.boot(options)
+}
+
+/**
+ * A file that is this QEMU to `run --qemu`: what was fetched is started through a loader of its own.
+ *
+ * @param folder where the file is made.
+ * @param seen how whoever runs it sees a path.
+ */
+export function qemuFile(
+  folder: string,
+  { command, args }: Qemu,
+  seen = (path: string): string => path,
+): string {
+  const file = join(folder, 'qemu')
+  const words = [command, ...args].map((word) => quote(seen(word)))
+  writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 })
+  return file
 }
 
 /** What a guest's shell does with a script, with all that it writes. */

@@ -7,62 +7,86 @@ import type { Machine } from '../../src/machine/machine.ts'
 import { behaviours, kernelBehaviours, usersBehaviours } from '../conformance/behaviours/index.ts'
 import { type Difference, differences } from '../conformance/differences.ts'
 import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
-import { bootMachine, kernelSuites, sh, vmKernel } from '../support/vm-machine.ts'
+import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
+import { bootMachine, kernelSuites, newest, sh } from '../support/vm-machine.ts'
+
+/** Every way to a share: each cache mode over each transport. */
+const ways = (['vhost-user', 'tcp'] as const).flatMap((transport) =>
+  cacheModes.map((cache) => ({ transport, cache, name: `${transport}-${cache}` })),
+)
 
 /**
- * The behaviours of test/conformance on a share, through the client of the guest's kernel, in each of its
- * cache modes. Node comes from the guest's root, which is this machine's, and runs all of them in one
- * process: it starts slowly.
+ * The behaviours of test/conformance on shares, through the client of the guest's kernel. One guest has
+ * shares over both transports: the machine's own are devices, and what others serve comes over tcp. Node comes
+ * from the guest's root, which is this machine's, and runs all behaviours in one process: it starts slowly.
  */
 describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
+  const servers: DirectoryServer[] = []
   let folder: string
   let machine: Machine
 
   beforeAll(async () => {
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
-    const shares = cacheModes.map((cache) => {
-      const source = join(folder, cache)
+    chmodSync(folder, 0o755)
+    const shares = []
+    for (const { transport, cache, name } of ways) {
+      const source = join(folder, name)
       mkdirSync(source)
       // Other users act in it, too.
       chmodSync(source, 0o755)
-      return { source, target: `/share-${cache}`, readOnly: false, owner: 'host', cache } as const
-    })
-    machine = await bootMachine({ kernel: await vmKernel(suite), shares })
+      const share = { target: `/${name}`, readOnly: false, cache }
+      if (transport === 'vhost-user') shares.push({ ...share, source, owner: 'host' } as const)
+      else {
+        const sockets = join(folder, `${name}.sockets`)
+        mkdirSync(sockets)
+        const server = await serveDirectory(source, {}, sockets)
+        servers.push(server)
+        shares.push({ ...share, socket: server.socketPath })
+      }
+    }
+    machine = await bootMachine({ shares }, { ...newest, kernel: suite })
   })
 
   afterAll(async () => {
-    await machine[Symbol.asyncDispose]()
+    await machine?.[Symbol.asyncDispose]()
+    for (const { engine } of servers) await engine.close()
     rmSync(folder, { recursive: true })
   })
 
-  it.each(cacheModes)('finds what a file system does in a share, cache=%s', async (cache) => {
-    const command = `${process.execPath} --no-warnings ${conformanceScript()} /share-${cache}`
-    const { stdout, stderr } = await sh(machine, command)
-    const lines = conformanceLines(stdout)
-    const names = Object.keys({ ...behaviours, ...kernelBehaviours, ...usersBehaviours })
-    expect(lines.map(({ name }) => name)).toEqual(names)
-    expect(stderr).toBe('')
+  it.each(ways)(
+    'finds what a file system does in a share over $transport, cache=$cache',
+    async ({ name, cache }) => {
+      const command = `${process.execPath} --no-warnings ${conformanceScript()} /${name}`
+      const { stdout, stderr } = await sh(machine, command)
+      const lines = conformanceLines(stdout)
+      const names = Object.keys({ ...behaviours, ...kernelBehaviours, ...usersBehaviours })
+      expect(lines.map((line) => line.name)).toEqual(names)
+      expect(stderr).toBe('')
 
-    const known = knownDifferences(suite, cache)
-    const surprises = lines.filter(({ name, error }) => {
-      const difference = known.get(name)
-      if (difference === undefined) return error !== undefined
-      return error === undefined ? difference.sometimes !== true : !difference.found.test(error)
-    })
-    expect(surprises).toEqual([])
-  })
+      const known = knownDifferences(suite, cache)
+      const surprises = lines.filter(({ name: behaviour, error }) => {
+        const difference = known.get(behaviour)
+        if (difference === undefined) return error !== undefined
+        return error === undefined ? difference.sometimes !== true : !difference.found.test(error)
+      })
+      expect(surprises).toEqual([])
+    },
+  )
 
-  it.each(cacheModes)('lists ten thousand names of the host once each, cache=%s', async (cache) => {
-    const many = join(folder, cache, 'many')
-    mkdirSync(many)
-    const names = Array.from({ length: 10_000 }, (_, i) => `name-${i}`)
-    for (const name of names) writeFileSync(join(many, name), '')
-    const { stdout } = await sh(machine, `find /share-${cache}/many -mindepth 1 -printf '%f\\n'`)
-    expect(stdout.trimEnd().split('\n').toSorted()).toEqual(names.toSorted())
-  })
+  it.each(ways)(
+    'lists ten thousand names of the host once each over $transport, cache=$cache',
+    async ({ name }) => {
+      const many = join(folder, name, 'many')
+      mkdirSync(many)
+      const names = Array.from({ length: 10_000 }, (_, i) => `name-${i}`)
+      for (const each of names) writeFileSync(join(many, each), '')
+      const { stdout } = await sh(machine, `find /${name}/many -mindepth 1 -printf '%f\\n'`)
+      expect(stdout.trimEnd().split('\n').toSorted()).toEqual(names.toSorted())
+    },
+  )
 })
 
-/** The differences that are known there, by behaviour. */
+/** The differences that are known there, by behaviour: no transport makes any. */
 function knownDifferences(suite: string, cache: CacheMode): ReadonlyMap<string, Difference> {
   const applies = ({ suites, caches }: Difference): boolean =>
     (suites?.includes(suite) ?? true) && (caches?.includes(cache) ?? true)

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { bootMachine, sh, vmKernel } from '../support/vm-machine.ts'
+import { bootMachine, newest, sh } from '../support/vm-machine.ts'
 
 /** Makes one of everything in the directory `$1`, and changes it afterwards. */
 const make = `cd $1 || exit
@@ -29,25 +29,19 @@ it('is the format of QEMU’s own server, in both directions', async () => {
   chmodSync(folder, 0o755)
   try {
     const shared = { target: '/ours', readOnly: false, owner: 'mapped-xattr' } as const
-    const kernel = await vmKernel('bookworm')
-    // The transport that QEMU's server has is a module, too.
-    const modules = {
-      source: kernel.modules,
-      target: `/lib/modules/${kernel.release}`,
-      readOnly: true,
-      owner: 'host',
-    } as const
     const device = 'virtio-9p-pci,fsdev=theirs,mount_tag=theirs'
-    await using machine = await bootMachine({
-      kernel,
-      shares: [{ source: folder, ...shared }, modules],
-      qemuArguments: [
-        '-fsdev',
-        `local,id=theirs,path=${folder},security_model=mapped-xattr`,
-        '-device',
-        device,
-      ],
-    })
+    await using machine = await bootMachine(
+      {
+        shares: [{ source: folder, ...shared }],
+        qemuArguments: [
+          '-fsdev',
+          `local,id=theirs,path=${folder},security_model=mapped-xattr`,
+          '-device',
+          device,
+        ],
+      },
+      newest,
+    )
     const mounted = await sh(
       machine,
       `mkdir /theirs && mount -t 9p -o trans=virtio,version=9p2000.L theirs /theirs &&

@@ -14,7 +14,16 @@ import type { Kernel } from '../../src/guest/kernel.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import { ordinaryId } from '../support/ordinary-user.ts'
 import { Cli, type CliEnd, MAIN } from '../support/vm-cli.ts'
-import { bootMachine, kernelSuites, sh, vmKernel } from '../support/vm-machine.ts'
+import {
+  bootMachine,
+  newest,
+  oldest,
+  qemuFile,
+  sh,
+  vmKernel,
+  vmQemu,
+} from '../support/vm-machine.ts'
+import { printedDevice } from '../support/vm-device.ts'
 import { Stage } from '../support/vm-stage.ts'
 import { treeState } from '../support/vm-tree.ts'
 
@@ -116,172 +125,194 @@ function lines(output: string): string[] {
   return output.trimEnd().split('\n')
 }
 
-describe.each(kernelSuites)('with the kernel of Debian %s', (suite) => {
-  const stage = new Stage()
-  const own = fileOf(ordinaryId, join(stage.home, 'own'))
-  afterAll(() => stage[Symbol.dispose]())
+/** An old kernel's flag arrives over both transports. */
+const kinds = [oldest, { ...newest, kernel: oldest.kernel }, newest]
 
-  describe('a run on / by an ordinary user', () => {
-    const folder = rootsFiles(stage, 'run')
-    let kernel: Kernel
-    let before: string
-    let end: CliEnd
+describe.each(kinds)(
+  'with Linux of Debian $kernel, over $transport on QEMU of Debian $qemu',
+  (kind) => {
+    const stage = new Stage()
+    const own = fileOf(ordinaryId, join(stage.home, 'own'))
+    afterAll(() => stage[Symbol.dispose]())
 
-    beforeAll(async () => {
-      before = treeState(folder)
-      kernel = await vmKernel(suite)
-      const script = `uname -r
+    describe('a run on / by an ordinary user', () => {
+      const folder = rootsFiles(stage, 'run')
+      let kernel: Kernel
+      let before: string
+      let end: CliEnd
+
+      beforeAll(async () => {
+        before = treeState(folder)
+        kernel = await vmKernel(kind.kernel)
+        const qemu = qemuFile(stage.shared, await vmQemu(kind.qemu), (path) => stage.path(path))
+        const script = `uname -r
 cat ${own}
 ${useOfFiles(folder)}
 echo hi >> /etc/passwd && tail -n 1 /etc/passwd
 sha256sum < /usr/bin/sha256sum
 cat /etc/shadow`
-      await using cli = Cli.staged(
-        stage.node([MAIN, 'run', '--kernel', stage.path(kernel.image), '--', 'sh', '-c', script]),
-      )
-      end = await cli.ended
-    })
-
-    it('reads, executes, maps and copies up what root owns', () => {
-      const hash = sha256(readFileSync('/usr/bin/sha256sum'))
-      expect(lines(end.stdout.toString())).toEqual([
-        kernel.release,
-        'content',
-        ...allWell,
-        'hi',
-        `${hash}  -`,
-      ])
-    })
-
-    it('is refused what the host refuses its user, and no more', () => {
-      expect(end.stderr).toContain('cat: /etc/shadow: Permission denied')
-      expect(end.stderr).not.toContain('Operation not permitted')
-      expect(end.status).toBe(1)
-    })
-
-    it('changes nothing on the host, times of access of the user’s own files included', () => {
-      expect(treeState(folder)).toBe(before)
-      expect(wasRead(own)).toBe(false)
-      readFileSync(own)
-      expect(wasRead(own)).toBe(true)
-    })
-  })
-
-  describe('a guest with servers beside its root', () => {
-    const roots = rootsFiles(stage, 'shares')
-    const files = join(stage.shared, 'files')
-    mkdirSync(files)
-    const shares = ['user-preserve', 'user-guest', 'root-preserve', 'root-guest'] as const
-    for (const share of [...shares, 'root']) {
-      for (const way of ['plain', 'overlay']) {
-        fileOf(0, join(files, `${share}-roots-${way}`))
-        fileOf(ordinaryId, join(files, `${share}-own-${way}`))
-      }
-    }
-    const servers: Cli[] = []
-    let machine: Machine
-    let sendsFlag: boolean
-
-    beforeAll(async () => {
-      const socket = (name: string): string => join(stage.home, `${name}.sock`)
-      const serve = (name: string, directory: string, ...options: string[]): string[] => [
-        'serve',
-        directory,
-        '--listen',
-        `unix:${socket(name)}`,
-        '--read-only',
-        ...options,
-      ]
-      servers.push(
-        Cli.staged(stage.node(['test/support/leaky-server.mjs', roots, socket('leaky')])),
-        Cli.staged(stage.node([MAIN, ...serve('good', roots)])),
-      )
-      for (const share of shares) {
-        const [user, atime = ''] = share.split('-')
-        const args = serve(share, files, '--atime', atime)
-        servers.push(user === 'user' ? Cli.staged(stage.node([MAIN, ...args])) : Cli.start(args))
-      }
-      await Promise.all(
-        servers.map((server, i) => server.printed(i === 0 ? 'listening' : 'mount -t 9p')),
-      )
-      const kernel = await vmKernel(suite)
-      sendsFlag = sendsNoatime(kernel)
-      machine = await bootMachine({
-        kernel,
-        shares: ['leaky', 'good', ...shares].map((name) => ({
-          socket: socket(name),
-          target: `/shares/${name}`,
-          readOnly: true,
-        })),
+        const parts = ['--qemu', qemu, '--kernel', stage.path(kernel.image)]
+        // What `run` chooses by itself is what this kind of guest has.
+        await using cli = Cli.staged(
+          stage.node([MAIN, 'run', '--verbose', ...parts, '--', 'sh', '-c', script]),
+        )
+        end = await cli.ended
       })
-      const mounted = await sh(
-        machine,
-        `set -e
+
+      it('reads, executes, maps and copies up what root owns', () => {
+        const hash = sha256(readFileSync('/usr/bin/sha256sum'))
+        expect(lines(end.stdout.toString())).toEqual([
+          kernel.release,
+          'content',
+          ...allWell,
+          'hi',
+          `${hash}  -`,
+        ])
+      })
+
+      it(`has its files over ${kind.transport}`, () => {
+        expect(end.stderr).toContain(`transport: ${kind.transport}, since QEMU `)
+      })
+
+      it('is refused what the host refuses its user, and no more', () => {
+        expect(end.stderr).toContain('cat: /etc/shadow: Permission denied')
+        expect(end.stderr).not.toContain('Operation not permitted')
+        expect(end.status).toBe(1)
+      })
+
+      it('changes nothing on the host, times of access of the user’s own files included', () => {
+        expect(treeState(folder)).toBe(before)
+        expect(wasRead(own)).toBe(false)
+        readFileSync(own)
+        expect(wasRead(own)).toBe(true)
+      })
+    })
+
+    describe('a guest with servers beside its root', () => {
+      const roots = rootsFiles(stage, 'shares')
+      const files = join(stage.shared, 'files')
+      mkdirSync(files)
+      const shares = ['user-preserve', 'user-guest', 'root-preserve', 'root-guest'] as const
+      for (const share of [...shares, 'root']) {
+        for (const way of ['plain', 'overlay']) {
+          fileOf(0, join(files, `${share}-roots-${way}`))
+          fileOf(ordinaryId, join(files, `${share}-own-${way}`))
+        }
+      }
+      const servers: Cli[] = []
+      let machine: Machine
+      let sendsFlag: boolean
+
+      beforeAll(async () => {
+        const socket = (name: string): string => join(stage.home, `${name}.sock`)
+        const isDevice = kind.transport === 'vhost-user'
+        const serve = (name: string, directory: string, ...options: string[]): string[] => [
+          'serve',
+          directory,
+          '--listen',
+          isDevice ? `vhost-user:${socket(name)},tag=${name}` : `unix:${socket(name)}`,
+          '--read-only',
+          ...options,
+        ]
+        servers.push(
+          Cli.staged(stage.node(['test/support/leaky-server.mjs', roots, socket('leaky')])),
+          Cli.staged(stage.node([MAIN, ...serve('good', roots)])),
+        )
+        for (const share of shares) {
+          const [user, atime = ''] = share.split('-')
+          const args = serve(share, files, '--atime', atime)
+          servers.push(user === 'user' ? Cli.staged(stage.node([MAIN, ...args])) : Cli.start(args))
+        }
+        await Promise.all(
+          servers.map((server, i) => server.printed(i === 0 ? 'listening' : 'mount -t 9p')),
+        )
+        sendsFlag = sendsNoatime(await vmKernel(kind.kernel))
+        const names = ['leaky', 'good', ...shares]
+        // The leaky server has no device to offer.
+        const devices = isDevice
+          ? names.slice(1).map((_, i) => printedDevice(servers[i + 1]!.stdout))
+          : []
+        machine = await bootMachine(
+          {
+            shares: (isDevice ? ['leaky'] : names).map((name) => ({
+              socket: socket(name),
+              target: `/shares/${name}`,
+              readOnly: true,
+            })),
+            qemuArguments: devices.flatMap(({ qemuArguments }) => qemuArguments),
+          },
+          kind,
+        )
+        const mounted = await sh(
+          machine,
+          `set -e
+        ${devices.map(({ tag, mountAt }) => mountAt(`/shares/${tag}`)).join('\n')}
         for name in leaky good ${shares.join(' ')}; do
           mkdir -p /run/$name/upper /run/$name/work /merged/$name
           layers=lowerdir=/shares/$name,upperdir=/run/$name/upper,workdir=/run/$name/work
           mount -t overlay -o $layers,xino=off overlay /merged/$name
         done`,
-      )
-      if (mounted.status !== 0) throw new Error(mounted.stderr)
-    })
-
-    afterAll(async () => {
-      await machine?.[Symbol.asyncDispose]()
-      for (const server of servers) await server[Symbol.asyncDispose]()
-    })
-
-    it('fails with EPERM where a server lets the flag through to the host', async () => {
-      const used = lines((await sh(machine, useOfFiles('/merged/leaky'))).stdout)
-      const working = uses.filter((use) => used.includes(`${use}: ok`))
-      expect(working).toEqual(uses.filter((use) => !sendsFlag || !opening.has(use)))
-      const read = await sh(machine, 'cat /merged/leaky/read')
-      const refused = expect.stringContaining('Operation not permitted') as string
-      expect(read).toEqual(
-        sendsFlag
-          ? { status: 1, stdout: '', stderr: refused }
-          : { status: 0, stdout: 'content\n', stderr: '' },
-      )
-      // Nothing but the flag makes the difference.
-      expect(await sh(machine, 'cat /shares/leaky/read')).toMatchObject({ stdout: 'content\n' })
-      expect(servers[0]!.stdout.includes('O_NOATIME')).toBe(sendsFlag)
-    })
-
-    it('reads and changes the same files through ours', async () => {
-      const used = await sh(machine, useOfFiles('/merged/good'))
-      expect(lines(used.stdout)).toEqual(allWell)
-      expect(used.stderr).toBe('')
-    })
-
-    it('leaves the times of access alone where the server may, unless it shall not', async () => {
-      for (const share of shares) {
-        const read = `cat /shares/${share}/${share}-*-plain /merged/${share}/${share}-*-overlay`
-        expect(await sh(machine, read)).toMatchObject({ stdout: 'content\n'.repeat(4) })
-      }
-      expect(await sh(machine, `cat ${files}/root-*`)).toMatchObject({ status: 0, stderr: '' })
-      const read = (share: string): string[] =>
-        ['own-plain', 'own-overlay', 'roots-plain', 'roots-overlay'].filter((name) =>
-          wasRead(join(files, `${share}-${name}`)),
         )
-      // A user may set the flag on files of its own only, and root on all.
-      expect(read('user-preserve')).toEqual(['roots-plain', 'roots-overlay'])
-      expect(read('root-preserve')).toEqual([])
-      // A plain mount does not ask for it, an overlay does.
-      const overlay = (owner: string): string[] => (sendsFlag ? [] : [`${owner}-overlay`])
-      expect(read('root-guest')).toEqual([
-        'own-plain',
-        ...overlay('own'),
-        'roots-plain',
-        ...overlay('roots'),
-      ])
-      expect(read('user-guest')).toEqual([
-        'own-plain',
-        ...overlay('own'),
-        'roots-plain',
-        'roots-overlay',
-      ])
-      // Through the guest's own root, whose server is root here.
-      expect(read('root')).toEqual([])
+        if (mounted.status !== 0) throw new Error(mounted.stderr)
+      })
+
+      afterAll(async () => {
+        await machine?.[Symbol.asyncDispose]()
+        for (const server of servers) await server[Symbol.asyncDispose]()
+      })
+
+      it('fails with EPERM where a server lets the flag through to the host', async () => {
+        const used = lines((await sh(machine, useOfFiles('/merged/leaky'))).stdout)
+        const working = uses.filter((use) => used.includes(`${use}: ok`))
+        expect(working).toEqual(uses.filter((use) => !sendsFlag || !opening.has(use)))
+        const read = await sh(machine, 'cat /merged/leaky/read')
+        const refused = expect.stringContaining('Operation not permitted') as string
+        expect(read).toEqual(
+          sendsFlag
+            ? { status: 1, stdout: '', stderr: refused }
+            : { status: 0, stdout: 'content\n', stderr: '' },
+        )
+        // Nothing but the flag makes the difference.
+        expect(await sh(machine, 'cat /shares/leaky/read')).toMatchObject({ stdout: 'content\n' })
+        expect(servers[0]!.stdout.includes('O_NOATIME')).toBe(sendsFlag)
+      })
+
+      it('reads and changes the same files through ours', async () => {
+        const used = await sh(machine, useOfFiles('/merged/good'))
+        expect(lines(used.stdout)).toEqual(allWell)
+        expect(used.stderr).toBe('')
+      })
+
+      it('leaves the times of access alone where the server may, unless it shall not', async () => {
+        for (const share of shares) {
+          const read = `cat /shares/${share}/${share}-*-plain /merged/${share}/${share}-*-overlay`
+          expect(await sh(machine, read)).toMatchObject({ stdout: 'content\n'.repeat(4) })
+        }
+        expect(await sh(machine, `cat ${files}/root-*`)).toMatchObject({ status: 0, stderr: '' })
+        const read = (share: string): string[] =>
+          ['own-plain', 'own-overlay', 'roots-plain', 'roots-overlay'].filter((name) =>
+            wasRead(join(files, `${share}-${name}`)),
+          )
+        // A user may set the flag on files of its own only, and root on all.
+        expect(read('user-preserve')).toEqual(['roots-plain', 'roots-overlay'])
+        expect(read('root-preserve')).toEqual([])
+        // A plain mount does not ask for it, an overlay does.
+        const overlay = (owner: string): string[] => (sendsFlag ? [] : [`${owner}-overlay`])
+        expect(read('root-guest')).toEqual([
+          'own-plain',
+          ...overlay('own'),
+          'roots-plain',
+          ...overlay('roots'),
+        ])
+        expect(read('user-guest')).toEqual([
+          'own-plain',
+          ...overlay('own'),
+          'roots-plain',
+          'roots-overlay',
+        ])
+        // Through the guest's own root, whose server is root here.
+        expect(read('root')).toEqual([])
+      })
     })
-  })
-})
+  },
+)

@@ -16,7 +16,7 @@ import type { Machine } from '../../src/machine/machine.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { HostLocker } from '../support/host-locker.ts'
 import { built } from '../support/ordinary-user.ts'
-import { bootMachine, kernelSuites, sh, vmKernel } from '../support/vm-machine.ts'
+import { bootMachine, newest, oldest, sh } from '../support/vm-machine.ts'
 
 /**
  * What only some programs of a guest ask for: extended attributes, special files, and locks between two
@@ -32,9 +32,8 @@ let second: Machine
 beforeAll(async () => {
   server = await serveDirectory(shared, {}, folder)
   const options = { shares: [{ socket: server.socketPath, target: '/share', readOnly: false }] }
-  const [older, newer] = kernelSuites as [string, string]
-  first = await bootMachine({ ...options, hostname: 'first', kernel: await vmKernel(older) })
-  second = await bootMachine({ ...options, hostname: 'second', kernel: await vmKernel(newer) })
+  first = await bootMachine({ ...options, hostname: 'first' }, oldest)
+  second = await bootMachine({ ...options, hostname: 'second' }, newest)
 })
 
 afterAll(async () => {

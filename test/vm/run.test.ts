@@ -3,9 +3,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { needsRoot, temporaryDirectory } from '../support/temporary.ts'
 import { Cli, lowerdir, mainFile } from '../support/vm-cli.ts'
+import { newest, vmQemu } from '../support/vm-machine.ts'
 import { treeState } from '../support/vm-tree.ts'
 
 /** Longer than any test may take. */
@@ -14,6 +15,9 @@ const FOR_EVER = 1000
 const old = new Date('2001-02-03T04:05:06Z')
 
 let folder: string
+
+// `run` takes the newest that is here.
+beforeAll(async () => void (await vmQemu(newest.qemu)))
 
 beforeEach(() => {
   folder = temporaryDirectory()
@@ -129,6 +133,7 @@ describe('lowerdir run', () => {
     expect(kibibytes).toBeLessThan(300 * 1024)
     expect(status).toBe(143)
     expect(stderr).toContain('| lowerdir: phase root')
+    expect(stderr).toMatch(/transport: vhost-user, since QEMU \S+ has vhost-user-test-device-pci$/m)
     expect(stderr).toContain('QEMU: ')
     expect(cli.leftovers().some((path) => path.endsWith('/initramfs'))).toBe(true)
     expect(cli.helpers()).toEqual([])

@@ -1,52 +1,13 @@
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  ftruncateSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  closeSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ordinaryId } from '../support/ordinary-user.ts'
 import { Cli, MAIN } from '../support/vm-cli.ts'
+import { newest, vmQemu } from '../support/vm-machine.ts'
 import { Stage } from '../support/vm-stage.ts'
-import { treeState } from '../support/vm-tree.ts'
+import { makeTree, treeState } from '../support/vm-tree.ts'
 
 const stage = new Stage()
 afterAll(() => stage[Symbol.dispose]())
-
-/** A few hundred files of all kinds that a user may have, in every way that differs. */
-function makeTree(path: string, owner: number, modes: readonly number[]): void {
-  mkdirSync(path)
-  for (let i = 0; i < 20; i++) {
-    const folder = join(path, `folder ${i}`)
-    mkdirSync(folder)
-    for (let j = 0; j < 15; j++) {
-      const file = join(folder, `file-${j}`)
-      writeFileSync(file, `${i} ${j}\n`.repeat(i * j))
-      chownSync(file, owner, owner)
-      chmodSync(file, modes[j % modes.length]!)
-      utimesSync(file, 1e9 + i, 1e9 + j / 8)
-    }
-    symlinkSync(`../folder ${(i + 1) % 20}/file-3`, join(folder, 'link'))
-    linkSync(join(folder, 'file-1'), join(folder, 'hard link'))
-    chownSync(folder, owner, owner)
-  }
-  symlinkSync('nowhere', join(path, 'dangling'))
-  const hole = openSync(join(path, 'hole'), 'w')
-  ftruncateSync(hole, 10_000_000)
-  writeSync(hole, 'end', 9_000_000)
-  closeSync(hole)
-  copyFileSync('/bin/ls', join(path, 'program'))
-  for (const name of ['hole', 'program', '']) chownSync(join(path, name), owner, owner)
-}
 
 /** What a guest does to the tree; every line must work. */
 const havoc = (path: string): string => `set -e; cd "${path}"
@@ -72,11 +33,13 @@ ls -R | wc -l
 echo done`
 
 const people = [
-  ['root', 0],
-  ['an ordinary user', ordinaryId],
+  ['root', 0, 'tcp'],
+  ['an ordinary user', ordinaryId, 'vhost-user'],
 ] as const
 
-describe.each(people)('a run on / by %s', (who, uid) => {
+beforeAll(async () => void (await vmQemu(newest.qemu)))
+
+describe.each(people)('a run on / by %s (%i), over %s', (who, uid, transport) => {
   it('leaves the host as it is, its own files and root’s', async () => {
     const mine = join(uid === 0 ? stage.shared : stage.home, `mine-${uid}`)
     const roots = join(stage.shared, `roots-${uid}`)
@@ -85,7 +48,7 @@ describe.each(people)('a run on / by %s', (who, uid) => {
     makeTree(roots, 0, [0o644, 0o755, 0o444])
     const before = [treeState(mine), treeState(roots)]
     const script = `(${havoc(mine)}) && (${havoc(roots)})`
-    const args = ['run', '--', 'sh', '-c', script]
+    const args = ['run', '--transport', transport, '--', 'sh', '-c', script]
     await using cli = uid === 0 ? Cli.start(args) : Cli.staged(stage.node([MAIN, ...args]))
     const { status, stdout, stderr } = await cli.ended
     expect(stderr).not.toContain('cannot')

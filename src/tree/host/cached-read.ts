@@ -7,10 +7,9 @@ export { CANNOT_TELL }
 /** The kernel's pages are this large, or a multiple of it. */
 const PAGE_BYTES = 4096
 
-const run = new IoVector(1)
-const probe = new IoVector(1)
+const vector = new IoVector(1)
+/** Functions must name it: of a module's variables, only those that they use outlive its start. */
 const probed = systemMemory(8)
-probe.add(probed.address, 1)
 
 /**
  * Fills `into` from `offset` of a file on, if the page cache has all of it.
@@ -24,14 +23,16 @@ export function readIfCached(
   { memory, offset: at, length, pieces }: Payload,
 ): number {
   const read =
-    pieces === undefined ? readRun() : readCached(fd, pieces.vector, pieces.count, offset)
+    pieces === undefined
+      ? readRun(fd, memory.address + at, length, offset)
+      : readCached(fd, pieces.vector, pieces.count, offset)
   // What is cached ends with a page, and hardly any file does.
   if (read <= 0 || read === length || (offset + read) % PAGE_BYTES !== 0) return read
-  return readCached(fd, probe.address, 1, offset + read) === 0 ? read : WOULD_WAIT
+  return readRun(fd, probed.address, 1, offset + read) === 0 ? read : WOULD_WAIT
+}
 
-  function readRun(): number {
-    run.clear()
-    run.add(memory.address + at, length)
-    return readCached(fd, run.address, 1, offset)
-  }
+function readRun(fd: number, address: number, length: number, offset: number): number {
+  vector.clear()
+  vector.add(address, length)
+  return readCached(fd, vector.address, 1, offset)
 }
