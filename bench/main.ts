@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { UserError } from '../src/cli/failure.ts'
 import { parseCount } from '../src/cli/values.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
+import { reportAllocations } from './device/allocations.ts'
 import { benchGuest, guestWorkloads } from './guest/bench.ts'
 import { writeDocument } from './guest/document.ts'
 import { reportText } from './guest/report.ts'
@@ -12,12 +13,13 @@ import { benchServer, serverWorkloads } from './server/bench.ts'
 
 const usage = `Measures lowerdir beside other servers, in turns, and prints ratios.
 
-npm run bench -- [server|guest] [OPTION ...] [WORD ...]
+npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
 
   server             the servers alone: requests over a unix socket, lowerdir and diod
+  device             what a request leaves behind for the garbage collector, and which functions do
   guest              what a guest sees: programs in a VM, whose QEMU has a device for each of
                      lowerdir, QEMU's own virtio-9p, virtiofsd and diod
-                     (both, without either word)
+                     (all three, without any of these words)
 
   --quick            shorter: shows what is far off, not what is a little off
   --rounds N         guest: how often everything is measured (default 3; quick: 1)
@@ -46,6 +48,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const { quick } = values
+const allKinds: ReadonlySet<string> = new Set(['server', 'device', 'guest'])
 
 try {
   if (values.help) console.log(usage)
@@ -58,9 +61,9 @@ try {
 }
 
 async function bench(): Promise<void> {
-  const kinds = positionals.filter((word) => word === 'server' || word === 'guest')
-  const words = positionals.filter((word) => word !== 'server' && word !== 'guest')
-  const isWanted = (kind: 'server' | 'guest', names: readonly string[]): boolean =>
+  const kinds = positionals.filter((word) => allKinds.has(word))
+  const words = positionals.filter((word) => !allKinds.has(word))
+  const isWanted = (kind: string, names: readonly string[]): boolean =>
     (kinds.length === 0 || kinds.includes(kind)) &&
     (words.length === 0 || names.some((name) => words.some((word) => name.includes(word))))
 
@@ -76,6 +79,9 @@ async function bench(): Promise<void> {
   if (isWanted('server', serverWorkloads)) {
     const { profile } = values
     await benchServer({ quick, profile, words, scratch, print: (line) => console.log(line) })
+  }
+  if (isWanted('device', ['allocations'])) {
+    for (const line of await reportAllocations(scratch)) console.log(line)
   }
   if (isWanted('guest', guestWorkloads)) {
     const results = await benchGuest({

@@ -1,8 +1,10 @@
 import { IoVector } from '../../libc/vectors.ts'
 import type { Pieces } from '../../protocol/memory.ts'
-import type { SystemMemory } from '../../libc/memory.ts'
+import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import { VirtqueueError } from './virtqueue-error.ts'
+
+const nothing = systemMemory(8)
 
 /**
  * One side of a chain of descriptors: bytes of the guest's, in the order of the chain. What lies one
@@ -17,7 +19,9 @@ export class Segments {
   readonly #memories: SystemMemory[] = []
   readonly #offsets: number[] = []
   readonly #lengths: number[] = []
-  readonly #vector = new IoVector(8)
+  readonly #pieces = new SegmentPieces(this)
+  /** See {@link #seek}. */
+  #skip = 0
 
   clear(): void {
     this.count = 0
@@ -65,67 +69,114 @@ export class Segments {
     this.total += length
   }
 
-  /** Copies the first bytes of all into `target`, as many as it has room for. */
-  copyTo(target: Uint8Array): void {
-    this.#each(0, target.length, ({ bytes }, offset, length, done) => {
-      target.set(bytes.subarray(offset, offset + length), done)
-    })
+  /** Copies the bytes behind the first `start` into `target`, as many as it has room for. */
+  copyTo(target: Uint8Array, start = 0): void {
+    let done = 0
+    for (let i = this.#seek(start); done < target.length && i < this.count; i++) {
+      const { bytes } = this.#memories[i] as SystemMemory
+      const from = (this.#offsets[i] as number) + this.#skip
+      const length = Math.min((this.#lengths[i] as number) - this.#skip, target.length - done)
+      target.set(bytes.subarray(from, from + length), done)
+      done += length
+      this.#skip = 0
+    }
   }
 
-  /** Copies `source` to the first bytes. */
-  copyFrom(source: Uint8Array): void {
-    this.#each(0, source.length, ({ bytes }, offset, length, done) => {
-      bytes.set(source.subarray(done, done + length), offset)
-    })
+  /** Copies `source` to where the bytes behind the first `start` are. */
+  copyFrom(source: Uint8Array, start = 0): void {
+    let done = 0
+    for (let i = this.#seek(start); done < source.length && i < this.count; i++) {
+      const { bytes } = this.#memories[i] as SystemMemory
+      const length = Math.min((this.#lengths[i] as number) - this.#skip, source.length - done)
+      // A view of all of it would be another object for nothing.
+      const part = length === source.length ? source : source.subarray(done, done + length)
+      bytes.set(part, (this.#offsets[i] as number) + this.#skip)
+      done += length
+      this.#skip = 0
+    }
   }
 
   /**
-   * The `length` bytes behind the first `start`, as a payload that is not copied; where they are in one
-   * segment, its memory and the offset there. It is lent until the next call.
+   * The `length` bytes behind the first `start`, as a payload that is not copied. It is the same object each
+   * time, good until the next call: one of its own would be most of what a read leaves behind.
    */
-  pieces(start: number, length: number): Pieces & { memory: SystemMemory; offset: number } {
-    const vector = this.#vector
-    vector.clear()
-    let first = { memory: this.memory, offset: 0 }
-    this.#each(start, length, (memory, offset, bytes) => {
-      if (vector.count === 0) first = { memory, offset }
-      vector.add(memory.address + offset, bytes)
-    })
-    return {
-      ...first,
-      vector: vector.address,
-      count: vector.count,
-      gather: (most) => {
-        const gathered = Buffer.alloc(Math.min(most, length))
-        this.#each(start, gathered.length, ({ bytes }, offset, part, done) => {
-          gathered.set(bytes.subarray(offset, offset + part), done)
-        })
-        return gathered
-      },
-      scatter: (source) => {
-        this.#each(start, Math.min(source.length, length), ({ bytes }, offset, part, done) => {
-          bytes.set(source.subarray(done, done + part), offset)
-        })
-      },
+  pieces(start: number, length: number): SegmentPieces {
+    return this.#pieces.over(start, length)
+  }
+
+  /** Adds the places of `length` bytes behind the first `start`. */
+  addTo(pieces: SegmentPieces, start: number, length: number): void {
+    let left = length
+    for (let i = this.#seek(start); left > 0 && i < this.count; i++) {
+      const bytes = Math.min((this.#lengths[i] as number) - this.#skip, left)
+      pieces.add(
+        this.#memories[i] as SystemMemory,
+        (this.#offsets[i] as number) + this.#skip,
+        bytes,
+      )
+      left -= bytes
+      this.#skip = 0
     }
   }
 
-  /** Walks over `length` bytes behind the first `start`. @param visit is told how many came before. */
-  #each(
-    start: number,
-    length: number,
-    visit: (memory: SystemMemory, offset: number, length: number, done: number) => void,
-  ): void {
+  /** The segment that has the byte behind the first `start`; {@link #skip} says how far into it. */
+  #seek(start: number): number {
     let skip = start
-    let done = 0
-    for (let i = 0; i < this.count && done < length; i++) {
-      const room = (this.#lengths[i] as number) - skip
-      if (room > 0) {
-        const bytes = Math.min(room, length - done)
-        visit(this.#memories[i] as SystemMemory, (this.#offsets[i] as number) + skip, bytes, done)
-        done += bytes
-        skip = 0
-      } else skip = -room
+    let i = 0
+    while (i < this.count && skip >= (this.#lengths[i] as number)) {
+      skip -= this.#lengths[i] as number
+      i++
     }
+    this.#skip = skip
+    return i
+  }
+}
+
+/** A run of a chain's bytes, wherever they are. */
+export class SegmentPieces implements Pieces {
+  /** Where the first of them is. */
+  memory: SystemMemory = nothing
+  offset = 0
+  readonly #segments: Segments
+  readonly #vector = new IoVector(8)
+  #start = 0
+  #length = 0
+
+  constructor(segments: Segments) {
+    this.#segments = segments
+  }
+
+  over(start: number, length: number): this {
+    this.#start = start
+    this.#length = length
+    this.#vector.clear()
+    this.#segments.addTo(this, start, length)
+    return this
+  }
+
+  add(memory: SystemMemory, offset: number, bytes: number): void {
+    if (this.#vector.count === 0) {
+      this.memory = memory
+      this.offset = offset
+    }
+    this.#vector.add(memory.address + offset, bytes)
+  }
+
+  get vector(): number {
+    return this.#vector.address
+  }
+
+  get count(): number {
+    return this.#vector.count
+  }
+
+  gather(length: number): Buffer {
+    const gathered = Buffer.alloc(Math.min(length, this.#length))
+    this.#segments.copyTo(gathered, this.#start)
+    return gathered
+  }
+
+  scatter(bytes: Uint8Array): void {
+    this.#segments.copyFrom(bytes.subarray(0, this.#length), this.#start)
   }
 }
