@@ -95,7 +95,7 @@ export const byteByByte: Layout = (ram, heap, frame, room) =>
   laidOut(ram, heap, frame, singles(frame.length), singles(room), false)
 
 function singles(bytes: number): Piece[] {
-  const alone = Math.min(bytes, 48)
+  const alone = Math.min(bytes, 24)
   const pieces: Piece[] = Array.from({ length: alone }, () => ({ length: 1 }))
   return bytes > alone ? [...pieces, ...pages(bytes - alone, 4001)] : pieces
 }
