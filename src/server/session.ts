@@ -282,6 +282,7 @@ export class Session {
     value: never,
   ): void {
     writer.position = start
+    writer.elsewhere = 0
     if (name === null) encodeError(writer, tag, value)
     else encodeReply(writer, tag, name, value)
     place.commit()

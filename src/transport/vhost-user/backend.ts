@@ -175,6 +175,7 @@ export class Backend implements Watched {
       case 'GET_VRING_BASE': {
         checkIndex(u32(0))
         this.#stop()
+        this.#queue.reset()
         this.#removeKick()
         this.#vring.setCall(-1)
         this.#channel.reply(request, (to) => {

@@ -57,6 +57,8 @@ export class RequestQueue implements ChainOwner, Polled {
   /** The one that a request is read from, until it is answered. */
   #current: Chain | undefined
   #isServing = false
+  /** The device has stopped by itself, and stays so until {@link reset}. */
+  #isBroken = false
   /** For requests that do not lie in one run. */
   #gathered: SystemMemory | undefined
 
@@ -74,6 +76,7 @@ export class RequestQueue implements ChainOwner, Polled {
 
   /** Serves the ring from now on. One that cannot be served is the driver's fault, and stops the device. */
   start(setup: QueueSetup): void {
+    if (this.#isBroken) return
     const { memory, addresses, next, eventIndex } = setup
     try {
       this.#queue = new Virtqueue(memory, addresses, next, eventIndex)
@@ -99,6 +102,11 @@ export class RequestQueue implements ChainOwner, Polled {
     this.#setup = undefined
     for (const chain of this.#waiting) chain.isReachable = false
     return queue?.next
+  }
+
+  /** What comes now is another driver's, or the same one's new beginning. */
+  reset(): void {
+    this.#isBroken = false
   }
 
   /** Ends the conversation. */
@@ -222,6 +230,7 @@ export class RequestQueue implements ChainOwner, Polled {
   #break(error: unknown): void {
     this.#log(`the device has stopped: ${reasonFor(error)}`)
     this.stop()
+    this.#isBroken = true
     this.#before = undefined
     this.#drop()
   }

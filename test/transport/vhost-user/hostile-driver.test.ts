@@ -86,6 +86,10 @@ async function expectStopped(reason: string): Promise<void> {
   const before = queue.usedWords[1]
   offerVersion()
   device.kick()
+  // Also not where only the memory is told anew, or the ring is switched off and on.
+  device.sendMemory()
+  for (const isEnabled of [0, 1]) device.frontend.send('SET_VRING_ENABLE', u32s(0, isEnabled))
+  device.kick()
   device.frontend.settle()
   await expectOthersServed()
   expect(queue.usedWords[1]).toBe(before)
