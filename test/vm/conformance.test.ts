@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CacheMode, cacheModes } from '../../src/guest/mount.ts'
 import type { Machine } from '../../src/machine/machine.ts'
+import type { Transport } from '../../src/machine/transport.ts'
 import { behaviours, kernelBehaviours, usersBehaviours } from '../conformance/behaviours/index.ts'
 import { type Difference, differences } from '../conformance/differences.ts'
 import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
@@ -55,7 +56,7 @@ describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
 
   it.each(ways)(
     'finds what a file system does in a share over $transport, cache=$cache',
-    async ({ name, cache }) => {
+    async ({ name, cache, transport }) => {
       const command = `${process.execPath} --no-warnings ${conformanceScript()} /${name}`
       const { stdout, stderr } = await sh(machine, command)
       const lines = conformanceLines(stdout)
@@ -63,7 +64,7 @@ describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
       expect(lines.map((line) => line.name)).toEqual(names)
       expect(stderr).toBe('')
 
-      const known = knownDifferences(suite, cache)
+      const known = knownDifferences(suite, cache, transport)
       const surprises = lines.filter(({ name: behaviour, error }) => {
         const difference = known.get(behaviour)
         if (difference === undefined) return error !== undefined
@@ -86,10 +87,16 @@ describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
   )
 })
 
-/** The differences that are known there, by behaviour: no transport makes any. */
-function knownDifferences(suite: string, cache: CacheMode): ReadonlyMap<string, Difference> {
-  const applies = ({ suites, caches }: Difference): boolean =>
-    (suites?.includes(suite) ?? true) && (caches?.includes(cache) ?? true)
+/** The differences that are known there, by behaviour. */
+function knownDifferences(
+  suite: string,
+  cache: CacheMode,
+  transport: Transport,
+): ReadonlyMap<string, Difference> {
+  const applies = ({ suites, caches, transports }: Difference): boolean =>
+    (suites?.includes(suite) ?? true) &&
+    (caches?.includes(cache) ?? true) &&
+    (transports?.includes(transport) ?? true)
   return new Map(
     differences
       .filter(applies)
