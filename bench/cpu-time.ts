@@ -16,20 +16,24 @@ export function cpuTime(pid: number): number {
   return sum
 }
 
-/**
- * Processor time that a QEMU has had for anything but running the guest's instructions, in nanoseconds, in
- * steps of 10 ms: the whole process, with workers that have ended, less the threads of the virtual
- * processors.
- */
-export function cpuTimeBesideGuest(pid: number): number {
-  let time = ticks(`/proc/${pid}/stat`)
+/** Where a QEMU's processor time went, in nanoseconds, in steps of 10 ms. */
+export interface QemuTime {
+  /** The threads of the virtual processors: the guest's instructions, emulated or not. */
+  readonly guest: number
+  /** Everything else, with workers that have ended. */
+  readonly rest: number
+}
+
+/** Processor time that a QEMU has had. */
+export function qemuTime(pid: number): QemuTime {
+  let guest = 0
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`
     // "CPU 0/TCG", "CPU 1/KVM": QEMU names its threads.
     const isProcessor = readFileSync(`${folder}/comm`, 'latin1').startsWith('CPU ')
-    if (isProcessor) time -= ticks(`${folder}/stat`)
+    if (isProcessor) guest += ticks(`${folder}/stat`)
   }
-  return time * TICK_NS
+  return { guest: guest * TICK_NS, rest: (ticks(`/proc/${pid}/stat`) - guest) * TICK_NS }
 }
 
 /** utime + stime of proc_pid_stat(5), the 14th and 15th field; the second is a name in parentheses. */

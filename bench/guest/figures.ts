@@ -18,16 +18,15 @@ export function secondsBy(cell: Cell, peer: string): number[] {
   return present(cell, peer).map(({ seconds }) => seconds)
 }
 
-/** Nanoseconds of processor time of a peer's own process; none where that is QEMU. */
-export function serverCpuOf(cell: Cell, peer: string): number[] {
+/** Nanoseconds of processor time, in each round: none of the server's where that is QEMU. */
+export function cpuOf(
+  cell: Cell,
+  peer: string,
+  whose: `${'guest' | 'server' | 'qemu'}Cpu`,
+): number[] {
   return present(cell, peer)
-    .map(({ serverCpu }) => serverCpu)
+    .map((sample) => sample[whose])
     .filter((time) => time !== undefined)
-}
-
-/** Nanoseconds of processor time of QEMU, without those of the virtual processors. */
-export function qemuCpuOf(cell: Cell, peer: string): number[] {
-  return present(cell, peer).map(({ qemuCpu }) => qemuCpu)
 }
 
 function byRound({ samples }: Cell, peer: string): number[] {

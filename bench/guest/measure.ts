@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpuTime, cpuTimeBesideGuest } from '../cpu-time.ts'
+import { cpuTime, qemuTime } from '../cpu-time.ts'
 import type { BenchGuest } from './guest.ts'
 import type { CacheMode, StartedPeer } from './peer.ts'
 import type { Sample } from './results.ts'
@@ -19,10 +19,10 @@ export async function measureGuest(
   runs: number,
 ): Promise<Sample[]> {
   const pid = peer.pid(cache)
-  const clocks = (): Omit<Sample, 'seconds'> => ({
-    serverCpu: pid === undefined ? undefined : cpuTime(pid),
-    qemuCpu: cpuTimeBesideGuest(guest.pid),
-  })
+  const clocks = (): Omit<Sample, 'seconds'> => {
+    const { guest: guestCpu, rest: qemuCpu } = qemuTime(guest.pid)
+    return { guestCpu, serverCpu: pid === undefined ? undefined : cpuTime(pid), qemuCpu }
+  }
   const starts: Omit<Sample, 'seconds'>[] = []
   const ends: Omit<Sample, 'seconds'>[] = []
   const script = mountedScript(peer.mount(cache), runScript(workload, portion, runs))
@@ -33,6 +33,7 @@ export async function measureGuest(
   })
   return secondsOf(workload, output, runs).map((seconds, i) => ({
     seconds,
+    guestCpu: difference(ends[i]?.guestCpu, starts[i]?.guestCpu) ?? Number.NaN,
     serverCpu: difference(ends[i]?.serverCpu, starts[i]?.serverCpu),
     qemuCpu: difference(ends[i]?.qemuCpu, starts[i]?.qemuCpu) ?? Number.NaN,
   }))

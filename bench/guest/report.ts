@@ -1,5 +1,5 @@
 import { median } from '../statistics.ts'
-import { qemuCpuOf, ratiosOf, secondsBy, serverCpuOf } from './figures.ts'
+import { cpuOf, ratiosOf, secondsBy } from './figures.ts'
 import { goalOf } from './goals.ts'
 import type { Cell, GuestResults } from './results.ts'
 import { tableTitle, tables } from './tables.ts'
@@ -21,8 +21,9 @@ export function legend({ peers }: GuestResults): string[] {
     `Seconds are medians; "host" is what the same commands take on the host, without guest and server.`,
     `Ratios are how many times as long as ${ours} another takes, the median of the rounds' own ratios; ` +
       `with ${MISSED} where that misses its goal, which stands behind it.`,
-    `Processor time is that of the server's process + what QEMU takes beside the guest's instructions: ` +
-      `its own server has no process, and all of its work is in the second number.`,
+    `Processor time is that of the guest's own instructions + the server's process + what QEMU takes beside ` +
+      `them: its own server has no process, and all of its work is in the third number. No server can save ` +
+      `the first; what is missing to the seconds is waiting, for a processor to be woken or to be free.`,
   ]
 }
 
@@ -98,10 +99,10 @@ function seconds(values: readonly number[]): string {
 }
 
 function processorTime(cell: Cell, peer: string): string {
-  const [server, qemu] = [serverCpuOf(cell, peer), qemuCpuOf(cell, peer)].map((values) =>
-    values.length === 0 ? '-' : (median(values) / 1e6).toFixed(0),
-  )
-  return `${server} + ${qemu}`
+  return (['guestCpu', 'serverCpu', 'qemuCpu'] as const)
+    .map((whose) => cpuOf(cell, peer, whose))
+    .map((values) => (values.length === 0 ? '-' : (median(values) / 1e6).toFixed(0)))
+    .join(' + ')
 }
 
 function tableText({ title, heading, rows }: Table): string {
@@ -109,5 +110,5 @@ function tableText({ title, heading, rows }: Table): string {
 }
 
 function row([name = '', ...columns]: readonly string[]): string {
-  return `${name.padEnd(24)}${columns.map((text) => ` ${text.padStart(12)}`).join('')}`.trimEnd()
+  return `${name.padEnd(24)}${columns.map((text) => ` ${text.padStart(16)}`).join('')}`.trimEnd()
 }

@@ -8,6 +8,8 @@ export type Condition = CacheMode | 'cached'
 export interface Sample {
   /** By the guest's clock. */
   readonly seconds: number
+  /** Processor time of QEMU for the guest's instructions, in nanoseconds. */
+  readonly guestCpu: number
   /** Processor time of the peer's own process, in nanoseconds; undefined where that is QEMU. */
   readonly serverCpu: number | undefined
   /** Processor time of QEMU for anything but the guest's instructions, in nanoseconds. */
