@@ -24,7 +24,7 @@ npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
   --quick            shorter: shows what is far off, not what is a little off
   --rounds N         guest: how often everything is measured (default 3; quick: 1)
   --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
-  --whole            guest: all of the tree in every round, not another twentieth of it in each
+  --whole            guest: all of the tree in every round, not another part of it in each
   --write            guest: put the results into docs/performance.md and its plot
   --verbose          guest: say what QEMU and the guest say
   --profile FOLDER   server: write .cpuprofile files of lowerdir's server there

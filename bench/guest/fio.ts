@@ -1,5 +1,6 @@
-/** How much of the file one run at random places reads or writes: 1024 times 4 KiB. */
+/** How much of the file one run reads or writes: 1024 times 4 KiB, or 32 times 1 MiB. */
 const RANDOM_BYTES = '4M'
+const SEQUENTIAL_BYTES = '32M'
 
 /** One job of fio's report, as far as it is of interest. */
 interface Direction {
@@ -24,7 +25,7 @@ export function fioScript(
     fio,
     `--name=bench --thread --ioengine=psync --rw=${way} --bs=${block}`,
     `--filename=io/${isRandom ? 'random' : 'sequential'}`,
-    isRandom ? `--io_size=${RANDOM_BYTES}` : '',
+    `--io_size=${isRandom ? RANDOM_BYTES : SEQUENTIAL_BYTES}`,
     '--invalidate=0 --end_fsync=1 --gtod_reduce=1 --output-format=json',
   ].join(' ')
 }

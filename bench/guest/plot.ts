@@ -6,7 +6,7 @@ import type { Cell, Condition, GuestResults } from './results.ts'
 /** Pixels: the margin for names, the width of a panel with its gap, a row, a bar. */
 const NAMES = 170
 const PANEL = 250
-const GAP = 24
+const GAP = 44
 const ROW = 34
 const BAR = 11
 const TOP = 64

@@ -1,6 +1,6 @@
 import { quote } from '../../src/guest/quote.ts'
 import type { Program } from '../programs.ts'
-import { sourceFiles, whole } from './tree.ts'
+import { moduleName, sourceFiles, whole } from './tree.ts'
 import type { Portion } from './workload.ts'
 
 /** How many files are created and deleted when a round is about everything. */
@@ -9,15 +9,22 @@ const CREATED = 2000
 /** What a small portion is of the whole: each round is about another one. */
 const PARTS = whole.directories
 
+/** How many times as many files are found and listed: as few as are read take no longer than the programs' start. */
+const LISTED = 4
+
 /**
- * What a round is about: all of the tree, or a twentieth of it. That is enough to compare servers, for
- * each file takes as much as any other, and leaves time to compare them more than once.
+ * What a round is about: all of the tree, or a part of it. That is enough to compare servers, for each
+ * file takes as much as any other, and leaves time to compare them more than once.
  */
 export function portionOf(round: number, isWhole: boolean, { command, args }: Program): Portion {
-  const parts = isWhole ? Array.from({ length: PARTS }, (_, i) => i) : [(round + PARTS) % PARTS]
+  const all = Array.from({ length: PARTS }, (_, i) => i)
+  const own = (round + PARTS) % PARTS
+  const parts = isWhole ? all : [own]
+  const listed = isWhole ? all : all.slice(0, LISTED).map((i) => (own * LISTED + i) % PARTS)
   const objects = whole.project.files / PARTS
   return {
-    modules: parts.map((part) => `module-${String(part).padStart(2, '0')}`),
+    listed: listed.map(moduleName),
+    read: parts.map(moduleName),
     objects: parts.flatMap((part) =>
       Array.from({ length: objects }, (_, i) => `build/part${part * objects + i}.o`),
     ),
@@ -28,16 +35,19 @@ export function portionOf(round: number, isWhole: boolean, { command, args }: Pr
 
 /** What of the tiny tree there is of each kind. */
 export function tinyPortion(fio: Program): Portion {
-  return { ...portionOf(0, false, fio), objects: ['build/part0.o'], files: 2 }
+  const first = [moduleName(0)]
+  const portion = portionOf(0, false, fio)
+  return { ...portion, listed: first, read: first, objects: ['build/part0.o'], files: 2 }
 }
 
 /** How much that is, in a line. */
 export function describePortion(isWhole: boolean): string {
   const share = isWhole ? 1 : PARTS
   const files = sourceFiles(whole)
-  const which = isWhole ? 'all' : `${files / share}, in each round others,`
+  const each = isWhole ? 'in each round' : 'in each round others'
+  const listed = isWhole ? files : (files / PARTS) * LISTED
   return (
-    `${files} source files, of which ${which} are found, listed and read; ` +
+    `${files} source files, of which ${listed} are found and listed and ${files / share} read, ${each}; ` +
     `${CREATED / share} files created and deleted, ${whole.project.files / share} files of C compiled`
   )
 }

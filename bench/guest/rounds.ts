@@ -66,7 +66,7 @@ export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
  */
 async function warmUp({ guest, cpus, whole, workloads, fio, progress }: Rounds): Promise<void> {
   const portion = portionOf(-1, whole, fio)
-  for (const { peer, started } of guest.peers) {
+  for (const { peer, started } of guest.peers.filter(({ peer: each }) => each.oneRound !== true)) {
     progress.step(`${counted(cpus)}: running everything once on ${peer.name}`)
     for (const workload of workloads) {
       try {

@@ -54,10 +54,15 @@ export function sourceFiles({ directories }: TreeSize): number {
   return directories * 16 * 16
 }
 
+/** A directory of `source`, by its number. */
+export function moduleName(number: number): string {
+  return `module-${pad(number)}`
+}
+
 function writeSources(folder: string, directories: number): void {
   for (let i = 0; i < directories; i++) {
     for (let j = 0; j < 16; j++) {
-      const directory = join(folder, `module-${pad(i)}`, `part-${pad(j)}`)
+      const directory = join(folder, moduleName(i), `part-${pad(j)}`)
       mkdirSync(directory, { recursive: true })
       for (let k = 0; k < 16; k++) {
         const path = join(directory, `source-${pad(k)}.txt`)

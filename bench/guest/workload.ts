@@ -3,8 +3,10 @@ export type WorkloadGroup = 'metadata' | 'read' | 'change' | 'build'
 
 /** What one measurement is about. */
 export interface Portion {
-  /** Directories of `source`, relative to it. */
-  readonly modules: readonly string[]
+  /** Directories of `source`, relative to it, that are found and listed. */
+  readonly listed: readonly string[]
+  /** And those whose files are read, which takes longer. */
+  readonly read: readonly string[]
   /** Object files of the project, relative to it. */
   readonly objects: readonly string[]
   /** How many files to create. */

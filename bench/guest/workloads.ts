@@ -1,23 +1,23 @@
 import { fioSeconds, fioScript } from './fio.ts'
-import type { Portion, Workload } from './workload.ts'
+import type { Workload } from './workload.ts'
 
 /** Everything that is measured in a guest. */
 export const workloads: readonly Workload[] = [
   {
     name: 'find',
     group: 'metadata',
-    run: (portion) => `find ${sources(portion)} -type f -printf '%s %T@ %p\\n'`,
+    run: ({ listed }) => `find ${sources(listed)} -type f -printf '%s %T@ %p\\n'`,
   },
-  { name: 'ls -lR', group: 'metadata', run: (portion) => `ls -lR ${sources(portion)}` },
+  { name: 'ls -lR', group: 'metadata', run: ({ listed }) => `ls -lR ${sources(listed)}` },
   {
     name: 'git status',
     group: 'metadata',
-    run: ({ modules }) => `git -C source status --short -- ${modules.join(' ')}`,
+    run: ({ listed }) => `git -C source status --short -- ${listed.join(' ')}`,
   },
   {
     name: 'read all files',
     group: 'read',
-    run: (portion) => `find ${sources(portion)} -type f -exec cat {} +`,
+    run: ({ read }) => `find ${sources(read)} -type f -exec cat {} +`,
   },
   {
     name: 'create and delete',
@@ -58,6 +58,6 @@ rm -r created`,
   },
 ]
 
-function sources({ modules }: Portion): string {
+function sources(modules: readonly string[]): string {
   return modules.map((module) => `source/${module}`).join(' ')
 }

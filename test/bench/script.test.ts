@@ -4,7 +4,7 @@ import { fioSeconds } from '../../bench/guest/fio.ts'
 import { progress, runScript, secondsOf } from '../../bench/guest/script.ts'
 import type { Portion, Workload } from '../../bench/guest/workload.ts'
 
-const portion: Portion = { modules: [], objects: [], files: 0, fio: 'fio' }
+const portion: Portion = { listed: [], read: [], objects: [], files: 0, fio: 'fio' }
 
 function run(workload: Workload, runs: number): string {
   return execFileSync('bash', ['-c', runScript(workload, portion, runs)], { encoding: 'utf8' })
