@@ -9,11 +9,8 @@ const everywhere =
 const alone = /\d+$/.exec(everywhere)?.[0] ?? '0'
 
 /**
- * Says where processes run. With one request in flight client and server never work at the same
- * time, so they lose nothing by sharing one processor. Apart, each hop would wait for an idle
- * processor to be woken: on a virtual machine that takes longer than all that is to be measured.
- *
- * Where there is no taskset the kernel decides, as always.
+ * Says where processes run: on one processor, which they lose nothing by sharing where client and server
+ * never work at the same time, or where the kernel likes. Where there is no taskset it decides in any case.
  */
 export function place(pids: readonly number[], together: boolean): void {
   const list = together ? alone : everywhere

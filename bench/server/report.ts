@@ -19,14 +19,14 @@ export const heading = row(
   ['cpu', 'diod', 'ratio'],
 )
 
-export function line(name: string, unit: string, inFlight: number, loads: Loads): string {
+export function line(name: string, unit: string, inFlight: string, loads: Loads): string {
   const rates = (server: keyof Loads): number[] => loads[server].map(({ rate }) => rate)
   const cpu = (server: keyof Loads): number[] => loads[server].map((load) => load.cpu / 1000)
   const ratios = quotients(rates('lowerdir'), rates('diod'))
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
   const shown = (server: keyof Loads): string => `${Math.round(median(rates(server)))} ${unit}`
   return row(
-    [name, `${inFlight}`, shown('lowerdir'), shown('diod'), median(ratios).toFixed(2), range],
+    [name, inFlight, shown('lowerdir'), shown('diod'), median(ratios).toFixed(2), range],
     [
       ...[cpu('lowerdir'), cpu('diod')].map((values) => median(values).toFixed(1)),
       median(quotients(cpu('diod'), cpu('lowerdir'))).toFixed(2),
