@@ -1,12 +1,10 @@
 import { ErrnoError, errno } from '../errno.ts'
-import { lastErrno, raw } from './ffi.ts'
+import { raw } from './ffi.ts'
 import { discard } from './files.ts'
 import { systemMemory } from './memory.ts'
+import { MSG_DONTWAIT, MSG_NOSIGNAL, SOL_SOCKET, unavailable } from './sockets.ts'
 
-const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
-const MSG_DONTWAIT = 0x40
-const MSG_NOSIGNAL = 0x4000
 const MSG_CMSG_CLOEXEC = 0x40000000
 const MSG_CTRUNC = 0x8
 
@@ -48,11 +46,7 @@ export interface Received {
 export function receiveWithDescriptors(fd: number, at: number, length: number): Received {
   prepare(at, length, control.bytes.length)
   const bytes = native.recvmsg(fd, header.address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-  if (bytes < 0) {
-    const number = lastErrno()
-    if (number === errno.EAGAIN || number === errno.EINTR) return { bytes: -1, descriptors: [] }
-    throw new ErrnoError(number, 'recvmsg')
-  }
+  if (bytes < 0) return { bytes: unavailable('recvmsg'), descriptors: [] }
   const descriptors = descriptorsIn(Number(header.view.getBigUint64(CONTROL_LENGTH, true)))
   if ((header.view.getUint32(FLAGS, true) & MSG_CTRUNC) !== 0) {
     for (const descriptor of descriptors) discard(descriptor)
@@ -83,10 +77,7 @@ export function sendWithDescriptors(
     }
   }
   const sent = native.sendmsg(fd, header.address, MSG_DONTWAIT | MSG_NOSIGNAL)
-  if (sent >= 0) return sent
-  const number = lastErrno()
-  if (number === errno.EAGAIN || number === errno.EINTR) return -1
-  throw new ErrnoError(number, 'sendmsg')
+  return sent >= 0 ? sent : unavailable('sendmsg')
 }
 
 function prepare(at: number, length: number, controlLength: number): void {

@@ -9,12 +9,12 @@ const AF_INET = 2
 const SOCK_STREAM = 1
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
+export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
-const MSG_DONTWAIT = 0x40
-const MSG_NOSIGNAL = 0x4000
+export const MSG_DONTWAIT = 0x40
+export const MSG_NOSIGNAL = 0x4000
 const BACKLOG = 128
 
 /** Longest path of a unix socket in bytes, without its NUL (unix(7)). */
@@ -186,7 +186,7 @@ function setOption(fd: number, level: number, name: number): void {
 }
 
 /** -1 where the errno of a failed call means "not now"; any other is thrown. */
-function unavailable(operation: string): -1 {
+export function unavailable(operation: string): -1 {
   const number = lastErrno()
   if (number === errno.EAGAIN || number === errno.EINTR) return -1
   throw new ErrnoError(number, operation)

@@ -1,7 +1,7 @@
 import type { Reader, Writer } from './cursor.ts'
 import { ProtocolError } from './error.ts'
 import { WALK_NAMES_MAX } from './limits.ts'
-import { type Payload, run } from './memory.ts'
+import type { Payload } from './memory.ts'
 import type { Qid } from './qid.ts'
 
 /** How one kind of field is read from and written to the wire. */
@@ -52,9 +52,7 @@ const data: Kind<Payload> = {
   least: 4,
   read(from) {
     const length = from.u32()
-    const { memory, tail } = from
-    const payload = run(memory, from.take(length), length)
-    return tail === undefined ? payload : { ...payload, pieces: tail }
+    return { memory: from.memory, offset: from.take(length), length, pieces: from.tail }
   },
   write(to, { memory, offset, length, pieces }) {
     to.u32(length)

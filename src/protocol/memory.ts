@@ -47,7 +47,7 @@ export function run(memory: Memory, offset: number, length: number): Payload {
 
 /** The payload's first `length` bytes: what a read that came out shorter has filled of it. */
 export function shortened({ memory, offset, pieces }: Payload, length: number): Payload {
-  return pieces === undefined ? run(memory, offset, length) : { memory, offset, length, pieces }
+  return { memory, offset, length, pieces }
 }
 
 /** The payload's bytes, to be read: without a copy where they lie in one run. */

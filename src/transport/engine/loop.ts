@@ -134,7 +134,7 @@ export class Loop {
     if (polled.length === 0) return true
     for (const each of polled) each.stopListening()
     let shares = 0
-    while (this.#lookUntilFound(() => this.#lookAtMemory())) {
+    while (this.#lookUntilFound(this.#lookAtMemory)) {
       // What was removed meanwhile must not be looked at.
       if (++shares >= SHARES || this.#changed) return false
     }
@@ -146,7 +146,7 @@ export class Loop {
   }
 
   /** A share of work for each that has any. */
-  #lookAtMemory(): boolean {
+  readonly #lookAtMemory = (): boolean => {
     let found = false
     for (const polled of this.#polled) {
       if (polled.look()) found = true

@@ -103,21 +103,23 @@ export class Backend implements Watched {
         taken.push(fd)
         return fd
       })
-      if (needsReply && !answers) this.#acknowledge(request, 0n)
+      if (needsReply && !answers) this.#answer(request, 0n)
     } catch (error) {
       if (!(error instanceof ErrnoError) || !needsReply) throw error
       this.#log(`${name} failed: ${reasonFor(error)}`)
-      this.#acknowledge(request, 1n)
+      this.#answer(request, 1n)
     } finally {
       for (const fd of descriptors) if (!taken.includes(fd)) discard(fd)
     }
   }
 
-  #acknowledge(request: number, outcome: bigint): void {
+  /** A number: what was asked for, or how a request came out. @returns that it is answered. */
+  #answer(request: number, value: bigint): true {
     this.#channel.reply(request, (to) => {
-      to.setBigUint64(0, outcome, true)
+      to.setBigUint64(0, value, true)
       return 8
     })
+    return true
   }
 
   /**
@@ -131,20 +133,13 @@ export class Backend implements Watched {
   ): boolean {
     const u32 = (at: number): number => field(name, payload, at, 4).getUint32(at, true)
     const u64 = (at: number): bigint => field(name, payload, at, 8).getBigUint64(at, true)
-    const number = (value: bigint): boolean => {
-      this.#channel.reply(request, (to) => {
-        to.setBigUint64(0, value, true)
-        return 8
-      })
-      return true
-    }
     switch (name) {
       case 'GET_FEATURES':
-        return number(deviceFeatures)
+        return this.#answer(request, deviceFeatures)
       case 'GET_PROTOCOL_FEATURES':
-        return number(protocolFeatures)
+        return this.#answer(request, protocolFeatures)
       case 'GET_QUEUE_NUM':
-        return number(1n)
+        return this.#answer(request, 1n)
       case 'SET_FEATURES':
         this.#setFeatures(u64(0))
         return false

@@ -36,7 +36,7 @@ export function requestName(number: number): RequestName | undefined {
 
 /** Feature bits of the device and its queue (virtio 1.3, 6 and 2.7; vhost-user.rst, "Feature negotiation"). */
 export const feature = {
-  /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG, virtio 1.3, 5.15? Linux's virtio_9p.h). */
+  /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG in Linux's uapi/linux/virtio_9p.h). */
   MOUNT_TAG: 1n << 0n,
   INDIRECT_DESC: 1n << 28n,
   EVENT_IDX: 1n << 29n,
