@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import { type Accelerator, chooseAccelerator } from '../../src/machine/accelerator.ts'
-import { Machine } from '../../src/machine/machine.ts'
+import { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { DirectoryShare } from '../../src/machine/options.ts'
 import { sharedMemory } from '../../src/machine/vhost-user.ts'
 import { Resources } from '../../src/machine/resources.ts'
@@ -67,7 +67,7 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
   const { qemu, kernel, busybox } = parts
   const memory = sharedMemory(`${MEMORY_MIB}M`)
   const machine = resources.use(
-    await Machine.boot({
+    await QemuMachine.boot({
       qemu,
       kernel,
       busybox: busybox.path,
@@ -122,7 +122,7 @@ function modules({ modules: source, release }: Kernel): DirectoryShare[] {
 }
 
 async function run(
-  machine: Machine,
+  machine: QemuMachine,
   script: string,
   patience: number,
   onLine: (line: string) => void = () => {},

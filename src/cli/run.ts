@@ -7,7 +7,7 @@ import type { CommandLine } from '../guest/agent.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import type { GuestCommand } from '../machine/control.ts'
-import { Machine } from '../machine/machine.ts'
+import { QemuMachine } from '../machine/qemu-machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
@@ -232,9 +232,9 @@ function modulesShare(
   return [{ source: modules, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
 }
 
-async function bootOrExplain(options: MachineOptions): Promise<Machine> {
+async function bootOrExplain(options: MachineOptions): Promise<QemuMachine> {
   try {
-    return await Machine.boot(options)
+    return await QemuMachine.boot(options)
   } catch (error) {
     throw error instanceof ErrnoError ? explain('The directory cannot be served', error) : error
   }
@@ -260,7 +260,11 @@ function commandLine(
   return { argv: argv.length > 0 ? argv : [shell], env, cwd }
 }
 
-async function execute(machine: Machine, line: CommandLine, terminal: boolean): Promise<number> {
+async function execute(
+  machine: QemuMachine,
+  line: CommandLine,
+  terminal: boolean,
+): Promise<number> {
   if (terminal) return joinTerminal(machine, line)
   const guest = machine.run({ ...line, stdin: process.stdin })
   guest.stdout.pipe(process.stdout, { end: false })

@@ -59,7 +59,7 @@ export interface MachineOptions {
   /** Further arguments for QEMU. */
   readonly qemuArguments: readonly string[]
   readonly hostname: string
-  /** Whether the guest has a terminal, for {@link Machine.runOnTerminal}. */
+  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
   readonly terminal: boolean
   /** Leave sockets and the initramfs where they are. */
   readonly keep: boolean

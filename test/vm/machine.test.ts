@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GuestCommand } from '../../src/machine/control.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { serveDuplex } from '../../src/transport/stream/duplex.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/tree.ts'
@@ -37,7 +37,7 @@ const server = createServer((stream) => {
   void serveDuplex(tree, stream)
 })
 
-let machine: Machine
+let machine: QemuMachine
 const phases: string[] = []
 const consoleLines: string[] = []
 

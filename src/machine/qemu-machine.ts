@@ -14,7 +14,7 @@ const POWEROFF_TIMEOUT = 10_000
 const TERMINAL = '/dev/hvc0'
 
 /** One guest: its QEMU, the servers of its files, and the channel over which it is told what to do. */
-export class Machine implements AsyncDisposable {
+export class QemuMachine implements AsyncDisposable {
   readonly #resources: Resources
   readonly #parts: MachineParts
 
@@ -29,10 +29,10 @@ export class Machine implements AsyncDisposable {
    * @throws MachineError when the guest or QEMU ends before that, with the end of the console;
    *   ErrnoError when a directory cannot be served. Nothing is left behind then.
    */
-  static async boot(options: MachineOptions): Promise<Machine> {
+  static async boot(options: MachineOptions): Promise<QemuMachine> {
     const resources = new Resources()
     try {
-      return new Machine(resources, await bootMachine(options, resources))
+      return new QemuMachine(resources, await bootMachine(options, resources))
     } catch (error) {
       await resources[Symbol.asyncDispose]()
       throw error
