@@ -1,7 +1,8 @@
 /** A host directory as the lower layer of virtual machines. */
 export { ErrnoError } from './errno.ts'
 export { type ChosenAccelerator, chooseAccelerator } from './machine/accelerator.ts'
-export type { GuestCommand, TerminalSize } from './machine/control.ts'
+export type { TerminalSize } from './guest/agent.ts'
+export type { GuestCommand } from './machine/control/control.ts'
 export { MachineError } from './machine/failure.ts'
 export { QemuMachine } from './machine/qemu-machine.ts'
 export type { BootPhase, CommandOptions, MachineOptions, ShareOptions } from './machine/options.ts'

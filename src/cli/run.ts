@@ -6,7 +6,7 @@ import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
-import type { GuestCommand } from '../machine/control.ts'
+import type { GuestCommand } from '../machine/control/control.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
@@ -159,6 +159,10 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       append: values.append ?? '',
       qemuArguments: values['qemu-arg'] ?? [],
       hostname: 'lowerdir',
+      init: 'none',
+      userNetwork: null,
+      networkCards: [],
+      screen: false,
       terminal,
       keep: values.keep ?? false,
       bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],

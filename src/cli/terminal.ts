@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandLine } from '../guest/agent.ts'
-import type { TerminalSize } from '../machine/control.ts'
+import type { TerminalSize } from '../guest/agent.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 
 /** The last bytes of a terminal take their own way, a little longer than the exit status. */

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
-import { serveDuplex } from '../transport/stream/duplex.ts'
 import { qemuArguments } from './arguments.ts'
-import { Control } from './control.ts'
+import { Control } from './control/control.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
 import type { MachineError } from './failure.ts'
 import { listenUnix } from './listen.ts'
@@ -39,7 +38,7 @@ export async function bootMachine(
   const control = new Control()
   const controlSocket = folder.file('control.sock')
   await listenUnix(controlSocket, resources, (socket) => {
-    void serveDuplex(control.tree, socket, (line) => options.log(`control: ${line}`))
+    void control.serve(socket, (line) => options.log(`control: ${line}`))
   })
   const terminal = options.terminal
     ? await listenOnce(folder, 'terminal.sock', resources)
@@ -53,13 +52,17 @@ export async function bootMachine(
     readOnly: false,
     cache: 'none',
     msize: MSIZE,
+    noXattrs: true,
   } as const
   const initrd = folder.file('initramfs')
-  const { kernel, busybox, hostname } = options
+  const { kernel, busybox, hostname, init, userNetwork, networkCards } = options
   await writeInitramfs(initrd, {
     kernel,
     busybox,
     hostname,
+    init,
+    networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
+    userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
     root: exported.root.mount,
     shares,
     control: controlMount,
@@ -72,6 +75,10 @@ export async function bootMachine(
     accelerator: options.accelerator,
     memoryMiB: options.memoryMiB,
     cpus: options.cpus,
+    screen: options.screen,
+    hostname,
+    userNetwork,
+    networkCards,
     kernel: kernel.image,
     initrd,
     append: options.append,

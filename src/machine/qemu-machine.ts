@@ -1,8 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CommandLine, commandScript } from '../guest/agent.ts'
+import {
+  type CommandLine,
+  type TerminalSize,
+  commandScript,
+  terminalScript,
+} from '../guest/agent.ts'
 import { type MachineParts, bootMachine } from './boot.ts'
-import type { GuestCommand, TerminalSize } from './control.ts'
+import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
 import { Resources } from './resources.ts'
@@ -69,7 +74,7 @@ export class QemuMachine implements AsyncDisposable {
     const { control, terminal } = this.#parts
     if (terminal === undefined) throw new Error('The machine was booted without a terminal.')
     join(await terminal)
-    return control.runOnTerminal(commandScript(line), TERMINAL, size)
+    return control.run(terminalScript(line, TERMINAL, size), null).exitStatus
   }
 
   /** Tells the guest how large its terminal is. */
