@@ -7,6 +7,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).run,
   serve: async () => (await import('./serve.ts')).serve,
   setup: async () => (await import('./setup.ts')).setup,
+  root: async () => (await import('./root.ts')).root,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 

@@ -1,19 +1,11 @@
 import { cacheFolder } from '../provision/cache.ts'
 import { type Inventory, provision } from '../provision/inventory.ts'
-import type { OnProgress, ProgressPhase } from '../provision/progress.ts'
 import { fetchQemu } from '../provision/qemu.ts'
 import { command } from './command.ts'
 import { describeParts } from './describe.ts'
 import { abortOnSignals } from './interrupt.ts'
-import { ProgressLine } from './progress.ts'
+import { ProgressLine, showFetch } from './progress.ts'
 import { parseChoice } from './values.ts'
-
-const phases: Readonly<Record<ProgressPhase, string>> = {
-  index: 'reading the index of',
-  download: 'downloading',
-  unpack: 'unpacking',
-  finish: 'preparing',
-}
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
@@ -50,12 +42,7 @@ export const setup = command({
     const want = only?.map((name) => parseChoice('only', name, PARTS)) ?? PARTS
     const progress = new ProgressLine()
     const signal = abortOnSignals()
-    const onProgress: OnProgress = ({ phase, detail, done, total }) => {
-      progress.step(
-        `${phases[phase]} ${detail}`,
-        total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
-      )
-    }
+    const onProgress = showFetch(progress)
     try {
       const others = want.filter((name) => name !== 'qemu' || !wantsNewest)
       const found = await provision({ suite, want: others, signal, onProgress })

@@ -14,7 +14,7 @@ describe('lowerdir', () => {
   it.each([[[]], [['--help']], [['help']]])('%j lists the commands', async (args) => {
     const { status, stdout, stderr } = await lowerdir(args)
     expect([status, stderr]).toEqual([0, ''])
-    for (const name of ['run', 'serve', 'setup', 'doctor']) {
+    for (const name of ['run', 'serve', 'setup', 'root', 'doctor']) {
       expect(stdout.toString()).toMatch(new RegExp(`^  ${name} +\\w+ .*$`, 'm'))
     }
   })
