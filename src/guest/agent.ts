@@ -37,7 +37,8 @@ export const BUSYBOX = '/run/lowerdir/busybox'
  * next. The commands are in the root, in a cgroup that is the slot's own, so that whatever a command has
  * started can be ended with it.
  */
-export const slotScript = `cd "/control/slots/$1" || exit 0
+export const slotScript = `exec 2>/dev/null
+cd "/control/slots/$1" || exit 0
 group=/cgroup/lowerdir/$1
 mkdir -p "$group"
 read -r root </root.pid
@@ -48,7 +49,7 @@ exec 7<"$group" 8<. 9<script
 # Each open of a command's stdin gives out what there is by then, and fails at its end. Not with cat,
 # which lets sendfile(2) do it: that keeps the pipe locked while it waits for the file.
 feed() {
-  while dd if=stdin bs=1M; do :; done 2>/dev/null
+  while dd if=stdin bs=1M; do :; done
 }
 
 # Descriptor 3 is the pipe to the file that takes the errors; only the commands may hold it open.
@@ -56,11 +57,11 @@ feed() {
   feed 3>&- 7<&- 8<&- 9<&- |
     {
       echo 0 >"$group/cgroup.procs"
-      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 2>&3 3>&-
+      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 6>&3 3>&-
     } |
     cat >stdout 3>&- 7<&- 8<&- 9<&-
 } 3>&1 | cat >stderr 7<&- 8<&- 9<&-
-rmdir "$group" 2>/dev/null
+rmdir "$group"
 # xargs takes a failure for its own.
 exit 0
 `
@@ -73,16 +74,17 @@ exit 0
  * How a command ended is said behind its output, on both streams, after a word that nobody can guess: so the
  * host has all that came before, whatever else may hold the pipes open. Where a command has left processes
  * behind, these keep the pipes, and the slot ends.
+ *
+ * Descriptor 6 is the pipe for errors: a shell has words of its own for a command that was killed.
  */
-export const commandsScript = `exec 6>&2 2>/dev/null
-unset HOME TERM
+export const commandsScript = `unset HOME TERM
 end=$token
 export -n token
 set -- /bin/sh
 [ -x /bin/sh ] || set -- ${BUSYBOX} sh
 trap : HUP INT TERM
 while [ -e /proc/self/fd/8/again ]; do
-  "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-
+  (exec "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-)
   status=$?
   left=
   { read -r self; read -r left; } </proc/self/fd/7/cgroup.procs

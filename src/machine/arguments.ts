@@ -93,18 +93,15 @@ export const USER_NETDEV = 'user'
 function userNetwork({ restricted, forwards }: UserNetwork): string[] {
   const ports = forwards.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
   const netdev = ['user', `id=${USER_NETDEV}`, `restrict=${restricted ? 'on' : 'off'}`, ...ports]
-  return [
-    ...['-netdev', netdev.join(',')],
-    ...['-device', `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`],
-  ]
+  const card = `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`
+  return ['-netdev', netdev.join(','), '-device', card]
 }
 
 function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
   const id = `net${index}`
-  return [
-    ...['-netdev', `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`],
-    ...['-device', `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`],
-  ]
+  const netdev = `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`
+  const card = `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`
+  return ['-netdev', netdev, '-device', card]
 }
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */
@@ -125,7 +122,7 @@ function kernelArguments({ arch, append, screen, hostname }: MachineSpec): strin
   return [
     ...(screen ? ['console=tty0'] : []),
     `console=${arch === 'arm64' ? 'ttyAMA0' : 'ttyS0'}`,
-    ...['quiet', 'panic=-1', 'mitigations=off', 'net.ifnames=0', `systemd.hostname=${hostname}`],
+    `quiet panic=-1 mitigations=off net.ifnames=0 systemd.hostname=${hostname}`,
     append,
   ]
     .join(' ')
