@@ -1,12 +1,15 @@
 import { quote } from './quote.ts'
 
 /**
- * The guest's end of the control channel (machine/control.ts): a loop that runs the scripts it reads. What
+ * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. What
  * they print is the id of a slot, and each gets a worker.
  *
  * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
- * ever. By its path, since busybox's shell runs its own applets without exec(2), in memory that it
+ * ever. By a path, since busybox's shell runs its own applets without exec(2), in memory that it
  * has used: xargs then counts workers that never were, and soon starts no more.
+ *
+ * That path begins with `@`, and so does what a process of the agent says it is called: systemd leaves such a
+ * process alone at a shutdown (systemd's ROOT_STORAGE_DAEMONS), and does not wait for one that waits for the host.
  *
  * The channel closes when the host is gone: then reading the next script fails, the shell ends
  * (POSIX, "dot"), and so does the guest.
@@ -15,12 +18,14 @@ export const agentScript = `{
   (while :; do . /control/next; done)
   sync
   poweroff -f
-} | /bin/xargs -n 1 -P 500 /bin/sh /slot
+} | @/busybox xargs -n 1 -P 500 @/busybox sh /slot
 sleep 60
 `
 
-/** Where a slot's shell finds its command: a name for its descriptor 9, the slot's script,
- * since shells say it in their errors. */
+/**
+ * Where a slot's shell finds its command: a name for its descriptor 9, the slot's script, since shells say it in
+ * their errors.
+ */
 const COMMAND = '/run/lowerdir/command'
 
 /** How a shell reads it. Of a file that says it is empty, as this one does, bash's "dot" reads nothing. */
@@ -82,8 +87,8 @@ end=$token
 export -n token
 set -- /bin/sh
 [ -x /bin/sh ] || set -- ${BUSYBOX} sh
-trap : HUP INT TERM
-while [ -e /proc/self/fd/8/again ]; do
+trap over=1 HUP INT TERM
+while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
   (exec "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-)
   status=$?
   left=

@@ -1,4 +1,5 @@
 import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.ts'
+import { systemdArguments } from '../guest/systemd.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { NetworkCard, UserNetwork } from './options.ts'
 import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
@@ -116,13 +117,14 @@ export function value(text: string): string {
 
 /**
  * `panic=-1` with `-no-reboot` ends QEMU at once when the kernel panics. The last console is /dev/console. Cards
- * keep the names that the kernel gives them, in their order here; and systemd would take /etc/hostname's.
+ * keep the names that the kernel gives them, in their order here.
  */
 function kernelArguments({ arch, append, screen, hostname }: MachineSpec): string {
   return [
     ...(screen ? ['console=tty0'] : []),
     `console=${arch === 'arm64' ? 'ttyAMA0' : 'ttyS0'}`,
-    `quiet panic=-1 mitigations=off net.ifnames=0 systemd.hostname=${hostname}`,
+    'quiet panic=-1 mitigations=off net.ifnames=0',
+    ...systemdArguments(hostname),
     append,
   ]
     .join(' ')

@@ -63,6 +63,8 @@ export async function bootMachine(
     busybox,
     hostname,
     init,
+    maskedUnits: options.maskedUnits,
+    prepare: options.prepare,
     networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
     userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
     root: exported.root.mount,

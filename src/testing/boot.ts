@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { GuestInit } from '../guest/init.ts'
+import { MASKED_UNITS } from '../guest/systemd.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { MachineError } from '../machine/failure.ts'
@@ -76,6 +77,8 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       qemuArguments: options.qemuArguments ?? [],
       hostname: name,
       init,
+      maskedUnits: options.maskedUnits ?? MASKED_UNITS,
+      prepare: seat?.script ?? '',
       userNetwork: {
         restricted: options.restrictNetwork ?? true,
         forwards: options.forwardPorts ?? [],

@@ -24,6 +24,11 @@ export interface BootOptions {
   readonly cpus?: number
   /** What is process 1: systemd where the root has it (`auto`), or nothing but a shell. Default: `auto`. */
   readonly init?: 'auto' | 'systemd' | 'none'
+  /**
+   * Units that systemd is not to start, in place of those that have nothing to do in such a guest (guest/systemd.ts);
+   * an empty list lets all of them start, and its generators run as well.
+   */
+  readonly maskedUnits?: readonly string[]
   /** What the guest mounts beside its root. Default: nothing. */
   readonly shares?: readonly MachineShare[]
   /** Further disks, in order: /dev/vda, or /dev/vdb behind an upper disk, and so on. Default: none. */

@@ -29,6 +29,8 @@ const initOptions = {
   modules: ['9p.ko', 'overlay.ko'],
   hostname: 'guest',
   networkCards: 2,
+  maskedUnits: ['a@b.service', "it's.timer"],
+  prepare: "echo it's",
   userNetwork: 'open',
 } as const satisfies InitOptions
 
