@@ -10,8 +10,8 @@ export interface LinkConditions {
   /** Which part of the frames is lost on the way: 0 for none to 1 for all. */
   readonly loss?: number
   /**
-   * Bits a second, more than 0. What comes faster waits for its turn, for a fifth of a second at most, and is
-   * dropped where it would have to wait longer.
+   * Bits a second, more than 0. What comes faster waits for its turn, and is dropped where more waits already than
+   * the line carries in a fifth of a second (or ten frames, if that is more).
    */
   readonly bandwidth?: number
 }

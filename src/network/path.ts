@@ -8,8 +8,12 @@ const PATH_BYTES = 4 << 20
 /** What it costs to remember a frame, in bytes, beside the frame. */
 const FRAME_OVERHEAD = 256
 
-/** Longest time in milliseconds that a frame waits for a line of limited bandwidth: a router's queue is no longer. */
+/**
+ * What waits for a line of limited bandwidth: as much as it carries in these milliseconds, as in a router that is not
+ * to slow everything down, and on a slow line still some whole frames of 1500 bytes.
+ */
 const LINE_WAIT = 200
+const LINE_BYTES = 10 * 1500
 
 /** What has become of the frames of a path. */
 export interface PathCounters {
@@ -92,14 +96,14 @@ export class Path {
 
     const now = this.#clock.now()
     const turn = Math.max(now, this.#lineFree)
-    const hasNoTurn = bandwidth !== undefined && turn - now > LINE_WAIT
+    const hasNoTurn = bandwidth !== undefined && turn - now > longestWait(bandwidth)
     const cost = frame.length + FRAME_OVERHEAD
     if (hasNoTurn || this.#bytes + cost > PATH_BYTES) {
       counters.overflowed++
       return
     }
     let sent = now
-    if (bandwidth !== undefined) sent = this.#lineFree = turn + (frame.length * 8000) / bandwidth
+    if (bandwidth !== undefined) sent = this.#lineFree = turn + sendingTime(frame.length, bandwidth)
     const varied = jitter === 0 ? delay : delay + jitter * (2 * this.#random.fraction() - 1)
     this.#lastDue = Math.max(this.#lastDue, sent + varied)
     this.#bytes += cost
@@ -140,6 +144,15 @@ export class Path {
     }
     this.#wait(now)
   }
+}
+
+/** Milliseconds that a line takes to send so many bytes. */
+function sendingTime(bytes: number, bandwidth: number): number {
+  return (bytes * 8000) / bandwidth
+}
+
+function longestWait(bandwidth: number): number {
+  return Math.max(LINE_WAIT, sendingTime(LINE_BYTES, bandwidth))
 }
 
 function copyOf(frame: Buffer): Buffer {

@@ -6,7 +6,7 @@ export class Random {
   #state: number
 
   constructor(seed: string) {
-    // FNV-1a makes neighbouring seeds differ in every bit. A state of 0 would stay 0.
+    // FNV-1a, so that seeds that differ a little begin far from each other. A state of 0 would stay 0.
     let hash = 0x811c9dc5
     for (const byte of Buffer.from(seed)) hash = Math.imul(hash ^ byte, 0x01000193)
     this.#state = hash === 0 ? 1 : hash
