@@ -28,6 +28,7 @@ export interface PathCounters {
 }
 
 interface Waiting {
+  /** When it arrives, unless one before it is later. */
   readonly due: number
   readonly frame: Buffer
   readonly deliver: (frame: Buffer) => void
@@ -40,11 +41,9 @@ export class Path {
   readonly #random: Random
   readonly #isOpen: () => boolean
   #conditions: LinkConditions = {}
-  /** In the order in which they arrive. */
+  /** In the order in which they were sent and arrive: nobody gets past one who has a longer way. */
   readonly #waiting: Waiting[] = []
   #bytes = 0
-  /** When the last of the waiting ones arrives. */
-  #lastDue = 0
   /** When a line of limited bandwidth has sent all that it was given. */
   #lineFree = 0
   #callOff: (() => void) | undefined
@@ -105,10 +104,9 @@ export class Path {
     let sent = now
     if (bandwidth !== undefined) sent = this.#lineFree = turn + sendingTime(frame.length, bandwidth)
     const varied = jitter === 0 ? delay : delay + jitter * (2 * this.#random.fraction() - 1)
-    this.#lastDue = Math.max(this.#lastDue, sent + varied)
     this.#bytes += cost
     // A copy of its own size: a slice would keep all that it was received with.
-    this.#waiting.push({ due: this.#lastDue, frame: copyOf(frame), deliver })
+    this.#waiting.push({ due: sent + varied, frame: copyOf(frame), deliver })
     if (this.#waiting.length === 1) this.#wait(now)
   }
 

@@ -176,9 +176,9 @@ it('holds a bounded number of bytes, however long frames are under way', () => {
   expect(held).toBeGreaterThan(13_000)
   clock.pass(60_000)
   expect(arrivals).toHaveLength(held)
-  send(path, 'again')
+  for (let i = 0; i < held; i++) send(path, 'y'.repeat(60))
   clock.pass(60_000)
-  expect(arrivals.at(-1)).toEqual(['again', 120_000])
+  expect(arrivals).toHaveLength(2 * held)
 })
 
 it('carries nothing while it is interrupted, not even what is on its way', () => {

@@ -208,10 +208,12 @@ describe('a port', () => {
     b.card.socket.write(Buffer.from([0, 0, 0, 60, 1, 2, 3]))
     await sleep(20)
     b.card.socket.destroy()
-    while (b.port.counters.unplugged === 0) {
-      a.card.send(frameOf(address(2), address(1), 'lost'))
+    // Nobody knows any more where it is.
+    while (c.card.frames.length === 0) {
+      a.card.send(frameOf(address(2), address(1), 'anybody?'))
       await sleep(5)
     }
+    expect(b.port.counters.unplugged).toBeGreaterThan(0)
     const again = await plugInto(b.port)
     again.send(frameOf(broadcast, address(2), 'here again'))
     expect((await a.card.texts(1)).at(-1)).toBe('here again')
