@@ -1,8 +1,9 @@
 import { LENGTH_BYTES } from './frame-reader.ts'
 
 /**
- * Most bytes of frames that wait for a network card to take them. Linux's queue in front of a card holds 1000 frames,
- * of 1500 bytes as a rule; a guest that is slow for a moment needs no more, and TCP slows down where frames are dropped.
+ * Most bytes of frames that wait for a network card to take them, beside as many that are being written. Linux's
+ * queue in front of a card holds 1000 frames, of 1500 bytes as a rule; a guest that is slow for a moment needs no
+ * more, and TCP slows down where frames are dropped.
  */
 export const QUEUE_BYTES = 1 << 20
 
