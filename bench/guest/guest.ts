@@ -94,6 +94,8 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
       ],
       hostname: 'bench',
       init: 'none',
+      maskedUnits: [],
+      prepare: '',
       userNetwork: null,
       networkCards: [],
       screen: false,

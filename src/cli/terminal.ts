@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandLine } from '../guest/agent.ts'
-import type { TerminalSize } from '../guest/agent.ts'
+import type { CommandLine, TerminalSize } from '../guest/agent.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 
 /** The last bytes of a terminal take their own way, a little longer than the exit status. */

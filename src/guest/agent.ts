@@ -1,12 +1,15 @@
 import { quote } from './quote.ts'
 
 /**
- * The guest's end of the control channel (machine/control.ts): a loop that runs the scripts it reads. What
+ * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. What
  * they print is the id of a slot, and each gets a worker.
  *
  * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
- * ever. By its path, since busybox's shell runs its own applets without exec(2), in memory that it
+ * ever. By a path, since busybox's shell runs its own applets without exec(2), in memory that it
  * has used: xargs then counts workers that never were, and soon starts no more.
+ *
+ * That path begins with `@`, and so does what a process of the agent says it is called: systemd leaves such a
+ * process alone at a shutdown (systemd's ROOT_STORAGE_DAEMONS), and does not wait for one that waits for the host.
  *
  * The channel closes when the host is gone: then reading the next script fails, the shell ends
  * (POSIX, "dot"), and so does the guest.
@@ -15,12 +18,14 @@ export const agentScript = `{
   (while :; do . /control/next; done)
   sync
   poweroff -f
-} | /bin/xargs -n 1 -P 500 /bin/sh /slot
+} | @/busybox xargs -n 1 -P 500 @/busybox sh /slot
 sleep 60
 `
 
-/** Where a slot's shell finds its command: a name for its descriptor 9, the slot's script,
- * since shells say it in their errors. */
+/**
+ * Where a slot's shell finds its command: a name for its descriptor 9, the slot's script, since shells say it in
+ * their errors.
+ */
 const COMMAND = '/run/lowerdir/command'
 
 /** How a shell reads it. Of a file that says it is empty, as this one does, bash's "dot" reads nothing. */
@@ -37,7 +42,8 @@ export const BUSYBOX = '/run/lowerdir/busybox'
  * next. The commands are in the root, in a cgroup that is the slot's own, so that whatever a command has
  * started can be ended with it.
  */
-export const slotScript = `cd "/control/slots/$1" || exit 0
+export const slotScript = `exec 2>/dev/null
+cd "/control/slots/$1" || exit 0
 group=/cgroup/lowerdir/$1
 mkdir -p "$group"
 read -r root </root.pid
@@ -48,7 +54,7 @@ exec 7<"$group" 8<. 9<script
 # Each open of a command's stdin gives out what there is by then, and fails at its end. Not with cat,
 # which lets sendfile(2) do it: that keeps the pipe locked while it waits for the file.
 feed() {
-  while dd if=stdin bs=1M; do :; done 2>/dev/null
+  while dd if=stdin bs=1M; do :; done
 }
 
 # Descriptor 3 is the pipe to the file that takes the errors; only the commands may hold it open.
@@ -56,11 +62,11 @@ feed() {
   feed 3>&- 7<&- 8<&- 9<&- |
     {
       echo 0 >"$group/cgroup.procs"
-      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 2>&3 3>&-
+      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 6>&3 3>&-
     } |
     cat >stdout 3>&- 7<&- 8<&- 9<&-
 } 3>&1 | cat >stderr 7<&- 8<&- 9<&-
-rmdir "$group" 2>/dev/null
+rmdir "$group"
 # xargs takes a failure for its own.
 exit 0
 `
@@ -73,16 +79,17 @@ exit 0
  * How a command ended is said behind its output, on both streams, after a word that nobody can guess: so the
  * host has all that came before, whatever else may hold the pipes open. Where a command has left processes
  * behind, these keep the pipes, and the slot ends.
+ *
+ * Descriptor 6 is the pipe for errors: a shell has words of its own for a command that was killed.
  */
-export const commandsScript = `exec 6>&2 2>/dev/null
-unset HOME TERM
+export const commandsScript = `unset HOME TERM
 end=$token
 export -n token
 set -- /bin/sh
 [ -x /bin/sh ] || set -- ${BUSYBOX} sh
-trap : HUP INT TERM
-while [ -e /proc/self/fd/8/again ]; do
-  "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-
+trap over=1 HUP INT TERM
+while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
+  (exec "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-)
   status=$?
   left=
   { read -r self; read -r left; } </proc/self/fd/7/cgroup.procs

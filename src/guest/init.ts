@@ -1,6 +1,7 @@
 import { prepareRoot } from './agent.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
 import { quote } from './quote.ts'
+import { maskLines } from './systemd.ts'
 
 /** What process 1 becomes: the root's own init, which is systemd, or the agent. */
 export type GuestInit = 'systemd' | 'none'
@@ -18,6 +19,10 @@ export interface InitOptions {
   readonly hostname: string
   /** How many network cards the guest has beside the one that its exports are behind, which is the last. */
   readonly networkCards: number
+  /** Units that systemd is not to start. */
+  readonly maskedUnits: readonly string[]
+  /** A script for busybox's shell in the root, before the init: further network cards are set up there. */
+  readonly prepare: string
   /** Whether the first of them is on QEMU's user network, and what of it can be reached. */
   readonly userNetwork: 'none' | 'restricted' | 'open'
 }
@@ -39,7 +44,8 @@ export type GuestPhase = 'kernel' | 'root'
  * off: the host then knows the reason.
  */
 export function initScript(options: InitOptions): string {
-  const { init, root, shares, control, modules, hostname, networkCards } = options
+  const { init, root, shares, control, modules, hostname } = options
+  const { networkCards, maskedUnits, prepare } = options
   return `#!/bin/sh
 export PATH=/bin
 phase() { echo "${PHASE}$1" >/dev/console; }
@@ -84,8 +90,8 @@ ${init === 'none' ? 'mkdir -p sys/fs/cgroup\nmount -t cgroup2 cgroup sys/fs/cgro
 ${userNetworkLines(options)}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
-${shares.map(shareLines).join('')}
-${lastLines[init]}`
+${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
+${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
 }
 
 /**
@@ -141,11 +147,15 @@ const lastLines: Readonly<Record<GuestInit, string>> = {
   none: `${inRoot('while :; do /run/lowerdir/busybox sleep 86400; done')} &
 echo $! >/root.pid
 cat /root/run/lowerdir/up
-exec /bin/sh /agent
+cd /
+exec @/busybox sh /agent
 `,
-  // Not with \`&\`: see agent.ts. systemd ends the agent as one of the last at a shutdown.
+  // Not with `&`: see agent.ts.
   systemd: `echo 1 >/root.pid
-start-stop-daemon -S -b -x /bin/sh -- -c 'cat /root/run/lowerdir/up; exec /bin/sh /agent'
+# By this file a directory that was a container's makes systemd believe that it still is, and mind no kernel arguments.
+rm -f /root/.dockerenv
+cd /
+start-stop-daemon -S -b -p /agent.pid -x @/busybox -- sh -c 'cat /root/run/lowerdir/up; exec @/busybox sh /agent'
 exec ${inRoot('exec /sbin/init')}
 `,
 }

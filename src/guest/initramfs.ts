@@ -67,6 +67,8 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
       path: `bin/${name}`,
       target: 'busybox',
     })),
+    // What the agent calls itself by: see agent.ts.
+    { kind: 'symlink', path: '@/busybox', target: '/bin/busybox' },
     // What the kernel runs when it wants a module, in this root: the modules are those of the guest's.
     { kind: 'symlink', path: 'sbin/modprobe', target: '/bin/busybox' },
     { kind: 'symlink', path: 'lib/modules', target: '/root/lib/modules' },

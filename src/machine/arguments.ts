@@ -1,4 +1,5 @@
 import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.ts'
+import { systemdArguments } from '../guest/systemd.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { NetworkCard, UserNetwork } from './options.ts'
 import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
@@ -93,18 +94,15 @@ export const USER_NETDEV = 'user'
 function userNetwork({ restricted, forwards }: UserNetwork): string[] {
   const ports = forwards.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
   const netdev = ['user', `id=${USER_NETDEV}`, `restrict=${restricted ? 'on' : 'off'}`, ...ports]
-  return [
-    ...['-netdev', netdev.join(',')],
-    ...['-device', `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`],
-  ]
+  const card = `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`
+  return ['-netdev', netdev.join(','), '-device', card]
 }
 
 function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
   const id = `net${index}`
-  return [
-    ...['-netdev', `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`],
-    ...['-device', `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`],
-  ]
+  const netdev = `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`
+  const card = `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`
+  return ['-netdev', netdev, '-device', card]
 }
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */
@@ -119,13 +117,14 @@ export function value(text: string): string {
 
 /**
  * `panic=-1` with `-no-reboot` ends QEMU at once when the kernel panics. The last console is /dev/console. Cards
- * keep the names that the kernel gives them, in their order here; and systemd would take /etc/hostname's.
+ * keep the names that the kernel gives them, in their order here.
  */
 function kernelArguments({ arch, append, screen, hostname }: MachineSpec): string {
   return [
     ...(screen ? ['console=tty0'] : []),
     `console=${arch === 'arm64' ? 'ttyAMA0' : 'ttyS0'}`,
-    ...['quiet', 'panic=-1', 'mitigations=off', 'net.ifnames=0', `systemd.hostname=${hostname}`],
+    'quiet panic=-1 mitigations=off net.ifnames=0',
+    ...systemdArguments(hostname),
     append,
   ]
     .join(' ')

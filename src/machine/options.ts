@@ -77,6 +77,10 @@ export interface MachineOptions {
   readonly hostname: string
   /** What process 1 of the guest becomes. */
   readonly init: GuestInit
+  /** Units that systemd is not to start. */
+  readonly maskedUnits: readonly string[]
+  /** A script for busybox's shell in the root, before the init. */
+  readonly prepare: string
   /** The guest's eth0, if any. */
   readonly userNetwork: UserNetwork | null
   /** Further network cards: eth1, or eth0 without a user network, and so on. */

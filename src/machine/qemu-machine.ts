@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type CommandLine,
@@ -7,9 +7,11 @@ import {
   terminalScript,
 } from '../guest/agent.ts'
 import { type MachineParts, bootMachine } from './boot.ts'
+import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
+import type { Qmp } from './qmp.ts'
 import { Resources } from './resources.ts'
 
 /** How long a guest that was told to power off may take, in milliseconds. */
@@ -51,12 +53,47 @@ export class QemuMachine implements AsyncDisposable {
 
   /** Resolves when the machine is over, with the reason. */
   get ended(): Promise<MachineError> {
-    return this.#parts.ended
+    return this.#parts.watch.ended
+  }
+
+  /** What its kernel and its init have printed. */
+  get console(): Console {
+    return this.#parts.watch.console
+  }
+
+  /** What is typed on its serial console. */
+  get keyboard(): Writable {
+    return this.#parts.qemu.keyboard
+  }
+
+  /** QEMU's monitor. Rejects when QEMU ends before it connects. */
+  get qmp(): Promise<Qmp> {
+    return this.#parts.watch.qmp
+  }
+
+  /** QEMU's command line, as a shell takes it. */
+  get commandLine(): string {
+    return this.#parts.commandLine
+  }
+
+  /** Starts what a shell of the guest makes of `script`; its streams are its own. */
+  runScript(script: string, stdin: Readable | null): GuestCommand {
+    return this.#parts.control.run(script, stdin)
+  }
+
+  /** Lets the guest's agent run a script, outside of the root: short, and in the background if it takes time. */
+  tellAgent(script: string): void {
+    this.#parts.control.send(script)
+  }
+
+  /** Ends it at once, for a reason that {@link ended} then gives. */
+  end(reason: string): void {
+    this.#parts.watch.end(reason)
   }
 
   /** Starts a command; its streams are its own. */
   run({ stdin, ...line }: CommandOptions): GuestCommand {
-    return this.#parts.control.run(commandScript(line), stdin)
+    return this.runScript(commandScript(line), stdin)
   }
 
   /**

@@ -21,7 +21,7 @@ const share = {
   target: "/it's here",
 } as const
 
-const options = {
+const initOptions = {
   init: 'none',
   root,
   shares: [share],
@@ -29,14 +29,16 @@ const options = {
   modules: ['9p.ko', 'overlay.ko'],
   hostname: 'guest',
   networkCards: 2,
+  maskedUnits: ['a@b.service', "it's.timer"],
+  prepare: "echo it's",
   userNetwork: 'open',
 } as const satisfies InitOptions
 
 const line = { argv: ['echo', "it's"], env: { A: "it's" }, cwd: '/' }
 
 const scripts = {
-  init: initScript(options),
-  'init for systemd': initScript({ ...options, init: 'systemd', userNetwork: 'none' }),
+  init: initScript(initOptions),
+  'init for systemd': initScript({ ...initOptions, init: 'systemd', userNetwork: 'none' }),
   agent: agentScript,
   slot: slotScript,
   commands: commandsScript,

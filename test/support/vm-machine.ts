@@ -73,6 +73,8 @@ export async function bootMachine(
     qemuArguments: [],
     hostname: 'lowerdir',
     init: 'none',
+    maskedUnits: [],
+    prepare: '',
     userNetwork: null,
     networkCards: [],
     screen: false,

@@ -169,8 +169,8 @@ export class Control {
 }
 
 /** A stream may have ended already. */
-function killed({ stdout, stderr, done }: SlotCommand): void {
-  stdout.finish()
-  stderr.finish()
-  done(KILLED)
+function killed(command: SlotCommand): void {
+  command.stdout.finish()
+  command.stderr.finish()
+  command.done(KILLED)
 }

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { ErrnoError, errno } from '../../errno.ts'
 import { Parked } from '../../tree/parked.ts'
 
 /** How many bytes of output wait here for somebody to read them before the guest has to. */
@@ -33,7 +32,8 @@ export class Output extends Readable {
    * What comes when nobody wants it any more is dropped: the pipe behind it is not this command's alone.
    */
   accept(bytes: Uint8Array, count: number): number | Parked<number> {
-    if (this.destroyed || this.#finished || bytes.length === 0 || this.push(Buffer.from(bytes))) return count
+    if (this.destroyed || this.#finished || bytes.length === 0 || this.push(Buffer.from(bytes)))
+      return count
     const answer = new Parked<number>()
     this.#blocked = { answer, count }
     return answer

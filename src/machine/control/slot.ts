@@ -133,10 +133,11 @@ export class Slot {
       close: () => {
         const command = this.#command
         command?.[name].finish()
+        this.#takeNoMore()
+        // What carries the input would keep the others waiting.
+        this.#input.end()
         if (--this.#open > 0) return
         this.#command = undefined
-        this.#takeNoMore()
-        this.#input.end()
         this.#events.onClosed(command)
       },
     }

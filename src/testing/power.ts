@@ -1,0 +1,26 @@
+import type { QemuMachine } from '../machine/qemu-machine.ts'
+import type { Machine } from './machine.ts'
+import { type WaitOptions, waitFor } from './wait.ts'
+
+/** Waits until the machine is over by itself. */
+export async function waitForShutdown(machine: Machine, options: WaitOptions): Promise<void> {
+  const { waiter } = machine
+  // Its end is what is waited for, and no reason to give up.
+  const patient = { ...waiter, ended: new Promise<never>(() => {}) }
+  await waitFor(patient, 'the shutdown', options, () => machine.ended)
+}
+
+/** Tells the guest to power off, and waits until it has. */
+export async function shutdown(
+  machine: Machine,
+  qemu: QemuMachine,
+  options: WaitOptions,
+): Promise<void> {
+  if (machine.init === 'systemd') {
+    // It is ended by what it asks for.
+    machine.exec('systemctl poweroff').then(undefined, () => {})
+  } else {
+    await qemu.powerOff()
+  }
+  await waitForShutdown(machine, options)
+}
