@@ -27,11 +27,11 @@ npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
   --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
   --kernel NAME      guest: newest or oldest of Debian's kernels, or both, which is with the oldest one only cache=none
                      and one virtual processor (default both; quick: newest)
-  --minutes N        guest: leave out rounds that would end later (default 27)
+  --minutes N        guest: leave out rounds that would end later (default 25)
   --whole            guest: all of the tree in every round, not another part of it in each
   --write            guest: put the results into docs/performance.md and its plot
   --verbose          guest: say what QEMU and the guest say
-  --profile FOLDER   server: write .cpuprofile files of lowerdir's server there
+  --profile FILE     server: write a .cpuprofile of lowerdir's server there
   WORD ...           only workloads that have one of the words in their name
                      server: ${serverWorkloads.join(', ')}
                      guest: ${guestWorkloads.join(', ')}
@@ -95,7 +95,7 @@ async function bench(): Promise<void> {
       rounds: parseCount('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 1000),
       cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(parseCpus),
       kernels: parseKernels(values.kernel ?? (quick ? 'newest' : 'both')),
-      minutes: parseCount('minutes', values.minutes ?? '27', 1, 10_000),
+      minutes: parseCount('minutes', values.minutes ?? '25', 1, 10_000),
       whole: values.whole,
       words,
       scratch,

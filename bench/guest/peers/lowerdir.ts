@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { profiledServer } from '../../profiled.ts'
 import { type ServerProcess, listening } from '../../server-process.ts'
 
 /**
@@ -27,8 +27,7 @@ export function startProfiled(
   tag: string,
   profile: string,
 ): Promise<ServerProcess> {
-  const program = fileURLToPath(new URL('../profiled-server.js', import.meta.url))
-  return start([program, tree, socket, tag, profile], socket)
+  return start(profiledServer(tree, { kind: 'vhost-user', path: socket, tag }, profile), socket)
 }
 
 function start(args: readonly string[], socket: string): Promise<ServerProcess> {
