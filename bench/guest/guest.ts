@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
@@ -56,12 +56,12 @@ export async function bootGuest(options: BenchGuestOptions): Promise<BenchGuest>
 }
 
 async function boot(options: BenchGuestOptions, resources: Resources): Promise<BenchGuest> {
-  const { tree, programs, parts, cpus, log } = options
-  const folder = join(options.folder, `guest${cpus}`)
-  mkdirSync(folder)
+  const { parts, cpus, log } = options
+  const world = { ...options, resources }
+  const folder = mkdtempSync(join(options.folder, 'guest-'))
   const peers: { readonly peer: Peer; readonly started: StartedPeer }[] = []
   for (const peer of options.peers) {
-    peers.push({ peer, started: await peer.start({ tree, folder, programs, resources }) })
+    peers.push({ peer, started: await peer.start({ ...world, folder }) })
   }
   const pidFile = join(folder, 'qemu.pid')
   const { qemu, kernel, busybox } = parts

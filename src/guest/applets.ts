@@ -14,6 +14,7 @@ export const APPLETS = [
   'mount',
   'nsenter',
   'poweroff',
+  'reboot',
   'rm',
   'rmdir',
   'setsid',

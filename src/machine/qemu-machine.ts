@@ -11,7 +11,7 @@ import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
-import type { Qmp } from './qmp.ts'
+import type { Qmp, QmpEvent } from './qmp.ts'
 import { Resources } from './resources.ts'
 
 /** How long a guest that was told to power off may take, in milliseconds. */
@@ -117,6 +117,31 @@ export class QemuMachine implements AsyncDisposable {
   /** Tells the guest how large its terminal is. */
   resizeTerminal({ rows, columns }: TerminalSize): void {
     this.#parts.control.send(`stty rows ${rows} cols ${columns} <${TERMINAL}\n`)
+  }
+
+  /**
+   * Has the guest reboot, where QEMU ends at a reboot otherwise, and begins the channel anew.
+   *
+   * @param reboot makes the guest reboot.
+   * @param ready resolves when the guest is up again. Until then one reboot may take several resets: the kernel
+   *   tries several ways, and the first of them takes a moment.
+   */
+  async reboot(reboot: () => void, ready: () => Promise<void>): Promise<void> {
+    const qmp = await this.qmp
+    await qmp.execute('set-action', { reboot: 'reset' })
+    const reset = new Promise<void>((resolve) => {
+      const look = ({ event, data }: QmpEvent): void => {
+        if (event !== 'RESET' || data?.['guest'] !== true) return
+        qmp.off('event', look)
+        resolve()
+      }
+      qmp.on('event', look)
+    })
+    reboot()
+    await Promise.race([reset, this.ended])
+    this.#parts.control.restart(new Error('The guest rebooted.'))
+    await ready()
+    await qmp.execute('set-action', { reboot: 'shutdown' })
   }
 
   /** Writes everything back and powers the guest off; one that takes too long is left to dispose of. */

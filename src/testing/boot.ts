@@ -14,6 +14,7 @@ import { findParts } from '../provision/parts.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineShare, NetworkSeat } from './options.ts'
+import { untilReady } from './power.ts'
 import { Artifacts, artifactsRoot } from './record/artifacts.ts'
 import { Recorder } from './record/recorder.ts'
 import { isDebugging, say, sayAccelerator } from './say.ts'
@@ -113,7 +114,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       cables: seat,
       resources,
     })
-    if (init === 'systemd') await machine.waitForFile('/run/systemd/private')
+    if (init === 'systemd') await untilReady(machine)
     recorder.event({ kind: 'ready' })
     return machine
   } catch (error) {

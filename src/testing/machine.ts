@@ -8,7 +8,7 @@ import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
 import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
-import { shutdown, waitForShutdown } from './power.ts'
+import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
 import type { Recorder } from './record/recorder.ts'
 import {
@@ -398,6 +398,17 @@ export class Machine implements AsyncDisposable {
    */
   shutdown(options: WaitOptions = {}): Promise<void> {
     return shutdown(this, this.#parts.qemu, options)
+  }
+
+  /**
+   * Reboots the guest, and resolves when it takes commands again. What it wrote is gone, but for what is on disks.
+   *
+   * ```ts
+   * await vm.reboot()
+   * ```
+   */
+  reboot(options: WaitOptions = {}): Promise<void> {
+    return reboot(this, this.#parts.qemu, options)
   }
 
   /** Waits until the guest is off. */

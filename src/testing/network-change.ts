@@ -17,3 +17,25 @@ export type NetworkChange =
   | { readonly kind: 'block' | 'unblock'; readonly machine: string }
   /** Frames are written into a file. */
   | { readonly kind: 'capture'; readonly file: string }
+
+/** A change, for a person. */
+export function describeChange(change: NetworkChange): string {
+  switch (change.kind) {
+    case 'link': {
+      const conditions = Object.entries(change.conditions).map(
+        ([name, value]) => `${name} ${value}`,
+      )
+      return `${change.from} to ${change.to}: ${conditions.join(', ') || 'a good link'}`
+    }
+    case 'partition':
+      return `a partition: ${change.sides.map((side) => side.join(', ')).join(' | ')}`
+    case 'heal':
+      return 'no partition any more'
+    case 'block':
+      return `the cables of ${change.machine} are out`
+    case 'unblock':
+      return `the cables of ${change.machine} are in again`
+    case 'capture':
+      return `frames are written into ${change.file}`
+  }
+}

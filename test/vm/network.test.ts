@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { quote } from '../../src/guest/quote.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { Network } from '../../src/testing/network.ts'
 import {
   type Booter,
@@ -15,7 +15,7 @@ import { bootMachine, sh } from '../support/vm-machine.ts'
 /** The busybox that every guest has. */
 const busybox = '/run/lowerdir/busybox'
 
-const booter: Booter<NetworkedOptions, Machine> = {
+const booter: Booter<NetworkedOptions, QemuMachine> = {
   memoryMiB: () => 256,
   async boot(_options, { hostname, cards, script, signal }) {
     const machine = await bootMachine({
@@ -35,7 +35,7 @@ const booter: Booter<NetworkedOptions, Machine> = {
   },
 }
 
-let net: Network<'client' | 'server' | 'far', Machine>
+let net: Network<'client' | 'server' | 'far', QemuMachine>
 
 beforeAll(async () => {
   const machines = { client: {}, server: { vlans: [1, 2] }, far: { vlans: [2] } }

@@ -103,10 +103,23 @@ export class Control {
     this.#connected = false
   }
 
+  /** The guest starts anew: what was under way fails with `reason`, and what comes from now on waits for it. */
+  restart(reason: Error): void {
+    this.#failAll(reason)
+    this.#slots.clear()
+    this.#directory.entries.clear()
+    this.#next.clear()
+    this.#start()
+  }
+
   /** The machine is gone: everything that waits for it fails with `reason`. */
   end(reason: Error): void {
     this.#ended ??= reason
-    for (const fail of this.#underway) fail(this.#ended)
+    this.#failAll(this.#ended)
+  }
+
+  #failAll(reason: Error): void {
+    for (const fail of this.#underway) fail(reason)
     this.#underway.clear()
     this.#queue.length = 0
     for (const slot of this.#slots) slot.end()

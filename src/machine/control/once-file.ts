@@ -31,6 +31,12 @@ export class OnceFile {
     this.#handOut()
   }
 
+  /** Nobody waits any more, and nothing is to be had. */
+  clear(): void {
+    this.#waiting = undefined
+    this.#offered.length = 0
+  }
+
   #open(): SyntheticHandle {
     let content: Uint8Array | undefined
     return {

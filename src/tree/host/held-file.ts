@@ -87,6 +87,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
   }
 
+  get isDirectory(): boolean {
+    return this.type === modes.DIRECTORY
+  }
+
   /** Its qid.path. */
   protected get path(): bigint {
     halves.setInt32(0, this.#inoLow, true)

@@ -59,6 +59,10 @@ class SyntheticNode implements Node {
     this.#parent = parent
   }
 
+  get isDirectory(): boolean {
+    return this.#entry.kind === 'directory'
+  }
+
   retain(): void {}
   release(): void {}
 
@@ -71,7 +75,7 @@ class SyntheticNode implements Node {
   }
 
   getattr(): R<'getattr'> {
-    const isDirectory = this.#entry.kind === 'directory'
+    const { isDirectory } = this
     return {
       valid: getattr.BASIC,
       qid: this.qid,
