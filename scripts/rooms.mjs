@@ -29,6 +29,7 @@ const table = {
   },
   testing: { rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine'] },
   report: { rooms: ['testing/record'] },
+  runner: { rooms: ['report', 'testing/record'], packages: ['@swc/wasm-typescript'] },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
 }

@@ -1,9 +1,6 @@
 import type { MachineFolder } from './machine-folder.ts'
 import type { FileResult, TestResult, TestRun } from './results.ts'
 
-/** Milliseconds by which a runner may be late to note that a test has begun. */
-const LATE = 100
-
 /** Whose a machine is: a test's, a file's where no test is known, or nobody's. */
 export interface Owner {
   readonly file?: FileResult
@@ -12,7 +9,7 @@ export interface Owner {
 
 /**
  * Finds out whose a machine is. Its record may say it; otherwise the folder that it is in tells the file, and
- * the time when it was made tells the test.
+ * the time when it was made tells the test, unless tests of one file run at the same time.
  */
 export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): Owner {
   const { made, start } = history
@@ -31,7 +28,7 @@ export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): O
 /** The test that had begun last of those that were under way; the innermost one, of tests within tests. */
 function testAt(tests: readonly TestResult[], time: number): TestResult | undefined {
   return tests
-    .filter((test) => test.start - LATE <= time && time <= test.start + test.duration)
+    .filter((test) => test.start <= time && time <= test.start + test.duration)
     .toSorted((a, b) => b.start - a.start || b.name.length - a.name.length)[0]
 }
 

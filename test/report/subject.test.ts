@@ -52,16 +52,15 @@ describe('the pages of a report', () => {
 
   it('give a machine to the test that had begun last when it was made', async () => {
     const root = temporaryDirectory()
-    const machines = await machinesAt(root, [1, {}], [4.95, {}], [7, {}], [20, {}])
+    const machines = await machinesAt(root, [1, {}], [4.99, {}], [5, {}], [7, {}], [20, {}])
     const file = fileResult(root, 'a', [
       testResult(['one'], [0, 5]),
       testResult(['two'], [5, 10]),
       testResult(['two', 'inner'], [6, 8]),
     ])
-    // A runner notes a little late that a test has begun.
     expect(owned(runOf(file), machines)).toEqual({
-      one: ['at 1'],
-      two: ['at 4.95'],
+      one: ['at 1', 'at 4.99'],
+      two: ['at 5'],
       'two › inner': ['at 7'],
       'The whole file': ['at 20'],
     })
