@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import { PassThrough, duplexPair } from 'node:stream'
+import { PassThrough, Readable, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Client } from '../../../src/client/client.ts'
@@ -177,6 +177,16 @@ describe('a command', () => {
     const last = readAll(100, 'slots', slot.id, 'stdin')
     stdin.end()
     await expect(last).rejects.toMatchObject({ code: 'ENODATA' })
+  })
+
+  it('gets all of an input that comes as one object, in pieces of what it asks for', async () => {
+    await nextCommand(slot)
+    control.run('cat', Readable.from([Buffer.from('a whole ob'), 'ject']))
+    const second = await startSlot()
+    await nextCommand(second)
+    let all = ''
+    while (all.length < 14) all += await readAll(4, 'slots', second.id, 'stdin')
+    expect(all).toBe('a whole object')
   })
 
   it('gets input that was there before it asked', async () => {
