@@ -1,4 +1,5 @@
 import { prepareRoot } from './agent.ts'
+import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
 import { quote } from './quote.ts'
 import { maskLines } from './systemd.ts'
@@ -91,7 +92,7 @@ ${userNetworkLines(options)}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
 ${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
-${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
+${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
 }
 
 /**
@@ -153,7 +154,7 @@ exec @/busybox sh /agent
   // Not with `&`: see agent.ts.
   systemd: `echo 1 >/root.pid
 # By this file a directory that was a container's makes systemd believe that it still is, and mind no kernel arguments.
-rm -f /root/.dockerenv
+rm -f /root${CONTAINER_MARK}
 cd /
 start-stop-daemon -S -b -p /agent.pid -x @/busybox -- sh -c 'cat /root/run/lowerdir/up; exec @/busybox sh /agent'
 exec ${inRoot('exec /sbin/init')}

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { agentScript, commandsScript, slotScript } from './agent.ts'
 import { APPLETS } from './applets.ts'
+import { CHANGES_SCRIPT, changesScript } from './changes.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
 import { type InitOptions, initScript } from './init.ts'
 import type { Kernel } from './kernel.ts'
@@ -52,6 +53,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
       'dev',
       'lower',
       'modules',
+      'own',
       'proc',
       'root',
       'sys',
@@ -61,6 +63,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     script('agent', agentScript),
     script('slot', slotScript),
     script('commands', commandsScript),
+    script(CHANGES_SCRIPT.slice(1), changesScript),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
     ...APPLETS.map((name): CpioEntry => ({
       kind: 'symlink',

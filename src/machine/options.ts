@@ -5,12 +5,13 @@ import type { CacheMode } from '../guest/mount.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
+import type { Tree } from '../tree/tree.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { Transport } from './transport.ts'
 
 /** What the guest mounts beside its root. */
-export type ShareOptions = DirectoryShare | SocketShare
+export type ShareOptions = DirectoryShare | TreeShare | SocketShare
 
 /** A host directory, served by the machine. */
 export interface DirectoryShare {
@@ -21,6 +22,16 @@ export interface DirectoryShare {
   readonly readOnly: boolean
   readonly owner: HostPolicy['owner']
   /** Default: `mmap`. */
+  readonly cache?: CacheMode
+}
+
+/** A tree of any kind, served on the main thread. Several machines may have the same one. */
+export interface TreeShare {
+  readonly tree: Tree
+  /** An absolute path of the guest. */
+  readonly target: string
+  readonly readOnly: boolean
+  /** Default: `none`, since files made of functions are not always what they were. */
   readonly cache?: CacheMode
 }
 

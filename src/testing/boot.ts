@@ -59,7 +59,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       accelerator,
       acceleratorReason: chosen.reason,
     })
-    const shares = (options.shares ?? []).map(hostShare)
+    const shares = (options.shares ?? []).map(machineShare)
     const machineOptions: MachineOptions = {
       ...parts,
       busybox: parts.busybox.path,
@@ -142,15 +142,10 @@ function ownerOf(root: string): Ownership {
   return statSync(root).uid === 0 ? 'host' : { uid: 0, gid: 0 }
 }
 
-function hostShare({ source, target, readOnly, owner, cache }: MachineShare): ShareOptions {
-  if (typeof source !== 'string') throw new Error('not yet')
-  return {
-    source: resolve(source),
-    target,
-    readOnly: readOnly ?? false,
-    owner: owner ?? 'host',
-    ...(cache === undefined ? {} : { cache }),
-  }
+function machineShare({ source, target, readOnly, owner, cache }: MachineShare): ShareOptions {
+  const how = { target, readOnly: readOnly ?? false, ...(cache === undefined ? {} : { cache }) }
+  if (typeof source !== 'string') return { tree: source, ...how }
+  return { source: resolve(source), owner: owner ?? 'host', ...how }
 }
 
 /** With the console's end in the message, which is all that a test's runner shows. */

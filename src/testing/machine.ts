@@ -5,6 +5,7 @@ import { USER_NETDEV } from '../machine/arguments.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import { Always } from './always.ts'
+import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
@@ -412,6 +413,23 @@ export class Machine implements AsyncDisposable {
     options: WriteFileOptions = {},
   ): Promise<void> {
     return writeFile(this, this.#parts.qemu, path, data, options)
+  }
+
+  /**
+   * Lists what the guest has written: the paths that are in its root now and were not before, those that are other
+   * than before, and those that are gone. The root's own file system counts, and none that is mounted in it.
+   *
+   * ```ts
+   * await vm.succeed('apt-get install -y nginx')
+   * const { created, changed, deleted } = await vm.changes({ under: '/etc' })
+   * ```
+   *
+   * A file counts as changed once it was opened for writing, or its mode or its owner was set; a directory when its
+   * mode or owner is another, not for what is in it. Of a directory that is gone only its own path is listed. What
+   * was written before the guest's own init ran does not count.
+   */
+  changes(options: ChangesOptions = {}): Promise<Changes> {
+    return changes(this.#parts.qemu, options)
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   slotScript,
   terminalScript,
 } from '../../src/guest/agent.ts'
+import { changesScript } from '../../src/guest/changes.ts'
 import { type InitOptions, initScript } from '../../src/guest/init.ts'
 import { type GuestMount, mountArguments } from '../../src/guest/mount.ts'
 
@@ -40,6 +41,7 @@ const scripts = {
   init: initScript(initOptions),
   'init for systemd': initScript({ ...initOptions, init: 'systemd', userNetwork: 'none' }),
   agent: agentScript,
+  changes: changesScript,
   slot: slotScript,
   commands: commandsScript,
   command: commandScript(line),

@@ -138,6 +138,39 @@ function padded(script: string): string {
   return script.padEnd(8191, '\n')
 }
 
+describe('a question to the agent', () => {
+  /** What the agent does with the next script: opens the file that takes the answer. */
+  async function openAnswer(): Promise<number> {
+    const id = /answers\/(\d+)/.exec(await readAll(8191, 'next'))?.[1] ?? ''
+    return openFile(open.WRONLY, 'answers', id)
+  }
+
+  it('is answered with all that its script prints', async () => {
+    await readAll(8191, 'next')
+    const answer = control.ask('echo one')
+    const fid = await openAnswer()
+    await write(fid, 'one\n')
+    await write(fid, Buffer.from([0, 255]))
+    expect(await waits(answer)).toBe(true)
+    await write(fid, '\n')
+    await client.call.clunk({ fid })
+    expect(await answer).toEqual(Buffer.from([0x6f, 0x6e, 0x65, 0x0a, 0, 255]))
+  })
+
+  it('fails when its script does, or when the machine ends', async () => {
+    await readAll(8191, 'next')
+    const answer = control.ask('echo one; false')
+    const fid = await openAnswer()
+    await write(fid, 'one')
+    await client.call.clunk({ fid })
+    await expect(answer).rejects.toThrow('could not run `echo one; false`')
+    const other = control.ask('true')
+    control.end(new Error('gone'))
+    await expect(other).rejects.toThrow('gone')
+    await expect(control.ask('true')).rejects.toThrow('gone')
+  })
+})
+
 describe('a command', () => {
   let stdin: PassThrough
   let command: GuestCommand
