@@ -11,6 +11,7 @@ export const APPLETS = [
   'kill',
   'ln',
   'mkdir',
+  'mke2fs',
   'mkfifo',
   'modprobe',
   'mount',
@@ -26,6 +27,7 @@ export const APPLETS = [
   'stat',
   'stty',
   'sync',
+  'umount',
   'unshare',
   'xargs',
 ] as const

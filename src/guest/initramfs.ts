@@ -14,6 +14,8 @@ export interface InitramfsOptions extends Omit<InitOptions, 'modules'> {
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
+  /** Whether the guest has disks. */
+  readonly disks: boolean
   /** Whether the guest gets a terminal (hvc0). */
   readonly terminal: boolean
 }
@@ -39,6 +41,8 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
   const names = [
     ...MODULES,
     ...(usesVirtio ? [VIRTIO_MODULE] : []),
+    ...(options.disks ? ['virtio_blk'] : []),
+    ...(options.upper === null ? [] : ['ext4']),
     ...(terminal ? ['virtio_console'] : []),
   ]
   const modules = await resolveModules(kernel, names, { optional: OPTIONAL })

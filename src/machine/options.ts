@@ -46,6 +46,16 @@ export interface SocketShare {
   readonly cache?: CacheMode
 }
 
+/** A disk of the guest's: an image, or an empty one that is gone with the machine. */
+export type DiskOptions =
+  | {
+      /** An absolute path. */
+      readonly file: string
+      readonly format: 'raw' | 'qcow2'
+      readonly readOnly: boolean
+    }
+  | { readonly sizeMiB: number }
+
 /** A network card of the guest's whose cable is a socket. */
 export interface NetworkCard {
   /** The unix socket of a switch: frames, each behind its length (QEMU's `-netdev stream`). */
@@ -80,6 +90,10 @@ export interface MachineOptions {
   /** Whether the servers of the root and the shares restrict themselves to those directories. */
   readonly sandbox: SandboxMode
   readonly shares: readonly ShareOptions[]
+  /** The disk that the upper layer is on: a raw image, made where there is none. Null: memory. */
+  readonly upper: { readonly file: string; readonly sizeMiB: number } | null
+  /** Further disks. */
+  readonly disks: readonly DiskOptions[]
   readonly memoryMiB: number
   readonly cpus: number
   readonly append: string
