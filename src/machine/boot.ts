@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import { qemuArguments } from './arguments.ts'
 import { Control } from './control/control.ts'
+import { prepareDisks } from './disks.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
 import { quote } from '../guest/quote.ts'
 import { listenUnix } from './listen.ts'
@@ -47,6 +48,7 @@ export async function bootMachine(
     : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
+  const disks = await prepareDisks(options, folder)
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = {
     transport: 'tcp',
@@ -69,6 +71,8 @@ export async function bootMachine(
     userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
     root: exported.root.mount,
     shares,
+    upper: disks.upper,
+    disks: disks.images.length > 0,
     control: controlMount,
     terminal: options.terminal,
   })
@@ -83,6 +87,7 @@ export async function bootMachine(
     hostname,
     userNetwork,
     networkCards,
+    disks: disks.images,
     kernel: kernel.image,
     initrd,
     append: options.append,
@@ -110,7 +115,20 @@ export async function bootMachine(
   void watch.ended.then((reason) => control.end(reason))
   await Promise.race([control.ready, whyNot(watch, options)])
   options.onPhase('ready')
+  if (disks.upper !== null) resources.defer(() => writeBack(control))
   return { folder: folder.path, control, watch, qemu, commandLine, terminal: terminal?.connected }
+}
+
+/** How long a guest may take to write everything to its disk, in milliseconds. */
+const WRITE_BACK_TIMEOUT = 10_000
+
+/** What a guest has written is to outlast it, also one that ends from one moment to the next. */
+async function writeBack(control: Control): Promise<void> {
+  const over = new AbortController()
+  // One that is gone already has nothing left to write.
+  const written = control.ask('sync').catch(() => {})
+  await Promise.race([written, sleep(WRITE_BACK_TIMEOUT, undefined, { signal: over.signal })])
+  over.abort()
 }
 
 /** Rejects with what keeps the guest from getting ready. */

@@ -86,6 +86,15 @@ export class QemuMachine implements AsyncDisposable {
     this.#parts.control.send(script)
   }
 
+  /**
+   * Lets the guest's agent run a script, outside of the root, and resolves with what that prints.
+   *
+   * @throws Error when it fails; {@link ended}'s when the machine ends first.
+   */
+  askAgent(script: string): Promise<Buffer> {
+    return this.#parts.control.ask(script)
+  }
+
   /** Ends it at once, for a reason that {@link ended} then gives. */
   end(reason: string): void {
     this.#parts.watch.end(reason)

@@ -1,13 +1,16 @@
+import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
 import { USER_NETDEV } from '../machine/arguments.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import { Always } from './always.ts'
+import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
 import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { type WriteFileOptions, copyFromHost, copyToHost, readFile, writeFile } from './files.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
 import type { Recorder } from './record/recorder.ts'
@@ -19,6 +22,7 @@ import {
   waitUntilSucceeds,
 } from './shell-waits.ts'
 import { defaultTimeout } from './timeouts.ts'
+import type { TransferOptions } from './transfer.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */
@@ -338,6 +342,94 @@ export class Machine implements AsyncDisposable {
     const said = await this.hmp(`hostfwd_add ${USER_NETDEV} tcp:127.0.0.1:${host}-:${guest}`)
     if (said.trim() === '') return
     throw new Error(`The port ${host} cannot be forwarded to ${this.name}: ${said.trim()}`)
+  }
+
+  /**
+   * Copies a file or a directory of the host's. It is root's in the guest, with the modes and symlinks that it has on
+   * the host; what `source` itself leads to is copied. `target` is what it is called there, and the directories around
+   * it are made; a directory's files come beside those that are there already.
+   *
+   * ```ts
+   * await vm.copyFromHost('fixtures/site', '/var/www/site')
+   * ```
+   *
+   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   */
+  copyFromHost(source: string, target: string, options: TransferOptions = {}): Promise<void> {
+    return copyFromHost(this, this.#parts.qemu, source, target, options)
+  }
+
+  /**
+   * Copies a file or a directory of the guest's into a directory of the host's, which is made, and resolves with its
+   * path there. It belongs to whoever runs the test.
+   *
+   * ```ts
+   * const log = await vm.copyToHost('/var/log/app.log', 'artifacts')
+   * ```
+   *
+   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   */
+  copyToHost(
+    source: string,
+    targetDirectory: string,
+    options: TransferOptions = {},
+  ): Promise<string> {
+    return copyToHost(this, this.#parts.qemu, source, targetDirectory, options)
+  }
+
+  /**
+   * Reads a file of the guest's: as text, or with `buffer` as bytes. Files of /proc and /sys will do as well.
+   *
+   * ```ts
+   * expect(await vm.readFile('/etc/hostname')).toBe('machine\n')
+   * const image = await vm.readFile('/srv/logo.png', 'buffer')
+   * ```
+   *
+   * @throws FileError with its `code`, such as ENOENT.
+   */
+  readFile(path: string, encoding: 'buffer', options?: TransferOptions): Promise<Buffer>
+  readFile(path: string, encoding?: BufferEncoding, options?: TransferOptions): Promise<string>
+  async readFile(
+    path: string,
+    encoding: BufferEncoding | 'buffer' = 'utf8',
+    options: TransferOptions = {},
+  ): Promise<string | Buffer> {
+    const bytes = await readFile(this, this.#parts.qemu, path, options)
+    return encoding === 'buffer' ? bytes : bytes.toString(encoding)
+  }
+
+  /**
+   * Writes a file of the guest's, and makes the directories that it is in.
+   *
+   * ```ts
+   * await vm.writeFile('/etc/app/token', 'secret', { mode: 0o600, owner: 'app:app' })
+   * ```
+   *
+   * @throws FileError with its `code`, such as ENOSPC.
+   */
+  writeFile(
+    path: string,
+    data: string | Uint8Array | Readable,
+    options: WriteFileOptions = {},
+  ): Promise<void> {
+    return writeFile(this, this.#parts.qemu, path, data, options)
+  }
+
+  /**
+   * Lists what the guest has written: the paths that are in its root now and were not before, those that are other
+   * than before, and those that are gone. The root's own file system counts, and none that is mounted in it.
+   *
+   * ```ts
+   * await vm.succeed('apt-get install -y nginx')
+   * const { created, changed, deleted } = await vm.changes({ under: '/etc' })
+   * ```
+   *
+   * A file counts as changed once it was opened for writing, or its mode or its owner was set; a directory when its
+   * mode or owner is another, not for what is in it. Of a directory that is gone only its own path is listed. What
+   * was written before the guest's own init ran does not count.
+   */
+  changes(options: ChangesOptions = {}): Promise<Changes> {
+    return changes(this.#parts.qemu, options)
   }
 
   /**

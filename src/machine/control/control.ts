@@ -2,6 +2,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { serveDuplex } from '../../transport/stream/duplex.ts'
 import { directory } from '../../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../tree/synthetic/tree.ts'
+import { Answer } from './answer.ts'
 import { endingWord } from './ending.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
@@ -23,6 +24,9 @@ export interface GuestCommand {
 /** The exit status of a command that SIGKILL has ended, as a shell gives it. */
 const KILLED = 128 + 9
 
+/** What stands behind an answer that is whole. */
+const NEWLINE = 0x0a
+
 /** How many slots wait for a command that is yet to come, so that it starts at once. */
 const SPARE = 1
 
@@ -38,6 +42,7 @@ interface Placed {
  *
  *     next            blocks until there is something to do, then reads as a shell script
  *     slots/ID/       see slot.ts
+ *     answers/ID      takes what a script of the agent's prints
  */
 export class Control {
   readonly tree: SyntheticTree
@@ -46,6 +51,7 @@ export class Control {
   readonly #word = endingWord()
   readonly #next: OnceFile
   readonly #directory = directory()
+  readonly #answers = directory()
   readonly #slots = new Set<Slot>()
   readonly #queue: Placed[] = []
   readonly #underway = new Set<(reason: Error) => void>()
@@ -59,13 +65,38 @@ export class Control {
       markReady = resolve
     })
     this.#next = new OnceFile(markReady)
-    this.tree = new SyntheticTree(directory({ next: this.#next.file, slots: this.#directory }))
+    this.tree = new SyntheticTree(
+      directory({ next: this.#next.file, slots: this.#directory, answers: this.#answers }),
+    )
     this.#start()
   }
 
   /** Lets the agent run a script of its own shell: short, and in the background if it takes time. */
   send(script: string): void {
     this.#next.offer(Buffer.from(script))
+  }
+
+  /**
+   * Lets the agent run a script in the background and resolves with what that prints.
+   *
+   * @throws Error when it does not exit with 0, the machine's end when that comes first.
+   */
+  async ask(script: string): Promise<Buffer> {
+    if (this.#ended !== undefined) throw this.#ended
+    const id = String(++this.#lastId)
+    const answer = new Answer()
+    const fail = (reason: Error): void => answer.fail(reason)
+    this.#underway.add(fail)
+    this.#answers.entries.set(id, answer.file)
+    this.send(`{ (${script}\n) && echo; } >/control/answers/${id} &\n`)
+    try {
+      const content = await answer.content
+      if (content.at(-1) === NEWLINE) return content.subarray(0, -1)
+      throw new Error(`The guest's agent could not run \`${script}\`; its console says why.`)
+    } finally {
+      this.#underway.delete(fail)
+      this.#answers.entries.delete(id)
+    }
   }
 
   /**
