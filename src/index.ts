@@ -17,6 +17,7 @@ export { bootAll, network, type NetworkedBootOptions } from './testing/boot-netw
 export { CommandError } from './testing/command-error.ts'
 export { Command, type ExecResult, type OutputPiece } from './testing/command.ts'
 export type { ExecOptions } from './testing/exec.ts'
+export type { KeyOptions } from './testing/keyboard.ts'
 export { Machine, type PortOptions } from './testing/machine.ts'
 export type { NetworkChange } from './testing/network-change.ts'
 export { Network } from './testing/network.ts'

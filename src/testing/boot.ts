@@ -109,6 +109,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       init,
       accelerator,
       recorder,
+      artifacts,
       env: options.env ?? {},
       cables: seat,
       resources,

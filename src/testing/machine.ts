@@ -8,9 +8,12 @@ import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
 import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
 import { shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
+import type { Artifacts } from './record/artifacts.ts'
 import type { Recorder } from './record/recorder.ts'
+import { Screen } from './screen.ts'
 import {
   waitForFile,
   waitForOpenUnixSocket,
@@ -19,6 +22,7 @@ import {
   waitUntilSucceeds,
 } from './shell-waits.ts'
 import { defaultTimeout } from './timeouts.ts'
+import { getTtyText, waitUntilTtyMatches } from './tty.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */
@@ -34,6 +38,8 @@ export interface MachineParts {
   readonly init: GuestInit
   readonly accelerator: Accelerator
   readonly recorder: Recorder
+  /** Where what people may look at is left, if anywhere. */
+  readonly artifacts: Artifacts | undefined
   readonly env: Readonly<Record<string, string>>
   /** Where a network has put it; undefined outside of one. */
   readonly cables: { block(): void; unblock(): void } | undefined
@@ -50,10 +56,15 @@ export interface MachineParts {
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts
   readonly #upset = new AbortController()
+  readonly #screen: Screen
   #isUp = true
 
   constructor(parts: MachineParts) {
     this.#parts = parts
+    const { name, recorder, artifacts } = parts
+    const { folder } = parts.qemu
+    const qmp = this.qmp.bind(this)
+    this.#screen = new Screen({ name, qmp, folder, recorder, artifacts })
     void this.#followEnd()
   }
 
@@ -287,6 +298,71 @@ export class Machine implements AsyncDisposable {
    */
   sendConsole(text: string): void {
     this.#parts.qemu.keyboard.write(text)
+  }
+
+  /**
+   * Takes a picture of the screen, kept among the machine's artifacts; resolves with a PNG file.
+   *
+   * ```ts
+   * await vm.screenshot('login.png')
+   * ```
+   *
+   * @param file where to write it as well.
+   * @throws Error when the machine has no screen.
+   */
+  screenshot(file?: string): Promise<Buffer> {
+    return this.#screen.screenshot(file)
+  }
+
+  /**
+   * Presses a key, or several at once: names as QEMU has them (QKeyCode), joined by `-`, or a character.
+   *
+   * ```ts
+   * await vm.sendKey('ctrl-alt-f2')
+   * await vm.sendKey('ret')
+   * ```
+   */
+  sendKey(key: string, options: KeyOptions = {}): Promise<void> {
+    return sendKey(this, key, options)
+  }
+
+  /**
+   * Types a text on a US keyboard, no faster than the guest reads it.
+   *
+   * ```ts
+   * await vm.sendChars('root\n')
+   * ```
+   *
+   * @throws RangeError for a character that such a keyboard has not got; nothing has been typed then.
+   */
+  sendChars(text: string, options: KeyOptions = {}): Promise<void> {
+    return sendChars(this, text, options)
+  }
+
+  /**
+   * What a virtual terminal shows: its lines, without what is blank at their ends.
+   *
+   * ```ts
+   * expect(await vm.getTtyText(1)).toContain('login:')
+   * ```
+   */
+  getTtyText(tty: number): Promise<string> {
+    return getTtyText(this, tty)
+  }
+
+  /**
+   * Waits until what a virtual terminal shows matches, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitUntilTtyMatches(1, /^machine login: /m)
+   * ```
+   */
+  waitUntilTtyMatches(
+    tty: number,
+    pattern: RegExp | string,
+    options: WaitOptions = {},
+  ): Promise<string> {
+    return waitUntilTtyMatches(this, tty, pattern, options)
   }
 
   /**
