@@ -9,6 +9,7 @@ import { CommandError, type CommandFailure, failureText } from './command-error.
 import { waitForConsoleText } from './console-waits.ts'
 import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
 import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
+import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
 import type { Artifacts } from './record/artifacts.ts'
@@ -24,6 +25,7 @@ import {
 import { defaultTimeout } from './timeouts.ts'
 import { getTtyText, waitUntilTtyMatches } from './tty.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
+import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */
 const MAX_OUTPUT = 64 << 20
@@ -315,6 +317,41 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
+   * The text on the screen, as tesseract reads it (`lowerdir setup --ocr` fetches it): not to the letter.
+   *
+   * ```ts
+   * expect(await vm.getScreenText()).toMatch(/welcome/i)
+   * ```
+   *
+   * @throws ProvisionError when there is no tesseract.
+   */
+  getScreenText(): Promise<string> {
+    return getScreenText(this.#screen)
+  }
+
+  /**
+   * The text on the screen, read in several ways: as one block, with its shades inverted, as words here and there.
+   *
+   * ```ts
+   * expect((await vm.getScreenTextVariants()).join('\n')).toContain('Sign in')
+   * ```
+   */
+  getScreenTextVariants(): Promise<string[]> {
+    return getScreenTextVariants(this.#screen)
+  }
+
+  /**
+   * Waits until the text on the screen matches, however it is read, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitForText(/sign in/i)
+   * ```
+   */
+  waitForText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    return waitForText(this, this.#screen, pattern, options)
+  }
+
+  /**
    * Presses a key, or several at once: names as QEMU has them (QKeyCode), joined by `-`, or a character.
    *
    * ```ts
@@ -363,6 +400,42 @@ export class Machine implements AsyncDisposable {
     options: WaitOptions = {},
   ): Promise<string> {
     return waitUntilTtyMatches(this, tty, pattern, options)
+  }
+
+  /**
+   * Waits until an X server takes connections.
+   *
+   * ```ts
+   * await vm.waitForX()
+   * ```
+   */
+  waitForX(options: WaitOptions & Pick<DisplayOptions, 'display'> = {}): Promise<void> {
+    return waitForX(this, options)
+  }
+
+  /**
+   * The names of an X server's windows, which takes xwininfo in the guest (Debian's package x11-utils).
+   *
+   * ```ts
+   * expect(await vm.getWindowNames({ user: 'alice' })).toContain('Mozilla Firefox')
+   * ```
+   */
+  getWindowNames(options: DisplayOptions = {}): Promise<string[]> {
+    return getWindowNames(this, options)
+  }
+
+  /**
+   * Waits for a window whose name matches, and resolves with the name.
+   *
+   * ```ts
+   * await vm.waitForWindow(/firefox/i)
+   * ```
+   */
+  waitForWindow(
+    pattern: RegExp | string,
+    options: WaitOptions & DisplayOptions = {},
+  ): Promise<string> {
+    return waitForWindow(this, pattern, options)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { type Pixmap, parsePixmap } from './pixmap.ts'
 import type { Artifacts } from './record/artifacts.ts'
 import type { Recorder } from './record/recorder.ts'
 
@@ -41,6 +42,11 @@ export class Screen {
       recorder.event({ kind: 'screenshot', file: name })
     }
     return png
+  }
+
+  /** Its pixels as they are now. */
+  async pixmap(): Promise<Pixmap> {
+    return parsePixmap(await this.#dump({}))
   }
 
   async #dump(format: { readonly format?: 'png' }): Promise<Buffer> {

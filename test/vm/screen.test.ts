@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fetchTesseract } from '../../src/provision/tesseract.ts'
 import { boot } from '../../src/testing/boot.ts'
 import type { Machine } from '../../src/testing/machine.ts'
 
@@ -46,6 +47,32 @@ describe('a screenshot', () => {
     await vm.succeed('echo something else >/dev/tty1')
     await vm.waitUntilTtyMatches(1, 'something else')
     expect(await vm.screenshot()).not.toEqual(before)
+  })
+})
+
+describe('the text on the screen', () => {
+  beforeAll(async () => {
+    await fetchTesseract()
+  })
+
+  it('is read from its picture', async () => {
+    await vm.succeed("printf '\\nThe quick brown fox\\n  jumps over 13 lazy dogs.\\n' >/dev/tty1")
+    await vm.waitUntilTtyMatches(1, 'lazy dogs')
+    expect(await vm.getScreenText()).toMatch(/^The quick brown fox\s+jumps over 13 lazy dogs\./m)
+    const variants = await vm.getScreenTextVariants()
+    expect(variants.filter((variant) => /quick brown/.test(variant))).toHaveLength(3)
+  })
+
+  it('is read again and again until it is what is waited for', async () => {
+    const found = vm.waitForText(/please +sign +in/i, { timeout: 120 })
+    await vm.succeed("sleep 1; echo 'Welcome! Please sign in' >/dev/tty1")
+    expect(await found).toBe('Please sign in')
+  })
+
+  it('is said where something else is waited for in vain', async () => {
+    await expect(vm.waitForText('submarine', { timeout: 5 })).rejects.toThrow(
+      /"submarine" on the screen: did not come within 5 seconds, it reads:[^]*brown fox/,
+    )
   })
 })
 
