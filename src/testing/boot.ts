@@ -85,7 +85,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       },
       networkCards: seat?.cards ?? [],
       screen: options.screen ?? true,
-      terminal: false,
+      terminal: true,
       keep: options.keep ?? false,
       bootTimeout: (options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000) * 1000,
       signal: options.signal ?? new AbortController().signal,

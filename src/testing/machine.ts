@@ -7,7 +7,8 @@ import { Always } from './always.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
-import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment } from './exec.ts'
+import { consoleInteract, shellInteract } from './interact.ts'
 import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
 import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { shutdown, waitForShutdown } from './power.ts'
@@ -436,6 +437,34 @@ export class Machine implements AsyncDisposable {
     options: WaitOptions & DisplayOptions = {},
   ): Promise<string> {
     return waitForWindow(this, pattern, options)
+  }
+
+  /**
+   * Joins the terminal of whoever runs the test to a shell of the guest, until that ends; resolves with its exit
+   * status. Everything else goes on meanwhile, and so does the test's timeout.
+   *
+   * ```ts
+   * await vm.shellInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  shellInteract(): Promise<number> {
+    const { qemu, env } = this.#parts
+    return shellInteract(this.name, qemu, { env: { ...rootEnvironment, ...env } })
+  }
+
+  /**
+   * Joins that terminal to the serial console, until Ctrl-] is typed or the machine ends.
+   *
+   * ```ts
+   * await vm.consoleInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  consoleInteract(): Promise<void> {
+    return consoleInteract(this.name, this.#parts.qemu)
   }
 
   /**

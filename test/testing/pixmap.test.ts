@@ -44,7 +44,7 @@ describe('a picture', () => {
   it('is enlarged with soft edges', () => {
     const large = enlarged(shades([0, 120], [120, 240]), 2)
     expect(large).toMatchObject({ width: 4, height: 4 })
-    const rows = [0, 4, 8, 12].map((start) => [...large.pixels.subarray(start, start + 4)])
+    const rows = [0, 4, 8, 12].map((start) => Array.from(large.pixels.subarray(start, start + 4)))
     expect(rows).toEqual([
       [0, 30, 90, 120],
       [30, 60, 120, 150],
