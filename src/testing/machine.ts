@@ -9,11 +9,16 @@ import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
-import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment } from './exec.ts'
 import { type WriteFileOptions, copyFromHost, copyToHost, readFile, writeFile } from './files.ts'
+import { consoleInteract, shellInteract } from './interact.ts'
+import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
+import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
+import type { Artifacts } from './record/artifacts.ts'
 import type { Recorder } from './record/recorder.ts'
+import { Screen } from './screen.ts'
 import {
   waitForFile,
   waitForOpenUnixSocket,
@@ -23,7 +28,9 @@ import {
 } from './shell-waits.ts'
 import { defaultTimeout } from './timeouts.ts'
 import type { TransferOptions } from './transfer.ts'
+import { getTtyText, waitUntilTtyMatches } from './tty.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
+import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */
 const MAX_OUTPUT = 64 << 20
@@ -38,6 +45,8 @@ export interface MachineParts {
   readonly init: GuestInit
   readonly accelerator: Accelerator
   readonly recorder: Recorder
+  /** Where what people may look at is left, if anywhere. */
+  readonly artifacts: Artifacts | undefined
   readonly env: Readonly<Record<string, string>>
   /** Where a network has put it; undefined outside of one. */
   readonly cables: { block(): void; unblock(): void } | undefined
@@ -54,10 +63,15 @@ export interface MachineParts {
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts
   readonly #upset = new AbortController()
+  readonly #screen: Screen
   #isUp = true
 
   constructor(parts: MachineParts) {
     this.#parts = parts
+    const { name, recorder, artifacts } = parts
+    const { folder } = parts.qemu
+    const qmp = this.qmp.bind(this)
+    this.#screen = new Screen({ name, qmp, folder, recorder, artifacts })
     void this.#followEnd()
   }
 
@@ -291,6 +305,170 @@ export class Machine implements AsyncDisposable {
    */
   sendConsole(text: string): void {
     this.#parts.qemu.keyboard.write(text)
+  }
+
+  /**
+   * Takes a picture of the screen, kept among the machine's artifacts; resolves with a PNG file.
+   *
+   * ```ts
+   * await vm.screenshot('login.png')
+   * ```
+   *
+   * @param file where to write it as well.
+   * @throws Error when the machine has no screen.
+   */
+  screenshot(file?: string): Promise<Buffer> {
+    return this.#screen.screenshot(file)
+  }
+
+  /**
+   * The text on the screen, as tesseract reads it (`lowerdir setup --ocr` fetches it): not to the letter.
+   *
+   * ```ts
+   * expect(await vm.getScreenText()).toMatch(/welcome/i)
+   * ```
+   *
+   * @throws ProvisionError when there is no tesseract.
+   */
+  getScreenText(): Promise<string> {
+    return getScreenText(this.#screen)
+  }
+
+  /**
+   * The text on the screen, read in several ways: as one block, with its shades inverted, as words here and there.
+   *
+   * ```ts
+   * expect((await vm.getScreenTextVariants()).join('\n')).toContain('Sign in')
+   * ```
+   */
+  getScreenTextVariants(): Promise<string[]> {
+    return getScreenTextVariants(this.#screen)
+  }
+
+  /**
+   * Waits until the text on the screen matches, however it is read, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitForText(/sign in/i)
+   * ```
+   */
+  waitForText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    return waitForText(this, this.#screen, pattern, options)
+  }
+
+  /**
+   * Presses a key, or several at once: names as QEMU has them (QKeyCode), joined by `-`, or a character.
+   *
+   * ```ts
+   * await vm.sendKey('ctrl-alt-f2')
+   * await vm.sendKey('ret')
+   * ```
+   */
+  sendKey(key: string, options: KeyOptions = {}): Promise<void> {
+    return sendKey(this, key, options)
+  }
+
+  /**
+   * Types a text on a US keyboard, no faster than the guest reads it.
+   *
+   * ```ts
+   * await vm.sendChars('root\n')
+   * ```
+   *
+   * @throws RangeError for a character that such a keyboard has not got; nothing has been typed then.
+   */
+  sendChars(text: string, options: KeyOptions = {}): Promise<void> {
+    return sendChars(this, text, options)
+  }
+
+  /**
+   * What a virtual terminal shows: its lines, without what is blank at their ends.
+   *
+   * ```ts
+   * expect(await vm.getTtyText(1)).toContain('login:')
+   * ```
+   */
+  getTtyText(tty: number): Promise<string> {
+    return getTtyText(this, tty)
+  }
+
+  /**
+   * Waits until what a virtual terminal shows matches, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitUntilTtyMatches(1, /^machine login: /m)
+   * ```
+   */
+  waitUntilTtyMatches(
+    tty: number,
+    pattern: RegExp | string,
+    options: WaitOptions = {},
+  ): Promise<string> {
+    return waitUntilTtyMatches(this, tty, pattern, options)
+  }
+
+  /**
+   * Waits until an X server takes connections.
+   *
+   * ```ts
+   * await vm.waitForX()
+   * ```
+   */
+  waitForX(options: WaitOptions & Pick<DisplayOptions, 'display'> = {}): Promise<void> {
+    return waitForX(this, options)
+  }
+
+  /**
+   * The names of an X server's windows, which takes xwininfo in the guest (Debian's package x11-utils).
+   *
+   * ```ts
+   * expect(await vm.getWindowNames({ user: 'alice' })).toContain('Mozilla Firefox')
+   * ```
+   */
+  getWindowNames(options: DisplayOptions = {}): Promise<string[]> {
+    return getWindowNames(this, options)
+  }
+
+  /**
+   * Waits for a window whose name matches, and resolves with the name.
+   *
+   * ```ts
+   * await vm.waitForWindow(/firefox/i)
+   * ```
+   */
+  waitForWindow(
+    pattern: RegExp | string,
+    options: WaitOptions & DisplayOptions = {},
+  ): Promise<string> {
+    return waitForWindow(this, pattern, options)
+  }
+
+  /**
+   * Joins the terminal of whoever runs the test to a shell of the guest, until that ends; resolves with its exit
+   * status. Everything else goes on meanwhile, and so does the test's timeout.
+   *
+   * ```ts
+   * await vm.shellInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  shellInteract(): Promise<number> {
+    const { qemu, env } = this.#parts
+    return shellInteract(this.name, qemu, { env: { ...rootEnvironment, ...env } })
+  }
+
+  /**
+   * Joins that terminal to the serial console, until Ctrl-] is typed or the machine ends.
+   *
+   * ```ts
+   * await vm.consoleInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  consoleInteract(): Promise<void> {
+    return consoleInteract(this.name, this.#parts.qemu)
   }
 
   /**
