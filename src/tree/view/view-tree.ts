@@ -1,4 +1,5 @@
-import type { Attachment, Node, Tree } from '../tree.ts'
+import { qidType } from '../../protocol/qid.ts'
+import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
 
@@ -38,9 +39,37 @@ export class ViewTree implements Tree {
     return { tree: this, node: new ViewNode(node, this.#sight, this.#directories) }
   }
 
+  save(nodes: readonly Node[]): SavedNodes {
+    return this.#inner.save((nodes as readonly ViewNode[]).map(({ inner }) => inner))
+  }
+
+  revive({ places, nodes }: SavedNodes): (Node | null)[] {
+    // Also those that only lead to others: the way back needs to know what is shown of them.
+    const inner = this.#inner.revive({ places, nodes: places.map((_, index) => index) })
+    const sights: (Sight | null)[] = []
+    for (const { above, name } of places) {
+      const from = sights[above]
+      sights.push(above < 0 ? this.#sight : (from?.at(name) ?? null))
+      const directory = inner[above]
+      if (from && directory) this.#directories.set(directory, from)
+    }
+    const shown = nodes.map((index) => {
+      const [node, sight] = [inner[index], sights[index]]
+      if (!node || !sight || !(sight.shown || isDirectory(node))) return null
+      node.retain()
+      return new ViewNode(node, sight, this.#directories)
+    })
+    for (const node of inner) node?.release()
+    return shown
+  }
+
   close(): void {
     this.#inner.close()
   }
+}
+
+function isDirectory(node: Node): boolean {
+  return (node.qid.type & qidType.directory) !== 0
 }
 
 /** `tree` itself where there are no patterns, so that nobody pays for what hides nothing. */
