@@ -126,8 +126,7 @@ function of<M extends MessageName>(
   message: M,
   fields: { readonly [F in keyof T<M>]: fc.Arbitrary<T<M>[F]> },
 ): fc.Arbitrary<Request> {
-  const record: fc.Arbitrary<never> = fc.record(fields as never)
-  return record.map((value) => ({ name: message, fields: value }))
+  return fc.record(fields).map((value) => ({ name: message, fields: value as never }))
 }
 
 /** Where the client is when it begins: with files and directories, open and not. */
