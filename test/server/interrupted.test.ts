@@ -126,7 +126,8 @@ function of<M extends MessageName>(
   message: M,
   fields: { readonly [F in keyof T<M>]: fc.Arbitrary<T<M>[F]> },
 ): fc.Arbitrary<Request> {
-  return fc.record(fields).map((value) => ({ name: message, fields: value as never }))
+  const unnamed: Readonly<Record<string, fc.Arbitrary<unknown>>> = fields
+  return fc.record(unnamed).map((value) => ({ name: message, fields: value as never }))
 }
 
 /** Where the client is when it begins: with files and directories, open and not. */
