@@ -3,11 +3,12 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { UserError } from '../src/cli/failure.ts'
-import { parseCount } from '../src/cli/values.ts'
+import { parseChoice, parseCount } from '../src/cli/values.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
 import { reportAllocations } from './device/allocations.ts'
 import { benchGuest, guestWorkloads } from './guest/bench.ts'
 import { writeDocument } from './guest/document.ts'
+import type { kernelSuites } from './guest/prerequisites.ts'
 import { reportText } from './guest/report.ts'
 import { benchServer, serverWorkloads } from './server/bench.ts'
 
@@ -24,10 +25,13 @@ npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
   --quick            shorter: shows what is far off, not what is a little off
   --rounds N         guest: how often everything is measured (default 3; quick: 1)
   --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
+  --kernel NAME      guest: newest or oldest of Debian's kernels, or both, which is with the oldest one only cache=none
+                     and one virtual processor (default both; quick: newest)
+  --minutes N        guest: leave out rounds that would end later (default 25)
   --whole            guest: all of the tree in every round, not another part of it in each
   --write            guest: put the results into docs/performance.md and its plot
   --verbose          guest: say what QEMU and the guest say
-  --profile FOLDER   server: write .cpuprofile files of lowerdir's server there
+  --profile FILE     server: write a .cpuprofile of lowerdir's server there
   WORD ...           only workloads that have one of the words in their name
                      server: ${serverWorkloads.join(', ')}
                      guest: ${guestWorkloads.join(', ')}
@@ -40,6 +44,8 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     cpus: { type: 'string' },
+    kernel: { type: 'string' },
+    minutes: { type: 'string' },
     whole: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -88,6 +94,8 @@ async function bench(): Promise<void> {
       quick,
       rounds: parseCount('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 1000),
       cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(parseCpus),
+      kernels: parseKernels(values.kernel ?? (quick ? 'newest' : 'both')),
+      minutes: parseCount('minutes', values.minutes ?? '25', 1, 10_000),
       whole: values.whole,
       words,
       scratch,
@@ -96,6 +104,11 @@ async function bench(): Promise<void> {
     console.log(reportText(results))
     if (values.write) writeDocument(results)
   }
+}
+
+function parseKernels(text: string): (keyof typeof kernelSuites)[] {
+  const choice = parseChoice('kernel', text, ['newest', 'oldest', 'both'])
+  return choice === 'both' ? ['newest', 'oldest'] : [choice]
 }
 
 function parseCpus(text: string): number {

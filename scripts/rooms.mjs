@@ -27,7 +27,10 @@ const table = {
   machine: {
     rooms: ['errno.ts', 'protocol', 'tree', 'server', 'transport', 'provision', 'guest'],
   },
-  testing: { rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine'] },
+  network: { rooms: ['errno.ts'] },
+  testing: {
+    rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine', 'network'],
+  },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
 }

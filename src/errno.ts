@@ -40,6 +40,7 @@ export const errno = {
   ELOOP: 40,
   ENODATA: 61,
   EOVERFLOW: 75,
+  EMSGSIZE: 90,
   EADDRINUSE: 98,
   ECONNRESET: 104,
   EOPNOTSUPP: 95,

@@ -1,27 +1,33 @@
 import { writeFileSync } from 'node:fs'
 import { plotGuest } from './plot.ts'
 import { legend, reportFailures, reportTables } from './report.ts'
-import type { GuestResults } from './results.ts'
+import type { GuestKind, GuestResults } from './results.ts'
+import { guestName } from './tables.ts'
 
 const DOCUMENT = 'docs/performance.md'
 
-/** The plot for a number of virtual processors, beside the document. */
-function plotName(cpus: number): string {
+/** The plot for a guest, beside the document. */
+function plotName({ cpus }: GuestKind): string {
   return cpus === 1 ? 'performance.svg' : `performance-${cpus}-cpus.svg`
 }
 
 /** Writes what was found to docs/performance.md, with a plot for each guest. */
 export function writeDocument(results: GuestResults): void {
-  const guests = [...new Set(results.cells.map(({ cpus }) => cpus))]
-  for (const cpus of guests) writeFileSync(`docs/${plotName(cpus)}`, plotGuest(results, cpus))
+  const guests = plottedGuests(results)
+  for (const guest of guests) writeFileSync(`docs/${plotName(guest)}`, plotGuest(results, guest))
   writeFileSync(DOCUMENT, performanceDocument(results, guests))
 }
 
-function performanceDocument(results: GuestResults, guests: readonly number[]): string {
+/** Those of the first kernel, in which everything was measured. */
+function plottedGuests({ cells }: GuestResults): GuestKind[] {
+  const kernel = cells[0]?.guest.kernel ?? ''
+  const own = cells.map(({ guest }) => guest).filter((guest) => guest.kernel === kernel)
+  return [...new Set(own.map(({ cpus }) => cpus))].map((cpus) => ({ kernel, cpus }))
+}
+
+function performanceDocument(results: GuestResults, guests: readonly GuestKind[]): string {
   const { notes, peers } = results
-  const plots = guests.map(
-    (cpus) => `![ratios, ${cpus} virtual CPU${cpus > 1 ? 's' : ''}](${plotName(cpus)})`,
-  )
+  const plots = guests.map((guest) => `![ratios, ${guestName(guest)}](${plotName(guest)})`)
   const failures = reportFailures(results)
   const sections = [
     '# Performance',
@@ -33,8 +39,8 @@ turns over them. Nobody need believe it: the command fetches all that it takes.`
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),
     ...legend(results),
     ...(failures.length > 0 ? [list(failures)] : []),
-    ...reportTables(results).map(
-      ({ title, heading, rows }) => `## ${title}\n\n${markdown(heading, rows)}`,
+    ...reportTables(results).map(({ title, about, heading, rows }) =>
+      [`## ${title}`, ...(about ?? []), markdown(heading, rows)].join('\n\n'),
     ),
   ]
   return `${sections.join('\n\n')}\n`

@@ -1,4 +1,6 @@
 import { quotients } from '../statistics.ts'
+import type { Peer } from './peer.ts'
+import type { Counts } from './requests.ts'
 import type { Cell, Condition, Sample } from './results.ts'
 
 /** What a person calls the conditions. */
@@ -16,6 +18,16 @@ export function ratiosOf(cell: Cell, peer: string, ours: string): number[] {
 /** The seconds that a peer took, in each round that it was measured in. */
 export function secondsBy(cell: Cell, peer: string): number[] {
   return present(cell, peer).map(({ seconds }) => seconds)
+}
+
+/** What a peer's client asked for. Where nobody has counted, another's of the same protocol will do: it is the same client. */
+export function requestsOf(
+  { requests }: Cell,
+  { name, protocol }: Pick<Peer, 'name' | 'protocol'>,
+  peers: readonly Pick<Peer, 'name' | 'protocol'>[],
+): Counts | undefined {
+  const counted = peers.find((peer) => peer.protocol === protocol && peer.name in requests)
+  return requests[name] ?? (counted === undefined ? undefined : requests[counted.name])
 }
 
 /** Nanoseconds of processor time, in each round: none of the server's where that is QEMU. */

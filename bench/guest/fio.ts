@@ -1,5 +1,5 @@
-/** How much of the file one run reads or writes: 1024 times 4 KiB, or 32 times 1 MiB. */
-const RANDOM_BYTES = '4M'
+/** How much of the file one run reads or writes: 512 times 4 KiB, or 32 times 1 MiB. */
+const RANDOM_BYTES = '2M'
 const SEQUENTIAL_BYTES = '32M'
 
 /** One job of fio's report, as far as it is of interest. */

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import { type Accelerator, chooseAccelerator } from '../../src/machine/accelerator.ts'
-import { Machine } from '../../src/machine/machine.ts'
+import { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { DirectoryShare } from '../../src/machine/options.ts'
 import { sharedMemory } from '../../src/machine/vhost-user.ts'
 import { Resources } from '../../src/machine/resources.ts'
@@ -56,18 +56,18 @@ export async function bootGuest(options: BenchGuestOptions): Promise<BenchGuest>
 }
 
 async function boot(options: BenchGuestOptions, resources: Resources): Promise<BenchGuest> {
-  const { tree, programs, parts, cpus, log } = options
-  const folder = join(options.folder, `guest${cpus}`)
-  mkdirSync(folder)
+  const { parts, cpus, log } = options
+  const world = { ...options, resources }
+  const folder = mkdtempSync(join(options.folder, 'guest-'))
   const peers: { readonly peer: Peer; readonly started: StartedPeer }[] = []
   for (const peer of options.peers) {
-    peers.push({ peer, started: await peer.start({ tree, folder, programs, resources }) })
+    peers.push({ peer, started: await peer.start({ ...world, folder }) })
   }
   const pidFile = join(folder, 'qemu.pid')
   const { qemu, kernel, busybox } = parts
   const memory = sharedMemory(`${MEMORY_MIB}M`)
   const machine = resources.use(
-    await Machine.boot({
+    await QemuMachine.boot({
       qemu,
       kernel,
       busybox: busybox.path,
@@ -93,6 +93,12 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
         ...peers.flatMap(({ started }) => started.qemuArguments),
       ],
       hostname: 'bench',
+      init: 'none',
+      maskedUnits: [],
+      prepare: '',
+      userNetwork: null,
+      networkCards: [],
+      screen: false,
       terminal: false,
       keep: false,
       bootTimeout: BOOT_TIMEOUT,
@@ -122,7 +128,7 @@ function modules({ modules: source, release }: Kernel): DirectoryShare[] {
 }
 
 async function run(
-  machine: Machine,
+  machine: QemuMachine,
   script: string,
   patience: number,
   onLine: (line: string) => void = () => {},

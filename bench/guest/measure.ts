@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { cpuTime, qemuTime } from '../cpu-time.ts'
 import type { BenchGuest } from './guest.ts'
-import type { CacheMode, StartedPeer } from './peer.ts'
+import type { CacheMode, Peer, StartedPeer } from './peer.ts'
+import { type Counts, countingScript, countsOf } from './requests.ts'
 import type { Sample } from './results.ts'
-import { mountedScript, progress, runScript, secondsOf } from './script.ts'
+import { type Duration, durationsOf, mountedScript, progress, runScript } from './script.ts'
 import type { Portion, Workload } from './workload.ts'
 
 /** Nothing that is measured takes this long, in milliseconds. */
@@ -19,24 +20,39 @@ export async function measureGuest(
   runs: number,
 ): Promise<Sample[]> {
   const pid = peer.pid(cache)
-  const clocks = (): Omit<Sample, 'seconds'> => {
+  const clocks = (): Omit<Sample, keyof Duration> => {
     const { guest: guestCpu, rest: qemuCpu } = qemuTime(guest.pid)
     return { guestCpu, serverCpu: pid === undefined ? undefined : cpuTime(pid), qemuCpu }
   }
-  const starts: Omit<Sample, 'seconds'>[] = []
-  const ends: Omit<Sample, 'seconds'>[] = []
+  const starts: Omit<Sample, keyof Duration>[] = []
+  const ends: Omit<Sample, keyof Duration>[] = []
   const script = mountedScript(peer.mount(cache), runScript(workload, portion, runs))
   const output = await guest.run(script, PATIENCE, (line) => {
     const where = progress(line)
     if (where === 'start') starts.push(clocks())
     if (where === 'end') ends.push(clocks())
   })
-  return secondsOf(workload, output, runs).map((seconds, i) => ({
+  return durationsOf(workload, output, runs).map(({ seconds, elapsed }, i) => ({
     seconds,
+    elapsed,
     guestCpu: difference(ends[i]?.guestCpu, starts[i]?.guestCpu) ?? Number.NaN,
     serverCpu: difference(ends[i]?.serverCpu, starts[i]?.serverCpu),
     qemuCpu: difference(ends[i]?.qemuCpu, starts[i]?.qemuCpu) ?? Number.NaN,
   }))
+}
+
+/** The requests of each run of a workload in a guest; none where its kernel cannot count them. */
+export async function countGuest(
+  guest: BenchGuest,
+  { protocol }: Peer,
+  started: StartedPeer,
+  cache: CacheMode,
+  workload: Workload,
+  portion: Portion,
+  runs: number,
+): Promise<Counts[]> {
+  const script = countingScript(protocol, started.mount(cache), workload, portion, runs)
+  return countsOf(protocol, await guest.run(script, PATIENCE))
 }
 
 /** The seconds that a workload takes on the host, without a guest and without a server. */
@@ -49,7 +65,7 @@ export function measureHost(tree: string, workload: Workload, portion: Portion):
     maxBuffer: Number.POSITIVE_INFINITY,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  return secondsOf(workload, output, 1)[0]!
+  return durationsOf(workload, output, 1)[0]!.seconds
 }
 
 function difference(end: number | undefined, start: number | undefined): number | undefined {

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs'
 import type { BenchGuest } from './guest.ts'
 import { cacheModes } from './peer.ts'
-import type { Memory } from './results.ts'
+import type { GuestKind, Memory } from './results.ts'
 
 /** What servers have in memory. The guest's memory, which some of them see as well, is not theirs. */
-export function memoryOf({ peers }: BenchGuest, cpus: number): Memory[] {
+export function memoryOf({ peers }: BenchGuest, guest: GuestKind): Memory[] {
   return peers.flatMap(({ peer, started }) => {
     const pids = new Map(cacheModes.map((cache) => [started.pid(cache), cache]))
     return [...pids].flatMap(([pid, cache]): Memory[] => {
       if (pid === undefined) return []
       const name = pids.size > 1 ? `${peer.name}, cache=${cache}` : peer.name
-      return [{ peer: name, cpus, bytes: residentBytes(pid) }]
+      return [{ peer: name, guest, bytes: residentBytes(pid) }]
     })
   })
 }

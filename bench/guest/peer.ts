@@ -1,5 +1,6 @@
 import type { Resources } from '../../src/machine/resources.ts'
 import type { Program } from '../programs.ts'
+import type { FileProtocol } from './requests.ts'
 
 /** What the guest's client may keep: nothing, or everything. */
 export type CacheMode = 'none' | 'loose'
@@ -12,6 +13,8 @@ export interface PeerWorld {
   readonly tree: string
   /** A private folder for sockets. */
   readonly folder: string
+  /** Where our server is to put a profile of itself when it ends, if it is to make one. */
+  readonly profile?: string
   readonly programs: Readonly<Record<'diod' | 'virtiofsd', Program>>
   /** Closes what the peer has started. */
   readonly resources: Resources
@@ -20,7 +23,9 @@ export interface PeerWorld {
 /** One way for a guest to see a folder of the host. */
 export interface Peer {
   readonly name: string
-  /** Whether it is so slow, and so far from what there is a goal for, that one round will do. */
+  /** What its client in the guest speaks. */
+  readonly protocol: FileProtocol
+  /** Whether it is so slow, and so far from what there is a goal for, that one round in one guest will do. */
   readonly oneRound?: true
   /** What it is, in a few words, with the versions of what takes part besides QEMU. */
   describe(programs: PeerWorld['programs']): string

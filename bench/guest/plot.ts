@@ -1,7 +1,8 @@
 import { median } from '../statistics.ts'
 import { conditionNames, ratiosOf } from './figures.ts'
 import { goalOf } from './goals.ts'
-import type { Cell, Condition, GuestResults } from './results.ts'
+import type { Cell, Condition, GuestKind, GuestResults } from './results.ts'
+import { guestName } from './tables.ts'
 
 /** Pixels: the margin for names, the width of a panel with its gap, a row, a bar. */
 const NAMES = 170
@@ -26,11 +27,11 @@ const INK = '#808080'
  * The ratios as an SVG: a panel for each condition, a row for each workload, a bar for each peer that there
  * is a goal against, with a line across it where the goal is.
  *
- * @param cpus which of the guests it is about.
+ * @param guest which of the guests it is about.
  */
-export function plotGuest({ peers, cells }: GuestResults, cpus: number): string {
+export function plotGuest({ peers, cells }: GuestResults, guest: GuestKind): string {
   const ours = peers[0]?.name ?? ''
-  const shown = cells.filter((cell) => cell.cpus === cpus)
+  const shown = cells.filter((cell) => guestName(cell.guest) === guestName(guest))
   const rivals = peers
     .map(({ name }) => name)
     .filter((name) => shown.some((cell) => goalOf(name, cell.group, cell.condition) !== undefined))
@@ -40,7 +41,7 @@ export function plotGuest({ peers, cells }: GuestResults, cpus: number): string 
   const width = NAMES + panels.length * (PANEL + GAP)
 
   const parts: string[] = [
-    text(0, 16, `How many times as long as ${ours} others take; ${cpus} virtual CPU`, 'start', 14),
+    text(0, 16, `How many times as long as ${ours} others take; ${guestName(guest)}`, 'start', 14),
     ...rivals.map((name, i) => legend(i, name)),
     ...rows.map((name, i) => text(NAMES - 10, TOP + i * ROW + ROW / 2 + 4, name, 'end')),
   ]

@@ -10,7 +10,7 @@ const CREATED = 2000
 const PARTS = whole.directories
 
 /** How many times as many files are found and listed: as few as are read take no longer than the programs' start. */
-const LISTED = 4
+const LISTED = 2
 
 /**
  * What a round is about: all of the tree, or a part of it. That is enough to compare servers, for each

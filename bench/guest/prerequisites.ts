@@ -1,15 +1,24 @@
-import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
+import type { Busybox } from '../../src/provision/busybox.ts'
+import { type Finding, type ProvisionOptions, provision } from '../../src/provision/inventory.ts'
+import type { FoundKernel } from '../../src/provision/kernel.ts'
 import { ProvisionError } from '../../src/provision/failure.ts'
 import { findOnPath } from '../../src/provision/path.ts'
+import type { Qemu } from '../../src/provision/qemu.ts'
 import { type Program, provideProgram } from '../programs.ts'
 import type { PeerWorld } from './peer.ts'
 
 /** Everything that the guest benchmark takes besides what it makes itself. */
 export interface Prerequisites {
-  readonly parts: Parts
+  readonly qemu: Qemu
+  readonly busybox: Busybox
+  /** In the order in which they were asked for. */
+  readonly kernels: readonly FoundKernel[]
   readonly programs: PeerWorld['programs']
   readonly fio: Program
 }
+
+/** The kernels that can be measured, and Debian's suite that has them. */
+export const kernelSuites = { newest: 'sid', oldest: 'bookworm' } as const
 
 /** What a guest runs that has the host's root for its own: the name, and Debian's package. */
 const hostPrograms: Readonly<Record<string, string>> = {
@@ -21,11 +30,14 @@ const hostPrograms: Readonly<Record<string, string>> = {
 }
 
 /**
- * Finds or fetches everything: the newest QEMU and kernel of Debian, and the servers to compare with.
+ * Finds or fetches everything: the newest QEMU of Debian, kernels, and the servers to compare with.
  *
  * @throws ProvisionError with what is missing and how to get it.
  */
-export async function provideAll(log: (line: string) => void): Promise<Prerequisites> {
+export async function provideAll(
+  wanted: readonly (keyof typeof kernelSuites)[],
+  log: (line: string) => void,
+): Promise<Prerequisites> {
   const missing: string[] = []
   for (const [program, name] of Object.entries(hostPrograms)) {
     if ((await findOnPath(program)) === undefined) missing.push(name)
@@ -35,17 +47,25 @@ export async function provideAll(log: (line: string) => void): Promise<Prerequis
     const message = `The guest works with programs of this machine, and some are missing. Install them: apt-get install ${list}`
     throw new ProvisionError('not-found', message)
   }
-  const { qemu, kernel, busybox } = await provision({
+  const onProgress: ProvisionOptions['onProgress'] = ({ phase, detail }) => {
+    if (phase === 'index' || phase === 'finish') log(`${phase}: ${detail}`)
+  }
+  const { qemu, busybox } = await provision({
     suite: 'sid',
-    onProgress: ({ phase, detail }) => {
-      if (phase === 'index' || phase === 'finish') log(`${phase}: ${detail}`)
-    },
+    want: ['qemu', 'busybox'],
+    onProgress,
   })
+  const kernels: FoundKernel[] = []
+  for (const which of wanted) {
+    const suite = kernelSuites[which]
+    const { kernel } = await provision({ suite, want: ['kernel'], onProgress })
+    kernels.push(found(kernel))
+  }
   const diod = await provideProgram('diod', log)
   const virtiofsd = await provideProgram('virtiofsd', log)
   const fio = await provideProgram('fio', log)
-  const parts = { qemu: found(qemu), kernel: found(kernel), busybox: found(busybox) }
-  return { parts, programs: { diod, virtiofsd }, fio }
+  const programs = { diod, virtiofsd }
+  return { qemu: found(qemu), busybox: found(busybox), kernels, programs, fio }
 }
 
 function found<T>({ found: part, missing }: Finding<T>): T {

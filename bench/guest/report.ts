@@ -1,60 +1,125 @@
 import { median } from '../statistics.ts'
-import { cpuOf, ratiosOf, secondsBy } from './figures.ts'
+import { cpuOf, ratiosOf, requestsOf, secondsBy } from './figures.ts'
 import { goalOf } from './goals.ts'
-import type { Cell, GuestResults } from './results.ts'
-import { tableTitle, tables } from './tables.ts'
+import { missedTable } from './missed.ts'
+import { profileTable } from './profile-table.ts'
+import { total } from './requests.ts'
+import type { Cell, DescribedPeer, GuestResults } from './results.ts'
+import { floorOf } from './system-calls.ts'
+import { guestName, tableTitle, tables } from './tables.ts'
+import { MISSED, rateOf } from './text.ts'
 
 /** One table: texts that are all there is in it, for a terminal or a document. */
 export interface Table {
   readonly title: string
+  /** What has to be known to read it, in paragraphs. */
+  readonly about?: readonly string[]
   readonly heading: readonly string[]
   readonly rows: readonly (readonly string[])[]
 }
 
-/** How a ratio that misses its goal is marked. */
-const MISSED = '!'
+/** Of fewer requests than that, processor time in steps of 10 ms says nothing. */
+const REQUESTS_MIN = 100
 
 /** What a reader of the tables has to know. */
 export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
-    `Seconds are medians; "host" is what the same commands take on the host, without guest and server.`,
+    `Seconds are medians; "host" is what the same commands take on the host, without guest and server; "floor" what ` +
+      `the system calls take that ${ours} makes for the requests, in a loop in C (each read and write as one of 4 KiB).`,
     `Ratios are how many times as long as ${ours} another takes, the median of the rounds' own ratios; ` +
       `with ${MISSED} where that misses its goal, which stands behind it.`,
     `Processor time is that of the guest's own instructions + the server's process + what QEMU takes beside ` +
       `them: its own server has no process, and all of its work is in the third number. No server can save ` +
       `the first; what is missing to the seconds is waiting, for a processor to be woken or to be free.`,
+    `Requests were counted by the guest's kernel, in a run of its own. Over virtio and over tcp it is the same client ` +
+      `for whoever speaks 9P; FUSE's asks in its own way, and where it may cache names and attributes far less often.`,
   ]
 }
 
 /** Everything that was found, as tables. */
-export function reportTables({ peers, cells, memory }: GuestResults): Table[] {
-  const [ours = '', ...others] = peers.map(({ name }) => name)
+export function reportTables(results: GuestResults): Table[] {
+  const { peers, cells, memory, profile } = results
   const found = tables(cells).flatMap((group): Table[] => {
     const title = group[0] === undefined ? '' : tableTitle(group[0])
-    const compared = others.flatMap((name) => [name, 'ratio'])
     return [
-      {
-        title: `${title}: seconds`,
-        heading: ['', ours, ...compared, 'host'],
-        rows: group.map((cell) => secondsRow(cell, ours, others)),
-      },
+      secondsTable(`${title}: seconds`, group, results),
       {
         title: `${title}: milliseconds of processor time`,
-        heading: ['', ours, ...others],
+        heading: ['', ...peers.map(({ name }) => name)],
         rows: group.map((cell) => [
           cell.workload,
-          ...[ours, ...others].map((name) => processorTime(cell, name)),
+          ...peers.map(({ name }) => processorTime(cell, name)),
         ]),
       },
+      requestsTable(title, group, peers),
     ]
   })
   const resident: Table = {
     title: 'Memory of the servers at the end, without what they share with the guest',
-    heading: ['', 'virtual CPUs', 'MiB'],
-    rows: memory.map(({ peer, cpus, bytes }) => [peer, `${cpus}`, (bytes / 2 ** 20).toFixed(0)]),
+    heading: ['', 'MiB'],
+    rows: memory.map(({ peer, guest, bytes }) => [
+      `${peer}; ${guestName(guest)}`,
+      (bytes / 2 ** 20).toFixed(0),
+    ]),
   }
-  return [...found, resident]
+  const missed = missedTable(results)
+  const profiled = profile === undefined ? undefined : profileTable(profile, results)
+  return [...found, missed, profiled, resident].filter((table) => table !== undefined)
+}
+
+function secondsTable(
+  title: string,
+  group: readonly Cell[],
+  { peers, systemCalls }: GuestResults,
+): Table {
+  const [ours, ...others] = peers
+  const rows = group.map((cell) => {
+    const compared = others.flatMap(({ name }) => [
+      seconds(secondsBy(cell, name)),
+      ratioText(cell, name, ours?.name ?? ''),
+    ])
+    const requests = ours && requestsOf(cell, ours, peers)
+    const floor = requests === undefined ? [] : [floorOf(requests, systemCalls)]
+    return [
+      cell.workload,
+      seconds(secondsBy(cell, ours?.name ?? '')),
+      ...compared,
+      seconds(cell.host),
+      seconds(floor),
+    ]
+  })
+  const names = others.flatMap(({ name }) => [name, 'ratio'])
+  return { title, heading: ['', ours?.name ?? '', ...names, 'host', 'floor'], rows }
+}
+
+/** How many requests there were, and what each costs the host. */
+function requestsTable(
+  title: string,
+  group: readonly Cell[],
+  peers: readonly DescribedPeer[],
+): Table {
+  const protocols = [...new Set(peers.map(({ protocol }) => protocol))]
+  return {
+    title: `${title}: requests, and milliseconds for 1,000 of them, of the server + of QEMU beside the guest`,
+    heading: ['', ...protocols.map((name) => name.toUpperCase()), ...peers.map(({ name }) => name)],
+    rows: group.map((cell) => [
+      cell.workload,
+      ...protocols.map((protocol) => {
+        const peer = peers.find((each) => each.protocol === protocol)
+        const requests = peer && requestsOf(cell, peer, peers)
+        return requests === undefined ? '-' : `${total(requests)}`
+      }),
+      ...peers.map((peer) => timePerRequest(cell, peer, peers)),
+    ]),
+  }
+}
+
+function timePerRequest(cell: Cell, peer: DescribedPeer, peers: readonly DescribedPeer[]): string {
+  const requests = requestsOf(cell, peer, peers)
+  const count = requests === undefined ? 0 : total(requests)
+  if (count < REQUESTS_MIN) return '-'
+  return processorTimes(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
 }
 
 /** What could not be measured, and why. */
@@ -78,20 +143,8 @@ export function reportText(results: GuestResults): string {
   ].join('\n')
 }
 
-function secondsRow(cell: Cell, ours: string, others: readonly string[]): string[] {
-  const compared = others.flatMap((name) => [
-    seconds(secondsBy(cell, name)),
-    ratioText(cell, name, ours),
-  ])
-  return [cell.workload, seconds(secondsBy(cell, ours)), ...compared, seconds(cell.host)]
-}
-
 function ratioText(cell: Cell, peer: string, ours: string): string {
-  const ratio = median(ratiosOf(cell, peer, ours))
-  if (Number.isNaN(ratio)) return '-'
-  const goal = goalOf(peer, cell.group, cell.condition)
-  if (goal === undefined || ratio >= goal) return ratio.toFixed(2)
-  return `${ratio.toFixed(2)} ${MISSED} ${goal.toFixed(1)}`
+  return rateOf(median(ratiosOf(cell, peer, ours)), goalOf(peer, cell.group, cell.condition))
 }
 
 function seconds(values: readonly number[]): string {
@@ -99,14 +152,24 @@ function seconds(values: readonly number[]): string {
 }
 
 function processorTime(cell: Cell, peer: string): string {
-  return (['guestCpu', 'serverCpu', 'qemuCpu'] as const)
-    .map((whose) => cpuOf(cell, peer, whose))
-    .map((values) => (values.length === 0 ? '-' : (median(values) / 1e6).toFixed(0)))
+  return processorTimes(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
+}
+
+/** Milliseconds, times `factor`. */
+function processorTimes(
+  cell: Cell,
+  peer: string,
+  whose: readonly Parameters<typeof cpuOf>[2][],
+  factor: number,
+): string {
+  return whose
+    .map((each) => cpuOf(cell, peer, each))
+    .map((values) => (values.length === 0 ? '-' : ((median(values) / 1e6) * factor).toFixed(0)))
     .join(' + ')
 }
 
-function tableText({ title, heading, rows }: Table): string {
-  return `\n${title}\n${[heading, ...rows].map(row).join('\n')}`
+function tableText({ title, about, heading, rows }: Table): string {
+  return `\n${[title, ...(about ?? [])].join('\n')}\n${[heading, ...rows].map(row).join('\n')}`
 }
 
 function row([name = '', ...columns]: readonly string[]): string {

@@ -1,13 +1,15 @@
-import type { CacheMode } from './peer.ts'
+import type { CacheMode, Peer } from './peer.ts'
+import type { Profile } from './profile.ts'
+import type { Counts } from './requests.ts'
+import type { Duration } from './script.ts'
+import type { SystemCallTimes } from './system-calls.ts'
 import type { WorkloadGroup } from './workload.ts'
 
 /** Under which circumstances a workload runs: `cached` is the second time in a row with cache=loose. */
 export type Condition = CacheMode | 'cached'
 
-/** What one measurement of one peer has found. */
-export interface Sample {
-  /** By the guest's clock. */
-  readonly seconds: number
+/** What one measurement of one peer has found; durations are by the guest's clock. */
+export interface Sample extends Duration {
   /** Processor time of QEMU for the guest's instructions, in nanoseconds. */
   readonly guestCpu: number
   /** Processor time of the peer's own process, in nanoseconds; undefined where that is QEMU. */
@@ -16,16 +18,25 @@ export interface Sample {
   readonly qemuCpu: number
 }
 
+/** Which guest something was measured in. */
+export interface GuestKind {
+  /** The first two numbers of its Linux. */
+  readonly kernel: string
+  readonly cpus: number
+}
+
 /** All measurements of one workload under the same circumstances. */
 export interface Cell {
   readonly workload: string
   readonly group: WorkloadGroup
   readonly condition: Condition
-  readonly cpus: number
+  readonly guest: GuestKind
   /** The seconds that the same commands take on the host. */
   readonly host: readonly number[]
   /** By the peer's name and then the round; a round that a peer was left out of has none. */
   readonly samples: Readonly<Record<string, readonly (Sample | undefined)[]>>
+  /** What a peer's client asked for, by the peer's name, where that was counted. */
+  readonly requests: Readonly<Record<string, Counts>>
   /** Why a peer has no numbers. */
   readonly failures: Readonly<Record<string, string>>
 }
@@ -33,8 +44,13 @@ export interface Cell {
 /** What a server's process has in memory at the end of all, in bytes. */
 export interface Memory {
   readonly peer: string
-  readonly cpus: number
+  readonly guest: GuestKind
   readonly bytes: number
+}
+
+/** Somebody who was measured. */
+export interface DescribedPeer extends Pick<Peer, 'name' | 'protocol'> {
+  readonly what: string
 }
 
 /** Everything that the guest benchmark has found. */
@@ -42,7 +58,10 @@ export interface GuestResults {
   /** One line each: the machine, the versions, what was measured. */
   readonly notes: readonly string[]
   /** The peers' names, ours first, with what they are. */
-  readonly peers: readonly { readonly name: string; readonly what: string }[]
+  readonly peers: readonly DescribedPeer[]
   readonly cells: readonly Cell[]
   readonly memory: readonly Memory[]
+  readonly systemCalls: SystemCallTimes
+  /** Where our server's time goes in find, with cache=none. */
+  readonly profile: Profile | undefined
 }

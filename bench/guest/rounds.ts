@@ -1,17 +1,23 @@
 import type { ProgressLine } from '../../src/cli/progress.ts'
 import type { Program } from '../programs.ts'
+import { requestsOf } from './figures.ts'
 import type { BenchGuest } from './guest.ts'
-import { measureGuest, measureHost } from './measure.ts'
-import { type CacheMode, cacheModes } from './peer.ts'
+import { countGuest, measureGuest, measureHost } from './measure.ts'
+import type { CacheMode } from './peer.ts'
 import { portionOf } from './portion.ts'
-import type { Cell, Condition, Sample } from './results.ts'
+import type { Counts } from './requests.ts'
+import type { Cell, Condition, GuestKind, Sample } from './results.ts'
+import { guestName } from './tables.ts'
 import type { Workload } from './workload.ts'
 
 /** What is measured with one guest. */
 export interface Rounds {
   readonly guest: BenchGuest
-  readonly cpus: number
+  readonly kind: GuestKind
+  readonly caches: readonly CacheMode[]
   readonly count: number
+  /** When the last round has to be over, on the clock of performance.now(): none begins that would end later. */
+  readonly deadline: number
   /** Whether each of them is about all of the tree. */
   readonly whole: boolean
   readonly workloads: readonly Workload[]
@@ -25,7 +31,15 @@ export interface Rounds {
 interface OpenCell extends Cell {
   readonly host: number[]
   readonly samples: Record<string, (Sample | undefined)[]>
+  readonly requests: Record<string, Counts>
   readonly failures: Record<string, string>
+}
+
+/** A workload and a cache mode, and the cells that they are measured for, one after the other. */
+interface Row {
+  readonly workload: Workload
+  readonly cache: CacheMode
+  readonly cells: readonly OpenCell[]
 }
 
 /** The conditions under which a mount is measured, one after the other. */
@@ -36,25 +50,37 @@ const conditions: Readonly<Record<CacheMode, readonly Condition[]>> = {
 
 /** Measures every workload in every round, in turns over the peers. */
 export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
-  const { guest, cpus, count, workloads, progress } = rounds
+  const { guest, kind, caches, count, deadline, workloads, progress } = rounds
   const rows = workloads.flatMap((workload) =>
-    cacheModes.map((cache) => ({
+    caches.map((cache): Row => ({
       workload,
       cache,
       cells: conditions[cache].map((condition): OpenCell => {
         const { name, group } = workload
-        return { workload: name, group, condition, cpus, host: [], samples: {}, failures: {} }
+        return {
+          workload: name,
+          group,
+          condition,
+          guest: kind,
+          host: [],
+          samples: {},
+          requests: {},
+          failures: {},
+        }
       }),
     })),
   )
-  await warmUp(rounds)
+  await warmUp(rounds, rows)
   const before = await clocks(guest)
-  for (let round = 0; round < count; round++) {
+  for (let round = 0, longest = 0; round < count; round++) {
+    const start = performance.now()
+    if (start + longest > deadline) break
     for (const { workload, cache, cells } of rows) {
-      const where = `${counted(cpus)}, round ${round + 1} of ${count}`
+      const where = `${guestName(kind)}, round ${round + 1} of ${count}`
       progress.step(`${where}: ${workload.name}, cache=${cache}`)
       await measureRow(rounds, round, workload, cache, cells)
     }
+    longest = Math.max(longest, performance.now() - start)
   }
   checkClock(before, await clocks(guest))
   return rows.flatMap(({ cells }) => cells)
@@ -62,24 +88,41 @@ export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
 
 /**
  * Every workload on every peer once, which does not count: what is compiled while it runs, ours and QEMU's
- * translation of the guest's kernel, is compiled then. It is about other files than the first rounds.
+ * translation of the guest's kernel, is compiled then. Meanwhile the guest counts the requests, once for each
+ * protocol. It is about other files than the first rounds, and as many.
  */
-async function warmUp({ guest, cpus, whole, workloads, fio, progress }: Rounds): Promise<void> {
+async function warmUp(
+  { guest, kind, whole, fio, progress }: Rounds,
+  rows: readonly Row[],
+): Promise<void> {
   const portion = portionOf(-1, whole, fio)
+  const all = guest.peers.map(({ peer }) => peer)
   for (const { peer, started } of guest.peers.filter(({ peer: each }) => each.oneRound !== true)) {
-    progress.step(`${counted(cpus)}: running everything once on ${peer.name}`)
-    for (const workload of workloads) {
+    progress.step(`${guestName(kind)}: running everything once on ${peer.name}`)
+    const isCounted = rows.some(({ cells }) =>
+      cells.some((cell) => requestsOf(cell, peer, all) !== undefined),
+    )
+    for (const { workload, cache, cells } of rows) {
+      if (isCounted && cache !== 'none') continue
       try {
-        await measureGuest(guest, started, 'none', workload, portion, 1)
+        const counts = await countGuest(
+          guest,
+          peer,
+          started,
+          cache,
+          workload,
+          portion,
+          cells.length,
+        )
+        for (const [i, each] of counts.entries()) {
+          const cell = cells[i]
+          if (cell !== undefined) cell.requests[peer.name] = each
+        }
       } catch {
         // It will fail again, and be heard then.
       }
     }
   }
-}
-
-function counted(cpus: number): string {
-  return `${cpus} virtual CPU${cpus > 1 ? 's' : ''}`
 }
 
 /** One workload on every peer, one right after the other. */

@@ -20,14 +20,17 @@ export GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'`
  *
  * It says when it starts and ends, and pauses there. The time between is taken by the clock of where the
  * script runs: bash has it without starting a program.
+ *
+ * @param watch a command for before each start and after each end.
  */
-export function runScript(workload: Workload, portion: Portion, runs: number): string {
+export function runScript(workload: Workload, portion: Portion, runs: number, watch = ':'): string {
   const { prepare, run, seconds } = workload
   const output = seconds === undefined ? '/dev/null' : '&1'
   return `set -eu
 ${ENVIRONMENT}
 for ((run = 0; run < ${runs}; run++)); do
   ${prepare?.(portion) ?? ''}
+  ${watch}
   echo ${quote(START)}
   sleep ${PAUSE}
   from=$EPOCHREALTIME
@@ -36,6 +39,7 @@ for ((run = 0; run < ${runs}; run++)); do
   to=$EPOCHREALTIME
   echo ${quote(END)}$((\${to/./} - \${from/./}))
   sleep ${PAUSE}
+  ${watch}
 done
 `
 }
@@ -59,17 +63,25 @@ export function progress(line: string): 'start' | 'end' | undefined {
   return line.startsWith(END) ? 'end' : undefined
 }
 
+/** How long a run took, in seconds. */
+export interface Duration {
+  /** What counts: as the program says, or all of it. */
+  readonly seconds: number
+  /** All of it. */
+  readonly elapsed: number
+}
+
 /**
- * The seconds of each run, from all that a script has printed.
+ * How long each run took, from all that a script has printed.
  *
  * @throws Error when there are not as many as there should be.
  */
-export function secondsOf(workload: Workload, output: string, runs: number): number[] {
+export function durationsOf(workload: Workload, output: string, runs: number): Duration[] {
   const parts = output.split(START).slice(1)
   if (parts.length !== runs) throw new Error(`${parts.length} runs instead of ${runs}`)
   return parts.map((part) => {
     const [said = '', microseconds = ''] = part.split(END)
-    if (workload.seconds !== undefined) return workload.seconds(said)
-    return Number.parseInt(microseconds, 10) / 1e6
+    const elapsed = Number.parseInt(microseconds, 10) / 1e6
+    return { seconds: workload.seconds?.(said) ?? elapsed, elapsed }
   })
 }

@@ -1,5 +1,5 @@
 import { conditionNames } from './figures.ts'
-import type { Cell } from './results.ts'
+import type { Cell, GuestKind } from './results.ts'
 
 /** The cells that belong into one table each: one condition, one number of processors. */
 export function tables(cells: readonly Cell[]): Cell[][] {
@@ -12,6 +12,11 @@ export function tables(cells: readonly Cell[]): Cell[][] {
 }
 
 /** What the table of a cell is about. */
-export function tableTitle({ cpus, condition }: Cell): string {
-  return `${cpus} virtual CPU${cpus > 1 ? 's' : ''}, ${conditionNames[condition]}`
+export function tableTitle({ guest, condition }: Cell): string {
+  return `${guestName(guest)}, ${conditionNames[condition]}`
+}
+
+/** What a person calls a guest. */
+export function guestName({ kernel, cpus }: GuestKind): string {
+  return `Linux ${kernel}, ${cpus} virtual CPU${cpus > 1 ? 's' : ''}`
 }

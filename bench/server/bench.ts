@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { describeMachine, version } from '../machine.ts'
 import { provideProgram } from '../programs.ts'
 import { Client } from './client.ts'
@@ -17,7 +17,7 @@ export const serverWorkloads: readonly string[] = [...workloads.map(({ name }) =
 /** How the servers alone are measured. */
 export interface ServerBenchOptions {
   readonly quick: boolean
-  /** Where .cpuprofile files of lowerdir's server go. */
+  /** The file that a profile of lowerdir's engine goes to, if any. */
   readonly profile: string | undefined
   /** Only workloads that have one of them in their name; all, without one. */
   readonly words: readonly string[]
@@ -38,8 +38,7 @@ export async function benchServer(options: ServerBenchOptions): Promise<void> {
   const folder = join(scratch, 'served')
   mkdirSync(folder)
   await fillFolder(folder)
-  const nodeOptions = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
-  await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), nodeOptions)
+  await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), profile)
   await using theirs = await startDiod(diod, folder, join(scratch, 'diod.sock'))
   using client = new Client()
 

@@ -1,7 +1,8 @@
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { startDiod as startDiodProcess } from '../diod.ts'
 import type { Program } from '../programs.ts'
+import { profiledServer } from '../profiled.ts'
 import { type ServerProcess, listening } from '../server-process.ts'
 
 /** A server in a process of its own, and where it listens. */
@@ -10,16 +11,29 @@ export interface Server extends ServerProcess {
   readonly socket: string
 }
 
-/** @param nodeOptions for its process: to profile it. */
+/** @param profile the file that a profile of its engine is to be put into when it ends, if any. */
 export async function startLowerdir(
   folder: string,
   socket: string,
-  nodeOptions: readonly string[],
+  profile: string | undefined,
 ): Promise<Server> {
-  const serve = fileURLToPath(new URL('./serve.js', import.meta.url))
-  const child = fork(serve, [folder, socket], { execArgv: [...nodeOptions] })
-  const server = await listening('lowerdir', child, socket, () => child.disconnect())
+  const server =
+    profile === undefined
+      ? await startPlain(folder, socket)
+      : await startProfiled(folder, socket, profile)
   return { ...server, name: 'lowerdir', socket }
+}
+
+function startPlain(folder: string, socket: string): Promise<ServerProcess> {
+  const serve = fileURLToPath(new URL('./serve.js', import.meta.url))
+  const child = fork(serve, [folder, socket])
+  return listening('lowerdir', child, socket, () => child.disconnect())
+}
+
+function startProfiled(folder: string, socket: string, profile: string): Promise<ServerProcess> {
+  const args = profiledServer(folder, { kind: 'unix', path: socket }, profile)
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  return listening('lowerdir', child, socket, () => child.kill())
 }
 
 export async function startDiod(diod: Program, folder: string, socket: string): Promise<Server> {

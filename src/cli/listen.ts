@@ -96,7 +96,7 @@ export function mountLines(listen: Listen, msize: number, exports: readonly Moun
   if (listen.kind === 'vhost-user') {
     const { path, tag } = listen
     return [
-      '# In a guest whose QEMU, 10.2 or newer, has these arguments (and as much memory as you like):',
+      '# In a guest whose QEMU (11.1 was tried; 10.0 and 7.2 cannot) has these arguments, and as much memory as you like:',
       ...vhostUserArguments(path, tag, exports.length).map((line) => `#   ${line}`),
       ...mounts(() => 'trans=virtio', tag, Math.min(msize, VIRTIO_MSIZE)),
     ]

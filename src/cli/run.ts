@@ -4,27 +4,25 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
-import type { Kernel } from '../guest/kernel.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
-import type { GuestCommand } from '../machine/control.ts'
-import { Machine } from '../machine/machine.ts'
+import type { GuestCommand } from '../machine/control/control.ts'
+import { QemuMachine } from '../machine/qemu-machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
+import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
+import { modulesShare } from '../machine/modules-share.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
+import { findParts } from '../provision/parts.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
 import { TimedOut, UserError, explain } from './failure.ts'
 import { abortOnSignals, whenAborted } from './interrupt.ts'
-import { findParts } from './parts.ts'
 import { ProgressLine } from './progress.ts'
 import { joinTerminal } from './terminal.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
 import { parseView, shows, viewNotes, viewOptions } from './view.ts'
-
-/** Emulation is some twenty times slower; a guest that is merely slow must not be given up. */
-const BOOT_TIMEOUT = { kvm: 60_000, tcg: 300_000 }
 
 /** What a shell reports for a program that SIGPIPE has ended. */
 const SIGPIPE_STATUS = 141
@@ -129,7 +127,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     checkDirectories(root, shares)
     const accelerator = await chosen(() => chooseAccelerator(accel))
 
-    const parts = await findParts({ qemu: values.qemu, kernel: values.kernel })
+    const parts = await findParts({ paths: { qemu: values.qemu, kernel: values.kernel } })
     if (accelerator.accelerator === 'tcg' && accel !== 'tcg') {
       progress.say(
         `without KVM (${accelerator.reason}) the guest is emulated: expect it to be 10 to 20 times slower.`,
@@ -153,12 +151,18 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       rootView,
       atime,
       sandbox,
-      shares: [...shares, ...modulesShare(root, rootView, parts.kernel)],
+      shares: [...shares, ...modulesShare(root, parts.kernel, (path) => shows(rootView, path))],
       memoryMiB,
       cpus,
       append: values.append ?? '',
       qemuArguments: values['qemu-arg'] ?? [],
       hostname: 'lowerdir',
+      init: 'none',
+      maskedUnits: [],
+      prepare: '',
+      userNetwork: null,
+      networkCards: [],
+      screen: false,
       terminal,
       keep: values.keep ?? false,
       bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],
@@ -221,20 +225,9 @@ function checkDirectories(root: string, shares: readonly DirectoryShare[]): void
   for (const { source } of shares) checkDirectory('The share', source)
 }
 
-/** The modules of a kernel that is not the root's own, where the guest's modprobe looks for them. */
-function modulesShare(
-  root: string,
-  view: ViewPatterns,
-  { modules, release }: Kernel,
-): DirectoryShare[] {
-  const target = `/lib/modules/${release}`
-  if (existsSync(join(root, target)) && shows(view, target)) return []
-  return [{ source: modules, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
-}
-
-async function bootOrExplain(options: MachineOptions): Promise<Machine> {
+async function bootOrExplain(options: MachineOptions): Promise<QemuMachine> {
   try {
-    return await Machine.boot(options)
+    return await QemuMachine.boot(options)
   } catch (error) {
     throw error instanceof ErrnoError ? explain('The directory cannot be served', error) : error
   }
@@ -260,7 +253,11 @@ function commandLine(
   return { argv: argv.length > 0 ? argv : [shell], env, cwd }
 }
 
-async function execute(machine: Machine, line: CommandLine, terminal: boolean): Promise<number> {
+async function execute(
+  machine: QemuMachine,
+  line: CommandLine,
+  terminal: boolean,
+): Promise<number> {
   if (terminal) return joinTerminal(machine, line)
   const guest = machine.run({ ...line, stdin: process.stdin })
   guest.stdout.pipe(process.stdout, { end: false })

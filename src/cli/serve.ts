@@ -58,8 +58,8 @@ export const serve = command({
 It serves until it is ended by Ctrl-C or SIGTERM.
 
 Unix sockets are open to this user only. HOST is 127.0.0.1 by default. vhost-user:PATH is the fastest way to a
-guest, for QEMU 10.2 or newer: the guest gets a 9P device, which it mounts by its tag (default ${DEFAULT_TAG}). A
-comma of that PATH's own is written twice.
+guest: QEMU gives it a 9P device, which it mounts by its tag (default ${DEFAULT_TAG}). That was tried with QEMU 11.1;
+10.0 and 7.2 cannot. A comma of that PATH's own is written twice.
 
 Behind an export's DIR may come ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest; the options of
 these names hold for exports that say nothing else. A comma of DIR's own is written twice.

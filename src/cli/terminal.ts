@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandLine } from '../guest/agent.ts'
-import type { TerminalSize } from '../machine/control.ts'
-import type { Machine } from '../machine/machine.ts'
+import type { CommandLine, TerminalSize } from '../guest/agent.ts'
+import type { QemuMachine } from '../machine/qemu-machine.ts'
 
 /** The last bytes of a terminal take their own way, a little longer than the exit status. */
 const LAST_BYTES = 100
@@ -11,7 +10,7 @@ const LAST_BYTES = 100
  * Joins this process's terminal to the guest's while a command runs there: keys go through as they
  * are, Ctrl-C included, and the guest knows the window's size.
  */
-export async function joinTerminal(machine: Machine, line: CommandLine): Promise<number> {
+export async function joinTerminal(machine: QemuMachine, line: CommandLine): Promise<number> {
   const { stdin, stdout } = process
   const size = (): TerminalSize => ({ rows: stdout.rows || 24, columns: stdout.columns || 80 })
   const resize = (): void => machine.resizeTerminal(size())

@@ -1,73 +1,111 @@
-import { type GuestMount, mountArguments } from './mount.ts'
-import { FAILED } from './init.ts'
 import { quote } from './quote.ts'
 
 /**
- * The guest's end of the control channel (machine/control.ts), which process 1 becomes: a loop that runs
- * the scripts it reads. What they print is a command's id, and each gets a worker.
+ * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. What
+ * they print is the id of a slot, and each gets a worker.
  *
  * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
- * ever. By its path, since busybox's shell runs its own applets without exec(2), in memory that it
+ * ever. By a path, since busybox's shell runs its own applets without exec(2), in memory that it
  * has used: xargs then counts workers that never were, and soon starts no more.
+ *
+ * That path begins with `@`, and so does what a process of the agent says it is called: systemd leaves such a
+ * process alone at a shutdown (systemd's ROOT_STORAGE_DAEMONS), and does not wait for one that waits for the host.
  *
  * The channel closes when the host is gone: then reading the next script fails, the shell ends
  * (POSIX, "dot"), and so does the guest.
  */
-export function agentScript(control: GuestMount): string {
-  return `mount ${mountArguments(control)} /control ||
-  echo '${FAILED}the control channel cannot be mounted over 9P' >/dev/console
-{
+export const agentScript = `{
   (while :; do . /control/next; done)
   sync
   poweroff -f
-} | /bin/xargs -n 1 -P 100 /bin/sh /worker
+} | @/busybox xargs -n 1 -P 500 @/busybox sh /slot
 sleep 60
 `
-}
 
 /**
- * What does one command: its id is the argument, and its directory of the channel says the rest, as a
- * call of `run` or `terminal`.
- *
- * A command's streams are ordinary pipes; each is carried by a process of its own between the pipe and
- * a file of the channel.
+ * Where a slot's shell finds its command: a name for its descriptor 9, the slot's script, since shells say it in
+ * their errors.
  */
-export const workerScript = `files=/control/commands/$1
+const COMMAND = '/run/lowerdir/command'
 
-# In the root.
-enter() {
-  nsenter -t "$(cat /root.pid)" -m /run/lowerdir/busybox sh -c "$1"
-}
+/** How a shell reads it. Of a file that says it is empty, as this one does, bash's "dot" reads nothing. */
+const READ_COMMAND = `if [ "$BASH_VERSION" ]; then eval "$(<${COMMAND})"; else . ${COMMAND}; fi`
+
+/** What is put into the guest's root for commands: busybox, since the root may have no shell. */
+export const BUSYBOX = '/run/lowerdir/busybox'
+
+/**
+ * A slot: what runs one command after the other, with as little as possible left to do when one comes. Its id
+ * is the argument; its directory of the channel has its files.
+ *
+ * Three processes carry bytes between the command's pipes and those files, and stay from one command to the
+ * next. The commands are in the root, in a cgroup that is the slot's own, so that whatever a command has
+ * started can be ended with it.
+ */
+export const slotScript = `exec 2>/dev/null
+cd "/control/slots/$1" || exit 0
+group=/cgroup/lowerdir/$1
+mkdir -p "$group"
+read -r root </root.pid
+read -r token <token
+export token
+exec 7<"$group" 8<. 9<script
 
 # Each open of a command's stdin gives out what there is by then, and fails at its end. Not with cat,
 # which lets sendfile(2) do it: that keeps the pipe locked while it waits for the file.
 feed() {
-  while dd if="$files/stdin" bs=1M; do :; done 2>/dev/null
+  while dd if=stdin bs=1M; do :; done
 }
 
-# run SCRIPT
-# Descriptor 3 is the pipe to the file that takes the errors; only the command may hold it open.
-run() {
-  {
-    feed 3>&- |
-      { enter "$1" 2>&3 3>&-; echo $? >"$files/status"; } |
-      cat >"$files/stdout" 3>&-
-  } 3>&1 | cat >"$files/stderr"
-}
-
-# terminal DEVICE ROWS COLUMNS SCRIPT
-# The device forgets its size when nobody has it open.
-terminal() {
-  {
-    stty rows "$2" cols "$3"
-    setsid -c nsenter -t "$(cat /root.pid)" -m /run/lowerdir/busybox sh -c "$4"
-    echo $? >"$files/status"
-  } <>"$1" >&0 2>&1
-}
-
-. "$files/start"
+# Descriptor 3 is the pipe to the file that takes the errors; only the commands may hold it open.
+{
+  feed 3>&- 7<&- 8<&- 9<&- |
+    {
+      echo 0 >"$group/cgroup.procs"
+      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 6>&3 3>&-
+    } |
+    cat >stdout 3>&- 7<&- 8<&- 9<&-
+} 3>&1 | cat >stderr 7<&- 8<&- 9<&-
+rmdir "$group"
 # xargs takes a failure for its own.
 exit 0
+`
+
+/**
+ * The loop of a slot, within the root. The shell that will run the next command is started before there is
+ * one, and reads it from the slot's file: the guest's own shell, since busybox's would take an applet of its
+ * own for a program of the guest's.
+ *
+ * How a command ended is said behind its output, on both streams, after a word that nobody can guess: so the
+ * host has all that came before, whatever else may hold the pipes open. Where a command has left processes
+ * behind, these keep the pipes, and the slot ends.
+ *
+ * Descriptor 6 is the pipe for errors: a shell has words of its own for a command that was killed.
+ */
+export const commandsScript = `unset HOME TERM
+end=$token
+export -n token
+set -- /bin/sh
+[ -x /bin/sh ] || set -- ${BUSYBOX} sh
+trap over=1 HUP INT TERM
+while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
+  (exec "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-)
+  status=$?
+  left=
+  { read -r self; read -r left; } </proc/self/fd/7/cgroup.procs
+  echo "$end $status $left"
+  echo "$end $status $left" >&6
+  [ -z "$left" ] || exit
+done
+`
+
+/** Shell commands for the guest's init that put into the root, its directory, what slots take there. */
+export const prepareRoot = `mkdir run/lowerdir
+: >run/lowerdir/busybox
+mount -o bind /bin/busybox run/lowerdir/busybox
+cat /commands >run/lowerdir/commands
+ln -s /proc/self/fd/9 ${COMMAND.slice(1)}
+mkfifo run/lowerdir/up
 `
 
 /** A command as it is to run in the guest's root. */
@@ -79,13 +117,11 @@ export interface CommandLine {
 }
 
 /**
- * The script that becomes the command. The program is looked up in the root's PATH here, since
- * busybox's shell would take an applet of its own for it.
+ * The script that becomes the command, for any POSIX shell. The program is looked up in PATH here: a shell has
+ * built-in commands of its own for some.
  */
 export function commandScript({ argv, env, cwd }: CommandLine): string {
-  const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}\n`)
-  return `${exports.join('')}cd ${quote(cwd)} || exit 126
-set -- ${argv.map(quote).join(' ')}
+  return `${surroundings({ env, cwd })}set -- ${argv.map(quote).join(' ')}
 case $1 in */*) exec "$@" ;; esac
 command=$1
 shift
@@ -96,4 +132,31 @@ done
 echo "lowerdir: $command: not found in the guest" >&2
 exit 127
 `
+}
+
+/** What comes before a command, on its first line so that a shell counts the lines behind it as its writer does. */
+export function surroundings({ env, cwd }: Omit<CommandLine, 'argv'>): string {
+  const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}; `)
+  return `${exports.join('')}cd ${quote(cwd)} || exit 126; `
+}
+
+/**
+ * A command on a terminal of the guest, `device`, with a session of its own. The device forgets its size when
+ * nobody has it open.
+ */
+export function terminalScript(
+  line: CommandLine,
+  device: string,
+  { rows, columns }: TerminalSize,
+): string {
+  return `exec <>${device} >&0 2>&1
+${BUSYBOX} stty rows ${rows} cols ${columns}
+exec ${BUSYBOX} setsid -c ${BUSYBOX} sh -c ${quote(commandScript(line))}
+`
+}
+
+/** A terminal's size in characters. */
+export interface TerminalSize {
+  readonly rows: number
+  readonly columns: number
 }

@@ -1,23 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { agentScript, workerScript } from './agent.ts'
+import { agentScript, commandsScript, slotScript } from './agent.ts'
 import { APPLETS } from './applets.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
-import { initScript } from './init.ts'
+import { type InitOptions, initScript } from './init.ts'
 import type { Kernel } from './kernel.ts'
 import { readModule } from './module-file.ts'
 import { resolveModules } from './modules.ts'
-import type { GuestMount } from './mount.ts'
 
 /** What an initramfs is made from. */
-export interface InitramfsOptions {
+export interface InitramfsOptions extends Omit<InitOptions, 'modules'> {
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
-  readonly root: GuestMount
-  readonly shares: readonly (GuestMount & { readonly target: string })[]
-  readonly control: GuestMount
-  readonly hostname: string
   /** Whether the guest gets a terminal (hvc0). */
   readonly terminal: boolean
 }
@@ -50,16 +45,30 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
   const init = initScript({ ...options, modules: fileNames })
 
   const entries: CpioEntry[] = [
-    ...folder('bin', 'control', 'dev', 'lower', 'modules', 'proc', 'root', 'sys', 'tmp', 'upper'),
+    ...folder(
+      'bin',
+      'cgroup',
+      'control',
+      'dev',
+      'lower',
+      'modules',
+      'proc',
+      'root',
+      'sys',
+      'upper',
+    ),
     script('init', init),
-    script('agent', agentScript(options.control)),
-    script('worker', workerScript),
+    script('agent', agentScript),
+    script('slot', slotScript),
+    script('commands', commandsScript),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
     ...APPLETS.map((name): CpioEntry => ({
       kind: 'symlink',
       path: `bin/${name}`,
       target: 'busybox',
     })),
+    // What the agent calls itself by: see agent.ts.
+    { kind: 'symlink', path: '@/busybox', target: '/bin/busybox' },
     // What the kernel runs when it wants a module, in this root: the modules are those of the guest's.
     { kind: 'symlink', path: 'sbin/modprobe', target: '/bin/busybox' },
     { kind: 'symlink', path: 'lib/modules', target: '/root/lib/modules' },

@@ -25,13 +25,22 @@ interface MountPolicy {
   readonly cache: CacheMode
   /** Largest message in bytes. */
   readonly msize: number
+  /** For what has no extended attributes: nobody asks for them, as writes do of each file. */
+  readonly noXattrs?: boolean
 }
 
 /** Where QEMU's user network forwards connections to the exports' sockets. */
 export const EXPORT_ADDRESS = '10.0.2.100'
 
-/** The guest's own address in that network, with its prefix length. */
-export const GUEST_ADDRESS = '10.0.2.15/24'
+/** The guest's own address in the network that its exports are behind, with its prefix length. */
+export const EXPORT_GUEST = '10.0.2.15/24'
+
+/** The guest's addresses in QEMU's user network (docs/system/devices/net.rst), as its DHCP would give them. */
+export const USER_NETWORK = {
+  guest: '10.0.2.15/24',
+  gateway: '10.0.2.2',
+  nameserver: '10.0.2.3',
+} as const
 
 /**
  * Largest message in bytes that Linux's client sends over virtio with pages of 4 KiB (maxsize in
@@ -55,6 +64,7 @@ function options(mount: GuestMount): string {
     // Seconds until a process asks again for a lock that it waits for. The server answers when it is free,
     // or after a while in which the process hears no signal; then it does not have to sleep half a minute.
     'locktimeout=1',
+    ...(mount.noXattrs === true ? ['noxattr'] : []),
     mount.readOnly ? 'ro' : 'rw',
   ].join(',')
 }

@@ -30,26 +30,29 @@ const OVERLAP_BYTES = 2 ** 16
  * bytes behind the end of a file that has been cut short (SIGBUS).
  */
 export class Mapping {
-  readonly size: number
+  /** Where its first byte lies. */
   readonly address: number
   /** All of it, one for every {@link WINDOW_BYTES}, and each {@link OVERLAP_BYTES} longer where there is more. */
   readonly windows: readonly SystemMemory[]
+  /** What the kernel has mapped, which may be more than is shown. */
+  readonly #start: number
+  readonly #length: number
 
   /**
-   * @param offset in the file, a multiple of the page size.
+   * @param offset in the file; without a `block`, a multiple of the page size.
    * @param size in bytes, at least 1.
+   * @param block what can be mapped of the file only in whole, in bytes: of a hugetlbfs(5) file its st_blksize,
+   *   since mmap(2) and munmap(2) take nothing else.
    * @throws ErrnoError as mmap(2): EINVAL, EACCES, ENODEV, ENOMEM.
    */
-  constructor(fd: number, offset: number, size: number) {
-    this.size = size
-    this.address = native.mmap(
-      0,
-      size,
-      PROT_READ | PROT_WRITE,
-      MAP_SHARED | MAP_NORESERVE,
-      fd,
-      offset,
-    )
+  constructor(fd: number, offset: number, size: number, block = 1) {
+    const before = offset % block
+    // mmap(2) of nothing is an error that should stay one.
+    this.#length = size === 0 ? 0 : Math.ceil((before + size) / block) * block
+    const access = PROT_READ | PROT_WRITE
+    const flags = MAP_SHARED | MAP_NORESERVE
+    this.#start = native.mmap(0, this.#length, access, flags, fd, offset - before)
+    this.address = this.#start + before
     const windows: SystemMemory[] = []
     for (let start = 0; start < size; start += WINDOW_BYTES) {
       const address = this.address + start
@@ -60,6 +63,6 @@ export class Mapping {
   }
 
   close(): void {
-    native.munmap(this.address, this.size)
+    native.munmap(this.#start, this.#length)
   }
 }

@@ -3,12 +3,18 @@ import { discard, ftruncate } from './files.ts'
 import { cString } from './memory.ts'
 
 const MFD_CLOEXEC = 1
+const MFD_HUGETLB = 4
 
 const memfdCreate = call('int', 'memfd_create', 'pointer', 'uint32')
 
-/** A file of `size` zeroes that lies in memory and has no name: memfd_create(2). */
-export function createMemfd(size: number): number {
-  const fd = memfdCreate(cString('lowerdir'), MFD_CLOEXEC)
+/**
+ * A file of `size` zeroes that lies in memory and has no name: memfd_create(2).
+ *
+ * @param pages `huge` are the kernel's huge pages of its default size, of which `size` is a multiple.
+ */
+export function createMemfd(size: number, pages: 'usual' | 'huge' = 'usual'): number {
+  const flags = pages === 'huge' ? MFD_CLOEXEC | MFD_HUGETLB : MFD_CLOEXEC
+  const fd = memfdCreate(cString('lowerdir'), flags)
   try {
     ftruncate(fd, size)
     return fd

@@ -1,5 +1,7 @@
 import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.ts'
+import { systemdArguments } from '../guest/systemd.ts'
 import type { Accelerator } from './accelerator.ts'
+import type { NetworkCard, UserNetwork } from './options.ts'
 import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
 
 /** One machine, as far as QEMU has to know about it. */
@@ -17,6 +19,10 @@ export interface MachineSpec {
   readonly qmpSocket: string
   /** A unix socket that listens for the guest's terminal, hvc0. */
   readonly terminalSocket?: string | undefined
+  readonly userNetwork: UserNetwork | null
+  readonly networkCards: readonly NetworkCard[]
+  readonly screen: boolean
+  readonly hostname: string
   /** Whatever else QEMU is to know. */
   readonly further: readonly string[]
 }
@@ -65,8 +71,11 @@ export function qemuArguments(spec: MachineSpec): string[] {
       '-chardev',
       `socket,id=export${i},path=${value(socket)}`,
     ]),
-    ['-netdev', ['user', 'id=net', 'restrict=on', ...forwards].join(',')],
-    ['-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...(spec.screen ? [['-device', arch === 'arm64' ? 'virtio-gpu-pci' : 'VGA']] : []),
+    ...(spec.userNetwork === null ? [] : [userNetwork(spec.userNetwork)]),
+    ...spec.networkCards.map(networkCard),
+    ['-netdev', ['user', 'id=exports', 'restrict=on', ...forwards].join(',')],
+    ['-device', 'virtio-net-pci,netdev=exports,romfile='],
     ...devices,
     ...(terminalSocket === undefined
       ? []
@@ -79,6 +88,23 @@ export function qemuArguments(spec: MachineSpec): string[] {
   ].flat()
 }
 
+/** QEMU's name for the user network that the guest may see, as its monitor knows it. */
+export const USER_NETDEV = 'user'
+
+function userNetwork({ restricted, forwards }: UserNetwork): string[] {
+  const ports = forwards.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
+  const netdev = ['user', `id=${USER_NETDEV}`, `restrict=${restricted ? 'on' : 'off'}`, ...ports]
+  const card = `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`
+  return ['-netdev', netdev.join(','), '-device', card]
+}
+
+function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
+  const id = `net${index}`
+  const netdev = `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`
+  const card = `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`
+  return ['-netdev', netdev, '-device', card]
+}
+
 /** QEMU's machine for guests of an architecture, as Node calls it. */
 export function machineType(arch: string): string {
   return arch === 'arm64' ? 'virt' : 'q35'
@@ -89,8 +115,18 @@ export function value(text: string): string {
   return text.replaceAll(',', ',,')
 }
 
-/** `panic=-1` with `-no-reboot` ends QEMU at once when the kernel panics. */
-function kernelArguments({ arch, append }: MachineSpec): string {
-  const console = arch === 'arm64' ? 'ttyAMA0' : 'ttyS0'
-  return `console=${console} quiet panic=-1 mitigations=off ${append}`.trim()
+/**
+ * `panic=-1` with `-no-reboot` ends QEMU at once when the kernel panics. The last console is /dev/console. Cards
+ * keep the names that the kernel gives them, in their order here.
+ */
+function kernelArguments({ arch, append, screen, hostname }: MachineSpec): string {
+  return [
+    ...(screen ? ['console=tty0'] : []),
+    `console=${arch === 'arm64' ? 'ttyAMA0' : 'ttyS0'}`,
+    'quiet panic=-1 mitigations=off net.ifnames=0',
+    ...systemdArguments(hostname),
+    append,
+  ]
+    .join(' ')
+    .trim()
 }

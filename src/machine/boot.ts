@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
-import { serveDuplex } from '../transport/stream/duplex.ts'
 import { qemuArguments } from './arguments.ts'
-import { Control } from './control.ts'
+import { Control } from './control/control.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
-import type { MachineError } from './failure.ts'
+import { quote } from '../guest/quote.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
@@ -18,8 +17,10 @@ export interface MachineParts {
   /** Where its sockets and its initramfs are. */
   readonly folder: string
   readonly control: Control
-  /** Resolves when the machine is over, with the reason. */
-  readonly ended: Promise<MachineError>
+  readonly watch: Watch
+  readonly qemu: QemuProcess
+  /** QEMU's command line, for a person. */
+  readonly commandLine: string
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
 }
@@ -39,7 +40,7 @@ export async function bootMachine(
   const control = new Control()
   const controlSocket = folder.file('control.sock')
   await listenUnix(controlSocket, resources, (socket) => {
-    void serveDuplex(control.tree, socket, (line) => options.log(`control: ${line}`))
+    void control.serve(socket, (line) => options.log(`control: ${line}`))
   })
   const terminal = options.terminal
     ? await listenOnce(folder, 'terminal.sock', resources)
@@ -53,13 +54,19 @@ export async function bootMachine(
     readOnly: false,
     cache: 'none',
     msize: MSIZE,
+    noXattrs: true,
   } as const
   const initrd = folder.file('initramfs')
-  const { kernel, busybox, hostname } = options
+  const { kernel, busybox, hostname, init, userNetwork, networkCards } = options
   await writeInitramfs(initrd, {
     kernel,
     busybox,
     hostname,
+    init,
+    maskedUnits: options.maskedUnits,
+    prepare: options.prepare,
+    networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
+    userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
     root: exported.root.mount,
     shares,
     control: controlMount,
@@ -72,6 +79,10 @@ export async function bootMachine(
     accelerator: options.accelerator,
     memoryMiB: options.memoryMiB,
     cpus: options.cpus,
+    screen: options.screen,
+    hostname,
+    userNetwork,
+    networkCards,
     kernel: kernel.image,
     initrd,
     append: options.append,
@@ -80,7 +91,8 @@ export async function bootMachine(
     qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
   })
-  options.log(`QEMU: ${[options.qemu.command, ...options.qemu.args, ...args].join(' ')}`)
+  const commandLine = [options.qemu.command, ...options.qemu.args, ...args].map(word).join(' ')
+  options.log(`QEMU: ${commandLine}`)
   options.signal.throwIfAborted()
   const qemu = await QemuProcess.start(options.qemu, args)
   resources.defer(async () => {
@@ -89,8 +101,7 @@ export async function bootMachine(
   })
   folder.adopt(qemu.pid)
 
-  const watch = new Watch(qemu, options)
-  watch.listenTo(monitor.connected)
+  const watch = new Watch(qemu, monitor.connected, options)
   for (const { directory, ended } of exported.engines) {
     ended.catch((error: unknown) =>
       watch.end(`The server of ${directory} failed: ${String(error)}.`),
@@ -99,7 +110,7 @@ export async function bootMachine(
   void watch.ended.then((reason) => control.end(reason))
   await Promise.race([control.ready, whyNot(watch, options)])
   options.onPhase('ready')
-  return { folder: folder.path, control, ended: watch.ended, terminal: terminal?.connected }
+  return { folder: folder.path, control, watch, qemu, commandLine, terminal: terminal?.connected }
 }
 
 /** Rejects with what keeps the guest from getting ready. */
@@ -127,4 +138,9 @@ async function listenOnce(
   })
   await listenUnix(socket, resources, connect)
   return { socket, connected }
+}
+
+/** An argument as a shell takes it. */
+function word(argument: string): string {
+  return /^[\w./:=,@+-]+$/.test(argument) ? argument : quote(argument)
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { GuestPhase } from '../guest/init.ts'
+import type { GuestInit, GuestPhase } from '../guest/init.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import type { CacheMode } from '../guest/mount.ts'
 import type { Qemu } from '../provision/qemu.ts'
@@ -35,6 +35,22 @@ export interface SocketShare {
   readonly cache?: CacheMode
 }
 
+/** A network card of the guest's whose cable is a socket. */
+export interface NetworkCard {
+  /** The unix socket of a switch: frames, each behind its length (QEMU's `-netdev stream`). */
+  readonly socket: string
+  /** Six bytes as pairs of hexadecimal digits, with colons between them. */
+  readonly mac: string
+}
+
+/** The guest's card on QEMU's user network, which translates addresses as a home router does. */
+export interface UserNetwork {
+  /** Whether the guest reaches nothing but what reaches it. */
+  readonly restricted: boolean
+  /** TCP ports of 127.0.0.1 that lead to ports of the guest's. */
+  readonly forwards: readonly { readonly host: number; readonly guest: number }[]
+}
+
 /** What a machine is made of. Nothing here is looked for: see provision/ for that. */
 export interface MachineOptions {
   readonly qemu: Qemu
@@ -59,7 +75,19 @@ export interface MachineOptions {
   /** Further arguments for QEMU. */
   readonly qemuArguments: readonly string[]
   readonly hostname: string
-  /** Whether the guest has a terminal, for {@link Machine.runOnTerminal}. */
+  /** What process 1 of the guest becomes. */
+  readonly init: GuestInit
+  /** Units that systemd is not to start. */
+  readonly maskedUnits: readonly string[]
+  /** A script for busybox's shell in the root, before the init. */
+  readonly prepare: string
+  /** The guest's eth0, if any. */
+  readonly userNetwork: UserNetwork | null
+  /** Further network cards: eth1, or eth0 without a user network, and so on. */
+  readonly networkCards: readonly NetworkCard[]
+  /** Whether there is a graphics card, and with it a screen. */
+  readonly screen: boolean
+  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
   readonly terminal: boolean
   /** Leave sockets and the initramfs where they are. */
   readonly keep: boolean

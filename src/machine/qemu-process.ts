@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { Qemu } from '../provision/qemu.ts'
 
 /** How QEMU ended. */
@@ -21,14 +21,19 @@ export class QemuProcess {
   readonly pid: number
   /** The guest's console. */
   readonly console: Readable
+  /** What is typed on it. */
+  readonly keyboard: Writable
   readonly exited: Promise<QemuExit>
   readonly #child: ChildProcess
 
-  private constructor(child: ChildProcess, console: Readable) {
+  private constructor(child: ChildProcess, console: Readable, keyboard: Writable) {
     this.#child = child
     // It has one: 'spawn' was seen.
     this.pid = child.pid ?? 0
     this.console = console
+    this.keyboard = keyboard
+    // Whoever types into a console that is gone learns of it from the machine's end.
+    keyboard.on('error', () => {})
     let complaint = ''
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
       complaint = (complaint + chunk).slice(-4096)
@@ -48,13 +53,13 @@ export class QemuProcess {
     // In a session of its own: Ctrl-C on our terminal is ours to handle.
     const child = spawn(command, rest, {
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
     })
-    return new QemuProcess(child, child.stdout)
+    return new QemuProcess(child, child.stdout, child.stdin)
   }
 
   /** Ends it at once. */

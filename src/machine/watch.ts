@@ -16,15 +16,22 @@ const CONSOLE_LINES = 60
 export class Watch {
   /** Resolves when QEMU is gone, with the reason. */
   readonly ended: Promise<MachineError>
+  readonly console: Console
+  /** The monitor, once QEMU has connected it. */
+  readonly qmp: Promise<Qmp>
   readonly #qemu: QemuProcess
-  readonly #console: Console
   #reason: string | undefined
   /** What the monitor said about a shutdown. */
   #shutdown = ''
 
-  constructor(qemu: QemuProcess, { onPhase, onConsoleLine }: MachineOptions) {
+  /** @param monitor the connection of QEMU's monitor; a QEMU that ends before it is seen by its exit. */
+  constructor(
+    qemu: QemuProcess,
+    monitor: Promise<Socket>,
+    { onPhase, onConsoleLine }: Pick<MachineOptions, 'onPhase' | 'onConsoleLine'>,
+  ) {
     this.#qemu = qemu
-    this.#console = new Console(qemu.console, (line) => {
+    this.console = new Console(qemu.console, (line) => {
       onConsoleLine(line)
       const phase = line.indexOf(PHASE)
       if (phase >= 0) onPhase(line.slice(phase + PHASE.length) as GuestPhase)
@@ -33,19 +40,19 @@ export class Watch {
       // A kernel may have been told to stay after a panic; nobody else is to wait for it.
       if (this.#reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
     })
+    this.qmp = this.#listen(monitor)
+    // Who wants the monitor hears of it there.
+    this.qmp.catch(() => {})
     this.ended = qemu.exited.then((exit) => this.failure(reasonOf(exit, this.#shutdown)))
   }
 
-  /** Listens to the monitor from its connection on. A QEMU that ends meanwhile is seen by its exit. */
-  listenTo(monitor: Promise<Socket>): void {
-    const listen = async (): Promise<void> => {
-      const qmp = new Qmp(await monitor)
-      qmp.on('event', ({ event, data }) => {
-        if (event === 'SHUTDOWN') this.#shutdown = String(data?.['reason'])
-      })
-      await qmp.negotiate()
-    }
-    listen().catch(() => {})
+  async #listen(monitor: Promise<Socket>): Promise<Qmp> {
+    const qmp = new Qmp(await monitor)
+    qmp.on('event', ({ event, data }) => {
+      if (event === 'SHUTDOWN') this.#shutdown = String(data?.['reason'])
+    })
+    await qmp.negotiate()
+    return qmp
   }
 
   /** Ends the machine for a reason of the host's. */
@@ -56,6 +63,6 @@ export class Watch {
 
   /** The error for a machine that is over or of no use: its own reason before ours. */
   failure(reason: string): MachineError {
-    return new MachineError(this.#reason ?? reason, this.#console.tail(CONSOLE_LINES))
+    return new MachineError(this.#reason ?? reason, this.console.tail(CONSOLE_LINES))
   }
 }

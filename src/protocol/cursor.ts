@@ -100,10 +100,12 @@ export class Reader {
   }
 }
 
-/**
- * Writes little-endian fields into memory up to `end`. Running over it throws a RangeError: a reply
- * that does not fit is a failure of this side, never the peer's.
- */
+/** What is to be written does not fit into the room that there is. */
+export class NoRoomError extends RangeError {
+  override readonly name = 'NoRoomError'
+}
+
+/** Writes little-endian fields into memory up to `end`. Running over it throws a {@link NoRoomError}. */
 export class Writer {
   memory: Memory
   position = 0
@@ -126,7 +128,7 @@ export class Writer {
   /** Moves past `count` bytes to be written and returns where they begin. */
   take(count: number): number {
     const start = this.position
-    if (count > this.end - start) throw new RangeError('the message does not fit into its frame')
+    if (count > this.end - start) throw new NoRoomError('the message does not fit into its frame')
     this.position = start + count
     return start
   }

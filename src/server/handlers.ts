@@ -4,9 +4,9 @@ import { AT_REMOVEDIR, lock as locks } from '../protocol/flags.ts'
 import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from '../protocol/limits.ts'
 import { run, shortened } from '../protocol/memory.ts'
 import type { MessageName, R, T } from '../protocol/messages.ts'
-import { type Qid, qidType } from '../protocol/qid.ts'
+import type { Qid } from '../protocol/qid.ts'
 import type { Parked } from '../tree/parked.ts'
-import type { Node, OpenFile } from '../tree/tree.ts'
+import type { OpenFile } from '../tree/tree.ts'
 import { createAttribute, readAttribute } from './attributes.ts'
 import type { Fid } from './fids.ts'
 import { getlockReply, lockOwner, lockRange, lockType } from './lock-requests.ts'
@@ -92,7 +92,7 @@ export const handlers: Handlers = {
       const { node } = session.fids.get(number)
       const { directory: above, name } = node.place()
       try {
-        above.unlink(name, isDirectory(node))
+        above.unlink(name, node.isDirectory)
       } finally {
         above.release()
       }
@@ -265,21 +265,17 @@ function lockReply(granted: boolean): R<'lock'> {
 /** The fid, which must stand for a directory. */
 function directory(session: Session, number: number): Fid {
   const fid = session.fids.get(number)
-  if (!isDirectory(fid.node)) throw new ErrnoError(errno.ENOTDIR, 'directory expected')
+  if (!fid.node.isDirectory) throw new ErrnoError(errno.ENOTDIR, 'directory expected')
   return fid
 }
 
 /** The fid's open file, which must be of the kind that the request works on. */
 function opened({ node, opened: by }: Fid, kind: 'file' | 'directory'): OpenFile {
   if (by === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
-  if (isDirectory(node) !== (kind === 'directory')) {
+  if (node.isDirectory !== (kind === 'directory')) {
     throw new ErrnoError(kind === 'file' ? errno.EISDIR : errno.ENOTDIR, 'wrong kind of fid')
   }
   return by.file
-}
-
-function isDirectory(node: Node): boolean {
-  return (node.qid.type & qidType.directory) !== 0
 }
 
 /** Bytes that a tree answered with later, cut to what was asked for. */

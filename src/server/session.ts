@@ -6,7 +6,7 @@ import {
   encodeReply,
   requestOfType,
 } from '../protocol/codec.ts'
-import { Reader, Writer } from '../protocol/cursor.ts'
+import { NoRoomError, Reader, Writer } from '../protocol/cursor.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { open } from '../protocol/flags.ts'
 import { frameTag, frameType } from '../protocol/frame.ts'
@@ -285,11 +285,16 @@ export class Session {
     name: MessageName,
     error: unknown,
   ): void {
+    const room = writer.end - start
+    let answer = errnoOf(error)
     if (error instanceof LimitError) this.#limitReached(error)
-    else if (!(error instanceof ErrnoError)) {
-      this.#log(`T${name} failed unexpectedly, answered ${errnoOf(error)}: ${detail(error)}`)
+    else if (error instanceof NoRoomError && room < this.msize) {
+      answer = errno.EMSGSIZE
+      this.#log(`left ${room} bytes for the answer to T${name}, too few: it is EMSGSIZE instead`)
+    } else if (!(error instanceof ErrnoError)) {
+      this.#log(`T${name} failed unexpectedly, answered ${answer}: ${detail(error)}`)
     }
-    this.#reply(place, writer, start, tag, null, errnoOf(error))
+    this.#reply(place, writer, start, tag, null, answer)
   }
 
   /** Once is enough: a client may ask as often as it likes. */

@@ -83,6 +83,8 @@ export const NO_UID = 0xffffffff
 /** One file, directory or symlink, as long as somebody uses it. */
 export interface Node {
   readonly qid: Qid
+  /** What the qid's type says as well; reads and writes ask for this alone, and need no qid made for it. */
+  readonly isDirectory: boolean
 
   /** One more fid uses this node. */
   retain(): void

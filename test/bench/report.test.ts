@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { ratiosOf } from '../../bench/guest/figures.ts'
 import { goalOf } from '../../bench/guest/goals.ts'
+import { missedTable } from '../../bench/guest/missed.ts'
 import { plotGuest } from '../../bench/guest/plot.ts'
-import { reportFailures, reportTables, reportText } from '../../bench/guest/report.ts'
+import { type Table, reportFailures, reportTables, reportText } from '../../bench/guest/report.ts'
 import { median, quotients } from '../../bench/statistics.ts'
 import { findCell, results } from './results.ts'
 
@@ -29,7 +30,12 @@ describe('ratios', () => {
 })
 
 describe('the report', () => {
-  const [uncached, uncachedCpu, cached] = reportTables(results)
+  const [uncached, uncachedCpu, requests, cached] = reportTables(results)
+  const named = (title: string): Table => {
+    const table = reportTables(results).find((each) => each.title.startsWith(title))
+    if (table === undefined) throw new Error(`no table ${title}`)
+    return table
+  }
 
   it('marks a ratio that misses its goal, and no other', () => {
     expect(uncached?.heading.slice(2, 6)).toEqual(['QEMU 9p', 'ratio', 'virtiofsd', 'ratio'])
@@ -38,13 +44,68 @@ describe('the report', () => {
   })
 
   it('has processor time in milliseconds', () => {
-    expect(uncachedCpu?.rows).toEqual([['find', ...Array(4).fill('40 + 30 + 20')]])
+    expect(uncachedCpu?.rows).toEqual([['find', ...Array(4).fill('400 + 300 + 200')]])
+  })
+
+  it('has the floor behind the host: what the system calls of the requests take', () => {
+    expect(uncached?.heading.slice(-2)).toEqual(['host', 'floor'])
+    // 600 of 10 microseconds and 400 of 5.
+    expect(uncached?.rows[0]?.slice(-2)).toEqual(['0.010', '0.008'])
+  })
+
+  it('has processor time for 1,000 requests, of each by its own client', () => {
+    expect(requests?.heading).toEqual([
+      '',
+      '9P',
+      'FUSE',
+      'lowerdir',
+      'QEMU 9p',
+      'virtiofsd',
+      'diod',
+    ])
+    expect(requests?.rows).toEqual([
+      ['find', '1000', '500', '300 + 200', '300 + 200', '600 + 400', '300 + 200'],
+    ])
+  })
+
+  it('says what would be left where a goal is missed, if nobody waited for us', () => {
+    // Of our second the guest worked 0.4 s, while virtiofsd took 2 s.
+    expect(named('Where the time goes').rows).toEqual([
+      [
+        'find, cache=none',
+        '400',
+        '600',
+        '1000',
+        '400',
+        '2600',
+        '1000',
+        '400',
+        '1600',
+        '500',
+        '7.50',
+        '5.00',
+      ],
+    ])
+    const fast = {
+      ...findCell,
+      samples: { ...findCell.samples, virtiofsd: findCell.samples['QEMU 9p'] ?? [] },
+    }
+    expect(missedTable({ ...results, cells: [fast] })).toBeUndefined()
+  })
+
+  it('has a profile in microseconds for each request, without a sum of shares above all', () => {
+    expect(named('What our server does').rows).toContainEqual([
+      'in the calls of libc: the system calls alone',
+      '10.0',
+      '200 %',
+    ])
+    expect(named('What our server does').rows[0]?.slice(1)).toEqual(['0.5', '10 %'])
   })
 
   it('says who failed and why, and has no numbers there', () => {
     expect(cached?.rows[0]?.slice(4, 6)).toEqual(['-', '-'])
     expect(reportFailures(results)).toEqual([
-      'virtiofsd failed at find (1 virtual CPU, cache=loose, second run): permission <denied>',
+      'virtiofsd failed at find (Linux 7.2, 1 virtual CPU, cache=loose, second run): permission <denied>',
     ])
     expect(reportText(results)).toContain('permission <denied>')
   })
@@ -60,7 +121,7 @@ describe('goals', () => {
 })
 
 describe('the plot', () => {
-  const svg = plotGuest(results, 1)
+  const svg = plotGuest(results, findCell.guest)
 
   it('has a bar for each number that there is a goal for, and no NaN', () => {
     const titles = [...svg.matchAll(/<title>(.*?)<\/title>/g)].map(([, title]) => title)

@@ -1,11 +1,13 @@
-import type { Cell, GuestResults, Sample } from '../../bench/guest/results.ts'
+import type { Cell, GuestKind, GuestResults, Sample } from '../../bench/guest/results.ts'
+
+const guest: GuestKind = { kernel: '7.2', cpus: 1 }
 
 /** What was found when it took this long, round by round; a round without a number was left out. */
 function samples(...seconds: (number | undefined)[]): (Sample | undefined)[] {
   return seconds.map((value) =>
     value === undefined
       ? undefined
-      : { seconds: value, guestCpu: 40e6, serverCpu: 30e6, qemuCpu: 20e6 },
+      : { seconds: value, elapsed: value, guestCpu: 4e8, serverCpu: 3e8, qemuCpu: 2e8 },
   )
 }
 
@@ -14,13 +16,20 @@ export const findCell: Cell = {
   workload: 'find',
   group: 'metadata',
   condition: 'none',
-  cpus: 1,
+  guest,
   host: [0.01, 0.02, 0.01],
   samples: {
     lowerdir: samples(1, 10, 1),
     'QEMU 9p': samples(3, 30, 3),
     virtiofsd: samples(2, 20, 2),
     diod: samples(5, undefined, undefined),
+  },
+  requests: {
+    lowerdir: new Map([
+      [110, 600],
+      [24, 400],
+    ]),
+    virtiofsd: new Map([[1, 500]]),
   },
   failures: {},
 }
@@ -29,10 +38,10 @@ export const findCell: Cell = {
 export const results: GuestResults = {
   notes: ['some machine'],
   peers: [
-    { name: 'lowerdir', what: 'ours' },
-    { name: 'QEMU 9p', what: 'theirs' },
-    { name: 'virtiofsd', what: 'theirs' },
-    { name: 'diod', what: 'theirs' },
+    { name: 'lowerdir', protocol: '9p', what: 'ours' },
+    { name: 'QEMU 9p', protocol: '9p', what: 'theirs' },
+    { name: 'virtiofsd', protocol: 'fuse', what: 'theirs' },
+    { name: 'diod', protocol: '9p', what: 'theirs' },
   ],
   cells: [
     findCell,
@@ -43,5 +52,22 @@ export const results: GuestResults = {
       failures: { virtiofsd: 'permission <denied>' },
     },
   ],
-  memory: [{ peer: 'lowerdir', cpus: 1, bytes: 64 << 20 }],
+  memory: [{ peer: 'lowerdir', guest, bytes: 64 << 20 }],
+  systemCalls: new Map([
+    [110, 10_000],
+    [24, 5000],
+  ]),
+  profile: {
+    times: {
+      looking: 5,
+      ring: 1,
+      codec: 1,
+      session: 1,
+      tree: 1,
+      libc: 10,
+      waking: 30,
+      collector: 1,
+    },
+    requests: new Map([[110, 10]]),
+  },
 }

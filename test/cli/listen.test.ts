@@ -88,7 +88,9 @@ describe('the lines to mount what listens', () => {
   it('on a device, as large as its messages may be', () => {
     const listen = { kind: 'vhost-user', path: '/run/a,b', tag: 'src' } as const
     expect(mountLines(listen, 1 << 20, [readOnly])).toEqual([
-      expect.stringContaining('whose QEMU, 10.2 or newer, has these arguments'),
+      expect.stringContaining(
+        'whose QEMU (11.1 was tried; 10.0 and 7.2 cannot) has these arguments',
+      ),
       '#   -m 1G -object memory-backend-memfd,id=memory,size=1G,share=on -machine q35,memory-backend=memory',
       '#   -chardev socket,id=p-src-0,path=/run/a,,b ' +
         '-device vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128,config_size=5,chardev=p-src-0',

@@ -1,7 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { agentScript, workerScript } from '../../src/guest/agent.ts'
-import { initScript } from '../../src/guest/init.ts'
+import {
+  agentScript,
+  commandScript,
+  commandsScript,
+  slotScript,
+  terminalScript,
+} from '../../src/guest/agent.ts'
+import { type InitOptions, initScript } from '../../src/guest/init.ts'
 import { type GuestMount, mountArguments } from '../../src/guest/mount.ts'
 
 const policy = { readOnly: true, cache: 'loose', msize: 65_536 } as const
@@ -15,10 +21,29 @@ const share = {
   target: "/it's here",
 } as const
 
+const initOptions = {
+  init: 'none',
+  root,
+  shares: [share],
+  control,
+  modules: ['9p.ko', 'overlay.ko'],
+  hostname: 'guest',
+  networkCards: 2,
+  maskedUnits: ['a@b.service', "it's.timer"],
+  prepare: "echo it's",
+  userNetwork: 'open',
+} as const satisfies InitOptions
+
+const line = { argv: ['echo', "it's"], env: { A: "it's" }, cwd: '/' }
+
 const scripts = {
-  init: initScript({ root, shares: [share], modules: ['9p.ko', 'overlay.ko'], hostname: 'guest' }),
-  agent: agentScript(control),
-  worker: workerScript,
+  init: initScript(initOptions),
+  'init for systemd': initScript({ ...initOptions, init: 'systemd', userNetwork: 'none' }),
+  agent: agentScript,
+  slot: slotScript,
+  commands: commandsScript,
+  command: commandScript(line),
+  terminal: terminalScript(line, '/dev/hvc0', { rows: 24, columns: 80 }),
 }
 
 describe.each(Object.entries(scripts))('the %s script', (_name, script) => {

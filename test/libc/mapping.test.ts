@@ -6,7 +6,7 @@ import { Mapping, WINDOW_BYTES } from '../../src/libc/mapping.ts'
 import { createMemfd } from '../../src/libc/memfd.ts'
 import { systemMemory } from '../../src/libc/memory.ts'
 import { IoVector, preadv, pwritev } from '../../src/libc/vectors.ts'
-import { openDescriptors } from '../support/descriptors.ts'
+import { memfdMappings, openDescriptors } from '../support/descriptors.ts'
 import { errnoOf } from '../support/errors.ts'
 import { afterwards } from '../support/temporary.ts'
 
@@ -18,8 +18,8 @@ beforeEach(() => {
   afterwards(() => discard(fd))
 })
 
-function mapped(offset: number, size: number, file = fd): Mapping {
-  const mapping = new Mapping(file, offset, size)
+function mapped(offset: number, size: number, file = fd, block = 1): Mapping {
+  const mapping = new Mapping(file, offset, size, block)
   afterwards(() => mapping.close())
   return mapping
 }
@@ -79,6 +79,22 @@ describe('a mapping', () => {
       expect(window.view.getUint8(WINDOW_BYTES)).toBe(11 + i)
     }
     expect(windows[2]!.bytes.length).toBe(8 * PAGE)
+  })
+
+  it('of a file that is mapped in larger blocks is what was asked for, and leaves nothing', () => {
+    const memory = systemMemory(16)
+    memory.bytes.write('begins or ends a')
+    pwrite(fd, memory.address, 6, 3 * PAGE)
+    pwrite(fd, memory.address + 10, 6, 5 * PAGE - 6)
+    const mappings = memfdMappings()
+    const mapping = new Mapping(fd, 3 * PAGE, 2 * PAGE, 4 * PAGE)
+    const [window, ...more] = mapping.windows
+    expect([window!.address, window!.bytes.length, more]).toEqual([mapping.address, 2 * PAGE, []])
+    expect(window!.bytes.toString('latin1', 0, 6)).toBe('begins')
+    expect(window!.bytes.toString('latin1', 2 * PAGE - 6)).toBe('ends a')
+    expect(memfdMappings()).toBe(mappings + 1)
+    mapping.close()
+    expect(memfdMappings()).toBe(mappings)
   })
 
   it('cannot be of nothing, of half a page’s beginning, or of what may not be written to', () => {

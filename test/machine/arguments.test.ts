@@ -15,6 +15,10 @@ const spec = {
     { socket: '/run/b,c.sock', mount: { transport: 'tcp', port: 564 } },
   ],
   qmpSocket: '/run/monitor.sock',
+  userNetwork: null,
+  networkCards: [],
+  screen: false,
+  hostname: 'guest',
 } as const satisfies MachineSpec
 
 /** The value behind each occurrence of an option. */
@@ -33,8 +37,25 @@ describe('QEMU’s command line', () => {
 
   it('forwards a port of a network without any other way out to each export', () => {
     expect(valuesOf('-netdev', qemuArguments(spec))).toEqual([
-      'user,id=net,restrict=on,' +
+      'user,id=exports,restrict=on,' +
         'guestfwd=tcp:10.0.2.100:563-chardev:export0,guestfwd=tcp:10.0.2.100:564-chardev:export1',
+    ])
+  })
+
+  it('puts the cards that the guest sees before the one that it does not', () => {
+    const args = qemuArguments({
+      ...spec,
+      userNetwork: { restricted: true, forwards: [{ host: 8080, guest: 80 }] },
+      networkCards: [{ socket: '/run/n,1.sock', mac: '52:54:00:12:01:02' }],
+    })
+    expect(valuesOf('-device', args)).toEqual([
+      'virtio-net-pci,netdev=user,id=card-user,romfile=',
+      'virtio-net-pci,netdev=net0,id=card-net0,mac=52:54:00:12:01:02,romfile=',
+      'virtio-net-pci,netdev=exports,romfile=',
+    ])
+    expect(valuesOf('-netdev', args).slice(0, 2)).toEqual([
+      'user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80',
+      'stream,id=net0,server=off,addr.type=unix,addr.path=/run/n,,1.sock',
     ])
   })
 
@@ -48,11 +69,11 @@ describe('QEMU’s command line', () => {
     expect(valuesOf('-object', args)).toEqual(['memory-backend-memfd,id=memory,size=512M,share=on'])
     expect(valuesOf('-m', args)).toEqual(['512M'])
     expect(valuesOf('-netdev', args)).toEqual([
-      'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:563-chardev:export0',
+      'user,id=exports,restrict=on,guestfwd=tcp:10.0.2.100:563-chardev:export0',
     ])
     const device = 'vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128'
     expect(valuesOf('-device', args)).toEqual([
-      'virtio-net-pci,netdev=net,romfile=',
+      'virtio-net-pci,netdev=exports,romfile=',
       `${device},config_size=6,chardev=export1`,
       `${device},config_size=8,chardev=export2`,
     ])

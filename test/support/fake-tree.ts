@@ -118,6 +118,10 @@ export class FakeNode implements Node {
     this.qid = { type, version: 1, path: BigInt(number) }
   }
 
+  get isDirectory(): boolean {
+    return this.qid.type === 0x80
+  }
+
   add(name: string, child: FakeNode): void {
     child.#parent = this
     this.children.set(name, child)

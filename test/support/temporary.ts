@@ -22,11 +22,11 @@ export function temporaryDirectory(): string {
   return path
 }
 
-/** Mounts a new file system at `path`, which is made, until the test is over. */
-export function mountTmpfs(path: string): void {
+/** Mounts a new file system at `path`, which is made, until the test is over; `size` is as for tmpfs(5). */
+export function mountTmpfs(path: string, size = '50%'): void {
   needsRoot('mounts a tmpfs')
   mkdirSync(path, { recursive: true })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lowerdir-test', path])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=755,size=${size}`, 'lowerdir-test', path])
   afterwards(() => execFileSync('umount', ['--lazy', path]))
 }
 

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import type { Kernel } from '../../src/guest/kernel.ts'
 import { quote } from '../../src/guest/quote.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
-import { Machine } from '../../src/machine/machine.ts'
+import { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { MachineOptions } from '../../src/machine/options.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
@@ -54,7 +54,7 @@ function present<T>(name: keyof Parts, finding: Finding<T>): T {
 export async function bootMachine(
   changes: Partial<MachineOptions> = {},
   kind = oldest,
-): Promise<Machine> {
+): Promise<QemuMachine> {
   const [qemu, kernel] = [await vmQemu(kind.qemu), await vmKernel(kind.kernel)]
   const options: MachineOptions = {
     qemu,
@@ -72,6 +72,12 @@ export async function bootMachine(
     append: '',
     qemuArguments: [],
     hostname: 'lowerdir',
+    init: 'none',
+    maskedUnits: [],
+    prepare: '',
+    userNetwork: null,
+    networkCards: [],
+    screen: false,
     terminal: false,
     keep: false,
     bootTimeout: 240_000,
@@ -86,7 +92,7 @@ export async function bootMachine(
   process.stdout.write(
     `guest: Linux ${kernel.release}, QEMU ${qemu.version.text} (${accelerator}), files over ${transport}\n`,
   )
-  return Machine.boot(options)
+  return QemuMachine.boot(options)
 }
 
 /**
@@ -108,7 +114,7 @@ export function qemuFile(
 
 /** What a guest's shell does with a script, with all that it writes. */
 export async function sh(
-  machine: Machine,
+  machine: QemuMachine,
   script: string,
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

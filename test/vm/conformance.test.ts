@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CacheMode, cacheModes } from '../../src/guest/mount.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { behaviours, kernelBehaviours, usersBehaviours } from '../conformance/behaviours/index.ts'
 import { type Difference, differences } from '../conformance/differences.ts'
@@ -24,7 +24,7 @@ const ways = (['vhost-user', 'tcp'] as const).flatMap((transport) =>
 describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
   const servers: DirectoryServer[] = []
   let folder: string
-  let machine: Machine
+  let machine: QemuMachine
 
   beforeAll(async () => {
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))

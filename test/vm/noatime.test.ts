@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Kernel } from '../../src/guest/kernel.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { ordinaryId } from '../support/ordinary-user.ts'
 import { Cli, type CliEnd, MAIN } from '../support/vm-cli.ts'
 import {
@@ -200,7 +200,7 @@ cat /etc/shadow`
         }
       }
       const servers: Cli[] = []
-      let machine: Machine
+      let machine: QemuMachine
       let sendsFlag: boolean
 
       beforeAll(async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CacheMode, cacheModes } from '../../src/guest/mount.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { bootMachine, newest, oldest, sh } from '../support/vm-machine.ts'
 import { programsRoot } from '../support/vm-programs.ts'
 
@@ -70,7 +70,7 @@ describe.each([oldest, newest])(
   'on a share, with Linux of Debian $kernel, over $transport on QEMU of Debian $qemu',
   (kind) => {
     let folder: string
-    let machine: Machine
+    let machine: QemuMachine
     // git trusts nobody's repositories but the user's own.
     const owner = { uid: 0, gid: 0 }
 

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { setxattr } from '../../src/libc/xattr.ts'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { HostLocker } from '../support/host-locker.ts'
 import { built } from '../support/ordinary-user.ts'
@@ -26,8 +26,8 @@ import { bootMachine, newest, oldest, sh } from '../support/vm-machine.ts'
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
 const shared = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
 let server: DirectoryServer
-let first: Machine
-let second: Machine
+let first: QemuMachine
+let second: QemuMachine
 
 beforeAll(async () => {
   server = await serveDirectory(shared, {}, folder)

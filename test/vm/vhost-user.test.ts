@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { Machine } from '../../src/machine/machine.ts'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { Qmp } from '../../src/machine/qmp.ts'
 import { Resources } from '../../src/machine/resources.ts'
 import { Cli, processesOf } from '../support/vm-cli.ts'
@@ -34,7 +34,7 @@ import { makeTree } from '../support/vm-tree.ts'
  */
 
 interface Guest {
-  readonly machine: Machine
+  readonly machine: QemuMachine
   /** A monitor of the test's own. */
   readonly monitor: Qmp
   /** What it sees as /in, read-only, and as /out. */
@@ -107,7 +107,7 @@ async function boot(suite: string): Promise<Guest> {
   return { ...guest, machine, monitor }
 }
 
-async function mount(machine: Machine): Promise<void> {
+async function mount(machine: QemuMachine): Promise<void> {
   const mounted = await sh(machine, device.mountAt('/served'))
   expect(mounted).toEqual({ status: 0, stdout: '', stderr: '' })
 }
@@ -309,7 +309,7 @@ describe('guests of one server', () => {
 })
 
 /** Waits for a guest that reboots: what it is told until it listens again is lost. */
-async function answers(machine: Machine): Promise<void> {
+async function answers(machine: QemuMachine): Promise<void> {
   for (;;) {
     const answered = sh(machine, 'true').then(() => true)
     if (await Promise.race([answered, sleep(2000, false)])) return

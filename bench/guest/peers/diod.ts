@@ -6,6 +6,7 @@ import { type Peer, ninepOptions } from '../peer.ts'
 /** The C server, behind QEMU's user network. */
 export const diod: Peer = {
   name: 'diod',
+  protocol: '9p',
   oneRound: true,
   describe: (programs) => `diod ${programs.diod.version}, guestfwd to a unix socket`,
   async start({ tree, folder, programs, resources }) {

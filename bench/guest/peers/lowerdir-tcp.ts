@@ -7,6 +7,7 @@ import { startLowerdir } from './lowerdir.ts'
 /** Our server behind QEMU's user network: the path that every QEMU has. */
 export const lowerdirTcp: Peer = {
   name: 'lowerdir, tcp',
+  protocol: '9p',
   oneRound: true,
   describe: () => `lowerdir ${version('package.json')}, guestfwd to a unix socket`,
   async start({ tree, folder, resources }) {

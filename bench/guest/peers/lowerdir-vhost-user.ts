@@ -2,18 +2,21 @@ import { join } from 'node:path'
 import { vhostUserDevice } from '../../../src/machine/vhost-user.ts'
 import { version } from '../../machine.ts'
 import { type Peer, ninepOptions } from '../peer.ts'
-import { startLowerdir } from './lowerdir.ts'
+import { startLowerdir, startProfiled } from './lowerdir.ts'
 
 const TAG = 'lowerdir'
 
 /** Our server as a virtio device. */
 export const lowerdirVhostUser: Peer = {
   name: 'lowerdir',
+  protocol: '9p',
   describe: () => `lowerdir ${version('package.json')}, vhost-user`,
-  async start({ tree, folder, resources }) {
+  async start({ tree, folder, profile, resources }) {
     const socket = join(folder, 'lowerdir-vhost-user.sock')
     const { pid } = resources.use(
-      await startLowerdir(tree, `vhost-user:${socket},tag=${TAG}`, socket),
+      profile === undefined
+        ? await startLowerdir(tree, `vhost-user:${socket},tag=${TAG}`, socket)
+        : await startProfiled(tree, socket, TAG, profile),
     )
     const id = 'lowerdir-socket'
     const device = `${vhostUserDevice(TAG)},chardev=${id}`

@@ -5,6 +5,7 @@ const TAG = 'qemu'
 /** QEMU's own server. */
 export const qemu: Peer = {
   name: 'QEMU 9p',
+  protocol: '9p',
   describe: () => `QEMU's virtio-9p, -fsdev local,security_model=none`,
   start: async ({ tree }) => ({
     qemuArguments: [

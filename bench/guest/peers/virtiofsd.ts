@@ -10,6 +10,7 @@ const modes: Readonly<Record<CacheMode, string>> = { none: 'never', loose: 'alwa
 /** The Rust server, over vhost-user: one process and one device for each cache mode. */
 export const virtiofsd: Peer = {
   name: 'virtiofsd',
+  protocol: 'fuse',
   describe: (programs) => `virtiofsd ${programs.virtiofsd.version}, --cache never and always`,
   async start({ tree, folder, programs, resources }) {
     const pids = new Map<CacheMode, number>()

@@ -44,11 +44,13 @@ export class GuestMemory {
     try {
       for (const [i, region] of regions.entries()) {
         const fd = files[i] as number
+        const { offset } = region
+        const { size, blksize } = statx(fd)
         // A file that ends too early would end this process, at the first look behind its end.
-        if (statx(fd).size < region.offset + region.size) {
+        if (size < offset + region.size) {
           throw new FrontendError('a region of guest memory is longer than the file it is in')
         }
-        mapped.push({ ...region, mapping: new Mapping(fd, region.offset, region.size) })
+        mapped.push({ ...region, mapping: new Mapping(fd, offset, region.size, blksize) })
       }
     } catch (error) {
       for (const { mapping } of mapped) mapping.close()

@@ -94,6 +94,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
   }
 
+  get isDirectory(): boolean {
+    return this.type === modes.DIRECTORY
+  }
+
   /** Its qid.path. */
   protected get path(): bigint {
     return this.context.paths.of(inodeOf(this.#inoLow, this.#inoHigh), this.device)

@@ -113,6 +113,10 @@ class SyntheticNode implements Node {
     this.#name = name
   }
 
+  get isDirectory(): boolean {
+    return this.#entry.kind === 'directory'
+  }
+
   retain(): void {}
   release(): void {}
 
@@ -136,7 +140,7 @@ class SyntheticNode implements Node {
   }
 
   getattr(): R<'getattr'> {
-    const isDirectory = this.#entry.kind === 'directory'
+    const { isDirectory } = this
     return {
       valid: getattr.BASIC,
       qid: this.qid,

@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../../errno.ts'
 import type { R, T } from '../../protocol/messages.ts'
-import { type Qid, qidType } from '../../protocol/qid.ts'
+import type { Qid } from '../../protocol/qid.ts'
 import type { Node, OpenFile, Owner, Place } from '../tree.ts'
 import type { Sight } from './sight.ts'
 import { ViewDirectory } from './view-directory.ts'
@@ -36,6 +36,10 @@ export class ViewNode implements Node {
     return this.inner.qid
   }
 
+  get isDirectory(): boolean {
+    return this.inner.isDirectory
+  }
+
   retain(): void {
     this.inner.retain()
   }
@@ -49,7 +53,7 @@ export class ViewNode implements Node {
     const sight = this.#sight.at(name)
     if (sight === null) throw new ErrnoError(errno.ENOENT, 'walk')
     const inner = this.inner.walk(name)
-    if (!sight.shown && !isDirectory(inner)) {
+    if (!sight.shown && !inner.isDirectory) {
       inner.release()
       throw new ErrnoError(errno.ENOENT, 'walk')
     }
@@ -196,7 +200,7 @@ export class ViewNode implements Node {
   #leads(name: string): boolean {
     const inner = this.inner.walk(name)
     try {
-      return isDirectory(inner)
+      return inner.isDirectory
     } finally {
       inner.release()
     }
@@ -205,11 +209,7 @@ export class ViewNode implements Node {
 
 /** A file or directory just opened. Only a directory in which something is hidden is looked through. */
 function opened(node: Node, file: OpenFile, sight: Sight): OpenFile {
-  return sight.whole || !isDirectory(node) ? file : new ViewDirectory(file, sight)
-}
-
-function isDirectory(node: Node): boolean {
-  return (node.qid.type & qidType.directory) !== 0
+  return sight.whole || !node.isDirectory ? file : new ViewDirectory(file, sight)
 }
 
 function hidden(operation: string): ErrnoError {

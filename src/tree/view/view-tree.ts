@@ -1,4 +1,3 @@
-import { qidType } from '../../protocol/qid.ts'
 import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
@@ -55,7 +54,7 @@ export class ViewTree implements Tree {
     }
     const shown = nodes.map((index) => {
       const [node, sight] = [inner[index], sights[index]]
-      if (!node || !sight || !(sight.shown || isDirectory(node))) return null
+      if (!node || !sight || !(sight.shown || node.isDirectory)) return null
       node.retain()
       return new ViewNode(node, sight, this.#directories)
     })
@@ -66,10 +65,6 @@ export class ViewTree implements Tree {
   close(): void {
     this.#inner.close()
   }
-}
-
-function isDirectory(node: Node): boolean {
-  return (node.qid.type & qidType.directory) !== 0
 }
 
 /** `tree` itself where there are no patterns, so that nobody pays for what hides nothing. */

@@ -42,7 +42,7 @@ export class GuestRam {
     for (const { file, offset, size } of regions) {
       sizes[file] = Math.max(sizes[file] ?? 0, offset + size)
     }
-    this.#files = sizes.map(createMemfd)
+    this.#files = sizes.map((size) => createMemfd(size))
     this.#mappings = regions.map(
       ({ file, offset, size }) => new Mapping(this.#files[file]!, offset, size),
     )

@@ -376,29 +376,24 @@ describe('a memory table', () => {
     await expectEnd('the address 0x20000000000000')
   })
 
-  const refused: [string, Partial<MemoryRegion>][] = [
-    ['no bytes', { size: 0 }],
-    ['a beginning in the middle of a page', { offset: 100 }],
-  ]
+  it('may have regions that begin in the middle of a page', () => {
+    const regions = [{ ...region, offset: 100 }]
+    expect(frontend.acknowledged('SET_MEM_TABLE', memoryTable(regions), [memfd])).toBe(0n)
+  })
 
-  it.each(refused)('is refused with a region of %s', async (_what, changes) => {
-    const table = memoryTable([region, { ...region, ...changes }])
+  it('is refused with a region of no bytes', async () => {
+    const table = memoryTable([region, { ...region, size: 0 }])
     expect(frontend.acknowledged('SET_MEM_TABLE', table, [memfd, memfd])).toBe(1n)
     await expectSaid('SET_MEM_TABLE failed: mmap: EINVAL')
     // The connection goes on.
     expect(frontend.acknowledged('SET_MEM_TABLE', memoryTable([region]), [memfd])).toBe(0n)
   })
 
-  it.each(refused)(
-    'ends the connection with a region of %s, where no answer is wanted',
-    async (_what, changes) => {
-      frontend.send('SET_MEM_TABLE', memoryTable([region, { ...region, ...changes }]), [
-        memfd,
-        memfd,
-      ])
-      await expectEnd('mmap: EINVAL')
-    },
-  )
+  it('ends the connection with a region of no bytes, where no answer is wanted', async () => {
+    const table = memoryTable([region, { ...region, size: 0 }])
+    frontend.send('SET_MEM_TABLE', table, [memfd, memfd])
+    await expectEnd('mmap: EINVAL')
+  })
 
   it('is refused with a file that may not be written to', async () => {
     const fd = openSync(`/proc/self/fd/${memfd}`, 'r')

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { errno } from '../../../src/errno.ts'
 import { limits, payloadBytes } from '../../../src/protocol/index.ts'
 import { FakeTree } from '../../support/fake-tree.ts'
+import { requestFrame } from '../../support/frames.ts'
 import { fieldsOf } from '../../support/session-probe.ts'
 import { byteByByte, linux, scattered } from '../../support/vhost-user/layouts.ts'
 import { type Given, QueueProbe } from '../../support/vhost-user/queue-probe.ts'
@@ -307,8 +309,7 @@ describe('an answer', () => {
   it('is an error where there is no room for more', () => {
     const probe = made()
     const { driver, ram, heap } = probe
-    const ask = (room: number): Buffer => {
-      const frame = Buffer.from([17, 0, 0, 0, 110, 9, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0])
+    const ask = (frame: Buffer, room: number): Buffer => {
       const address = heap.need(frame.length)
       ram.bytes(address, frame.length).set(frame)
       const into = heap.need(100)
@@ -320,7 +321,14 @@ describe('an answer', () => {
       return Buffer.from(ram.bytes(into, driver.take()!.length))
     }
     // An Rwalk of no names has 9 bytes; an Rlerror 11.
-    expect([...ask(11)]).toEqual([9, 0, 0, 0, 111, 9, 0, 0, 0])
+    const walk = requestFrame(9, 'walk', { fid: 0, newfid: 7, names: [] })
+    expect([...ask(walk, 11)]).toEqual([9, 0, 0, 0, 111, 9, 0, 0, 0])
+    expect(probe.log).toEqual([])
+    const getattrFrame = requestFrame(9, 'getattr', getattr)
+    expect([...ask(getattrFrame, 50)]).toEqual([11, 0, 0, 0, 7, 9, 0, errno.EMSGSIZE, 0, 0, 0])
+    expect(probe.log).toEqual([
+      'left 50 bytes for the answer to Tgetattr, too few: it is EMSGSIZE instead',
+    ])
   })
 
   it('to a read is as long as the room that there is for it', () => {

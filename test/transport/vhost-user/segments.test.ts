@@ -1,13 +1,14 @@
-import { openSync } from 'node:fs'
+import { openSync, readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { discard, pread, pwrite } from '../../../src/libc/files.ts'
+import { Mapping } from '../../../src/libc/mapping.ts'
 import { createMemfd } from '../../../src/libc/memfd.ts'
 import { systemMemory } from '../../../src/libc/memory.ts'
 import { preadv, pwritev } from '../../../src/libc/vectors.ts'
 import { GuestMemory, type MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { Segments } from '../../../src/transport/vhost-user/segments.ts'
 import { Random } from '../../fuzz/random.ts'
-import { openDescriptors } from '../../support/descriptors.ts'
+import { memfdMappings, openDescriptors } from '../../support/descriptors.ts'
 import { afterwards } from '../../support/temporary.ts'
 import { GuestRam, PAGE } from '../../support/vhost-user/guest-ram.ts'
 
@@ -30,6 +31,14 @@ beforeEach(() => {
     ram.close()
   })
 })
+
+/** Huge pages that this machine has for whoever wants them: none, but where somebody has set some aside. */
+function hugePagesHere(): { readonly free: number; readonly bytes: number } {
+  const text = readFileSync('/proc/meminfo', 'latin1')
+  const number = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  return { free: number('HugePages_Free'), bytes: number('Hugepagesize') * 1024 }
+}
 
 /** The first `length` bytes of all segments. */
 function gathered(length = segments.total): Buffer {
@@ -99,6 +108,29 @@ describe('guest memory', () => {
     expect(() => make(PAGE, PAGE + 1, PAGE)).toThrow('longer than the file it is in')
     expect(() => make(PAGE, 0, PAGE)).toThrow('mmap: EINVAL')
     expect(openDescriptors()).toBe(before)
+  })
+})
+
+const hugePages = hugePagesHere()
+
+describe.skipIf(hugePages.free < 3)('guest memory of huge pages', () => {
+  it('may begin and end within one', () => {
+    const huge = hugePages.bytes
+    const fd = createMemfd(3 * huge, 'huge')
+    afterwards(() => discard(fd))
+    const whole = new Mapping(fd, 0, 3 * huge)
+    afterwards(() => whole.close())
+    const text = Buffer.from('over the end of a huge page')
+    text.copy(whole.windows[0]!.bytes, 2 * huge - 10)
+    const mappings = memfdMappings()
+    const region = { guestAddress: MIB, size: huge, userAddress: 0, offset: huge + PAGE }
+    const memory = new GuestMemory([region], [openSync(`/proc/self/fd/${fd}`, 'r+')])
+    expect(memory.locate(MIB + huge - PAGE - 10)).toBe(PAGE + 10)
+    const { bytes } = memory.memory
+    expect(bytes.subarray(memory.offset, memory.offset + text.length)).toEqual(text)
+    expect(memory.locate(MIB + huge)).toBe(0)
+    memory.close()
+    expect(memfdMappings()).toBe(mappings)
   })
 })
 

@@ -1,10 +1,17 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CommandLine, commandScript } from '../guest/agent.ts'
+import {
+  type CommandLine,
+  type TerminalSize,
+  commandScript,
+  terminalScript,
+} from '../guest/agent.ts'
 import { type MachineParts, bootMachine } from './boot.ts'
-import type { GuestCommand, TerminalSize } from './control.ts'
+import type { Console } from './console.ts'
+import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
+import type { Qmp, QmpEvent } from './qmp.ts'
 import { Resources } from './resources.ts'
 
 /** How long a guest that was told to power off may take, in milliseconds. */
@@ -14,7 +21,7 @@ const POWEROFF_TIMEOUT = 10_000
 const TERMINAL = '/dev/hvc0'
 
 /** One guest: its QEMU, the servers of its files, and the channel over which it is told what to do. */
-export class Machine implements AsyncDisposable {
+export class QemuMachine implements AsyncDisposable {
   readonly #resources: Resources
   readonly #parts: MachineParts
 
@@ -29,10 +36,10 @@ export class Machine implements AsyncDisposable {
    * @throws MachineError when the guest or QEMU ends before that, with the end of the console;
    *   ErrnoError when a directory cannot be served. Nothing is left behind then.
    */
-  static async boot(options: MachineOptions): Promise<Machine> {
+  static async boot(options: MachineOptions): Promise<QemuMachine> {
     const resources = new Resources()
     try {
-      return new Machine(resources, await bootMachine(options, resources))
+      return new QemuMachine(resources, await bootMachine(options, resources))
     } catch (error) {
       await resources[Symbol.asyncDispose]()
       throw error
@@ -46,12 +53,47 @@ export class Machine implements AsyncDisposable {
 
   /** Resolves when the machine is over, with the reason. */
   get ended(): Promise<MachineError> {
-    return this.#parts.ended
+    return this.#parts.watch.ended
+  }
+
+  /** What its kernel and its init have printed. */
+  get console(): Console {
+    return this.#parts.watch.console
+  }
+
+  /** What is typed on its serial console. */
+  get keyboard(): Writable {
+    return this.#parts.qemu.keyboard
+  }
+
+  /** QEMU's monitor. Rejects when QEMU ends before it connects. */
+  get qmp(): Promise<Qmp> {
+    return this.#parts.watch.qmp
+  }
+
+  /** QEMU's command line, as a shell takes it. */
+  get commandLine(): string {
+    return this.#parts.commandLine
+  }
+
+  /** Starts what a shell of the guest makes of `script`; its streams are its own. */
+  runScript(script: string, stdin: Readable | null): GuestCommand {
+    return this.#parts.control.run(script, stdin)
+  }
+
+  /** Lets the guest's agent run a script, outside of the root: short, and in the background if it takes time. */
+  tellAgent(script: string): void {
+    this.#parts.control.send(script)
+  }
+
+  /** Ends it at once, for a reason that {@link ended} then gives. */
+  end(reason: string): void {
+    this.#parts.watch.end(reason)
   }
 
   /** Starts a command; its streams are its own. */
   run({ stdin, ...line }: CommandOptions): GuestCommand {
-    return this.#parts.control.run(commandScript(line), stdin)
+    return this.runScript(commandScript(line), stdin)
   }
 
   /**
@@ -69,12 +111,37 @@ export class Machine implements AsyncDisposable {
     const { control, terminal } = this.#parts
     if (terminal === undefined) throw new Error('The machine was booted without a terminal.')
     join(await terminal)
-    return control.runOnTerminal(commandScript(line), TERMINAL, size)
+    return control.run(terminalScript(line, TERMINAL, size), null).exitStatus
   }
 
   /** Tells the guest how large its terminal is. */
   resizeTerminal({ rows, columns }: TerminalSize): void {
     this.#parts.control.send(`stty rows ${rows} cols ${columns} <${TERMINAL}\n`)
+  }
+
+  /**
+   * Has the guest reboot, where QEMU ends at a reboot otherwise, and begins the channel anew.
+   *
+   * @param reboot makes the guest reboot.
+   * @param ready resolves when the guest is up again. Until then one reboot may take several resets: the kernel
+   *   tries several ways, and the first of them takes a moment.
+   */
+  async reboot(reboot: () => void, ready: () => Promise<void>): Promise<void> {
+    const qmp = await this.qmp
+    await qmp.execute('set-action', { reboot: 'reset' })
+    const reset = new Promise<void>((resolve) => {
+      const look = ({ event, data }: QmpEvent): void => {
+        if (event !== 'RESET' || data?.['guest'] !== true) return
+        qmp.off('event', look)
+        resolve()
+      }
+      qmp.on('event', look)
+    })
+    reboot()
+    await Promise.race([reset, this.ended])
+    this.#parts.control.restart(new Error('The guest rebooted.'))
+    await ready()
+    await qmp.execute('set-action', { reboot: 'shutdown' })
   }
 
   /** Writes everything back and powers the guest off; one that takes too long is left to dispose of. */

@@ -1,15 +1,13 @@
-import { inventory, type Parts } from '../provision/inventory.ts'
-import { UserError } from './failure.ts'
+import { ProvisionError } from './failure.ts'
+import { type InventoryOptions, type Parts, inventory } from './inventory.ts'
 
 /**
- * Finds everything that a guest takes.
+ * Finds everything that a guest takes. Fetches nothing.
  *
- * @throws UserError with a sentence for each thing that is missing, and what to do about it.
+ * @throws ProvisionError with a sentence for each thing that is missing, and what to do about it.
  */
-export async function findParts(
-  paths: Readonly<Record<'qemu' | 'kernel', string | undefined>>,
-): Promise<Parts> {
-  const { qemu, busybox, kernel } = await inventory({ paths })
+export async function findParts(options: InventoryOptions): Promise<Parts> {
+  const { qemu, busybox, kernel } = await inventory(options)
   if (qemu.found !== undefined && busybox.found !== undefined && kernel.found !== undefined) {
     return { qemu: qemu.found, busybox: busybox.found, kernel: kernel.found }
   }
@@ -18,7 +16,7 @@ export async function findParts(
   )
   // Once is enough.
   const sentences = missing.length === 1 ? missing : [...missing.map(withoutAdvice), ADVICE]
-  throw new UserError(sentences.join('\nlowerdir: '))
+  throw new ProvisionError('not-found', sentences.join('\nlowerdir: '))
 }
 
 const ADVICE = '`lowerdir setup` fetches what is missing.'

@@ -1,0 +1,94 @@
+import { median } from '../statistics.ts'
+import { conditionNames, ratiosOf, requestsOf } from './figures.ts'
+import { goalOf } from './goals.ts'
+import type { Table } from './report.ts'
+import { total } from './requests.ts'
+import type { Cell, DescribedPeer, GuestResults, Sample } from './results.ts'
+import { MISSED, rateOf } from './text.ts'
+
+/**
+ * Where the time goes in what misses a goal, one row for each workload and condition: with one virtual processor
+ * and the first kernel, where a guest that waits does nothing else.
+ */
+export function missedTable({ peers, cells }: GuestResults): Table | undefined {
+  const [ours] = peers
+  if (ours === undefined) return undefined
+  const kernel = cells[0]?.guest.kernel
+  const rivals = peers.filter(({ name }) =>
+    cells.some(({ group, condition }) => goalOf(name, group, condition) !== undefined),
+  )
+  const row = (cell: Cell): string[] => [
+    `${cell.workload}, ${conditionNames[cell.condition]}`,
+    ...[ours, ...rivals].flatMap((peer) => [
+      milliseconds(cell, peer.name, guestTime),
+      milliseconds(cell, peer.name, timeOutside),
+      requestCount(cell, peer, peers),
+    ]),
+    ...rivals.map((rival) => bestText(cell, rival.name, ours.name)),
+  ]
+  const rows = cells
+    .filter(({ guest }) => guest.cpus === 1 && guest.kernel === kernel)
+    .filter((cell) => rivals.some((rival) => hasMissed(cell, rival.name, ours.name)))
+    .map(row)
+  if (rows.length === 0) return undefined
+  return {
+    title: 'Where the time goes where a goal is missed',
+    about: [
+      `Milliseconds in which the guest's processor works and in which it waits, and how many requests that takes. ` +
+        `The first is the guest's own: programs, kernel and client, and no server can shorten it but by what ` +
+        `it lets the client do without. "At best" is the ratio that would be left if nobody ever waited for ` +
+        `${ours.name}: if it, QEMU beside the guest, and the ways between them took no time at all. Where ` +
+        `that misses the goal as well (${MISSED}), no server for this client on this machine reaches it. fio leaves its ` +
+        `own start out of its time but not out of the processor's, so there are only its requests.`,
+    ],
+    heading: [
+      '',
+      ...[ours, ...rivals].flatMap(({ name }) => [`${name}: guest`, 'waits', 'requests']),
+      ...rivals.map(({ name }) => `at best, ${name}`),
+    ],
+    rows,
+  }
+}
+
+function hasMissed(cell: Cell, rival: string, ours: string): boolean {
+  const goal = goalOf(rival, cell.group, cell.condition)
+  return goal !== undefined && median(ratiosOf(cell, rival, ours)) < goal
+}
+
+/** Whether the processor's time is about more than what counts. */
+function isPart({ seconds, elapsed }: Sample): boolean {
+  return seconds < elapsed
+}
+
+/** Seconds in which the guest's only processor had nothing to do: it waited for an answer. */
+function timeOutside({ elapsed, guestCpu }: Sample): number {
+  return Math.max(0, elapsed - guestCpu / 1e9)
+}
+
+function guestTime(sample: Sample): number {
+  return sample.elapsed - timeOutside(sample)
+}
+
+/** How many times as long as we a rival took, if nobody had waited for us. */
+function bestText(cell: Cell, rival: string, ours: string): string {
+  const theirs = cell.samples[rival] ?? []
+  const ratios = theirs.flatMap((sample, round) => {
+    const own = cell.samples[ours]?.[round]
+    return sample === undefined || own === undefined || isPart(own)
+      ? []
+      : [sample.seconds / guestTime(own)]
+  })
+  return rateOf(median(ratios), goalOf(rival, cell.group, cell.condition))
+}
+
+function milliseconds(cell: Cell, peer: string, of: (sample: Sample) => number): string {
+  const times = (cell.samples[peer] ?? []).flatMap((sample) =>
+    sample === undefined || isPart(sample) ? [] : [of(sample)],
+  )
+  return times.length === 0 ? '-' : (median(times) * 1000).toFixed(0)
+}
+
+function requestCount(cell: Cell, peer: DescribedPeer, peers: readonly DescribedPeer[]): string {
+  const requests = requestsOf(cell, peer, peers)
+  return requests === undefined ? '-' : `${total(requests)}`
+}

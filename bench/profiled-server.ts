@@ -1,0 +1,36 @@
+import { Worker } from 'node:worker_threads'
+import { createEventfd, signalEventfd } from '../src/libc/eventfd.ts'
+import { defaultLimits } from '../src/server/limits.ts'
+import { listenAll } from '../src/transport/engine/listening-socket.ts'
+import type { EngineStart, Listen } from '../src/transport/engine/share.ts'
+
+/**
+ * A process that serves a folder until SIGTERM, and then leaves a profile of its engine's thread: DIRECTORY,
+ * where to listen as JSON, PROFILE. Node cannot be told on its command line to profile a thread that has options of
+ * its own.
+ */
+
+const [directory = '', place = '', output = ''] = process.argv.slice(2)
+const listen = JSON.parse(place) as Listen
+const sockets = listenAll([listen])
+const stopFd = createEventfd()
+const commandFd = createEventfd()
+const start: EngineStart = {
+  served: {
+    exports: [{ name: null, directory, readOnly: false, owner: 'host', atime: 'preserve' }],
+    limits: defaultLimits,
+    // It writes the profile.
+    sandbox: 'off',
+  },
+  sockets: sockets.map(({ fd }) => ({ fd, listen, resume: [] })),
+  stopFd,
+  commandFd,
+}
+const worker = new Worker(new URL('./profiled-engine.js', import.meta.url), {
+  workerData: start,
+  argv: [output],
+})
+worker.once('exit', () => {
+  for (const socket of sockets) socket.close()
+})
+process.once('SIGTERM', () => signalEventfd(stopFd))

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { quote } from './quote.ts'
+
+/**
+ * Units of systemd that have nothing to do in a guest whose root is a directory of the host: no disks to look
+ * after, no firmware, nobody at the console; and timers that would work on the host's packages. A guest that is
+ * emulated boots in two thirds of the time without them.
+ */
+export const MASKED_UNITS: readonly string[] = [
+  'modprobe@.service',
+  'systemd-modules-load.service',
+  'systemd-remount-fs.service',
+  'systemd-journal-flush.service',
+  'systemd-random-seed.service',
+  'systemd-update-utmp.service',
+  'systemd-update-utmp-runlevel.service',
+  'systemd-pcrphase.service',
+  'systemd-pcrphase-sysinit.service',
+  'systemd-pcrmachine.service',
+  'systemd-tpm2-setup.service',
+  'systemd-tpm2-setup-early.service',
+  'systemd-firstboot.service',
+  'systemd-machine-id-commit.service',
+  'systemd-repart.service',
+  'systemd-pstore.service',
+  'systemd-binfmt.service',
+  'proc-sys-fs-binfmt_misc.automount',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'sys-kernel-config.mount',
+  'sys-fs-fuse-connections.mount',
+  'dev-hugepages.mount',
+  'getty-static.service',
+  'systemd-ask-password-console.path',
+  'systemd-ask-password-wall.path',
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'fstrim.timer',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'man-db.timer',
+  'logrotate.timer',
+  'systemd-hwdb-update.service',
+  'systemd-udev-settle.service',
+  'systemd-networkd-wait-online.service',
+  'NetworkManager-wait-online.service',
+]
+
+/**
+ * Generators (systemd.generator(7)) that look for what such a guest has not got. Those for units of /etc/fstab and
+ * /etc/crypttab are among them, since the directory may be a host's own, whose disks are not here.
+ */
+const MASKED_GENERATORS = [
+  'bless-boot',
+  'cryptsetup',
+  'factory-reset',
+  'fstab',
+  'getty',
+  'gpt-auto',
+  'hibernate-resume',
+  'import',
+  'integritysetup',
+  'rc-local',
+  'run',
+  'ssh',
+  'system-update',
+  'tpm2',
+  'veritysetup',
+].map((name) => `systemd-${name}-generator`)
+
+/**
+ * Shell commands for the guest's init that mask units, and the generators, in the root's /run: there is the place
+ * for what is to hold until the next boot, and nothing of the root is changed.
+ */
+export function maskLines(units: readonly string[]): string {
+  if (units.length === 0) return ''
+  return `mkdir -p run/systemd/system run/systemd/system-generators
+for unit in ${units.map(quote).join(' ')}; do ln -s /dev/null "run/systemd/system/$unit"; done
+for generator in ${MASKED_GENERATORS.join(' ')}; do
+  ln -s /dev/null "run/systemd/system-generators/$generator"
+done
+`
+}
+
+/**
+ * What systemd reads on the kernel's command line (kernel-command-line(7), systemd(1)): who the machine is, and that
+ * nobody has to be asked or to be updated because its root is new to it.
+ */
+export function systemdArguments(hostname: string): string[] {
+  const id = createHash('sha256').update(`lowerdir machine ${hostname}`).digest('hex').slice(0, 32)
+  return [
+    `systemd.hostname=${hostname}`,
+    `systemd.machine_id=${id}`,
+    'systemd.condition_needs_update=no',
+    'systemd.condition_first_boot=no',
+  ]
+}

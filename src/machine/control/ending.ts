@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+
+/** How a command ended, as its slot says it. */
+export interface Ending {
+  /** The exit status as a shell gives it: 128 + n for signal n. */
+  readonly status: number
+  /** Whether processes of the command live on, with its pipes. */
+  readonly left: boolean
+}
+
+/** What became of a piece of a stream. */
+export interface Scanned {
+  /** Bytes of the command's. */
+  readonly output: Uint8Array
+  /** Behind them the command has ended, and what followed was nobody's. */
+  readonly ending?: Ending
+}
+
+/** Most bytes behind the word: a status, the id of a process, and what is between them. */
+const LINE = 32
+
+/**
+ * A word that says on a stream that a command has ended. It begins with a control character that output hardly
+ * ends with, since whatever might be its beginning is held back until more is known.
+ */
+export function endingWord(): string {
+  return `\u001e${randomBytes(16).toString('hex')}`
+}
+
+/** Finds the end of a command in a stream: the word, its status, what is left of it, and a newline. */
+export class EndingScanner {
+  readonly #word: Buffer
+  #held: Buffer = Buffer.alloc(0)
+
+  constructor(word: string) {
+    this.#word = Buffer.from(word)
+  }
+
+  /** @param bytes the next of the stream, lent for the call; the answer's may be part of them. */
+  scan(bytes: Uint8Array): Scanned {
+    const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    const all = this.#held.length > 0 ? Buffer.concat([this.#held, piece]) : piece
+    this.#held = Buffer.alloc(0)
+    const at = all.indexOf(this.#word)
+    if (at < 0) {
+      const start = all.length - beginningAtEnd(all, this.#word)
+      this.#held = Buffer.from(all.subarray(start))
+      return { output: all.subarray(0, start) }
+    }
+    const behind = all.subarray(at + this.#word.length)
+    const newline = behind.indexOf('\n')
+    if (newline < 0 && behind.length < LINE) {
+      this.#held = Buffer.from(all.subarray(at))
+      return { output: all.subarray(0, at) }
+    }
+    const line = /^ (\d{1,3}) (\d*)$/.exec(behind.toString('latin1', 0, Math.max(newline, 0)))
+    if (line === null) return { output: all }
+    const ending = { status: Number(line[1]) & 0xff, left: line[2] !== '' }
+    return { output: all.subarray(0, at), ending }
+  }
+}
+
+/** How many bytes at the end of `all` might be the beginning of `word`. */
+function beginningAtEnd(all: Buffer, word: Buffer): number {
+  for (let length = Math.min(all.length, word.length - 1); length > 0; length--) {
+    if (all.subarray(-length).equals(word.subarray(0, length))) return length
+  }
+  return 0
+}

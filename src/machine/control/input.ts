@@ -1,0 +1,71 @@
+import type { Readable } from 'node:stream'
+import { ErrnoError, errno } from '../../errno.ts'
+import { Parked } from '../../tree/parked.ts'
+import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
+
+/** A command's bytes for the guest, as they come. Until there is a command, whoever reads waits. */
+export class Input {
+  readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: () => this.#open() }
+  #stream: Readable | undefined
+  #ended = false
+  #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
+
+  /** Where the bytes come from, once for all. */
+  from(stream: Readable): void {
+    this.#stream = stream
+    stream.on('readable', this.#offer)
+    stream.once('end', this.end)
+    stream.once('error', this.end)
+    this.#offer()
+  }
+
+  /** No more bytes will come. */
+  readonly end = (): void => {
+    this.#stream?.off('readable', this.#offer)
+    this.#stream = undefined
+    this.#ended = true
+    this.#offer()
+  }
+
+  #open(): SyntheticHandle {
+    let hasGiven = false
+    return {
+      read: (_offset, length) => {
+        // Whoever has something does not wait for more: the client would keep it until its buffer is full.
+        if (hasGiven) return this.#take(length) ?? new Uint8Array()
+        const answer = new Parked<Uint8Array>(() => {
+          this.#waiting = undefined
+        })
+        const first = answer.map((bytes) => {
+          hasGiven = true
+          return bytes
+        })
+        this.#waiting = { answer, length }
+        this.#offer()
+        return first
+      },
+    }
+  }
+
+  /** Bytes that are here now; undefined when there are none, and then more are asked for. */
+  #take(length: number): Uint8Array | undefined {
+    if (this.#stream === undefined) return undefined
+    const available = Math.min(this.#stream.readableLength, length)
+    // To read nothing makes the stream fetch something; 'readable' then says so.
+    const bytes = this.#stream.read(available) as Buffer | null
+    return available > 0 && bytes !== null ? bytes : undefined
+  }
+
+  readonly #offer = (): void => {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    const bytes = this.#take(waiting.length)
+    if (bytes !== undefined) {
+      this.#waiting = undefined
+      waiting.answer.resolve(bytes)
+    } else if (this.#ended) {
+      this.#waiting = undefined
+      waiting.answer.reject(new ErrnoError(errno.ENODATA, 'stdin'))
+    }
+  }
+}

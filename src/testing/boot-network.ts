@@ -1,0 +1,71 @@
+import { bootAll as start } from './boot-all.ts'
+import { boot } from './boot.ts'
+import type { Machine } from './machine.ts'
+import type { Network } from './network.ts'
+import { describeChange } from './network-change.ts'
+import type { BootOptions } from './options.ts'
+import { mebibytes } from './size.ts'
+import { type NetworkOptions, type NetworkedOptions, startNetwork } from './start-network.ts'
+
+/** A machine of a network; its name is that by which the network has it. */
+export type NetworkedBootOptions = Omit<BootOptions, 'name'> & NetworkedOptions
+
+/**
+ * Boots machines that reach each other by their names, all at once as far as memory allows, and resolves when all of
+ * them are ready.
+ *
+ * ```ts
+ * await using net = await network({ machines: { client: { root }, server: { root, vlans: [1, 2] } } })
+ * net.link('client', 'server', { delay: 50, loss: 0.1 })
+ * await net.machines.client.succeed('ping -c 3 server')
+ * ```
+ *
+ * @throws Error when one cannot be booted, with its name and the reason. Nothing is left behind then.
+ */
+export async function network<Name extends string>(
+  options: NetworkOptions<Name, NetworkedBootOptions>,
+): Promise<Network<Name, Machine>> {
+  const booted: Machine[] = []
+  return startNetwork<Name, NetworkedBootOptions, Machine>(
+    {
+      ...options,
+      onChange: (change) => {
+        for (const { recorder } of booted)
+          recorder.event({ kind: 'network', change: describeChange(change) })
+        options.onChange?.(change)
+      },
+    },
+    {
+      memoryMiB: ({ memory = 1024 }) => mebibytes(memory, 'memory'),
+      async boot({ signal, ...own }, seat) {
+        const either = signal === undefined ? seat.signal : AbortSignal.any([signal, seat.signal])
+        const machine = await boot({ ...own, name: seat.hostname, signal: either }, seat)
+        booted.push(machine)
+        return machine
+      },
+    },
+  )
+}
+
+/**
+ * Boots machines that have nothing to do with each other, all at once as far as memory allows.
+ *
+ * ```ts
+ * const [a, b] = await bootAll([{ root, name: 'a' }, { root, name: 'b' }])
+ * ```
+ *
+ * @throws Error when one cannot be booted, with its name and the reason. Nothing is left behind then.
+ */
+export async function bootAll(machines: readonly BootOptions[]): Promise<Machine[]> {
+  return start(
+    machines.map((options) => ({
+      name: options.name ?? 'machine',
+      memoryMiB: mebibytes(options.memory ?? 1024, 'memory'),
+      boot: (signal) =>
+        boot({
+          ...options,
+          signal: options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]),
+        }),
+    })),
+  )
+}

@@ -1,0 +1,482 @@
+import type { GuestInit } from '../guest/init.ts'
+import type { Accelerator } from '../machine/accelerator.ts'
+import { USER_NETDEV } from '../machine/arguments.ts'
+import type { QemuMachine } from '../machine/qemu-machine.ts'
+import type { QmpEvent } from '../machine/qmp.ts'
+import { Always } from './always.ts'
+import { Command, type ExecResult, type OutputPiece } from './command.ts'
+import { CommandError, type CommandFailure, failureText } from './command-error.ts'
+import { waitForConsoleText } from './console-waits.ts'
+import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { reboot, shutdown, waitForShutdown } from './power.ts'
+import { waitForQmpEvent } from './qmp-waits.ts'
+import type { Recorder } from './record/recorder.ts'
+import {
+  waitForFile,
+  waitForOpenUnixSocket,
+  waitForPort,
+  waitUntilFails,
+  waitUntilSucceeds,
+} from './shell-waits.ts'
+import { defaultTimeout } from './timeouts.ts'
+import { type WaitOptions, type Waiter, failure } from './wait.ts'
+
+/** Most bytes of a command's output, unless it is told otherwise. */
+const MAX_OUTPUT = 64 << 20
+
+/** How many lines of the console explain a failure. */
+const CONSOLE_LINES = 30
+
+/** What a machine is made of. */
+export interface MachineParts {
+  readonly name: string
+  readonly qemu: QemuMachine
+  readonly init: GuestInit
+  readonly accelerator: Accelerator
+  readonly recorder: Recorder
+  readonly env: Readonly<Record<string, string>>
+  /** Where a network has put it; undefined outside of one. */
+  readonly cables: { block(): void; unblock(): void } | undefined
+  /** Owns all of it. */
+  readonly resources: AsyncDisposable
+}
+
+/**
+ * A machine under test: a guest that runs, and everything that a test does with it. {@link boot} makes one.
+ *
+ * Times are in seconds. What waits ends when the event comes, throws WaitError when its time is over, and at
+ * once when the machine has ended.
+ */
+export class Machine implements AsyncDisposable {
+  readonly #parts: MachineParts
+  readonly #upset = new AbortController()
+  #isUp = true
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts
+    void this.#followEnd()
+  }
+
+  /** Its name, which is its host name as well. */
+  get name(): string {
+    return this.#parts.name
+  }
+
+  /** What its process 1 is. */
+  get init(): GuestInit {
+    return this.#parts.init
+  }
+
+  /** How it runs. */
+  get accelerator(): Accelerator {
+    return this.#parts.accelerator
+  }
+
+  /** Whether it runs. */
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  /** Resolves when it is over, with the reason. */
+  get ended(): Promise<Error> {
+    return this.#parts.qemu.ended
+  }
+
+  /** What has happened to it. */
+  get recorder(): Recorder {
+    return this.#parts.recorder
+  }
+
+  /** QEMU's command line, as a shell takes it. */
+  get commandLine(): string {
+    return this.#parts.qemu.commandLine
+  }
+
+  /** For what waits on this machine. */
+  get waiter(): Waiter {
+    return {
+      name: this.name,
+      recorder: this.recorder,
+      ended: this.ended,
+      defaultTimeout: defaultTimeout(this.accelerator),
+      upset: this.#upset.signal,
+      consoleTail: () => this.#consoleTail(),
+    }
+  }
+
+  /**
+   * Runs a command: text is run by the guest's /bin/sh, a list is a program with its arguments. Many may run at
+   * once. It resolves with how the command ended, whatever its exit code.
+   *
+   * ```ts
+   * const { exitCode, stdout } = await vm.exec('ls /srv', { user: 'www-data', timeout: 10 })
+   * for await (const line of vm.exec(['journalctl', '-f']).lines()) console.log(line)
+   * ```
+   *
+   * @throws CommandError when it takes too long or says too much, the signal's reason when it is aborted; nothing
+   *   that it has started runs on then. MachineError when the machine ends first.
+   */
+  exec(
+    command: string | readonly string[],
+    options: ExecOptions & { readonly encoding: 'buffer' },
+  ): Command<Buffer>
+  exec(command: string | readonly string[], options?: ExecOptions): Command
+  exec(command: string | readonly string[], options: ExecOptions = {}): Command<string | Buffer> {
+    const { stdin, signal, timeout = defaultTimeout(this.accelerator) } = options
+    const { qemu, recorder, env } = this.#parts
+    const script = execScript(command, { ...options, env: { ...env, ...options.env } })
+    const guest = qemu.runScript(script, inputStream(stdin))
+    const text = commandText(command)
+    const { user, cwd } = options
+    const record =
+      options.quiet === true
+        ? undefined
+        : recorder.command({
+            text,
+            ...(user === undefined ? {} : { user }),
+            ...(cwd === undefined ? {} : { cwd }),
+          })
+    const upset = this.#upset.signal
+    const bounds = {
+      timeout,
+      signal: signal === undefined ? upset : AbortSignal.any([signal, upset]),
+      maxOutput: options.maxOutput ?? MAX_OUTPUT,
+      encoding: options.encoding ?? 'utf8',
+    } as const
+    const running: Command<string | Buffer> = new Command(guest, bounds, {
+      onOutput: ({ stream, data }: OutputPiece) => record?.output(stream, data),
+      onEnd: (how) => record?.end(how),
+      failure: (why: CommandFailure) => this.#commandFailure(text, running, why),
+    })
+    return running
+  }
+
+  /**
+   * Runs a command that is to succeed, and resolves with its standard output.
+   *
+   * ```ts
+   * expect(await vm.succeed('cat /etc/hostname')).toBe('machine\n')
+   * ```
+   *
+   * @throws CommandError when it exits with anything but 0: with both streams and the end of the console.
+   */
+  async succeed(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.exec(command, { ...options, encoding: 'utf8' })
+    if (result.exitCode !== 0) throw this.#unexpected(command, result, endOf(result))
+    return result.stdout
+  }
+
+  /**
+   * Runs a command that is to fail, and resolves with its standard output.
+   *
+   * ```ts
+   * await vm.fail('ping -c 1 10.1.2.3')
+   * ```
+   *
+   * @throws CommandError when it exits with 0.
+   */
+  async fail(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.exec(command, { ...options, encoding: 'utf8' })
+    if (result.exitCode === 0) throw this.#unexpected(command, result, 'was to fail, and succeeded')
+    return result.stdout
+  }
+
+  /**
+   * Runs a command again and again until it exits with 0; resolves with its standard output.
+   *
+   * ```ts
+   * await vm.waitUntilSucceeds('curl -sf localhost/health', { timeout: 30 })
+   * ```
+   */
+  waitUntilSucceeds(command: string, options: WaitOptions = {}): Promise<string> {
+    return waitUntilSucceeds(this, command, options)
+  }
+
+  /**
+   * Runs a command again and again until it exits with anything but 0; resolves with its standard output.
+   *
+   * ```ts
+   * await vm.waitUntilFails('pgrep backup')
+   * ```
+   */
+  waitUntilFails(command: string, options: WaitOptions = {}): Promise<string> {
+    return waitUntilFails(this, command, options)
+  }
+
+  /**
+   * Waits until a file is there, of whatever type.
+   *
+   * ```ts
+   * await vm.waitForFile('/run/app.pid')
+   * ```
+   */
+  waitForFile(path: string, options: WaitOptions = {}): Promise<void> {
+    return waitForFile(this, path, options)
+  }
+
+  /**
+   * Waits until something listens on a TCP port. On the guest's own addresses it is looked for, elsewhere connected to.
+   *
+   * ```ts
+   * await vm.waitForOpenPort(5432)
+   * await client.waitForOpenPort(80, { address: 'server' })
+   * ```
+   */
+  waitForOpenPort(port: number, options: WaitOptions & PortOptions = {}): Promise<void> {
+    return waitForPort(this, port, options.address ?? 'localhost', true, options)
+  }
+
+  /**
+   * Waits until nothing listens on a TCP port.
+   *
+   * ```ts
+   * await vm.waitForClosedPort(5432)
+   * ```
+   */
+  waitForClosedPort(port: number, options: WaitOptions & PortOptions = {}): Promise<void> {
+    return waitForPort(this, port, options.address ?? 'localhost', false, options)
+  }
+
+  /**
+   * Waits until something listens on a unix socket, or has bound it if it is to be one for datagrams.
+   *
+   * ```ts
+   * await vm.waitForOpenUnixSocket('/run/docker.sock')
+   * ```
+   */
+  waitForOpenUnixSocket(
+    path: string,
+    options: WaitOptions & { readonly datagram?: boolean } = {},
+  ): Promise<void> {
+    return waitForOpenUnixSocket(this, path, options)
+  }
+
+  /**
+   * Sleeps, in the guest's time.
+   *
+   * ```ts
+   * await vm.sleep(2)
+   * ```
+   */
+  async sleep(seconds: number): Promise<void> {
+    await this.succeed(['sleep', String(seconds)], { timeout: Math.max(60, seconds * 10) })
+  }
+
+  /** What the kernel, the init and everybody else has printed on the serial console. */
+  get consoleLog(): string {
+    return this.#parts.qemu.console.text
+  }
+
+  /**
+   * Waits until the serial console's text matches, and resolves with what did. What it has said before counts.
+   *
+   * ```ts
+   * await vm.waitForConsoleText(/login: $/)
+   * ```
+   */
+  waitForConsoleText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    return waitForConsoleText(this, this.#parts.qemu.console, pattern, options)
+  }
+
+  /**
+   * Types on the serial console.
+   *
+   * ```ts
+   * vm.sendConsole('root\n')
+   * ```
+   */
+  sendConsole(text: string): void {
+    this.#parts.qemu.keyboard.write(text)
+  }
+
+  /**
+   * Asks QEMU's monitor, in its machine protocol (docs/interop/qemu-qmp-ref).
+   *
+   * ```ts
+   * const { status } = await vm.qmp('query-status') as { status: string }
+   * ```
+   *
+   * @throws Error with QEMU's own words.
+   */
+  async qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    return (await this.#parts.qemu.qmp).execute(command, parameters)
+  }
+
+  /**
+   * Asks QEMU's monitor as a person would, and resolves with what it prints.
+   *
+   * ```ts
+   * console.log(await vm.hmp('info network'))
+   * ```
+   */
+  async hmp(commandLine: string): Promise<string> {
+    return String(await this.qmp('human-monitor-command', { 'command-line': commandLine }))
+  }
+
+  /**
+   * Waits for an event of QEMU's monitor that comes from now on. Timeout: 600 seconds by default.
+   *
+   * ```ts
+   * const reset = vm.waitForQmpEvent(({ event }) => event === 'RESET')
+   * ```
+   */
+  waitForQmpEvent(
+    filter: (event: QmpEvent) => boolean,
+    options: WaitOptions = {},
+  ): Promise<QmpEvent> {
+    return waitForQmpEvent(this, this.#parts.qemu.qmp, filter, options)
+  }
+
+  /**
+   * Lets a TCP port of the host's 127.0.0.1 lead to a port of the guest's.
+   *
+   * ```ts
+   * await vm.forwardPort(8080, 80)
+   * ```
+   */
+  async forwardPort(host: number, guest: number): Promise<void> {
+    const said = await this.hmp(`hostfwd_add ${USER_NETDEV} tcp:127.0.0.1:${host}-:${guest}`)
+    if (said.trim() === '') return
+    throw new Error(`The port ${host} cannot be forwarded to ${this.name}: ${said.trim()}`)
+  }
+
+  /**
+   * Pulls its network cables out: nothing reaches it in its VLANs, and it reaches nobody.
+   *
+   * ```ts
+   * net.machines.a.block()
+   * ```
+   */
+  block(): void {
+    this.#cables().block()
+  }
+
+  /** Plugs its network cables in again. */
+  unblock(): void {
+    this.#cables().unblock()
+  }
+
+  /**
+   * Runs a part of a test that has a name in the record, and in the message of an error. Steps may be within steps.
+   *
+   * ```ts
+   * await vm.step('log in', async () => { … })
+   * ```
+   */
+  step<T>(name: string, body: () => Promise<T> | T): Promise<T> {
+    return this.recorder.step(name, body)
+  }
+
+  /**
+   * Checks a condition until what this returns is disposed of. When it does not hold, whatever waits or runs on the
+   * machine is given up with that as its error, and so is all that comes after.
+   *
+   * ```ts
+   * await using _ = vm.always('the service runs', () => vm.succeed('pgrep app'))
+   * ```
+   *
+   * @param options.interval seconds between two checks; default 2.
+   */
+  always(
+    what: string,
+    check: () => unknown,
+    options: { readonly interval?: number } = {},
+  ): AsyncDisposable {
+    return new Always(check, options.interval ?? 2, (error) => {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#upset.abort(failure(this.waiter, `always: ${what}`, why, { cause: error }))
+    })
+  }
+
+  /**
+   * Powers the guest off as its init does it, and resolves when it is off.
+   *
+   * ```ts
+   * await vm.shutdown()
+   * expect(vm.isUp).toBe(false)
+   * ```
+   */
+  shutdown(options: WaitOptions = {}): Promise<void> {
+    return shutdown(this, this.#parts.qemu, options)
+  }
+
+  /**
+   * Reboots the guest, and resolves when it takes commands again. What it wrote is gone, but for what is on disks.
+   *
+   * ```ts
+   * await vm.reboot()
+   * ```
+   */
+  reboot(options: WaitOptions = {}): Promise<void> {
+    return reboot(this, this.#parts.qemu, options)
+  }
+
+  /** Waits until the guest is off. */
+  waitForShutdown(options: WaitOptions = {}): Promise<void> {
+    return waitForShutdown(this, options)
+  }
+
+  /**
+   * Takes the power away: nothing is written back.
+   *
+   * ```ts
+   * await vm.crash()
+   * ```
+   */
+  async crash(): Promise<void> {
+    this.#parts.qemu.end('The test took its power away.')
+    await this.ended
+  }
+
+  /** Ends it at once, and everything that belongs to it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.resources[Symbol.asyncDispose]()
+  }
+
+  async #followEnd(): Promise<void> {
+    await this.ended
+    this.#isUp = false
+  }
+
+  #cables(): { block(): void; unblock(): void } {
+    const { cables } = this.#parts
+    if (cables !== undefined) return cables
+    throw new Error(`${this.name} is in no network: \`network()\` makes one.`)
+  }
+
+  #consoleTail(): string {
+    return this.#parts.qemu.console.tail(CONSOLE_LINES)
+  }
+
+  #unexpected(command: string | readonly string[], result: ExecResult, what: string): CommandError {
+    return new CommandError(what, {
+      machine: this.name,
+      command: commandText(command),
+      ...result,
+      console: this.#consoleTail(),
+    })
+  }
+
+  #commandFailure(command: string, running: Command<string | Buffer>, why: CommandFailure): Error {
+    if (why.kind === 'aborted') return why.reason as Error
+    return new CommandError(failureText(why), {
+      machine: this.name,
+      command,
+      exitCode: null,
+      signal: null,
+      stdout: running.said('stdout'),
+      stderr: running.said('stderr'),
+      console: this.#consoleTail(),
+    })
+  }
+}
+
+/** Where a port is. */
+export interface PortOptions {
+  /** A name or an address, as the guest knows it. Default: `localhost`. */
+  readonly address?: string
+}
+
+function endOf({ exitCode, signal }: ExecResult): string {
+  return signal === null ? `exited with ${exitCode}` : `was ended by ${signal}`
+}
