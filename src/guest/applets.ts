@@ -2,6 +2,7 @@
 export const APPLETS = [
   'cat',
   'chroot',
+  'date',
   'dd',
   'hostname',
   'insmod',

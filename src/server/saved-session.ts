@@ -31,8 +31,15 @@ interface SavedAttached {
 
 interface SavedFid {
   readonly fid: number
-  readonly opened?: { readonly flags: number; readonly locks: readonly SavedLock[] }
+  readonly opened?: SavedFile
   readonly attribute?: SavedAttribute
+}
+
+interface SavedFile {
+  readonly flags: number
+  readonly locks: readonly SavedLock[]
+  /** See OpenFile.state. */
+  readonly state?: string
 }
 
 /** The numbers in decimal, since they have 64 bits. */
@@ -112,9 +119,14 @@ function savedAttached(fids: FidTable): SavedAttached[] {
 function savedFid(fid: number, { opened, attribute }: Fid): SavedFid {
   return {
     fid,
-    ...(opened && { opened: { flags: opened.flags, locks: opened.file.locks().map(savedLock) } }),
+    ...(opened && { opened: savedFile(opened) }),
     ...(attribute && { attribute: attribute.save() }),
   }
+}
+
+function savedFile({ file, flags }: Opened): SavedFile {
+  const state = file.state?.()
+  return { flags, locks: file.locks().map(savedLock), ...(state !== undefined && { state }) }
 }
 
 function savedLock({ type, start, end, owner: { clientId, procId } }: Lock): SavedLock {
@@ -170,11 +182,11 @@ function reopened(
   session: Session,
   node: Node,
   { tree, uid }: Attached,
-  { flags, locks }: NonNullable<SavedFid['opened']>,
+  { flags, locks, state }: SavedFile,
 ): Opened {
   if (tree.readOnly && (flags & open.ACCMODE) !== open.RDONLY) throw stale()
   // It was made and emptied when it was opened.
-  const file = node.open(flags & ~(open.CREAT | open.EXCL | open.TRUNC), uid)
+  const file = node.open(flags & ~(open.CREAT | open.EXCL | open.TRUNC), uid, state)
   try {
     for (const lock of locks) relock(session, file, lock)
   } catch (error) {

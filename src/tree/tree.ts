@@ -117,9 +117,11 @@ export interface Node {
    * Opens a file or a directory for the attaching user `uid`. `flags` are the wire's
    * (protocol/flags.ts).
    *
+   * @param state what {@link OpenFile.state} has said of the same file, in another process perhaps: it goes
+   *   on there.
    * @throws ENXIO for anything that is neither: a guest never reaches a FIFO, a socket or a device.
    */
-  open(flags: number, uid: number): OpenFile
+  open(flags: number, uid: number, state?: string): OpenFile
   /** Creates a file in this directory and opens it; the node is used once already. */
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile }
   mkdir(name: string, mode: number, owner: Owner): Qid
@@ -202,6 +204,8 @@ export interface OpenFile {
   getlock(lock: Lock): LockHolder | undefined
   /** What is locked through this file. */
   locks(): readonly Lock[]
+  /** What has become of it since it was opened, where its answers depend on that. */
+  state?(): string | undefined
   /** Also gives back the locks that were taken through this file, and forgets who waits for one. */
   close(): void
 }

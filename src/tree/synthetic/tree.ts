@@ -187,8 +187,8 @@ class SyntheticNode implements Node {
     }
   }
 
-  open(flags: number): OpenFile {
-    if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open())
+  open(flags: number, _uid: number, state?: string): OpenFile {
+    if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open(state))
     if ((flags & wire.ACCMODE) !== wire.RDONLY) throw new ErrnoError(errno.EISDIR, 'open')
     return new SyntheticOpenDirectory(this.#tree, this.#entry)
   }
@@ -283,6 +283,10 @@ class SyntheticOpenFile extends Unlockable implements OpenFile {
   }
 
   fsync(): void {}
+
+  state(): string | undefined {
+    return this.#handle.state?.()
+  }
 
   close(): void {
     this.#handle.close?.()

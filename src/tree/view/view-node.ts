@@ -77,8 +77,8 @@ export class ViewNode implements Node {
     return this.inner.statfs()
   }
 
-  open(flags: number, uid: number): OpenFile {
-    return opened(this.inner, this.inner.open(flags, uid), this.#sight)
+  open(flags: number, uid: number, state?: string): OpenFile {
+    return opened(this.inner, this.inner.open(flags, uid, state), this.#sight)
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
