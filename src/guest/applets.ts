@@ -3,6 +3,7 @@ export const APPLETS = [
   'cat',
   'chroot',
   'cmp',
+  'date',
   'dd',
   'find',
   'hostname',

@@ -76,6 +76,8 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ...(spec.screen ? [['-device', arch === 'arm64' ? 'virtio-gpu-pci' : 'VGA']] : []),
     ...(spec.userNetwork === null ? [] : [userNetwork(spec.userNetwork)]),
     ...spec.networkCards.map(networkCard),
+    // By it the guest's kernel hears that it was restored, and that others may have its random numbers.
+    ...(arch === 'x64' ? [['-device', 'vmgenid,guid=auto']] : []),
     ['-netdev', ['user', 'id=exports', 'restrict=on', ...forwards].join(',')],
     ['-device', 'virtio-net-pci,netdev=exports,romfile='],
     ...devices,

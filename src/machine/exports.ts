@@ -6,8 +6,8 @@ import {
   type VirtioMount,
 } from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
-import { startEngine } from '../transport/engine/engine.ts'
-import type { Listen } from '../transport/engine/share.ts'
+import { type Engine, startEngine } from '../transport/engine/engine.ts'
+import type { Listen, SavedConnection } from '../transport/engine/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import { listenUnix } from './listen.ts'
@@ -28,18 +28,23 @@ const ROOT_PORT = 564
 /** Largest message: what a Linux client allows on a stream, so that each carries as much as it can. */
 export const MSIZE = defaultLimits.msize
 
-/** Starts a server for the root and for each share, all of them closed with `resources`. */
+/**
+ * Starts a server for the root and for each share, all of them closed with `resources`.
+ *
+ * @param saved the clients of each, where a machine goes on that was saved.
+ */
 export async function startExports(
   { root, rootOwner, rootView, atime, sandbox, shares, transport, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
+  saved: readonly (readonly SavedConnection[])[] = [],
 ): Promise<{
-  /** The servers' threads, each with the directory that it serves. */
-  readonly engines: readonly { readonly directory: string; readonly ended: Promise<void> }[]
+  /** The servers, each with the directory that it serves. */
+  readonly engines: readonly { readonly directory: string; readonly engine: Engine }[]
   readonly root: Export
   readonly shares: readonly (Export & { readonly target: string })[]
 }> {
-  const engines: { readonly directory: string; readonly ended: Promise<void> }[] = []
+  const engines: { readonly directory: string; readonly engine: Engine }[] = []
   const serve = async (
     directory: string,
     index: number,
@@ -63,9 +68,10 @@ export async function startExports(
       limits: defaultLimits,
       sandbox,
       listen: [listen],
+      resume: saved[engines.length] ?? [],
     }
     const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
-    engines.push({ directory, ended: engine.ended })
+    engines.push({ directory, engine })
     return { socket, mount }
   }
 
