@@ -35,10 +35,11 @@ const table = {
   runner: { rooms: ['report', 'testing/record'], packages: ['@swc/wasm-typescript'] },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
+  'vitest.ts': { rooms: ['testing'], packages: ['vitest'] },
 }
 
 /** Where a program comes in. Nothing inside imports them, whatever its row says. */
-const doors = new Set(['cli', 'index.ts'])
+const doors = new Set(['cli', 'index.ts', 'vitest.ts'])
 
 /** What is wrong with the import of `specifier` in `file`, a path in src/; undefined if it is right. */
 function complaint(file, specifier) {

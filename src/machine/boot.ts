@@ -6,7 +6,7 @@ import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
 import { Control } from './control/control.ts'
 import { prepareDisks } from './disks.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
-import { quote } from '../guest/quote.ts'
+import { shellWord } from '../guest/quote.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
@@ -24,8 +24,8 @@ export interface MachineParts {
   readonly control: Control
   readonly watch: Watch
   readonly qemu: QemuProcess
-  /** QEMU's command line, for a person. */
-  readonly commandLine: string
+  /** QEMU's command line. */
+  readonly command: readonly string[]
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
   /** What of it can be saved. */
@@ -107,8 +107,8 @@ export async function bootMachine(
     qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
   })
-  const commandLine = [options.qemu.command, ...options.qemu.args, ...args].map(word).join(' ')
-  options.log(`QEMU: ${commandLine}`)
+  const command = [options.qemu.command, ...options.qemu.args, ...args]
+  options.log(`QEMU: ${command.map(shellWord).join(' ')}`)
   options.signal.throwIfAborted()
   const qemu = await QemuProcess.start(options.qemu, args)
   resources.defer(async () => {
@@ -133,7 +133,7 @@ export async function bootMachine(
     control,
     watch,
     qemu,
-    commandLine,
+    command,
     terminal: terminal?.connected,
     savable: async () => ({
       options,
@@ -204,9 +204,4 @@ async function listenOnce(
   })
   await listenUnix(socket, resources, connect)
   return { socket, connected }
-}
-
-/** An argument as a shell takes it. */
-function word(argument: string): string {
-  return /^[\w./:=,@+-]+$/.test(argument) ? argument : quote(argument)
 }

@@ -104,9 +104,9 @@ export class QemuMachine implements AsyncDisposable {
     return this.#parts.watch.qmp
   }
 
-  /** QEMU's command line, as a shell takes it. */
-  get commandLine(): string {
-    return this.#parts.commandLine
+  /** QEMU's command line. */
+  get command(): readonly string[] {
+    return this.#parts.command
   }
 
   /** Starts what a shell of the guest makes of `script`; its streams are its own. */

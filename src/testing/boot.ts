@@ -59,6 +59,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       name,
       accelerator,
       acceleratorReason: chosen.reason,
+      ...(options.test === undefined ? {} : { test: options.test }),
     })
     const shares = (options.shares ?? []).map(machineShare)
     const machineOptions: MachineOptions = {
@@ -105,6 +106,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       },
     }
     const qemu = resources.use(await QemuMachine.boot(machineOptions))
+    recorder.event({ kind: 'qemu', command: qemu.command, version: parts.qemu.version.text })
     void qemu.ended.then(({ message }) => recorder.event({ kind: 'ended', reason: message }))
     const machine = new Machine({
       name,

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
+import { shellWord } from '../guest/quote.ts'
 import { USER_NETDEV } from '../machine/arguments.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
@@ -105,9 +106,14 @@ export class Machine implements AsyncDisposable {
     return this.#parts.recorder
   }
 
+  /** Where what is left for people to look at is; undefined where nothing is to be left. */
+  get artifacts(): string | undefined {
+    return this.#parts.artifacts?.path
+  }
+
   /** QEMU's command line, as a shell takes it. */
   get commandLine(): string {
-    return this.#parts.qemu.commandLine
+    return this.#parts.qemu.command.map(shellWord).join(' ')
   }
 
   /** For what waits on this machine. */

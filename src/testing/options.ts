@@ -4,6 +4,7 @@ import type { BootPhase, NetworkCard } from '../machine/options.ts'
 import type { transportChoices } from '../machine/transport.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
+import type { TestReference } from './record/event.ts'
 import type { Tree } from '../tree/tree.ts'
 
 /** A machine, as {@link boot} makes it. What is left out is as a test would have it. */
@@ -59,6 +60,8 @@ export interface BootOptions {
   readonly signal?: AbortSignal
   /** The folder for what is left for people to look at. Default: `$LOWERDIR_ARTIFACTS`, else nowhere. */
   readonly artifacts?: string
+  /** Whose machine it is, for the report. Fixtures say it; elsewhere the time tells. */
+  readonly test?: TestReference
   /** Leave the machine's files where they are. Default: false. */
   readonly keep?: boolean
   /** Hears how far the boot is. */

@@ -42,7 +42,7 @@ it('removes what a killed process has left, and nobody else’s', async () => {
     folderOf(parent, 'kept', { socket: '' }),
   ]
   child.kill('SIGKILL')
-  await vi.waitFor(() => expect(existsSync(left!)).toBe(false), 10_000)
+  await vi.waitFor(() => expect(existsSync(left)).toBe(false), 10_000)
   for (const other of others) expect(existsSync(other)).toBe(true)
 })
 
