@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boot } from '../../src/testing/boot.ts'
 import { CommandError } from '../../src/testing/command-error.ts'
+import { debianRoot } from '../support/debian-root.ts'
 import type { Machine } from '../../src/testing/machine.ts'
 
 const busybox = '/run/lowerdir/busybox'
@@ -12,7 +13,9 @@ const busybox = '/run/lowerdir/busybox'
 let vm: Machine
 
 beforeAll(async () => {
+  const root = (await debianRoot()).folder
   vm = await boot({
+    root,
     name: 'driven',
     memory: 512,
     init: 'none',
@@ -122,9 +125,8 @@ describe('exec', () => {
   it('ends it when aborted, with the reason', async () => {
     const abort = new AbortController()
     const command = vm.exec('echo on; sleep 4322', { signal: abort.signal })
-    const failed = expect(command).rejects.toThrow('changed my mind')
     setTimeout(() => abort.abort(new Error('changed my mind')), 300)
-    await failed
+    await expect(command).rejects.toThrow('changed my mind')
     await vm.fail('pgrep -f "sleep 432[2]"')
   })
 
@@ -171,26 +173,25 @@ describe('waiting', () => {
 
   it('ends when a port is open, and when it is closed', async () => {
     const server = vm.exec(`${busybox} nc -ll -p 7001 -e ${busybox} echo hello`, { timeout: 500 })
-    const stopped = expect(server).resolves.toMatchObject({ signal: 'SIGKILL' })
     await vm.waitForOpenPort(7001, { timeout: 60 })
     await vm.waitForOpenPort(7001, { address: '127.0.0.2', timeout: 60 })
     await expect(vm.waitForClosedPort(7001, { timeout: 1 })).rejects.toThrow('a closed port 7001')
     server.kill()
-    await stopped
+    expect(await server).toMatchObject({ signal: 'SIGKILL' })
     await vm.waitForClosedPort(7001, { timeout: 60 })
     await expect(vm.waitForOpenPort(70_000)).rejects.toThrow('70000 is no port')
   })
 
   it('ends when a unix socket is listened on', async () => {
     const path = "/tmp/it's a socket"
-    const listen = `import socket, sys, time
-time.sleep(1)
-kind = socket.SOCK_DGRAM if sys.argv[2] == 'datagram' else socket.SOCK_STREAM
-s = socket.socket(socket.AF_UNIX, kind); s.bind(sys.argv[1])
-if kind == socket.SOCK_STREAM: s.listen()
-time.sleep(600)`
+    const listen = `use Socket;
+sleep 1;
+socket(my $socket, AF_UNIX, $ARGV[1] eq 'stream' ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
+bind($socket, pack_sockaddr_un($ARGV[0])) or die $!;
+if ($ARGV[1] eq 'stream') { listen($socket, 1) or die $! }
+sleep 600`
     const servers = ['stream', 'datagram'].map((kind) =>
-      vm.exec(['python3', '-c', listen, `${path} ${kind}`, kind]),
+      vm.exec(['perl', '-e', listen, `${path} ${kind}`, kind]),
     )
     await vm.waitForOpenUnixSocket(`${path} stream`, { timeout: 60 })
     await vm.waitForOpenUnixSocket(`${path} datagram`, { datagram: true, timeout: 60 })
@@ -281,7 +282,7 @@ async function freePort(): Promise<number> {
 describe('steps and conditions', () => {
   it('are in the record, with what was done in them', async () => {
     await vm.step('outer', () => vm.step('inner', () => vm.succeed('echo in a step')))
-    await expect(vm.step('broken', () => vm.fail('true'))).rejects.toThrow()
+    await expect(vm.step('broken', () => vm.fail('true'))).rejects.toThrow('was to fail')
     const { events } = vm.recorder
     const inner = events.find((event) => event.kind === 'step-started' && event.name === 'inner')
     const outer = events.find((event) => event.kind === 'step-started' && event.name === 'outer')
@@ -313,24 +314,29 @@ it('has no cables outside of a network', () => {
 
 it('reboots, and forgets what it wrote', async () => {
   await vm.succeed('touch /etc/written')
-  const lost = vm.exec('sleep 1000').then(undefined, (error: Error) => error.message)
+  const lost = vm.exec('sleep 1000').then(undefined, (error: unknown) => (error as Error).message)
   await vm.reboot({ timeout: 300 })
   expect(await lost).toBe('The guest rebooted.')
   await vm.fail('test -e /etc/written')
 })
 
 it('gives up everything when a condition does not hold any more', async () => {
-  await using _ = vm.always('the file is there', () => vm.succeed('test -e /etc/gone'), {
+  await using watching = vm.always('the file is there', () => vm.succeed('test -e /etc/gone'), {
     interval: 0.1,
   })
   await expect(vm.waitForFile('/never')).rejects.toThrow('driven: always: the file is there: ')
   await expect(vm.succeed('true')).rejects.toThrow('always: the file is there')
+  expect(watching).toBeDefined()
 })
 
 it('crashes, and everything that waits hears of it', async () => {
   await using other = await boot({ name: 'other', memory: 384, init: 'none' })
-  const waiting = other.waitForFile('/never').then(undefined, (error: Error) => error.message)
-  const running = other.exec('sleep 1000').then(undefined, (error: Error) => error.message)
+  const waiting = other
+    .waitForFile('/never')
+    .then(undefined, (error: unknown) => (error as Error).message)
+  const running = other
+    .exec('sleep 1000')
+    .then(undefined, (error: unknown) => (error as Error).message)
   expect(other.isUp).toBe(true)
   await other.crash()
   expect(other.isUp).toBe(false)
