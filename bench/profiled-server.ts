@@ -14,6 +14,7 @@ const [directory = '', place = '', output = ''] = process.argv.slice(2)
 const listen = JSON.parse(place) as Listen
 const sockets = listenAll([listen])
 const stopFd = createEventfd()
+const commandFd = createEventfd()
 const start: EngineStart = {
   served: {
     exports: [{ name: null, directory, readOnly: false, owner: 'host', atime: 'preserve' }],
@@ -21,8 +22,9 @@ const start: EngineStart = {
     // It writes the profile.
     sandbox: 'off',
   },
-  sockets: sockets.map(({ fd }) => ({ fd, listen })),
+  sockets: sockets.map(({ fd }) => ({ fd, listen, resume: [] })),
   stopFd,
+  commandFd,
 }
 const worker = new Worker(new URL('./profiled-engine.js', import.meta.url), {
   workerData: start,

@@ -16,6 +16,8 @@ const TCP_NODELAY = 1
 export const MSG_DONTWAIT = 0x40
 export const MSG_NOSIGNAL = 0x4000
 const BACKLOG = 128
+/** The same on x86-64 and aarch64 (include/uapi/asm-generic/ioctls.h's TIOCOUTQ). */
+const SIOCOUTQ = 0x5411
 
 /** Longest path of a unix socket in bytes, without its NUL (unix(7)). */
 export const UNIX_PATH_MAX = 107
@@ -31,6 +33,7 @@ const native = {
   setsockopt: call('int', 'setsockopt', 'int', 'int', 'int', 'pointer', 'uint32'),
   recv: raw('long', 'recv', 'int', 'pointer', 'size', 'int'),
   send: raw('long', 'send', 'int', 'pointer', 'size', 'int'),
+  ioctl: call('int', 'ioctl', 'int', 'size', 'pointer'),
   unlink: call('int', 'unlink', 'pointer'),
 }
 
@@ -169,6 +172,15 @@ export function receiveBlocking(fd: number, at: number, length: number): number 
 export function send(fd: number, at: number, length: number): number {
   const sent = native.send(fd, at, length, MSG_DONTWAIT | MSG_NOSIGNAL)
   return sent >= 0 ? sent : unavailable('send')
+}
+
+/**
+ * Whether the other side of a unix socket has received all that was sent: the kernel then keeps no memory
+ * for it (unix_outq_len in net/unix/af_unix.c). Of other sockets this is known of their peer's kernel only.
+ */
+export function isReceived(fd: number): boolean {
+  native.ioctl(fd, SIOCOUTQ, option.address)
+  return option.view.getInt32(0, true) === 0
 }
 
 /** Sends all, waiting where it must. */

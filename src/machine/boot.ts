@@ -2,14 +2,19 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import { qemuArguments } from './arguments.ts'
+import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
 import { Control } from './control/control.ts'
+import { prepareDisks } from './disks.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
 import { quote } from '../guest/quote.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
+import type { Qmp } from './qmp.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
+import { INCOMING, loadMemory } from './saved-memory.ts'
+import type { Savable, Snapshot } from './snapshot.ts'
 import { Watch } from './watch.ts'
 
 /** What a booted machine consists of. */
@@ -23,21 +28,26 @@ export interface MachineParts {
   readonly commandLine: string
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
+  /** What of it can be saved. */
+  savable(): Promise<Savable>
 }
 
 /**
  * Starts everything that a machine needs, and waits until its agent answers. What was started is
  * in `resources`, also when this fails.
+ *
+ * @param snapshot a machine to go on with, of the same options, instead of a boot.
  */
 export async function bootMachine(
   options: MachineOptions,
   resources: Resources,
+  snapshot?: Snapshot,
 ): Promise<MachineParts> {
   const folder = resources.use(RuntimeFolder.create())
   if (options.keep) folder.keep()
 
-  const exported = await startExports(options, folder, resources)
-  const control = new Control()
+  const exported = await startExports(options, folder, resources, snapshot?.machine.servers)
+  const control = new Control(snapshot?.machine.control)
   const controlSocket = folder.file('control.sock')
   await listenUnix(controlSocket, resources, (socket) => {
     void control.serve(socket, (line) => options.log(`control: ${line}`))
@@ -47,6 +57,7 @@ export async function bootMachine(
     : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
+  const disks = await prepareDisks(options, folder)
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = {
     transport: 'tcp',
@@ -56,22 +67,26 @@ export async function bootMachine(
     msize: MSIZE,
     noXattrs: true,
   } as const
-  const initrd = folder.file('initramfs')
+  const initrd = snapshot?.initramfs ?? folder.file('initramfs')
   const { kernel, busybox, hostname, init, userNetwork, networkCards } = options
-  await writeInitramfs(initrd, {
-    kernel,
-    busybox,
-    hostname,
-    init,
-    maskedUnits: options.maskedUnits,
-    prepare: options.prepare,
-    networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
-    userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
-    root: exported.root.mount,
-    shares,
-    control: controlMount,
-    terminal: options.terminal,
-  })
+  if (snapshot === undefined) {
+    await writeInitramfs(initrd, {
+      kernel,
+      busybox,
+      hostname,
+      init,
+      maskedUnits: options.maskedUnits,
+      prepare: options.prepare,
+      networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
+      userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
+      root: exported.root.mount,
+      shares,
+      upper: disks.upper,
+      disks: disks.images.length > 0,
+      control: controlMount,
+      terminal: options.terminal,
+    })
+  }
 
   options.onPhase('qemu')
   const args = qemuArguments({
@@ -83,10 +98,11 @@ export async function bootMachine(
     hostname,
     userNetwork,
     networkCards,
+    disks: disks.images,
     kernel: kernel.image,
     initrd,
     append: options.append,
-    further: options.qemuArguments,
+    further: [...options.qemuArguments, ...(snapshot === undefined ? [] : INCOMING)],
     exports: [{ socket: controlSocket, mount: controlMount }, exported.root, ...exported.shares],
     qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
@@ -102,15 +118,65 @@ export async function bootMachine(
   folder.adopt(qemu.pid)
 
   const watch = new Watch(qemu, monitor.connected, options)
-  for (const { directory, ended } of exported.engines) {
-    ended.catch((error: unknown) =>
+  for (const { directory, engine } of exported.engines) {
+    engine.ended.catch((error: unknown) =>
       watch.end(`The server of ${directory} failed: ${String(error)}.`),
     )
   }
   void watch.ended.then((reason) => control.end(reason))
-  await Promise.race([control.ready, whyNot(watch, options)])
+  const up = snapshot === undefined ? control.ready : goOn(snapshot, options, control, watch.qmp)
+  await Promise.race([up, whyNot(watch, options)])
   options.onPhase('ready')
-  return { folder: folder.path, control, watch, qemu, commandLine, terminal: terminal?.connected }
+  if (disks.upper !== null) resources.defer(() => writeBack(control))
+  return {
+    folder: folder.path,
+    control,
+    watch,
+    qemu,
+    commandLine,
+    terminal: terminal?.connected,
+    savable: async () => ({
+      options,
+      control,
+      engines: exported.engines.map(({ engine }) => engine),
+      initramfs: initrd,
+      qmp: await watch.qmp,
+    }),
+  }
+}
+
+/** Lets a machine that was saved run, and sets its clock, which has stood still since. */
+async function goOn(
+  snapshot: Snapshot,
+  { qemu }: MachineOptions,
+  control: Control,
+  monitor: Promise<Qmp>,
+): Promise<void> {
+  const qmp = await monitor
+  await loadMemory(qmp, qemu.version, snapshot.memory)
+  await qmp.execute('cont')
+  await setClock(control)
+}
+
+/** The guest's clock is the host's: to the second at once, and soon exactly. */
+export async function setClock(control: Control): Promise<void> {
+  const now = Date.now()
+  const seconds = Math.floor(now / 1000)
+  const exactly = (): void => control.send(clockScriptOnTheSecond(seconds + 1))
+  setTimeout(exactly, (seconds + 1) * 1000 - now).unref()
+  await control.tell(clockScript(seconds))
+}
+
+/** How long a guest may take to write everything to its disk, in milliseconds. */
+const WRITE_BACK_TIMEOUT = 10_000
+
+/** What a guest has written is to outlast it, also one that ends from one moment to the next. */
+async function writeBack(control: Control): Promise<void> {
+  const over = new AbortController()
+  // One that is gone already has nothing left to write.
+  const written = control.ask('sync').catch(() => {})
+  await Promise.race([written, sleep(WRITE_BACK_TIMEOUT, undefined, { signal: over.signal })])
+  over.abort()
 }
 
 /** Rejects with what keeps the guest from getting ready. */

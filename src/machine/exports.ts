@@ -6,10 +6,12 @@ import {
   type VirtioMount,
 } from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
-import { startEngine } from '../transport/engine/engine.ts'
-import type { Listen } from '../transport/engine/share.ts'
+import { type Engine, startEngine } from '../transport/engine/engine.ts'
+import type { Listen, SavedConnection } from '../transport/engine/share.ts'
+import { serveDuplex } from '../transport/stream/duplex.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
-import type { MachineOptions } from './options.ts'
+import { listenUnix } from './listen.ts'
+import type { MachineOptions, SocketShare, TreeShare } from './options.ts'
 import type { Resources } from './resources.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
 
@@ -26,18 +28,23 @@ const ROOT_PORT = 564
 /** Largest message: what a Linux client allows on a stream, so that each carries as much as it can. */
 export const MSIZE = defaultLimits.msize
 
-/** Starts a server for the root and for each share, all of them closed with `resources`. */
+/**
+ * Starts a server for the root and for each share, all of them closed with `resources`.
+ *
+ * @param saved the clients of each, where a machine goes on that was saved.
+ */
 export async function startExports(
   { root, rootOwner, rootView, atime, sandbox, shares, transport, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
+  saved: readonly (readonly SavedConnection[])[] = [],
 ): Promise<{
-  /** The servers' threads, each with the directory that it serves. */
-  readonly engines: readonly { readonly directory: string; readonly ended: Promise<void> }[]
+  /** The servers, each with the directory that it serves. */
+  readonly engines: readonly { readonly directory: string; readonly engine: Engine }[]
   readonly root: Export
   readonly shares: readonly (Export & { readonly target: string })[]
 }> {
-  const engines: { readonly directory: string; readonly ended: Promise<void> }[] = []
+  const engines: { readonly directory: string; readonly engine: Engine }[] = []
   const serve = async (
     directory: string,
     index: number,
@@ -61,9 +68,10 @@ export async function startExports(
       limits: defaultLimits,
       sandbox,
       listen: [listen],
+      resume: saved[engines.length] ?? [],
     }
     const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
-    engines.push({ directory, ended: engine.ended })
+    engines.push({ directory, engine })
     return { socket, mount }
   }
 
@@ -71,15 +79,35 @@ export async function startExports(
   const lower = await serve(root, 0, { readOnly: true, owner: rootOwner, ...rootView }, 'loose')
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
-    // `mmap` is `none` with shared writable mappings, which linkers want.
-    const { target, readOnly, cache = 'mmap' } = share
+    const { target } = share
     const exported =
       'source' in share
-        ? await serve(share.source, i + 1, share, cache)
-        : { socket: share.socket, mount: forwarded(i + 1, readOnly, cache) }
+        ? await serve(share.source, i + 1, share, share.cache ?? WRITABLE)
+        : await forward(share, i + 1, folder, resources, log)
     others.push({ ...exported, target })
   }
   return { engines, root: lower, shares: others }
+}
+
+/** `none` with shared writable mappings, which linkers want. */
+const WRITABLE = 'mmap'
+
+/** A share that no engine serves. */
+async function forward(
+  share: SocketShare | TreeShare,
+  index: number,
+  folder: RuntimeFolder,
+  resources: Resources,
+  log: (line: string) => void,
+): Promise<Export> {
+  const { target, readOnly, cache } = share
+  if ('socket' in share)
+    return { socket: share.socket, mount: forwarded(index, readOnly, cache ?? WRITABLE) }
+  const socket = folder.file(`export${index}.sock`)
+  await listenUnix(socket, resources, (stream) => {
+    void serveDuplex(share.tree, stream, (line) => log(`${target}: ${line}`))
+  })
+  return { socket, mount: forwarded(index, readOnly, cache ?? 'none') }
 }
 
 /** The root has index 0. */

@@ -6,13 +6,14 @@ import {
   commandScript,
   terminalScript,
 } from '../guest/agent.ts'
-import { type MachineParts, bootMachine } from './boot.ts'
+import { type MachineParts, bootMachine, setClock } from './boot.ts'
 import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
 import type { Qmp, QmpEvent } from './qmp.ts'
 import { Resources } from './resources.ts'
+import { type MachineData, type Snapshot, saveMachine } from './snapshot.ts'
 
 /** How long a guest that was told to power off may take, in milliseconds. */
 const POWEROFF_TIMEOUT = 10_000
@@ -37,13 +38,45 @@ export class QemuMachine implements AsyncDisposable {
    *   ErrnoError when a directory cannot be served. Nothing is left behind then.
    */
   static async boot(options: MachineOptions): Promise<QemuMachine> {
+    return QemuMachine.#start(options)
+  }
+
+  /**
+   * Goes on with a machine that was saved, as often as anybody likes, and resolves once it is ready for
+   * commands. Commands that ran when it was saved run on, and are nobody's.
+   *
+   * @param changes what is to be another than it was. What the guest can see must be as it was.
+   * @throws as {@link boot}.
+   */
+  static async restore(
+    snapshot: Snapshot,
+    changes: Omit<MachineOptions, keyof MachineData> & Partial<MachineData>,
+  ): Promise<QemuMachine> {
+    return QemuMachine.#start({ ...snapshot.machine.options, ...changes }, snapshot)
+  }
+
+  static async #start(options: MachineOptions, snapshot?: Snapshot): Promise<QemuMachine> {
     const resources = new Resources()
     try {
-      return new QemuMachine(resources, await bootMachine(options, resources))
+      return new QemuMachine(resources, await bootMachine(options, resources, snapshot))
     } catch (error) {
       await resources[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  /**
+   * Writes the machine to a folder, from which others can go on ({@link restore}). It stands still meanwhile, and
+   * goes on with its clock set.
+   *
+   * @throws Error for one that cannot be saved, with the reason.
+   */
+  async save(folder: string): Promise<Snapshot> {
+    const { control, watch } = this.#parts
+    const saving = saveMachine(await this.#parts.savable(), folder)
+    const snapshot = await Promise.race([saving, rejected(watch.ended)])
+    await setClock(control)
+    return snapshot
   }
 
   /** Where its sockets and its initramfs are. */
@@ -84,6 +117,15 @@ export class QemuMachine implements AsyncDisposable {
   /** Lets the guest's agent run a script, outside of the root: short, and in the background if it takes time. */
   tellAgent(script: string): void {
     this.#parts.control.send(script)
+  }
+
+  /**
+   * Lets the guest's agent run a script, outside of the root, and resolves with what that prints.
+   *
+   * @throws Error when it fails; {@link ended}'s when the machine ends first.
+   */
+  askAgent(script: string): Promise<Buffer> {
+    return this.#parts.control.ask(script)
   }
 
   /** Ends it at once, for a reason that {@link ended} then gives. */
@@ -154,4 +196,8 @@ export class QemuMachine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]()
   }
+}
+
+async function rejected(reason: Promise<Error>): Promise<never> {
+  throw await reason
 }

@@ -9,6 +9,7 @@ import { isAbsolute, join } from 'node:path'
  *     busybox/<version>/   a static busybox
  *     kernels/<release>/   a guest kernel and its modules
  *     roots/<suite>-<key>/ an installed Debian system with systemd, and what it is made of
+ *     tesseract/<version>/ an unpacked tesseract, with English
  *     partial/             what is being fetched right now
  */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {

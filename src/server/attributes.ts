@@ -16,8 +16,21 @@ export interface AttributeValue {
   write(offset: number, data: Payload): number
   /** Tclunk: now the attribute is set. @throws EINVAL when bytes are missing, and as setxattr(2). */
   apply(): void
+  save(): SavedAttribute
   close(): void
 }
+
+/** A value under way as plain data; its bytes are in base64. */
+export type SavedAttribute =
+  | { readonly kind: 'read'; readonly value: string }
+  | {
+      readonly kind: 'written'
+      readonly name: string
+      readonly size: number
+      readonly flags: number
+      /** What has arrived of it. */
+      readonly value: string
+    }
 
 /** The memory that a session's values may take, in bytes. */
 export class AttributeMemory {
@@ -47,6 +60,13 @@ export function readAttribute(
   room: AttributeMemory,
 ): AttributeValue & { readonly size: number } {
   const value = name === '' ? node.listXattrs() : node.getXattr(checkAttributeName(name))
+  return readable(value, room)
+}
+
+function readable(
+  value: Uint8Array,
+  room: AttributeMemory,
+): AttributeValue & { readonly size: number } {
   const memory = room.take(value.length)
   memory.bytes.set(value)
   return {
@@ -57,6 +77,7 @@ export function readAttribute(
     },
     write: () => refuse('write'),
     apply() {},
+    save: () => ({ kind: 'read', value: memory.bytes.toString('base64') }),
     close: () => room.giveBack(memory),
   }
 }
@@ -79,8 +100,18 @@ export function createAttribute(
     throw new ErrnoError(errno.EINVAL, 'xattrcreate flags')
   }
   if (size > BigInt(XATTR_SIZE_MAX)) throw new ErrnoError(errno.E2BIG, 'xattrcreate')
-  const memory = room.take(Number(size))
-  let written = 0
+  return writable(node, { name, size: Number(size), flags }, Buffer.alloc(0), room)
+}
+
+function writable(
+  node: Node,
+  { name, size, flags }: { readonly name: string; readonly size: number; readonly flags: number },
+  begun: Uint8Array,
+  room: AttributeMemory,
+): AttributeValue {
+  const memory = room.take(size)
+  memory.bytes.set(begun)
+  let written = begun.length
   return {
     read: () => refuse('read'),
     write(offset, data) {
@@ -96,8 +127,22 @@ export function createAttribute(
       if (written === 0 && flags === xattr.REPLACE) node.removeXattr(name)
       else node.setXattr(name, memory.bytes, flags)
     },
+    save() {
+      const value = memory.bytes.toString('base64', 0, written)
+      return { kind: 'written', name, size, flags, value }
+    },
     close: () => room.giveBack(memory),
   }
+}
+
+/** A value that was saved goes on. @throws ENOMEM where the session may have no more. */
+export function reviveAttribute(
+  node: Node,
+  saved: SavedAttribute,
+  room: AttributeMemory,
+): AttributeValue {
+  const value = Buffer.from(saved.value, 'base64')
+  return saved.kind === 'read' ? readable(value, room) : writable(node, saved, value, room)
 }
 
 /** @throws ERANGE as xattr(7)'s calls for a name that is empty or too long, EINVAL for one with a NUL. */

@@ -8,15 +8,24 @@ import { LimitError } from './limits.ts'
 export interface Fid {
   readonly node: Node
   readonly attached: Attached
-  file: OpenFile | null
+  opened: Opened | null
   /** One of the node's extended attributes: then it stands for that and nothing else. */
   attribute: AttributeValue | null
+}
+
+/** A node that was opened. */
+export interface Opened {
+  readonly file: OpenFile
+  /** Those of Tlopen or Tlcreate. */
+  readonly flags: number
 }
 
 /** What a fid has from the Tattach that it descends from; shared, since there may be very many fids. */
 export interface Attached {
   /** The tree that the node is of: it says what may be changed. */
   readonly tree: Tree
+  /** By which name. */
+  readonly aname: string
   /** Who attached: the owner of what is created through this fid. */
   readonly uid: number
 }
@@ -24,6 +33,8 @@ export interface Attached {
 /** The fids of one session: the only owner of the nodes and files behind them. */
 export class FidTable {
   readonly #fids = new Map<number, Fid>()
+  /** Those whose file was not to be had when the session was loaded. */
+  readonly #lost = new Set<number>()
   readonly #limit: number
 
   /** @param limit how many fids there may be at once; one more is ENFILE. */
@@ -32,21 +43,31 @@ export class FidTable {
   }
 
   get size(): number {
-    return this.#fids.size
+    return this.#fids.size + this.#lost.size
   }
 
-  /** A fid of a file. @throws EBADF for a number that stands for nothing or for an attribute. */
+  /** All that stand for something. */
+  get all(): ReadonlyMap<number, Fid> {
+    return this.#fids
+  }
+
+  /** Those that are in use and stand for nothing: ESTALE until they are given back. */
+  get lost(): ReadonlySet<number> {
+    return this.#lost
+  }
+
+  /** A fid of a file. @throws ESTALE, EBADF for a number that stands for nothing or for an attribute. */
   get(number: number): Fid {
     const fid = this.any(number)
     if (fid.attribute !== null) throw new ErrnoError(errno.EBADF, 'fid of an attribute')
     return fid
   }
 
-  /** A fid of either sort. @throws EBADF for a number that stands for nothing. */
+  /** A fid of either sort. @throws EBADF for a number that stands for nothing, ESTALE for one that is lost. */
   any(number: number): Fid {
     const fid = this.#fids.get(number)
-    if (fid === undefined) throw new ErrnoError(errno.EBADF, 'fid')
-    return fid
+    if (fid !== undefined) return fid
+    throw new ErrnoError(this.#lost.has(number) ? errno.ESTALE : errno.EBADF, 'fid')
   }
 
   /**
@@ -55,22 +76,29 @@ export class FidTable {
    * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many as it may.
    */
   checkFree(number: number): void {
-    if (number === NOFID || this.#fids.has(number)) throw new ErrnoError(errno.EINVAL, 'fid in use')
-    if (this.#fids.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
+    const inUse = this.#fids.has(number) || this.#lost.has(number)
+    if (number === NOFID || inUse) throw new ErrnoError(errno.EINVAL, 'fid in use')
+    if (this.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
   }
 
   /** `number` stands for `node` from now on; one use of the node goes over to the table. */
-  set(number: number, node: Node, attached: Attached, file: OpenFile | null = null): void {
-    this.#fids.set(number, { node, attached, file, attribute: null })
+  set(number: number, node: Node, attached: Attached, opened: Opened | null = null): void {
+    this.#fids.set(number, { node, attached, opened, attribute: null })
   }
 
   /** `number` stands for an attribute of `node`; one use of the node goes over to the table. */
   setAttribute(number: number, node: Node, attached: Attached, attribute: AttributeValue): void {
-    this.#fids.set(number, { node, attached, file: null, attribute })
+    this.#fids.set(number, { node, attached, opened: null, attribute })
+  }
+
+  /** `number` is in use and stands for nothing: its file is not to be had. */
+  lose(number: number): void {
+    this.#lost.add(number)
   }
 
   /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */
   remove(number: number): void {
+    if (this.#lost.delete(number)) return
     const fid = this.any(number)
     this.#fids.delete(number)
     close(fid)
@@ -80,6 +108,7 @@ export class FidTable {
   clear(): void {
     const all = [...this.#fids.values()]
     this.#fids.clear()
+    this.#lost.clear()
     for (const fid of all) {
       try {
         close(fid)
@@ -93,7 +122,7 @@ export class FidTable {
 function close(fid: Fid): void {
   try {
     fid.attribute?.close()
-    fid.file?.close()
+    fid.opened?.file.close()
   } finally {
     fid.node.release()
   }

@@ -41,7 +41,7 @@ export const handlers: Handlers = {
     if (afid !== NOFID) throw new ErrnoError(errno.EBADF, 'afid')
     session.fids.checkFree(fid)
     const { tree, node } = session.exports.attach(aname)
-    session.fids.set(fid, node, { tree, uid })
+    session.fids.set(fid, node, { tree, aname, uid })
     return { qid: node.qid }
   },
 
@@ -54,7 +54,8 @@ export const handlers: Handlers = {
     const { fids } = session
     const from = fids.get(number)
     if (newfid !== number) fids.checkFree(newfid)
-    else if (from.file !== null) throw new ErrnoError(errno.EINVAL, 'walk of an open fid to itself')
+    else if (from.opened !== null)
+      throw new ErrnoError(errno.EINVAL, 'walk of an open fid to itself')
 
     const qids: Qid[] = []
     let node = from.node
@@ -77,11 +78,11 @@ export const handlers: Handlers = {
     return { qids }
   },
 
-  clunk(session, { fid }) {
+  clunk({ fids }, { fid }) {
     try {
-      session.fids.any(fid).attribute?.apply()
+      if (!fids.lost.has(fid)) fids.any(fid).attribute?.apply()
     } finally {
-      session.fids.remove(fid)
+      fids.remove(fid)
     }
     return done
   },
@@ -104,8 +105,8 @@ export const handlers: Handlers = {
   getattr: (session, { fid, mask }) => session.fids.get(fid).node.getattr(mask),
 
   setattr(session, request) {
-    const { node, file, attached } = session.fids.get(request.fid)
-    node.setattr(request, file, attached.uid)
+    const { node, opened: by, attached } = session.fids.get(request.fid)
+    node.setattr(request, by?.file ?? null, attached.uid)
     return done
   },
 
@@ -122,18 +123,18 @@ export const handlers: Handlers = {
 
   lopen(session, { fid: number, flags }) {
     const fid = session.fids.get(number)
-    if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'open of an open fid')
-    fid.file = fid.node.open(flags, fid.attached.uid)
+    if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'open of an open fid')
+    fid.opened = { file: fid.node.open(flags, fid.attached.uid), flags }
     return { qid: fid.node.qid, iounit: 0 }
   },
 
   lcreate(session, { fid: number, name, flags, mode, gid }) {
     const fid = directory(session, number)
-    if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'create on an open fid')
+    if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'create on an open fid')
     const owner = { uid: fid.attached.uid, gid }
     const { node, file } = fid.node.create(checkName(name), flags, mode, owner)
     session.fids.remove(number)
-    session.fids.set(number, node, fid.attached, file)
+    session.fids.set(number, node, fid.attached, { file, flags })
     return { qid: node.qid, iounit: 0 }
   },
 
@@ -162,9 +163,9 @@ export const handlers: Handlers = {
   },
 
   fsync(session, { fid, datasync }) {
-    const { file } = session.fids.get(fid)
-    if (file === null) throw new ErrnoError(errno.EBADF, 'fsync of a fid that is not open')
-    file.fsync(datasync !== 0)
+    const { opened: by } = session.fids.get(fid)
+    if (by === null) throw new ErrnoError(errno.EBADF, 'fsync of a fid that is not open')
+    by.file.fsync(datasync !== 0)
     return done
   },
 
@@ -227,7 +228,7 @@ export const handlers: Handlers = {
 
   xattrcreate(session, { fid: number, name, size, flags }) {
     const fid = session.fids.get(number)
-    if (fid.file !== null) throw new ErrnoError(errno.EINVAL, 'xattrcreate on an open fid')
+    if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'xattrcreate on an open fid')
     fid.attribute = createAttribute(fid.node, name, size, flags, session.attributes)
     return done
   },
@@ -269,12 +270,12 @@ function directory(session: Session, number: number): Fid {
 }
 
 /** The fid's open file, which must be of the kind that the request works on. */
-function opened({ node, file }: Fid, kind: 'file' | 'directory'): OpenFile {
-  if (file === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
+function opened({ node, opened: by }: Fid, kind: 'file' | 'directory'): OpenFile {
+  if (by === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
   if (node.isDirectory !== (kind === 'directory')) {
     throw new ErrnoError(kind === 'file' ? errno.EISDIR : errno.ENOTDIR, 'wrong kind of fid')
   }
-  return file
+  return by.file
 }
 
 /** Bytes that a tree answered with later, cut to what was asked for. */

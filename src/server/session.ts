@@ -20,6 +20,7 @@ import { FidTable } from './fids.ts'
 import { handlers } from './handlers.ts'
 import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './limits.ts'
 import type { ReplyPlace } from './reply-place.ts'
+import { type SavedSession, checkSaved, reviveFids, savedSession } from './saved-session.ts'
 
 /**
  * One client's conversation: version, fids, tags, and the way from a request to its reply. It knows
@@ -91,6 +92,46 @@ export class Session {
       return
     }
     this.#answer(message, tag, request, place)
+    const waiting = this.#parked.size === 0 ? undefined : this.#parked.get(tag)
+    // To be asked again when the session is saved; a payload that lies elsewhere is not kept.
+    if (waiting !== undefined && tail === undefined) {
+      waiting.frame = Buffer.from(memory.bytes.subarray(start, start + size))
+    }
+  }
+
+  /**
+   * The conversation as plain data, with which {@link load} goes on in another session, while this one goes
+   * on as well: its fids with all that is known of their files, open files with their locks, values of
+   * attributes under way, and requests that wait. Files that have no name any more cannot be found again.
+   *
+   * @throws Error where a request waits whose bytes did not lie in one piece, as in a virtqueue.
+   */
+  save(): SavedSession {
+    const waiting = [...this.#parked].map(([tag, { frame }]) => {
+      if (frame === undefined) throw new Error(`the request with tag ${tag} cannot be saved`)
+      return frame.toString('base64')
+    })
+    return savedSession(this, waiting)
+  }
+
+  /**
+   * Goes on where {@link save} has left off: for a session that has not begun. Fids whose file is not to be
+   * had are ESTALE for all requests but Tclunk.
+   *
+   * @param place where the answers go that were still to come.
+   * @throws Error as checkSaved.
+   */
+  load(saved: SavedSession, place: ReplyPlace): void {
+    checkSaved(saved, this.limits)
+    this.msize = saved.msize
+    const lost = reviveFids(this, saved)
+    if (lost > 0) this.#log(`${lost} of its files are gone or have changed since it was saved`)
+    for (const frame of saved.waiting) {
+      const bytes = Buffer.from(frame, 'base64')
+      const memory = heapMemory(bytes.length)
+      memory.bytes.set(bytes)
+      this.receive(memory, 0, bytes.length, place)
+    }
   }
 
   /** Ends the conversation: every fid is closed, every waiting request forgotten. */
@@ -177,6 +218,8 @@ export class Session {
   #checkTree<M extends MessageName>(name: M, request: T<M>): void {
     const fields = request as Readonly<Record<string, unknown>>
     let tree: Tree | undefined
+    // Tremove gives back a fid that is lost, and such a one is of no tree.
+    if (name === 'remove' && this.fids.lost.has((request as T<'remove'>).fid)) return
     for (const field of fidFields.get(name) ?? []) {
       const fid = this.fids.any(fields[field] as number)
       if (tree !== undefined && fid.attached.tree !== tree) throw new ErrnoError(errno.EXDEV, name)
@@ -198,7 +241,7 @@ export class Session {
       parked.cancel()
       throw new LimitError('parked', errno.ENOMEM)
     }
-    const waiting = { parked, place }
+    const waiting: Waiting = { parked, place, frame: undefined }
     this.#parked.set(tag, waiting)
     parked.wait((outcome) => {
       const deliver = (): void => {
@@ -298,6 +341,7 @@ export class Session {
 interface Waiting {
   readonly parked: { cancel(): void }
   readonly place: ReplyPlace
+  frame: Buffer | undefined
 }
 
 /** Before the first request. */

@@ -65,7 +65,10 @@ export interface BootOptions {
   readonly onPhase?: (phase: BootPhase) => void
 }
 
-/** A disk that is the upper layer, so that what the guest writes outlasts it. */
+/**
+ * A disk that is the upper layer, so that what the guest writes outlasts it. It gets an ext4 file system when it is
+ * empty; one that has something else on it is refused. Two machines cannot have it at once.
+ */
 export interface UpperDisk {
   /** A raw image; made, sparse and empty, where there is none. */
   readonly disk: string

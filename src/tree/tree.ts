@@ -37,8 +37,37 @@ export interface Attachment {
 export interface Tree extends Exports {
   /** Whether guests may change nothing here. */
   readonly readOnly: boolean
+  /**
+   * Where nodes of this tree are and which files they are, so that {@link Tree.revive} finds them, in
+   * another process as well.
+   */
+  save(nodes: readonly Node[]): SavedNodes
+  /**
+   * The nodes that were saved, in their order, each used once by the caller. Null for one that is not to be
+   * had: no name leads to it, its name means another file by now, or it is a regular file that has changed
+   * since.
+   */
+  revive(saved: SavedNodes): (Node | null)[]
   /** Gives back what the tree itself holds; no method is called afterwards. */
   close(): void
+}
+
+/** Nodes of a tree as plain data, fit for JSON. */
+export interface SavedNodes {
+  /** Each behind the directory that it lies in. */
+  readonly places: readonly SavedPlace[]
+  /** For each node the index of its place; -1 where no name leads to it. */
+  readonly nodes: readonly number[]
+}
+
+/** A name of a tree that was saved, and what lay there. */
+export interface SavedPlace {
+  /** The index of the directory; -1 for the root, which has no name. */
+  readonly above: number
+  /** A byte string. */
+  readonly name: string
+  /** What tells the file from others that may come to lie there: each tree's own affair. */
+  readonly identity: string
 }
 
 /** Who creates a file: the attaching user, and the group that the client chose for it. */
@@ -88,9 +117,11 @@ export interface Node {
    * Opens a file or a directory for the attaching user `uid`. `flags` are the wire's
    * (protocol/flags.ts).
    *
+   * @param state what {@link OpenFile.state} has said of the same file, in another process perhaps: it goes
+   *   on there.
    * @throws ENXIO for anything that is neither: a guest never reaches a FIFO, a socket or a device.
    */
-  open(flags: number, uid: number): OpenFile
+  open(flags: number, uid: number, state?: string): OpenFile
   /** Creates a file in this directory and opens it; the node is used once already. */
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile }
   mkdir(name: string, mode: number, owner: Owner): Qid
@@ -171,6 +202,10 @@ export interface OpenFile {
   unlock(range: LockRange, owner: LockOwner): void
   /** What stands in the way of `lock`, the first of it; undefined when it would be granted. */
   getlock(lock: Lock): LockHolder | undefined
+  /** What is locked through this file. */
+  locks(): readonly Lock[]
+  /** What has become of it since it was opened, where its answers depend on that. */
+  state?(): string | undefined
   /** Also gives back the locks that were taken through this file, and forgets who waits for one. */
   close(): void
 }

@@ -46,14 +46,20 @@ class FaultyEngine implements AsyncDisposable {
   readonly started: Promise<EngineMessage>
   readonly #sockets: readonly ListeningSocket[] = listenAll([listen])
   readonly #stopFd = createEventfd()
+  readonly #commandFd = createEventfd()
 
   constructor(plan: readonly Plan[], sandbox: SandboxMode) {
-    const sockets = this.#sockets.map((socket) => ({ fd: socket.fd, listen: socket.listen }))
+    const sockets = this.#sockets.map((socket) => ({
+      fd: socket.fd,
+      listen: socket.listen,
+      resume: [],
+    }))
     const { exports, limits } = share(sandbox)
     const start: EngineStart = {
       served: { exports, limits, sandbox },
       sockets,
       stopFd: this.#stopFd,
+      commandFd: this.#commandFd,
     }
     const worker = new Worker(new URL('./engine-thread.mjs', import.meta.url), {
       workerData: { ...start, plan },
@@ -82,6 +88,7 @@ class FaultyEngine implements AsyncDisposable {
     signalEventfd(this.#stopFd)
     await this.ended
     closeEventfd(this.#stopFd)
+    closeEventfd(this.#commandFd)
     for (const socket of this.#sockets) socket.close()
   }
 }

@@ -71,6 +71,7 @@ export class Generator {
     const random = this.#random
     if (random.chance(8)) return this.#hostStep()
     if (random.chance(8)) return { later: random.pick(timers) }
+    if (random.chance(3)) return { resume: 'elsewhere' }
     if (random.chance(1)) return { reconnect: random.chance(90) ? 'hello' : 'silent' }
     // Without a session or a root hardly anything has a meaning.
     if (model.msize === 0 && random.chance(80)) return { reconnect: 'hello' }

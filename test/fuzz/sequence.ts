@@ -45,6 +45,8 @@ const OWN_TAG = 0xfffe
 
 const knownErrnos: ReadonlySet<number> = new Set(Object.values(errno))
 
+const lostFiles = /^\d+ of its files are gone or have changed since it was saved$/
+
 type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -63,9 +65,9 @@ export function runSequence(
   const world = new World()
   try {
     const timers = new ManualTimers()
-    const tree = new HostTree(world.inside, policy, timers.later)
+    const serve = (): HostTree => new HostTree(world.inside, policy, timers.later)
+    const client = new CheckedClient(world, serve, policy, msize)
     const withTree = openDescriptors()
-    const client = new CheckedClient(world, tree, policy, msize)
     try {
       client.connect('hello')
       for (let step = next(client.model); step !== undefined; step = next(client.model)) {
@@ -83,8 +85,7 @@ export function runSequence(
       world.unlock()
       expectSame('no descriptor is left of a session', openDescriptors(), withTree)
     } finally {
-      client.disconnect()
-      tree.close()
+      client.close()
     }
     expectSame('no descriptor is left of a tree', openDescriptors(), before)
     if (!world.canariesLive()) throw new Violation('outside stays as it is', 'a canary has changed')
@@ -102,7 +103,8 @@ function expectSame(rule: string, now: number, before: number): void {
 class CheckedClient {
   readonly model = new Model()
   readonly #world: World
-  readonly #tree: HostTree
+  readonly #serve: () => HostTree
+  #tree: HostTree
   readonly #policy: HostPolicy
   readonly #msize: number
   readonly #log: string[] = []
@@ -112,9 +114,11 @@ class CheckedClient {
   /** Bytes of a frame that is not whole yet. */
   #begun: Buffer = Buffer.alloc(0)
 
-  constructor(world: World, tree: HostTree, policy: HostPolicy, msize: number) {
+  /** @param serve makes a server's tree of the world's export. */
+  constructor(world: World, serve: () => HostTree, policy: HostPolicy, msize: number) {
     this.#world = world
-    this.#tree = tree
+    this.#serve = serve
+    this.#tree = serve()
     this.#policy = policy
     this.#msize = msize
     world.rememberInside()
@@ -129,6 +133,11 @@ class CheckedClient {
     this.#send(requestFrame(limits.NOTAG, 'version', version))
     const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
     this.#send(requestFrame(1, 'attach', attach))
+  }
+
+  close(): void {
+    this.disconnect()
+    this.#tree.close()
   }
 
   disconnect(): void {
@@ -160,8 +169,26 @@ class CheckedClient {
       return
     }
     if ('reconnect' in step) this.connect(step.reconnect)
+    else if ('resume' in step) this.#resume()
     else this.#send('raw' in step ? Buffer.from(step.raw, 'hex') : frameOf(step))
     this.#checkWorld()
+  }
+
+  /** Another server takes the place of this one, which is gone with all that it holds. */
+  #resume(): void {
+    if (this.#wire === undefined) return
+    const saved = this.#wire.save()
+    this.#wire.close()
+    this.#tree.close()
+    this.#tree = this.#serve()
+    this.#wire = new Wire(this.#tree, (line) => this.#log.push(line))
+    this.#wire.load(saved)
+    // That files are gone is what the host has done.
+    this.#log.splice(0, this.#log.length, ...this.#log.filter((line) => !lostFiles.test(line)))
+    this.#checkLog()
+    const replies = this.#wire.taken()
+    for (const reply of replies) this.#checkBytes(reply)
+    this.#checkLate(replies)
   }
 
   /** Hands bytes over, frame by frame as the server should see them. */

@@ -28,6 +28,8 @@ export type Step =
   | { readonly raw: string }
   /** The client goes away and another one comes. */
   | { readonly reconnect: 'hello' | 'silent' }
+  /** The session is saved, and another server goes on with it. */
+  | { readonly resume: 'elsewhere' }
   /** Timers of so many milliseconds go off. */
   | { readonly later: number }
   /** Something changes on the host. */

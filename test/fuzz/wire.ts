@@ -1,5 +1,5 @@
 import { limits } from '../../src/protocol/index.ts'
-import { StreamSession } from '../../src/transport/stream/stream-session.ts'
+import { type SavedStream, StreamSession } from '../../src/transport/stream/stream-session.ts'
 import type { Tree } from '../../src/tree/tree.ts'
 import type { RawReply } from '../support/session-probe.ts'
 
@@ -9,6 +9,15 @@ export class Wire {
 
   constructor(tree: Tree, log: (line: string) => void) {
     this.#stream = new StreamSession(tree, log)
+  }
+
+  /** What is written down of it, to be loaded into another. */
+  save(): string {
+    return JSON.stringify(this.#stream.save())
+  }
+
+  load(saved: string): void {
+    this.#stream.load(JSON.parse(saved) as SavedStream)
   }
 
   /**

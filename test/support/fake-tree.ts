@@ -52,6 +52,14 @@ export class FakeTree implements Tree {
     return { tree: this, node: this.root }
   }
 
+  save(): never {
+    throw new Error('a fake cannot be saved')
+  }
+
+  revive(): never {
+    throw new Error('nor be revived')
+  }
+
   close(): void {}
 
   directory(name: string, children: Record<string, FakeNode>): FakeNode {
@@ -274,6 +282,7 @@ export class FakeNode implements Node {
         if (end === 0n) return undefined
         return { type: 'read', start: 5n, end, clientId: 'another', procId: 7 }
       },
+      locks: () => [],
       fsync: (dataOnly) => tree.calls.push(dataOnly ? 'fdatasync' : 'fsync'),
       close: () => {
         if (!open) tree.faults.push(`${this.name} was closed twice`)

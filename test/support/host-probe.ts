@@ -7,6 +7,7 @@ import {
   Reader,
 } from '../../src/protocol/index.ts'
 import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
+import type { SavedSession } from '../../src/server/saved-session.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/tree.ts'
 import type { Later } from '../../src/tree/timers.ts'
@@ -25,18 +26,27 @@ export interface Entry {
   readonly qid: Qid
 }
 
+interface Others {
+  readonly later?: Later
+  /** A conversation to go on with. */
+  readonly saved?: SavedSession
+}
+
 /** A session on a host directory, or on a view of it; the directory is fid 0. Other fids are numbered as they come. */
 export class HostProbe extends SessionProbe {
   readonly tree: HostTree
   #fid = 1
   readonly timers: ManualTimers
+  readonly #directory: string | HostTree
+  readonly #policy: Partial<HostPolicy> & ViewPatterns
+  readonly #msize: number
 
   /** @param directory a tree for one more session on it. */
   constructor(
     directory: string | HostTree,
     policy: Partial<HostPolicy> & ViewPatterns = {},
     msize = 131072,
-    { later, ...most }: Partial<SessionLimits> & { later?: Later } = {},
+    { later, saved, ...most }: Partial<SessionLimits> & Others = {},
   ) {
     const timers = new ManualTimers()
     const full = { readOnly: false, owner: 'host', atime: 'preserve', ...policy } as const
@@ -44,14 +54,36 @@ export class HostProbe extends SessionProbe {
       typeof directory === 'string'
         ? new HostTree(directory, full, later ?? timers.later)
         : directory
-    super(viewOf(tree, policy), msize, { ...defaultLimits, ...most })
+    super(viewOf(tree, policy), saved ? 0 : msize, { ...defaultLimits, ...most })
     this.timers = timers
     this.tree = tree
+    this.#directory = directory
+    this.#policy = policy
+    this.#msize = msize
     afterwards(() => {
       this.session.close()
       if (typeof directory === 'string') tree.close()
     })
-    this.attach(0, process.getuid!())
+    if (saved) {
+      this.load(saved)
+      // Those of the one before are in use.
+      this.#fid = 1000
+    } else this.attach(0, process.getuid!())
+  }
+
+  /**
+   * Another server's session goes on where this one is, which goes on as well.
+   *
+   * @param changes of the policy.
+   */
+  elsewhere(
+    changes: Partial<HostPolicy> & ViewPatterns = {},
+    others: Partial<SessionLimits> & { directory?: string | HostTree } = {},
+  ): HostProbe {
+    const saved = this.session.save()
+    const { directory = this.#directory, ...most } = others
+    const policy = { ...this.#policy, ...changes }
+    return new HostProbe(directory, policy, this.#msize, { ...most, saved })
   }
 
   /** Lets so much time pass that files which have been walked to are held by descriptors. */

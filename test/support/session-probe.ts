@@ -11,6 +11,7 @@ import {
   Writer,
 } from '../../src/protocol/index.ts'
 import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
+import type { SavedSession } from '../../src/server/saved-session.ts'
 import { Session } from '../../src/server/session.ts'
 import type { ReplyPlace } from '../../src/server/reply-place.ts'
 import type { Exports } from '../../src/tree/tree.ts'
@@ -48,6 +49,12 @@ export class SessionProbe {
     }
     this.session = new Session(exports, (line) => this.log.push(line), most)
     if (msize > 0) this.call('version', { msize, version: limits.VERSION })
+  }
+
+  /** Goes on with another's conversation, as it would be written down. */
+  load(saved: SavedSession): this {
+    this.session.load(JSON.parse(JSON.stringify(saved)) as SavedSession, this.#place)
+    return this
   }
 
   /** Sends a request and leaves its reply, if there is one already, in {@link replies}. */

@@ -77,6 +77,8 @@ export async function bootMachine(
     prepare: '',
     userNetwork: null,
     networkCards: [],
+    upper: null,
+    disks: [],
     screen: false,
     terminal: false,
     keep: false,

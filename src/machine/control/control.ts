@@ -1,11 +1,14 @@
 import type { Duplex, Readable } from 'node:stream'
-import { serveDuplex } from '../../transport/stream/duplex.ts'
+import type { Holdable } from '../../transport/hold.ts'
+import { DuplexConnection } from '../../transport/stream/duplex.ts'
+import type { SavedStream } from '../../transport/stream/stream-session.ts'
 import { directory } from '../../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../tree/synthetic/tree.ts'
+import { Answer } from './answer.ts'
 import { endingWord } from './ending.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
-import { Slot, type SlotCommand } from './slot.ts'
+import { type SavedSlot, Slot, type SlotCommand } from './slot.ts'
 
 /** A command under way in a guest. */
 export interface GuestCommand {
@@ -23,8 +26,22 @@ export interface GuestCommand {
 /** The exit status of a command that SIGKILL has ended, as a shell gives it. */
 const KILLED = 128 + 9
 
+/** What stands behind an answer that is whole. */
+const NEWLINE = 0x0a
+
 /** How many slots wait for a command that is yet to come, so that it starts at once. */
 const SPARE = 1
+
+/** The channel as plain data, fit for JSON: what goes on with a guest that is restored. */
+export interface SavedControl {
+  /** See ending.ts. */
+  readonly word: string
+  readonly lastId: number
+  /** What the agent was to run next, in base64. */
+  readonly scripts: readonly string[]
+  readonly slots: readonly SavedSlot[]
+  readonly stream: SavedStream
+}
 
 /** A command that waits for a slot, or has one. */
 interface Placed {
@@ -38,34 +55,86 @@ interface Placed {
  *
  *     next            blocks until there is something to do, then reads as a shell script
  *     slots/ID/       see slot.ts
+ *     answers/ID      takes what a script of the agent's prints
  */
-export class Control {
+export class Control implements Holdable<SavedControl> {
   readonly tree: SyntheticTree
   /** Resolves when the agent asks for its first script. */
   readonly ready: Promise<void>
-  readonly #word = endingWord()
+  readonly #word: string
   readonly #next: OnceFile
   readonly #directory = directory()
+  readonly #answers = directory()
   readonly #slots = new Set<Slot>()
   readonly #queue: Placed[] = []
+  /** Who waits until the agent has run the script of a number. */
+  #told: { readonly number: number; readonly done: () => void }[] = []
   readonly #underway = new Set<(reason: Error) => void>()
-  #connected = false
+  /** The guest's end, while there is one. */
+  #connection: DuplexConnection | undefined
+  /** What the first connection goes on with. */
+  #saved: SavedStream | undefined
   #ended: Error | undefined
-  #lastId = 0
+  #lastId: number
 
-  constructor() {
+  /** @param saved what another was, with whose guest this one goes on. Commands that it ran are nobody's then. */
+  constructor(saved?: SavedControl) {
     let markReady!: () => void
     this.ready = new Promise((resolve) => {
       markReady = resolve
     })
-    this.#next = new OnceFile(markReady)
-    this.tree = new SyntheticTree(directory({ next: this.#next.file, slots: this.#directory }))
-    this.#start()
+    this.#next = new OnceFile(() => {
+      markReady()
+      this.#heard()
+    })
+    this.tree = new SyntheticTree(
+      directory({ next: this.#next.file, slots: this.#directory, answers: this.#answers }),
+    )
+    this.#word = saved?.word ?? endingWord()
+    this.#lastId = saved?.lastId ?? 0
+    this.#saved = saved?.stream
+    if (saved === undefined) {
+      this.#start()
+      return
+    }
+    for (const slot of saved.slots) this.#add(slot.id, slot)
+    for (const script of saved.scripts) this.#next.offer(Buffer.from(script, 'base64'))
   }
 
   /** Lets the agent run a script of its own shell: short, and in the background if it takes time. */
   send(script: string): void {
     this.#next.offer(Buffer.from(script))
+  }
+
+  /** The same, and resolves when it has run; never when the guest ends first. */
+  tell(script: string): Promise<void> {
+    const number = this.#next.offer(Buffer.from(script))
+    return new Promise((done) => {
+      this.#told.push({ number, done })
+    })
+  }
+
+  /**
+   * Lets the agent run a script in the background and resolves with what that prints.
+   *
+   * @throws Error when it does not exit with 0, the machine's end when that comes first.
+   */
+  async ask(script: string): Promise<Buffer> {
+    if (this.#ended !== undefined) throw this.#ended
+    const id = String(++this.#lastId)
+    const answer = new Answer()
+    const fail = (reason: Error): void => answer.fail(reason)
+    this.#underway.add(fail)
+    this.#answers.entries.set(id, answer.file)
+    this.send(`{ (${script}\n) && echo; } >/control/answers/${id} &\n`)
+    try {
+      const content = await answer.content
+      if (content.at(-1) === NEWLINE) return content.subarray(0, -1)
+      throw new Error(`The guest's agent could not run \`${script}\`; its console says why.`)
+    } finally {
+      this.#underway.delete(fail)
+      this.#answers.entries.delete(id)
+    }
   }
 
   /**
@@ -98,9 +167,31 @@ export class Control {
 
   /** Serves the guest's end of the channel, as long as it lasts. */
   async serve(stream: Duplex, log: (line: string) => void): Promise<void> {
-    this.#connected = true
-    await serveDuplex(this.tree, stream, log)
-    this.#connected = false
+    const connection = new DuplexConnection(this.tree, stream, { log, saved: this.#saved })
+    this.#saved = undefined
+    this.#connection = connection
+    await connection.over
+    if (this.#connection === connection) this.#connection = undefined
+  }
+
+  hold(): Promise<void> {
+    return this.#guest().hold()
+  }
+
+  async save(): Promise<SavedControl> {
+    // Nothing may happen between the two.
+    const stream = this.#guest().save()
+    const rest = {
+      word: this.#word,
+      lastId: this.#lastId,
+      scripts: this.#next.offered.map((script) => Buffer.from(script).toString('base64')),
+      slots: [...this.#slots].map((slot) => slot.save()),
+    }
+    return { ...rest, stream: await stream }
+  }
+
+  goOn(): void {
+    this.#connection?.goOn()
   }
 
   /** The guest starts anew: what was under way fails with `reason`, and what comes from now on waits for it. */
@@ -116,6 +207,13 @@ export class Control {
   end(reason: Error): void {
     this.#ended ??= reason
     this.#failAll(this.#ended)
+  }
+
+  /** The agent asks for its next script: it has run those before. */
+  #heard(): void {
+    const told = this.#told
+    this.#told = told.filter(({ number }) => number > this.#next.given)
+    for (const { number, done } of told) if (number <= this.#next.given) done()
   }
 
   #failAll(reason: Error): void {
@@ -141,25 +239,35 @@ export class Control {
   /** What a slot was running went with it: by force, unless it turns out that the whole guest is gone. */
   #lost(command: SlotCommand): void {
     setImmediate(() => {
-      if (this.#connected) killed(command)
+      if (this.#connection !== undefined) killed(command)
     })
   }
 
   /** Has the guest start a slot. */
   #start(): void {
     const id = String(++this.#lastId)
-    const slot = new Slot(id, this.#word, {
+    this.#add(id)
+    this.send(`echo ${id}\n`)
+  }
+
+  #add(id: string, saved?: SavedSlot): void {
+    const events = {
       onChange: () => this.#handOut(),
-      onClosed: (command) => {
+      onClosed: (command: SlotCommand | undefined) => {
         this.#slots.delete(slot)
         this.#directory.entries.delete(id)
         if (command !== undefined) this.#lost(command)
         this.#handOut()
       },
-    })
+    }
+    const slot = new Slot(id, this.#word, events, saved)
     this.#slots.add(slot)
     this.#directory.entries.set(id, slot.directory)
-    this.send(`echo ${id}\n`)
+  }
+
+  #guest(): DuplexConnection {
+    if (this.#connection !== undefined) return this.#connection
+    throw new Error('The guest has closed its control channel.')
   }
 
   /** Gives the commands that wait to the slots that do, and sees to it that there will be enough of these. */

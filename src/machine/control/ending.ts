@@ -30,10 +30,17 @@ export function endingWord(): string {
 /** Finds the end of a command in a stream: the word, its status, what is left of it, and a newline. */
 export class EndingScanner {
   readonly #word: Buffer
-  #held: Buffer = Buffer.alloc(0)
+  #held: Buffer
 
-  constructor(word: string) {
+  /** @param held what another has held back, which goes on with this one. */
+  constructor(word: string, held = Buffer.alloc(0)) {
     this.#word = Buffer.from(word)
+    this.#held = held
+  }
+
+  /** What may be the beginning of an end. */
+  get held(): Buffer {
+    return this.#held
   }
 
   /** @param bytes the next of the stream, lent for the call; the answer's may be part of them. */

@@ -1,17 +1,19 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { ErrnoError, errno } from '../../errno.ts'
 import { Parked } from '../../tree/parked.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
 /** A command's bytes for the guest, as they come. Until there is a command, whoever reads waits. */
 export class Input {
-  readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: () => this.#open() }
+  readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: (state) => this.#open(state) }
   #stream: Readable | undefined
   #ended = false
   #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
 
   /** Where the bytes come from, once for all. */
-  from(stream: Readable): void {
+  from(source: Readable): void {
+    // One of objects gives each of them whole, however much is asked for.
+    const stream = source.readableObjectMode ? Readable.from(source, { objectMode: false }) : source
     this.#stream = stream
     stream.on('readable', this.#offer)
     stream.once('end', this.end)
@@ -27,9 +29,10 @@ export class Input {
     this.#offer()
   }
 
-  #open(): SyntheticHandle {
-    let hasGiven = false
+  #open(state?: string): SyntheticHandle {
+    let hasGiven = state !== undefined
     return {
+      state: () => (hasGiven ? 'given' : undefined),
       read: (_offset, length) => {
         // Whoever has something does not wait for more: the client would keep it until its buffer is full.
         if (hasGiven) return this.#take(length) ?? new Uint8Array()

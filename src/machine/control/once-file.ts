@@ -15,9 +15,11 @@ export class OnceFile {
   readonly file: SyntheticFile = {
     kind: 'file',
     mode: 0o400,
-    open: () => this.#open(),
+    open: (state) => this.#open(state),
   }
   readonly #offered: Uint8Array[] = []
+  /** How many were handed out. */
+  #given = 0
   readonly #onWaiting: () => void
   #waiting: Parked<Uint8Array> | undefined
 
@@ -26,9 +28,21 @@ export class OnceFile {
     this.#onWaiting = onWaiting
   }
 
-  offer(content: Uint8Array): void {
-    this.#offered.push(content)
+  /** @returns the content's number, counted from 1. */
+  offer(content: Uint8Array): number {
+    const number = this.#given + this.#offered.push(content)
     this.#handOut()
+    return number
+  }
+
+  /** The number of the content that was handed out last. */
+  get given(): number {
+    return this.#given
+  }
+
+  /** What was offered and nobody has had. */
+  get offered(): readonly Uint8Array[] {
+    return this.#offered
   }
 
   /** Nobody waits any more, and nothing is to be had. */
@@ -37,9 +51,12 @@ export class OnceFile {
     this.#offered.length = 0
   }
 
-  #open(): SyntheticHandle {
+  /** @param state the content that another has, in base64. */
+  #open(state = ''): SyntheticHandle {
     let content: Uint8Array | undefined
+    if (state !== '') content = Buffer.from(state, 'base64')
     return {
+      state: () => content && Buffer.from(content).toString('base64'),
       read: (offset, length) => {
         if (content !== undefined) return piece(content, offset, length)
         const answer = new Parked<Uint8Array>(() => {
@@ -63,6 +80,7 @@ export class OnceFile {
     const content = this.#offered.shift()
     if (content === undefined) return
     this.#waiting = undefined
+    this.#given++
     waiting.resolve(content)
   }
 }

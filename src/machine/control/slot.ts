@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import {
   type SyntheticDirectory,
   type SyntheticFile,
@@ -9,7 +9,7 @@ import {
 import { type Ending, EndingScanner } from './ending.ts'
 import { Input } from './input.ts'
 import { OnceFile } from './once-file.ts'
-import type { Output } from './output.ts'
+import { Output } from './output.ts'
 
 /** What a slot tells whoever has it. */
 export interface SlotEvents {
@@ -33,6 +33,17 @@ export type SlotState = 'coming' | 'idle' | 'running' | 'over'
 
 type StreamName = 'stdout' | 'stderr'
 
+/** A slot as plain data: its files say the rest, see SyntheticHandle.state. */
+export interface SavedSlot {
+  readonly id: string
+  readonly state: SlotState
+  /** Whether a command was under way. */
+  readonly running: boolean
+  readonly hasStdin: boolean
+  readonly ended: readonly StreamName[]
+  readonly open: number
+}
+
 /**
  * The host's side of a slot of the guest's (guest/agent.ts), which runs one command at a time:
  *
@@ -53,10 +64,12 @@ export class Slot {
   #state: SlotState = 'coming'
   #command: SlotCommand | undefined
   /** Which of the command's streams have ended. */
-  readonly #ended = new Set<StreamName>()
-  #open = 2
+  readonly #ended: Set<StreamName>
+  /** How many of its two outputs the guest has open, or will have. */
+  #open: number
 
-  constructor(id: string, word: string, events: SlotEvents) {
+  /** @param saved what another was, and the guest's side of it is. */
+  constructor(id: string, word: string, events: SlotEvents, saved?: SavedSlot) {
     this.#id = id
     this.#word = word
     this.#events = events
@@ -68,6 +81,26 @@ export class Slot {
       stderr: this.#outputFile('stderr'),
       again: constantFile(() => new Uint8Array()),
     })
+    this.#ended = new Set(saved?.ended)
+    this.#open = saved?.open ?? 2
+    if (saved === undefined) return
+    // One that is idle is so as soon as its shell is heard of.
+    if (saved.state !== 'idle') this.#state = saved.state
+    if (saved.state === 'over') this.#takeNoMore()
+    if (saved.running) this.#command = orphan(saved.hasStdin)
+    // What it was fed with is gone.
+    if (saved.hasStdin || saved.state === 'over') this.#input.end()
+  }
+
+  save(): SavedSlot {
+    return {
+      id: this.#id,
+      state: this.#state,
+      running: this.#command !== undefined,
+      hasStdin: this.#command !== undefined && this.#command.stdin !== null,
+      ended: [...this.#ended],
+      open: this.#open,
+    }
   }
 
   get state(): SlotState {
@@ -118,12 +151,13 @@ export class Slot {
   }
 
   #outputFile(name: StreamName): SyntheticFile {
-    return { kind: 'file', mode: 0o200, open: () => this.#outputHandle(name) }
+    return { kind: 'file', mode: 0o200, open: (state) => this.#outputHandle(name, state) }
   }
 
-  #outputHandle(name: StreamName): SyntheticHandle {
-    const scanner = new EndingScanner(this.#word)
+  #outputHandle(name: StreamName, state = ''): SyntheticHandle {
+    const scanner = new EndingScanner(this.#word, Buffer.from(state, 'base64'))
     return {
+      state: () => scanner.held.toString('base64'),
       write: (_offset, bytes) => {
         const { output, ending } = scanner.scan(bytes)
         const answer = this.#command?.[name].accept(output, bytes.length) ?? bytes.length
@@ -157,4 +191,11 @@ export class Slot {
     if (this.#state === 'running') this.#state = 'coming'
     this.#events.onChange()
   }
+}
+
+/** Stands for a command whose output nobody gets any more: it has gone on from where its guest was saved. */
+function orphan(hasStdin: boolean): SlotCommand {
+  const [stdout, stderr] = [new Output(), new Output()]
+  for (const stream of [stdout, stderr]) stream.destroy()
+  return { script: '', stdin: hasStdin ? Readable.from([]) : null, stdout, stderr, done: () => {} }
 }

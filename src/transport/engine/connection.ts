@@ -1,42 +1,80 @@
 import { discard } from '../../libc/files.ts'
-import { receive, send } from '../../libc/sockets.ts'
+import { isReceived, receive, send } from '../../libc/sockets.ts'
 import type { SessionLimits } from '../../server/limits.ts'
 import type { Exports } from '../../tree/tree.ts'
+import { HOLD_MOST } from '../hold.ts'
 import { reasonFor } from '../reason.ts'
-import { StreamSession } from '../stream/stream-session.ts'
+import { type SavedStream, StreamSession } from '../stream/stream-session.ts'
 import type { Watched } from './loop.ts'
 
 /** How often a client's requests are taken in before the others have their turn. */
 const TURNS = 16
+
+/** How much is taken in at once while nothing is answered, in bytes. */
+const HELD_ROOM = 64 * 1024
 
 /** One client on a socket. */
 export class Connection implements Watched {
   readonly fd: number
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
-  /** Frames that wait until replies have left. */
+  /** Frames that wait until replies have left, or until somebody comes back to them. */
   #unanswered = false
+  #held = false
 
-  /** @param onEnd called once when the connection is over; the owner then closes it. */
+  /**
+   * @param onEnd called once when the connection is over; the owner then closes it.
+   * @param saved a conversation to go on with.
+   */
   constructor(
     fd: number,
     exports: Exports,
     limits: SessionLimits,
     log: (line: string) => void,
     onEnd: (connection: Connection, reason: string) => void,
+    saved?: SavedStream,
   ) {
     this.fd = fd
     this.#stream = new StreamSession(exports, log, limits)
     this.#onEnd = onEnd
+    if (saved === undefined) return
+    this.#stream.load(saved)
+    this.#unanswered = true
   }
 
   /** A client that does not take its replies gets no further requests answered. */
-  get waitsFor(): 'read' | 'write' {
-    return this.#stream.outbox.pending > 0 ? 'write' : 'read'
+  get waitsFor(): 'read' | 'write' | 'nothing' {
+    if (this.#held) return this.#stream.inbox.waiting.length < HOLD_MOST ? 'read' : 'nothing'
+    return this.#unanswered || this.#stream.outbox.pending > 0 ? 'write' : 'read'
+  }
+
+  /** Answers nothing and sends nothing from now on; what arrives is kept. */
+  hold(): void {
+    this.#held = true
+  }
+
+  goOn(): void {
+    this.#held = false
+    this.#unanswered = true
+  }
+
+  /** Whether the client has received all that was sent, where it is at a unix socket. */
+  get isReceived(): boolean {
+    return isReceived(this.fd)
+  }
+
+  /** What goes on elsewhere, with all that has arrived by now: while it is held and its client is stopped. */
+  save(): SavedStream {
+    while (this.#receive(HELD_ROOM));
+    return this.#stream.save()
   }
 
   ready(): void {
     try {
+      if (this.#held) {
+        this.#receive(HELD_ROOM)
+        return
+      }
       if (this.waitsFor === 'write' && !this.#send()) return
       // A busy client's next requests are often there already, and asking for them costs less than
       // another poll(2).
@@ -58,9 +96,13 @@ export class Connection implements Watched {
     }
   }
 
-  /** @returns whether bytes arrived. */
-  #receive(): boolean {
+  /**
+   * @param room how many bytes may arrive; without it, as many as there is room for.
+   * @returns whether bytes arrived.
+   */
+  #receive(room = 0): boolean {
     const { inbox } = this.#stream
+    if (room > 0) inbox.extend(room)
     const received = receive(this.fd, inbox.memory.address + inbox.end, inbox.room)
     if (received === 0) this.#onEnd(this, 'closed by the client')
     if (received <= 0) return false

@@ -1,12 +1,24 @@
 import { Worker } from 'node:worker_threads'
 import { ErrnoError } from '../../errno.ts'
 import { closeEventfd, createEventfd, signalEventfd } from '../../libc/eventfd.ts'
+import { checkSaved } from '../../server/saved-session.ts'
+import type { Holdable } from '../hold.ts'
 import { type ListeningSocket, listenAll } from './listening-socket.ts'
 import { SandboxError } from './sandbox.ts'
-import type { EngineMessage, EngineStart, Listen, Share } from './share.ts'
+import type {
+  EngineCommand,
+  EngineMessage,
+  EngineStart,
+  Listen,
+  SavedConnection,
+  Share,
+} from './share.ts'
 
-/** Directories of the host being served by a thread of its own. */
-export interface Engine extends AsyncDisposable {
+/**
+ * Directories of the host being served by a thread of its own. Its clients at unix sockets can be saved, and
+ * {@link Share.resume} goes on with them.
+ */
+export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
   /** Where it listens; a TCP port of 0 has become the real one. */
   readonly listen: readonly Listen[]
   /** Resolves when the thread has ended; rejects when it did so by itself. */
@@ -24,25 +36,38 @@ export interface Engine extends AsyncDisposable {
  * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
  *   those are not too many.
  * @throws ErrnoError when a directory cannot be opened or the address cannot be listened on:
- *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …; SandboxError when one is required and incomplete.
+ *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …; SandboxError when one is required and incomplete; Error
+ *   for a conversation that cannot go on here.
  */
 export async function startEngine(
   share: Share,
   log: (line: string) => void = () => {},
 ): Promise<Engine> {
-  const stopFd = createEventfd()
+  const { exports, limits, sandbox, resume = [] } = share
+  for (const { stream } of resume) checkSaved(stream.session, limits)
+  const eventfds: number[] = []
+  const closeEventfds = (): void => {
+    for (const fd of eventfds.splice(0)) closeEventfd(fd)
+  }
   let sockets: readonly ListeningSocket[]
   try {
+    eventfds.push(createEventfd())
+    eventfds.push(createEventfd())
     sockets = listenAll(share.listen)
   } catch (error) {
-    closeEventfd(stopFd)
+    closeEventfds()
     throw error
   }
-  const { exports, limits, sandbox } = share
+  const [stopFd = -1, commandFd = -1] = eventfds
   const start: EngineStart = {
     served: { exports, limits, sandbox },
-    sockets: sockets.map(({ fd, listen }) => ({ fd, listen })),
+    sockets: sockets.map(({ fd, listen }, index) => ({
+      fd,
+      listen,
+      resume: resume.filter(({ place }) => place === index).map(({ stream }) => stream),
+    })),
     stopFd,
+    commandFd,
   }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
@@ -72,7 +97,7 @@ export async function startEngine(
     worker.on('exit', () => {
       alive = false
       process.off('exit', onProcessExit)
-      closeEventfd(stopFd)
+      closeEventfds()
       const unclosed = closeAll(sockets)
       failure ??= unclosed
       if (failure !== undefined) reject(failure)
@@ -83,15 +108,29 @@ export async function startEngine(
   // Whoever asks for it sees the rejection; nobody has to.
   ended.catch(() => {})
 
+  const asked: Asked[] = []
   await new Promise<void>((resolve, reject) => {
     worker.on('message', (message: EngineMessage) => {
       if (message.kind === 'log') log(message.line)
       else if (message.kind === 'serving') resolve()
+      else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
+      else if (message.kind === 'refused')
+        asked.shift()?.reject(new Error(refusal(share, message.why)))
       else if (message.errno === null) failure = new SandboxError(message.what)
       else failure = new ErrnoError(message.errno, message.what)
     })
     ended.catch(reject)
   })
+
+  const ask = (command: EngineCommand): Promise<readonly SavedConnection[]> =>
+    new Promise((resolve, reject) => {
+      const isOver = (): void => reject(new Error(refusal(share, 'its server has ended')))
+      ended.then(isOver, isOver)
+      if (!alive) return
+      asked.push({ resolve, reject })
+      worker.postMessage(command)
+      signalEventfd(commandFd)
+    })
 
   const close = async (): Promise<void> => {
     closing = true
@@ -99,7 +138,30 @@ export async function startEngine(
     await ended
   }
   const listen = sockets.map((socket) => socket.listen)
-  return { listen, ended, close, [Symbol.asyncDispose]: close }
+  return {
+    listen,
+    ended,
+    async hold() {
+      await ask('hold')
+    },
+    save: () => ask('save'),
+    goOn() {
+      // A thread that has ended has said so elsewhere.
+      ask('go on').catch(() => {})
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Who waits for the answer to a command. */
+interface Asked {
+  resolve(saved: readonly SavedConnection[]): void
+  reject(error: Error): void
+}
+
+function refusal(share: Share, why: string): string {
+  return `${names(share)} cannot be saved: ${why}.`
 }
 
 function names({ exports }: Share): string {

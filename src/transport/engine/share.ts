@@ -1,4 +1,5 @@
 import type { Limits } from '../../server/limits.ts'
+import type { SavedStream } from '../stream/stream-session.ts'
 import type { HostExport } from '../../tree/host/exports.ts'
 import type { SandboxMode } from './sandbox.ts'
 
@@ -26,16 +27,34 @@ export interface Served {
 /** What an engine serves, and where. */
 export interface Share extends Served {
   readonly listen: readonly Listen[]
+  /** Conversations to go on with: the first client at a place has the first of those that were there. */
+  readonly resume?: readonly SavedConnection[]
+}
+
+/** A client's conversation as plain data, fit for JSON. */
+export interface SavedConnection {
+  /** Where the client was connected: an index of {@link Share.listen}. */
+  readonly place: number
+  readonly stream: SavedStream
 }
 
 /** What the thread is started with. The descriptors belong to the starter. */
 export interface EngineStart {
   readonly served: Served
-  /** Sockets that listen, and where each does. */
-  readonly sockets: readonly { readonly fd: number; readonly listen: Listen }[]
+  /** Sockets that listen, where each does, and the conversations that go on there. */
+  readonly sockets: readonly {
+    readonly fd: number
+    readonly listen: Listen
+    readonly resume: readonly SavedStream[]
+  }[]
   /** An eventfd: readable means "stop". */
   readonly stopFd: number
+  /** An eventfd: readable means that there are commands. */
+  readonly commandFd: number
 }
+
+/** What the starter asks of a thread that serves, each answered in turn; see hold.ts. */
+export type EngineCommand = 'hold' | 'save' | 'go on'
 
 /** What the thread tells its starter. */
 export type EngineMessage =
@@ -43,3 +62,6 @@ export type EngineMessage =
   /** It cannot start. Without an errno, `what` is a sentence about the sandbox. */
   | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }
+  /** A command is done: saved conversations for `save`. Or it cannot be, and the sentence says why. */
+  | { readonly kind: 'done'; readonly saved: readonly SavedConnection[] }
+  | { readonly kind: 'refused'; readonly why: string }

@@ -6,6 +6,7 @@ import { setNoDelay } from '../../libc/sockets.ts'
 import { HostExports } from '../../tree/host/exports.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { Backend } from '../vhost-user/backend.ts'
+import { type Client, Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { Listener } from './listener.ts'
 import { LogBudget } from './log-budget.ts'
@@ -16,7 +17,7 @@ import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
 /** The engine thread: everything from here on is synchronous. */
 
-const { served, sockets, stopFd } = workerData as EngineStart
+const { served, sockets, stopFd, commandFd } = workerData as EngineStart
 
 // An errno is an answer, not an accident: no time is spent on its stack.
 Error.stackTraceLimit = 0
@@ -34,38 +35,42 @@ function log(line: string): void {
 function serve(loop: Loop, exports: Exports): void {
   const { limits } = served
   loop.add({ fd: stopFd, waitsFor: 'read', ready: () => loop.stop(), close: () => {} })
+  const clients = new Set<Client>()
+  if (parentPort !== null) loop.add(new Commands(commandFd, parentPort, clients, loop.later))
   let number = 0
-  let connections = 0
   /** Whether the log knows that there are as many as there may be. */
   let isFull = false
+  /** What is still to go on, by place. */
+  const resume = sockets.map((socket) => [...socket.resume])
 
-  const onEnd = (name: string, client: Watched, reason: string): void => {
-    log(`${name}: ${reason}`)
-    connections--
-    isFull = false
-    loop.remove(client)
-  }
-  const onAccept = (fd: number, listen: Listen): void => {
-    if (connections >= limits.connections) {
+  const onAccept = (fd: number, place: number, listen: Listen): void => {
+    if (clients.size >= limits.connections) {
       discard(fd)
-      if (!isFull) log(`${connections} clients are connected, and more are not let in`)
+      if (!isFull) log(`${clients.size} clients are connected, and more are not let in`)
       isFull = true
       return
     }
     if (listen.kind === 'tcp') setNoDelay(fd)
     const name = `client ${++number}`
     const say = (line: string): void => log(`${name}: ${line}`)
-    const ended = (client: Watched, reason: string): void => onEnd(name, client, reason)
-    loop.add(
+    const onEnd = (_watched: Watched, reason: string): void => {
+      say(reason)
+      clients.delete(client)
+      isFull = false
+      loop.remove(client.watched)
+    }
+    const saved = resume[place]?.shift()
+    const watched =
       listen.kind === 'vhost-user'
-        ? new Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd: ended })
-        : new Connection(fd, exports, limits, say, ended),
-    )
-    connections++
-    say('connected')
+        ? new Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd })
+        : new Connection(fd, exports, limits, say, onEnd, saved)
+    const client: Client = { watched, place, listen }
+    clients.add(client)
+    loop.add(watched)
+    say(saved === undefined ? 'connected' : 'connected, and goes on where it was saved')
   }
-  for (const { fd, listen } of sockets) {
-    loop.add(new Listener(fd, (accepted) => onAccept(accepted, listen), log))
+  for (const [place, { fd, listen }] of sockets.entries()) {
+    loop.add(new Listener(fd, (accepted) => onAccept(accepted, place, listen), log))
   }
   tell({ kind: 'serving' })
   loop.run()

@@ -1,7 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { isReceived, receive } from '../../libc/sockets.ts'
+import { systemMemory } from '../../libc/memory.ts'
 import type { SessionLimits } from '../../server/limits.ts'
 import type { Exports } from '../../tree/tree.ts'
-import { StreamSession } from './stream-session.ts'
+import { HOLD_LOOK, HOLD_PATIENCE, type Holdable } from '../hold.ts'
+import { type SavedStream, StreamSession } from './stream-session.ts'
 
 /**
  * Serves `exports`, a tree or several, to the client at the other end of a Node stream, on this thread: for trees made of
@@ -16,66 +21,144 @@ export function serveDuplex(
   log: (line: string) => void = () => {},
   limits?: SessionLimits,
 ): Promise<void> {
-  // An answer that had to wait is committed outside of `answer` and must be sent from there.
-  let answering = false
-  const session: StreamSession = new StreamSession(exports, log, limits, () => {
-    if (!answering) send()
-  })
-  const { inbox, outbox } = session
+  return new DuplexConnection(exports, stream, { log, limits }).over
+}
 
-  /** @returns whether the client takes its replies: without that, it gets no further ones. */
-  const send = (): boolean => {
-    if (outbox.pending > 0) {
-      const { start, pending, memory } = outbox
-      // A copy: the stream keeps it until the other side has taken it.
-      stream.write(Buffer.from(memory.bytes.subarray(start, start + pending)))
-      outbox.left(pending)
-    }
-    return !stream.writableNeedDrain
+/** How a stream is served. */
+export interface DuplexOptions {
+  readonly log?: ((line: string) => void) | undefined
+  readonly limits?: SessionLimits | undefined
+  /** A conversation to go on with. */
+  readonly saved?: SavedStream | undefined
+}
+
+/** The conversation of {@link serveDuplex}. It can be saved where the stream is a unix socket. */
+export class DuplexConnection implements Holdable<SavedStream> {
+  /** Resolves when it is over, however it ended. */
+  readonly over: Promise<void>
+  readonly #stream: Duplex
+  readonly #session: StreamSession
+  readonly #log: (line: string) => void
+  /** An answer that had to wait is committed outside of {@link #answer} and must be sent from there. */
+  #answering = false
+  #held = false
+  /** Bytes of the stream that have found no room in the inbox yet. */
+  #rest: Buffer = Buffer.alloc(0)
+
+  /** @throws Error as Session.load. */
+  constructor(exports: Exports, stream: Duplex, { log = () => {}, limits, saved }: DuplexOptions) {
+    this.#stream = stream
+    this.#log = log
+    this.#session = new StreamSession(exports, log, limits, () => {
+      if (!this.#answering) this.#send()
+    })
+    this.over = new Promise((resolve) => {
+      stream.on('data', (chunk: Buffer) => {
+        this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+        this.#answer()
+      })
+      stream.on('end', () => stream.end())
+      // The reason is the client's business; 'close' follows.
+      stream.on('error', () => {})
+      stream.once('close', () => {
+        this.#session.close()
+        resolve()
+      })
+    })
+    if (saved === undefined) return
+    this.#answering = true
+    this.#session.load(saved)
+    this.#answer()
   }
 
-  /** Bytes of the stream that have found no room in the inbox yet. */
-  let rest: Buffer = Buffer.alloc(0)
+  async hold(): Promise<void> {
+    this.#descriptor()
+    this.#held = true
+    if (this.#stream.isPaused()) this.#stream.resume()
+    const end = performance.now() + HOLD_PATIENCE
+    while (this.#stream.writableLength > 0 || !isReceived(this.#descriptor())) {
+      if (performance.now() > end) {
+        this.goOn()
+        throw new Error(`The client has not taken its replies for ${HOLD_PATIENCE / 1000} seconds.`)
+      }
+      await sleep(HOLD_LOOK)
+    }
+  }
+
+  async save(): Promise<SavedStream> {
+    const fd = this.#descriptor()
+    // Node may not have come to them yet.
+    for (let got = receive(fd, arrived.address, arrived.bytes.length); got > 0;) {
+      this.#rest = Buffer.concat([this.#rest, arrived.bytes.subarray(0, got)])
+      got = receive(fd, arrived.address, arrived.bytes.length)
+    }
+    const { inbox } = this.#session
+    inbox.extend(this.#rest.length)
+    inbox.memory.bytes.set(this.#rest, inbox.end)
+    inbox.arrived(this.#rest.length)
+    this.#rest = Buffer.alloc(0)
+    return this.#session.save()
+  }
+
+  goOn(): void {
+    this.#held = false
+    this.#answer()
+  }
+
+  /** @returns whether the client takes its replies: without that, it gets no further ones. */
+  #send(): boolean {
+    if (this.#held) return false
+    const { outbox } = this.#session
+    if (outbox.pending > 0) {
+      // A copy: the stream keeps it until the other side has taken it.
+      this.#stream.write(Buffer.from(outbox.waiting))
+      outbox.left(outbox.pending)
+    }
+    return !this.#stream.writableNeedDrain
+  }
 
   /** Answers what has arrived, as long as the replies are taken. */
-  const answer = (): void => {
-    answering = true
+  readonly #answer = (): void => {
+    if (this.#held) return
+    const { inbox } = this.#session
+    const stream = this.#stream
+    this.#answering = true
     try {
-      let more = true
-      while (more || rest.length > 0) {
+      for (let more = true; more || this.#rest.length > 0;) {
         if (!more) {
-          const part = rest.subarray(0, inbox.room)
+          const part = this.#rest.subarray(0, inbox.room)
           inbox.memory.bytes.set(part, inbox.end)
           inbox.arrived(part.length)
-          rest = rest.subarray(part.length)
+          this.#rest = this.#rest.subarray(part.length)
         }
-        more = session.answer()
-        if (!send()) {
+        more = this.#session.answer()
+        if (!this.#send()) {
           stream.pause()
-          stream.once('drain', answer)
+          stream.once('drain', this.#answer)
           return
         }
       }
       if (stream.isPaused()) stream.resume()
     } catch (error) {
-      log(error instanceof Error ? error.message : String(error))
+      this.#log(error instanceof Error ? error.message : String(error))
       stream.destroy()
     } finally {
-      answering = false
+      this.#answering = false
     }
   }
 
-  return new Promise((resolve) => {
-    stream.on('data', (chunk: Buffer) => {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-      answer()
-    })
-    stream.on('end', () => stream.end())
-    // The reason is the client's business; 'close' follows.
-    stream.on('error', () => {})
-    stream.once('close', () => {
-      session.close()
-      resolve()
-    })
-  })
+  /** Of the socket, which Node keeps to itself. @throws Error where the stream is something else, or closed. */
+  #descriptor(): number {
+    const { _handle: handle } = this.#stream as {
+      readonly _handle?: { readonly fd?: number } | null
+    }
+    const fd = handle?.fd ?? -1
+    if (!(this.#stream instanceof Socket) || fd < 0) {
+      throw new Error('Only what is served at a unix socket can be saved, as long as it is open.')
+    }
+    return fd
+  }
 }
+
+/** Of a socket that is about to be saved. */
+const arrived = systemMemory(64 * 1024)

@@ -25,6 +25,21 @@ export class Inbox {
     return this.#memory.bytes.length - this.#end
   }
 
+  /** What has arrived and was not dealt with. */
+  get waiting(): Buffer {
+    return this.#memory.bytes.subarray(this.#start, this.#end)
+  }
+
+  /** Makes room for `bytes` more, however much waits already: for who takes in and does not answer. */
+  extend(bytes: number): void {
+    if (this.room >= bytes) return
+    const { waiting } = this
+    this.#memory = systemMemory(2 * (waiting.length + bytes))
+    this.#memory.bytes.set(waiting)
+    this.#end = waiting.length
+    this.#start = 0
+  }
+
   /** `bytes` more have arrived at {@link end}. */
   arrived(bytes: number): void {
     this.#end += bytes

@@ -34,6 +34,18 @@ export class StreamOutbox implements ReplyPlace {
     return this.#end - this.#sent
   }
 
+  /** What has not left yet. */
+  get waiting(): Buffer {
+    return this.#memory.bytes.subarray(this.#sent, this.#end)
+  }
+
+  /** Before all replies of its own it sends these bytes, the rest of another outbox. */
+  begin(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.#memory.bytes.set(bytes, this.#end)
+    this.#end += bytes.length
+  }
+
   /** Whether a reply of `bytes` fits without more memory. */
   hasRoom(bytes: number): boolean {
     return this.#memory.bytes.length - this.#end >= bytes
@@ -65,7 +77,7 @@ export class StreamOutbox implements ReplyPlace {
   /** Rare: a larger msize was agreed, or answers that had been waiting came all at once. */
   #grow(bytes: number): void {
     const { pending } = this
-    const old = this.#memory.bytes.subarray(this.#sent, this.#end)
+    const old = this.waiting
     const wanted = pending + bytes + BATCH
     if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted)
     this.#memory.bytes.set(old)

@@ -1,6 +1,7 @@
 import type { Memory } from '../../protocol/memory.ts'
 import { MSIZE_MIN } from '../../protocol/limits.ts'
 import type { SessionLimits } from '../../server/limits.ts'
+import type { SavedSession } from '../../server/saved-session.ts'
 import { Session } from '../../server/session.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { Inbox } from './inbox.ts'
@@ -11,6 +12,15 @@ import { StreamOutbox } from './stream-outbox.ts'
  * processor; where they do not, the client could sleep through all of it while the first is ready.
  */
 const TOGETHER = 8
+
+/** A session over a byte stream as plain data, fit for JSON. The bytes are in base64. */
+export interface SavedStream {
+  readonly session: SavedSession
+  /** What had arrived and was not answered, a part of a frame as well. */
+  readonly received: string
+  /** What was answered and had not left, the rest of a frame as well. */
+  readonly unsent: string
+}
 
 /** A session over a byte stream: what all streams have in common. */
 export class StreamSession {
@@ -46,6 +56,29 @@ export class StreamSession {
       inbox.consume(size)
     }
     return true
+  }
+
+  /** What {@link load} goes on with. The stream itself must be empty, or its bytes are lost. */
+  save(): SavedStream {
+    return {
+      session: this.#session.save(),
+      received: this.inbox.waiting.toString('base64'),
+      unsent: this.outbox.waiting.toString('base64'),
+    }
+  }
+
+  /**
+   * Goes on where another has left off: replies may be ready then, and frames to be answered.
+   *
+   * @throws Error as Session.load.
+   */
+  load({ session, received, unsent }: SavedStream): void {
+    const bytes = Buffer.from(received, 'base64')
+    this.inbox.extend(bytes.length)
+    this.inbox.memory.bytes.set(bytes, this.inbox.end)
+    this.inbox.arrived(bytes.length)
+    this.outbox.begin(Buffer.from(unsent, 'base64'))
+    this.#session.load(session, this.outbox)
   }
 
   close(): void {

@@ -89,6 +89,10 @@ export class HostFile implements OpenFile {
     return this.#fileLocks().getlock(lock)
   }
 
+  locks(): readonly Lock[] {
+    return this.#locks?.held() ?? []
+  }
+
   close(): void {
     try {
       this.#locks?.close()

@@ -6,6 +6,7 @@ import type { Qid } from '../../protocol/qid.ts'
 import type { Holder, Newcomer } from './descriptors.ts'
 import { qidTypeOf, qidVersion } from './identity.ts'
 import type { HostContext } from './policy.ts'
+import type { FoundFile, SavedFile } from './saved-file.ts'
 
 /** How a file is held: no symlink is ever followed, and nothing is opened by it. */
 export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
@@ -58,7 +59,13 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
    *   when it has to.
    * @throws ENFILE when the tree remembers as many files as it may; the descriptor is not owned then.
    */
-  constructor(context: HostContext, parent: Self | null, name: string, stat: Stat, fd: number) {
+  constructor(
+    context: HostContext,
+    parent: Self | null,
+    name: string,
+    stat: FoundFile,
+    fd: number,
+  ) {
     context.files.take()
     this.context = context
     this.#parent = parent
@@ -93,9 +100,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** Its qid.path. */
   protected get path(): bigint {
-    halves.setInt32(0, this.#inoLow, true)
-    halves.setInt32(4, this.#inoHigh, true)
-    return this.context.paths.of(halves.getBigUint64(0, true), this.device)
+    return this.context.paths.of(inodeOf(this.#inoLow, this.#inoHigh), this.device)
   }
 
   retain(): void {
@@ -166,15 +171,76 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** A walk has come by again: what is remembered of its state is as old as the walk before. */
   protected seenAgain(): void {}
 
-  /** `child` was found under its name in this directory. */
-  protected attach(child: Self): void {
+  /** What is known there, used once more; it has to be the file that was saved. @throws ESTALE */
+  protected recalled(name: string, file: SavedFile): Self | undefined {
+    const child = this.child(name)
+    if (child === undefined) return undefined
+    // Whoever has come by since then has found this one.
+    child.expectSame(file)
+    child.#uses++
+    return child
+  }
+
+  /** @throws ESTALE when this is another file than the one that was saved. */
+  protected expectSame(file: SavedFile): void {
+    if (!this.#is(file)) throw stale()
+  }
+
+  /**
+   * A regular file must not have changed since it was saved: its client may have parts of it in its cache,
+   * and is not to see them beside others.
+   *
+   * @throws ESTALE when it has, or is not there.
+   */
+  protected expectUnchanged({ ctimeSec, ctimeNsec, size }: SavedFile): void {
+    if (this.type !== modes.FILE) return
+    const stat = this.stat()
+    // Every write sets the ctime, and nobody can set it back.
+    const isSame = stat.ctimeSec === ctimeSec && stat.ctimeNsec === ctimeNsec && stat.size === size
+    if (!isSame) throw stale()
+  }
+
+  /** What it is known by. @throws ESTALE when a regular file is not where it was reached. */
+  protected saved(sealed: boolean): SavedFile {
+    const { ctimeSec, ctimeNsec, size } = this.type === modes.FILE ? this.stat() : stateless
+    return {
+      mode: this.type,
+      dev: this.device,
+      inoLow: this.#inoLow,
+      inoHigh: this.#inoHigh,
+      birth: this.#birth,
+      ctimeSec,
+      ctimeNsec,
+      size,
+      prefix: this.context.paths.prefixOf(inodeOf(this.#inoLow, this.#inoHigh), this.device),
+      sealed,
+    }
+  }
+
+  /** Its qid.path is made with the prefix that another server has used, see QidPaths. */
+  protected keepPrefix(prefix: number): void {
+    this.context.paths.keep(inodeOf(this.#inoLow, this.#inoHigh), this.device, prefix)
+  }
+
+  /** The name by which it can be found again; undefined where there is none. The root needs none. */
+  protected get findable(): { readonly above: Self | null; readonly name: string } | undefined {
+    if (this.#isNameless && this.#parent !== null) return undefined
+    return { above: this.#parent, name: this.#name }
+  }
+
+  /**
+   * `child` was found under its name in this directory.
+   *
+   * @param settles whether it gets a descriptor soon, if it has none.
+   */
+  protected attach(child: Self, settles = true): void {
     const known = this.child(child.#name)
     if (known !== undefined) known.loseName()
     this.#children ??= new Map()
     this.#children.set(child.#name, child)
     this.#uses++
     if (child.#fd >= 0) this.context.descriptors.add(child)
-    else this.context.descriptors.expect(child)
+    else if (settles) this.context.descriptors.expect(child)
   }
 
   /** A client has moved this file to `name` in `directory`. */
@@ -278,7 +344,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   /** Whether this is the file that `stat` is about. */
-  #is(stat: Stat): boolean {
+  #is(stat: FoundFile): boolean {
     return (
       stat.inoLow === this.#inoLow &&
       stat.inoHigh === this.#inoHigh &&
@@ -345,6 +411,15 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       this.#parent.#children.delete(this.#name)
     }
   }
+}
+
+/** What is saved of a file whose content a client cannot have. */
+const stateless = { ctimeSec: 0, ctimeNsec: 0, size: 0 }
+
+function inodeOf(low: number, high: number): bigint {
+  halves.setInt32(0, low, true)
+  halves.setInt32(4, high, true)
+  return halves.getBigUint64(0, true)
 }
 
 function stale(): ErrnoError {

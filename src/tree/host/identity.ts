@@ -26,7 +26,11 @@ export function qidTypeOf(mode: number): number {
  * qid.version changes whenever the content may have: every write sets ctime, and nobody can set it
  * back. Never 0.
  */
-export function qidVersion({ ctimeSec, ctimeNsec, size }: Stat): number {
+export function qidVersion({
+  ctimeSec,
+  ctimeNsec,
+  size,
+}: Pick<Stat, 'ctimeSec' | 'ctimeNsec' | 'size'>): number {
   const mixed = Math.imul(ctimeSec | 0, 0x9e3779b1) ^ ctimeNsec ^ Math.imul(size | 0, 0x85ebca6b)
   return mixed >>> 0 || 1
 }
@@ -68,6 +72,19 @@ export class QidPaths {
       this.#prefixes.set(key, prefix)
     }
     return (prefix << PREFIX_SHIFT) | BigInt.asUintN(48, ino)
+  }
+
+  /** The prefix of inode `ino` on `device`; 0 on the root's own. */
+  prefixOf(ino: bigint, device: number): number {
+    return device === this.#rootDevice ? 0 : Number(this.of(ino, device) >> PREFIX_SHIFT)
+  }
+
+  /** Uses the prefix that another server has used, if there is none yet and that one is free. */
+  keep(ino: bigint, device: number, prefix: number): void {
+    const key = `${device}:${ino >> PREFIX_SHIFT}`
+    if (device === this.#rootDevice || this.#prefixes.has(key) || this.#taken.has(prefix)) return
+    this.#prefixes.set(key, BigInt(prefix))
+    this.#taken.add(prefix)
   }
 
   /** The first prefix from `start` on that is free; 0 is the root's. */

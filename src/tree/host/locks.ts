@@ -122,6 +122,12 @@ export class LockTable {
     return found && { ...found, procId: 0, clientId: '' }
   }
 
+  /** See OpenFile.locks. */
+  held(through: FileLocks): readonly Lock[] {
+    const held = this.#files.get(through.key)?.held ?? []
+    return held.filter((each) => each.through === through)
+  }
+
   /** The file is about to be closed: its locks go, and who waits through it gets EBADF. */
   close(through: FileLocks): void {
     const file = this.#files.get(through.key)
@@ -309,6 +315,10 @@ export class FileLocks {
 
   getlock(lock: Lock): LockHolder | undefined {
     return this.#table.getlock(this, lock)
+  }
+
+  held(): readonly Lock[] {
+    return this.#table.held(this)
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../.
 import { encodeDevice } from '../../libc/device.ts'
 import { mknodat, pread, pwrite } from '../../libc/files.ts'
 import { systemMemory } from '../../libc/memory.ts'
-import { type Stat, statx } from '../../libc/statx.ts'
+import { statx } from '../../libc/statx.ts'
 import { mode as modes, setattr } from '../../protocol/flags.ts'
 import { PATH_BYTES_MAX } from '../../protocol/limits.ts'
 import type { R, T } from '../../protocol/messages.ts'
@@ -13,6 +13,7 @@ import { changeAttributes } from './attributes.ts'
 import { qidOf, qidTypeOf } from './identity.ts'
 import { HostNode, type Newborn } from './node.ts'
 import { withoutPrivileges } from './privileges.ts'
+import type { FoundFile } from './saved-file.ts'
 import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
 import { acls } from './xattrs.ts'
 
@@ -159,7 +160,7 @@ export class MappedNode extends HostNode {
     return true
   }
 
-  protected override make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
+  protected override make(name: string, stat: FoundFile, fd: number, sealed: boolean): HostNode {
     // A file that was just made: its qid is told when it is too late for it to fail. Asked for before there
     // is a node: one that nobody gets would count among the tree's files for ever.
     const type = fd >= 0 ? modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE : undefined

@@ -26,6 +26,7 @@ import { type Stat, statx, statxAt } from '../../libc/statx.ts'
 import { V9FS_MAGIC, mode as modes, open as wire } from '../../protocol/flags.ts'
 import type { R, T } from '../../protocol/messages.ts'
 import type { Qid } from '../../protocol/qid.ts'
+import type { Described } from '../saved-nodes.ts'
 import type { Node, OpenFile, Owner } from '../tree.ts'
 import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.ts'
 import type { HostEntry } from './entries.ts'
@@ -36,6 +37,7 @@ import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
+import { type FoundFile, fileOf, fileText } from './saved-file.ts'
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
 
 /** Something that is about to be made, and what is to be done once it is. */
@@ -66,7 +68,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     context: HostContext,
     parent: HostNode | null,
     name: string,
-    stat: Stat,
+    stat: FoundFile,
     fd: number,
     sealed: boolean,
   ) {
@@ -231,6 +233,48 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     removeXattr(this.attributed(), name)
   }
 
+  /** See Tree.save; undefined where nothing leads to it. */
+  describe(): Described<HostNode> | undefined {
+    const place = this.findable
+    if (place === undefined) return undefined
+    try {
+      return { ...place, identity: fileText(this.saved(this.#sealed)) }
+    } catch (error) {
+      if (error instanceof ErrnoError) return undefined
+      throw error
+    }
+  }
+
+  /** This directory, used once more, if it is the one that was saved. @throws ESTALE */
+  recall(identity: string): HostNode {
+    this.expectSame(fileOf(identity))
+    this.retain()
+    return this
+  }
+
+  /**
+   * What was saved as `name` in this directory, used once.
+   *
+   * @throws ESTALE when it is not there any more, or has changed.
+   */
+  revive(name: string, identity: string): HostNode {
+    const file = fileOf(identity)
+    let node = this.recalled(name, file)
+    if (node === undefined) {
+      // It gets a descriptor when something needs it: a guest that caches has very many such files.
+      node = this.make(name, file, -1, file.sealed)
+      this.attach(node, false)
+      node.keepPrefix(file.prefix)
+    }
+    try {
+      node.expectUnchanged(file)
+      return node
+    } catch (error) {
+      node.release()
+      throw error
+    }
+  }
+
   /** How an entry of this directory is shown; undefined for one that is not. */
   shown(entry: HostEntry): bigint | undefined {
     const { paths } = this.context
@@ -318,7 +362,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   /** A node of this one's class, in this directory. */
-  protected make(name: string, stat: Stat, fd: number, sealed: boolean): HostNode {
+  protected make(name: string, stat: FoundFile, fd: number, sealed: boolean): HostNode {
     return new HostNode(this.context, this, name, stat, fd, sealed)
   }
 

@@ -4,8 +4,9 @@ import { fstatfs } from '../../libc/files.ts'
 import { descriptorLimit, threadCredentials } from '../../libc/process.ts'
 import { statx } from '../../libc/statx.ts'
 import { fromText } from '../../protocol/text.ts'
+import { revivedNodes, savedNodes } from '../saved-nodes.ts'
 import { type Later, laterOnEventLoop } from '../timers.ts'
-import type { Attachment, Tree } from '../tree.ts'
+import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import type { ColdReads } from './cold-reads.ts'
 import { Descriptors } from './descriptors.ts'
 import { FileBudget, fileLimit } from './file-budget.ts'
@@ -89,6 +90,16 @@ export class HostTree implements Tree {
   attach(_aname: string): Attachment {
     this.#root.retain()
     return { tree: this, node: this.#root }
+  }
+
+  save(nodes: readonly Node[]): SavedNodes {
+    return savedNodes(nodes as readonly HostNode[], (node) => node.describe())
+  }
+
+  revive(saved: SavedNodes): (Node | null)[] {
+    return revivedNodes(saved, ({ name, identity }, above: HostNode | null) =>
+      above === null ? this.#root.recall(identity) : above.revive(name, identity),
+    )
   }
 
   close(): void {

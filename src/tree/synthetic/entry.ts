@@ -7,13 +7,19 @@ export interface SyntheticDirectory {
   readonly entries: Map<string, SyntheticEntry>
 }
 
-/** A file whose bytes come from functions. Its size is shown as 0, like that of files in /proc. */
+/** A file whose bytes come from functions. */
 export interface SyntheticFile {
   readonly kind: 'file'
   /** Permission bits. */
   readonly mode: number
-  /** Called for every open; what it returns is closed again. */
-  open(): SyntheticHandle
+  /** In bytes, where it is known; programs read no further. Default: 0, like that of files in /proc. */
+  readonly size?: number
+  /**
+   * Called for every open; what it returns is closed again.
+   *
+   * @param state what {@link SyntheticHandle.state} has said of another, which goes on with this one.
+   */
+  open(state?: string): SyntheticHandle
 }
 
 /** One open of a file. What is absent is refused with EACCES. */
@@ -26,6 +32,8 @@ export interface SyntheticHandle {
   read?(offset: number, length: number): Uint8Array | Parked<Uint8Array>
   /** Takes `bytes`, which are lent for the call, and returns how many it took. */
   write?(offset: number, bytes: Uint8Array): number | Parked<number>
+  /** What is to be known of it where it goes on, in another process perhaps. Without it, it begins anew there. */
+  state?(): string | undefined
   close?(): void
 }
 

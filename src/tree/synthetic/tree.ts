@@ -7,7 +7,8 @@ import { type Payload, fillPayload, payloadBytes } from '../../protocol/memory.t
 import type { R, T } from '../../protocol/messages.ts'
 import { type Qid, qidType } from '../../protocol/qid.ts'
 import { Parked } from '../parked.ts'
-import type { Attachment, Node, OpenFile, Tree } from '../tree.ts'
+import { type Described, revivedNodes, savedNodes } from '../saved-nodes.ts'
+import type { Attachment, Lock, Node, OpenFile, SavedNodes, Tree } from '../tree.ts'
 import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entry.ts'
 
 const DT_DIR = 4
@@ -26,7 +27,21 @@ export class SyntheticTree implements Tree {
   }
 
   attach(): Attachment {
-    return { tree: this, node: new SyntheticNode(this, this.#root, null) }
+    return { tree: this, node: new SyntheticNode(this, this.#root, null, '') }
+  }
+
+  save(nodes: readonly Node[]): SavedNodes {
+    return savedNodes(nodes as readonly SyntheticNode[], (node) => node.describe())
+  }
+
+  /** Entries go by their names, and have the qid.paths again that they had. */
+  revive(saved: SavedNodes): (Node | null)[] {
+    const taken = this.#pathsInUse()
+    return revivedNodes(saved, ({ name, identity }, above: SyntheticNode | null) => {
+      const entry = above === null ? this.#root : above.entryOf(name)
+      this.#keepPath(entry, identity, taken)
+      return new SyntheticNode(this, entry, above, name)
+    })
   }
 
   close(): void {}
@@ -43,6 +58,38 @@ export class SyntheticTree implements Tree {
     // would read no further than the size.
     return { type: qidType.file, version: 0, path }
   }
+
+  /** What an entry is known by where it is saved. */
+  identityOf(entry: SyntheticEntry): string {
+    return `${entry.kind} ${this.qidOf(entry).path}`
+  }
+
+  /** @throws ESTALE when the entry has another path already, or another entry has this one. */
+  #keepPath(entry: SyntheticEntry, identity: string, taken: Set<bigint>): void {
+    const [kind, text = ''] = identity.split(' ')
+    const path = BigInt(text)
+    if (!this.#paths.has(entry) && !taken.has(path)) {
+      this.#paths.set(entry, path)
+      taken.add(path)
+      if (path > this.#lastPath) this.#lastPath = path
+    }
+    if (entry.kind !== kind || this.#paths.get(entry) !== path) {
+      throw new ErrnoError(errno.ESTALE, 'entry')
+    }
+  }
+
+  /** Those of the entries that there are. */
+  #pathsInUse(): Set<bigint> {
+    const used = new Set<bigint>()
+    const entries: SyntheticEntry[] = [this.#root]
+    // The list grows while it is gone through.
+    for (const entry of entries) {
+      const path = this.#paths.get(entry)
+      if (path !== undefined) used.add(path)
+      if (entry.kind === 'directory') entries.push(...entry.entries.values())
+    }
+    return used
+  }
 }
 
 /** Nothing is held by a node, so its uses need no count. */
@@ -51,12 +98,19 @@ class SyntheticNode implements Node {
   readonly #tree: SyntheticTree
   readonly #entry: SyntheticEntry
   readonly #parent: SyntheticNode | null
+  readonly #name: string
 
-  constructor(tree: SyntheticTree, entry: SyntheticEntry, parent: SyntheticNode | null) {
+  constructor(
+    tree: SyntheticTree,
+    entry: SyntheticEntry,
+    parent: SyntheticNode | null,
+    name: string,
+  ) {
     this.qid = tree.qidOf(entry)
     this.#tree = tree
     this.#entry = entry
     this.#parent = parent
+    this.#name = name
   }
 
   get isDirectory(): boolean {
@@ -68,14 +122,26 @@ class SyntheticNode implements Node {
 
   walk(name: string): Node {
     if (name === '..') return this.#parent ?? this
+    return new SyntheticNode(this.#tree, this.entryOf(name), this, name)
+  }
+
+  /** @throws ENOTDIR, ENOENT */
+  entryOf(name: string): SyntheticEntry {
     if (this.#entry.kind !== 'directory') throw new ErrnoError(errno.ENOTDIR, 'walk')
     const entry = this.#entry.entries.get(name)
     if (entry === undefined) throw new ErrnoError(errno.ENOENT, 'walk')
-    return new SyntheticNode(this.#tree, entry, this)
+    return entry
+  }
+
+  /** See Tree.save. */
+  describe(): Described<SyntheticNode> {
+    const identity = this.#tree.identityOf(this.#entry)
+    return { above: this.#parent, name: this.#name, identity }
   }
 
   getattr(): R<'getattr'> {
     const { isDirectory } = this
+    const size = this.#entry.kind === 'directory' ? 0 : (this.#entry.size ?? 0)
     return {
       valid: getattr.BASIC,
       qid: this.qid,
@@ -85,9 +151,9 @@ class SyntheticNode implements Node {
       gid: 0,
       nlink: isDirectory ? 2 : 1,
       rdev: 0,
-      size: 0,
+      size,
       blksize: 4096,
-      blocks: 0,
+      blocks: Math.ceil(size / 512),
       atimeSec: 0,
       atimeNsec: 0,
       mtimeSec: 0,
@@ -122,8 +188,8 @@ class SyntheticNode implements Node {
     }
   }
 
-  open(flags: number): OpenFile {
-    if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open())
+  open(flags: number, _uid: number, state?: string): OpenFile {
+    if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open(state))
     if ((flags & wire.ACCMODE) !== wire.RDONLY) throw new ErrnoError(errno.EISDIR, 'open')
     return new SyntheticOpenDirectory(this.#tree, this.#entry)
   }
@@ -186,6 +252,9 @@ class Unlockable {
   getlock(): never {
     throw unsupported('getlock')
   }
+  locks(): readonly Lock[] {
+    return []
+  }
 }
 
 class SyntheticOpenFile extends Unlockable implements OpenFile {
@@ -215,6 +284,10 @@ class SyntheticOpenFile extends Unlockable implements OpenFile {
   }
 
   fsync(): void {}
+
+  state(): string | undefined {
+    return this.#handle.state?.()
+  }
 
   close(): void {
     this.#handle.close?.()

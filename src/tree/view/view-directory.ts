@@ -85,6 +85,10 @@ export class ViewDirectory implements OpenFile {
     return this.inner.getlock(lock)
   }
 
+  locks(): readonly Lock[] {
+    return this.inner.locks()
+  }
+
   close(): void {
     this.inner.close()
   }

@@ -14,7 +14,8 @@ import { ViewDirectory } from './view-directory.ts'
  * It does not depend on whether the tree below has the name.
  */
 export class ViewNode implements Node {
-  readonly #inner: Node
+  /** The node of the tree below. */
+  readonly inner: Node
   readonly #sight: Sight
   /**
    * The sight of every directory of the tree below in which something was reached, for the way back.
@@ -26,32 +27,32 @@ export class ViewNode implements Node {
 
   /** @param inner used once, and that use is this node's. */
   constructor(inner: Node, sight: Sight, directories: WeakMap<Node, Sight>) {
-    this.#inner = inner
+    this.inner = inner
     this.#sight = sight
     this.#directories = directories
   }
 
   get qid(): Qid {
-    return this.#inner.qid
+    return this.inner.qid
   }
 
   get isDirectory(): boolean {
-    return this.#inner.isDirectory
+    return this.inner.isDirectory
   }
 
   retain(): void {
-    this.#inner.retain()
+    this.inner.retain()
   }
 
   release(): void {
-    this.#inner.release()
+    this.inner.release()
   }
 
   walk(name: string): Node {
-    if (name === '..') return this.#above(this.#inner.walk(name))
+    if (name === '..') return this.#above(this.inner.walk(name))
     const sight = this.#sight.at(name)
     if (sight === null) throw new ErrnoError(errno.ENOENT, 'walk')
-    const inner = this.#inner.walk(name)
+    const inner = this.inner.walk(name)
     if (!sight.shown && !inner.isDirectory) {
       inner.release()
       throw new ErrnoError(errno.ENOENT, 'walk')
@@ -61,28 +62,28 @@ export class ViewNode implements Node {
   }
 
   getattr(mask: number): R<'getattr'> {
-    return this.#inner.getattr(mask)
+    return this.inner.getattr(mask)
   }
 
   setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
-    this.#inner.setattr(changes, file instanceof ViewDirectory ? file.inner : file, uid)
+    this.inner.setattr(changes, file instanceof ViewDirectory ? file.inner : file, uid)
   }
 
   readlink(): string {
-    return this.#inner.readlink()
+    return this.inner.readlink()
   }
 
   statfs(): R<'statfs'> {
-    return this.#inner.statfs()
+    return this.inner.statfs()
   }
 
-  open(flags: number, uid: number): OpenFile {
-    return opened(this.#inner, this.#inner.open(flags, uid), this.#sight)
+  open(flags: number, uid: number, state?: string): OpenFile {
+    return opened(this.inner, this.inner.open(flags, uid, state), this.#sight)
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
     const sight = this.#free(name)
-    const { node: inner, file } = this.#inner.create(name, flags, mode, owner)
+    const { node: inner, file } = this.inner.create(name, flags, mode, owner)
     this.#remember()
     const node = new ViewNode(inner, sight, this.#directories)
     // Without O_EXCL it may be a directory that was there.
@@ -91,23 +92,23 @@ export class ViewNode implements Node {
 
   mkdir(name: string, mode: number, owner: Owner): Qid {
     if (this.#sight.at(name) === null) throw hidden('mkdir')
-    return this.#inner.mkdir(name, mode, owner)
+    return this.inner.mkdir(name, mode, owner)
   }
 
   mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
     this.#free(name)
-    return this.#inner.mknod(name, mode, major, minor, owner)
+    return this.inner.mknod(name, mode, major, minor, owner)
   }
 
   symlink(name: string, target: string, owner: Owner): Qid {
     this.#free(name)
-    return this.#inner.symlink(name, target, owner)
+    return this.inner.symlink(name, target, owner)
   }
 
   link(target: Node, name: string): void {
     const { inner } = this.#ours(target, 'link')
     this.#free(name)
-    this.#inner.link(inner, name)
+    this.inner.link(inner, name)
   }
 
   /**
@@ -124,40 +125,40 @@ export class ViewNode implements Node {
       if (this.#leads(oldName)) throw new ErrnoError(errno.EXDEV, 'rename')
       if (!after.shown) throw hidden('rename')
     }
-    this.#inner.rename(oldName, to.inner, newName)
+    this.inner.rename(oldName, to.inner, newName)
     to.node.#remember()
   }
 
   unlink(name: string, directory: boolean): void {
     this.#sightOf(name)
-    this.#inner.unlink(name, directory)
+    this.inner.unlink(name, directory)
   }
 
   place(): Place {
-    const { directory, name } = this.#inner.place()
+    const { directory, name } = this.inner.place()
     return { directory: this.#above(directory), name }
   }
 
   listXattrs(): Uint8Array {
-    return this.#inner.listXattrs()
+    return this.inner.listXattrs()
   }
 
   getXattr(name: string): Uint8Array {
-    return this.#inner.getXattr(name)
+    return this.inner.getXattr(name)
   }
 
   setXattr(name: string, value: Uint8Array, flags: number): void {
-    this.#inner.setXattr(name, value, flags)
+    this.inner.setXattr(name, value, flags)
   }
 
   removeXattr(name: string): void {
-    this.#inner.removeXattr(name)
+    this.inner.removeXattr(name)
   }
 
   /** The node for a directory of the tree below, above this one: something was reached in it. */
   #above(inner: Node): ViewNode {
     // The root is above itself.
-    const sight = inner === this.#inner ? this.#sight : this.#directories.get(inner)
+    const sight = inner === this.inner ? this.#sight : this.#directories.get(inner)
     if (sight === undefined) {
       inner.release()
       throw new ErrnoError(errno.ESTALE, 'directory above')
@@ -167,7 +168,7 @@ export class ViewNode implements Node {
 
   #remember(): void {
     if (this.#remembered) return
-    this.#directories.set(this.#inner, this.#sight)
+    this.#directories.set(this.inner, this.#sight)
     this.#remembered = true
   }
 
@@ -176,7 +177,7 @@ export class ViewNode implements Node {
     if (!(node instanceof ViewNode) || node.#directories !== this.#directories) {
       throw new ErrnoError(errno.EXDEV, operation)
     }
-    return { node, inner: node.#inner }
+    return { node, inner: node.inner }
   }
 
   /** The sight behind a name that something other than a directory may get. */
@@ -197,7 +198,7 @@ export class ViewNode implements Node {
 
   /** Whether `name` here is a directory. */
   #leads(name: string): boolean {
-    const inner = this.#inner.walk(name)
+    const inner = this.inner.walk(name)
     try {
       return inner.isDirectory
     } finally {

@@ -1,4 +1,4 @@
-import type { Attachment, Node, Tree } from '../tree.ts'
+import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
 
@@ -36,6 +36,30 @@ export class ViewTree implements Tree {
   attach(aname: string): Attachment {
     const { node } = this.#inner.attach(aname)
     return { tree: this, node: new ViewNode(node, this.#sight, this.#directories) }
+  }
+
+  save(nodes: readonly Node[]): SavedNodes {
+    return this.#inner.save((nodes as readonly ViewNode[]).map(({ inner }) => inner))
+  }
+
+  revive({ places, nodes }: SavedNodes): (Node | null)[] {
+    // Also those that only lead to others: the way back needs to know what is shown of them.
+    const inner = this.#inner.revive({ places, nodes: places.map((_, index) => index) })
+    const sights: (Sight | null)[] = []
+    for (const { above, name } of places) {
+      const from = sights[above]
+      sights.push(above < 0 ? this.#sight : (from?.at(name) ?? null))
+      const directory = inner[above]
+      if (from && directory) this.#directories.set(directory, from)
+    }
+    const shown = nodes.map((index) => {
+      const [node, sight] = [inner[index], sights[index]]
+      if (!node || !sight || !(sight.shown || node.isDirectory)) return null
+      node.retain()
+      return new ViewNode(node, sight, this.#directories)
+    })
+    for (const node of inner) node?.release()
+    return shown
   }
 
   close(): void {

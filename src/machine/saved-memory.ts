@@ -1,0 +1,79 @@
+import { access } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { quote } from '../guest/quote.ts'
+import type { QemuVersion } from '../provision/qemu.ts'
+import type { Qmp, QmpEvent } from './qmp.ts'
+
+/** What makes QEMU wait for {@link loadMemory}. */
+export const INCOMING = ['-incoming', 'defer'] as const
+
+/** How long the last bytes may take to the file, in milliseconds. */
+const FILE_TIMEOUT = 30_000
+
+/** No limit: QEMU would spare a network. In bytes a second. */
+const BANDWIDTH = 2 ** 40
+
+/**
+ * Writes a machine that is stopped, its memory and its devices, to a file. It can go on afterwards.
+ *
+ * @throws Error with QEMU's words.
+ */
+export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
+  await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH })
+  if (knowsFiles(version)) {
+    await migrate(qmp, 'migrate', `file:${file}`)
+    return
+  }
+  // Who reads the pipe may not have come to its end by then.
+  const part = `${file}.part`
+  const command = `cat >${quote(part)} && mv ${quote(part)} ${quote(file)}`
+  await migrate(qmp, 'migrate', `exec:${command}`)
+  await whenThere(file)
+}
+
+/** Loads it into a machine of the same make, which is stopped then. @throws Error with QEMU's words. */
+export async function loadMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
+  const uri = knowsFiles(version) ? `file:${file}` : `exec:cat ${quote(file)}`
+  await migrate(qmp, 'migrate-incoming', uri)
+}
+
+/** QEMU writes to files by itself since 8.2. */
+function knowsFiles({ major, minor }: QemuVersion): boolean {
+  return major > 8 || (major === 8 && minor >= 2)
+}
+
+async function migrate(qmp: Qmp, command: string, uri: string): Promise<void> {
+  await qmp.execute('migrate-set-capabilities', {
+    capabilities: [{ capability: 'events', state: true }],
+  })
+  let look: ((event: QmpEvent) => void) | undefined
+  try {
+    const over = new Promise<unknown>((resolve) => {
+      look = ({ event, data }) => {
+        const status = data?.['status']
+        if (event !== 'MIGRATION') return
+        if (status === 'completed' || status === 'failed') resolve(status)
+      }
+      qmp.on('event', look)
+    })
+    await qmp.execute(command, { uri })
+    if ((await over) === 'completed') return
+    const said = (await qmp.execute('query-migrate')) as { readonly 'error-desc'?: string }
+    throw new Error(`QEMU could not do it: ${said['error-desc'] ?? 'it does not say why'}.`)
+  } finally {
+    if (look !== undefined) qmp.off('event', look)
+  }
+}
+
+async function whenThere(file: string): Promise<void> {
+  const end = performance.now() + FILE_TIMEOUT
+  for (;;) {
+    try {
+      await access(file)
+      return
+    } catch (error) {
+      if (performance.now() > end) throw error
+    }
+    await sleep(2)
+  }
+}

@@ -1,0 +1,135 @@
+import { copyFile, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SavedConnection } from '../transport/engine/share.ts'
+import type { Engine } from '../transport/engine/engine.ts'
+import { whenAcknowledged } from './acknowledged.ts'
+import type { Control, SavedControl } from './control/control.ts'
+import type { MachineOptions } from './options.ts'
+import type { Qmp } from './qmp.ts'
+import { saveMemory } from './saved-memory.ts'
+
+/** Changes with every change of what is written down here or by the servers. */
+const FORMAT = 1
+
+/** What a machine is made of, as far as it is plain data. */
+export type MachineData = Omit<
+  MachineOptions,
+  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
+>
+
+/** What is known of a machine that was saved, beside its memory. */
+export interface SavedMachine {
+  readonly format: number
+  readonly options: MachineData
+  readonly control: SavedControl
+  /** The clients of each server, of the root first and then of the shares, in their order. */
+  readonly servers: readonly (readonly SavedConnection[])[]
+}
+
+/** A machine at one moment, from which others go on: a folder. */
+export class Snapshot {
+  readonly folder: string
+  readonly machine: SavedMachine
+
+  private constructor(folder: string, machine: SavedMachine) {
+    this.folder = folder
+    this.machine = machine
+  }
+
+  /** @throws Error when there is none in the folder, or one of another version. */
+  static async read(folder: string): Promise<Snapshot> {
+    const text = await readFile(join(folder, MACHINE), 'utf8').catch((error: unknown) => {
+      throw new Error(`There is no snapshot in ${folder}.`, { cause: error })
+    })
+    const machine = JSON.parse(text) as SavedMachine
+    if (machine.format !== FORMAT) {
+      throw new Error(
+        `The snapshot in ${folder} was made by another version of lowerdir. Make it again.`,
+      )
+    }
+    return new Snapshot(folder, machine)
+  }
+
+  /** The machine's memory and devices, as QEMU writes them. */
+  get memory(): string {
+    return join(this.folder, MEMORY)
+  }
+
+  get initramfs(): string {
+    return join(this.folder, INITRAMFS)
+  }
+}
+
+const MACHINE = 'machine.json'
+const MEMORY = 'memory'
+const INITRAMFS = 'initramfs'
+
+/** What of a running machine is saved. */
+export interface Savable {
+  readonly options: MachineOptions
+  readonly control: Control
+  readonly engines: readonly Engine[]
+  readonly initramfs: string
+  readonly qmp: Qmp
+}
+
+/**
+ * Writes a running machine to a folder, which is made, and lets it go on. It stands still meanwhile.
+ *
+ * The folder holds a snapshot as soon as its last file is there, and none before.
+ *
+ * @throws Error for a machine that cannot be saved, with the reason; it goes on all the same.
+ */
+export async function saveMachine(machine: Savable, folder: string): Promise<Snapshot> {
+  const { options, control, engines, initramfs, qmp } = machine
+  checkSavable(options)
+  await mkdir(folder, { recursive: true })
+  await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
+  const servers = [control, ...engines]
+  let saved: SavedMachine
+  try {
+    await Promise.all(servers.map((server) => server.hold()))
+    await whenAcknowledged(qmp)
+    await qmp.execute('stop')
+    try {
+      saved = {
+        format: FORMAT,
+        options: dataOf(options),
+        control: await control.save(),
+        servers: await Promise.all(engines.map((engine) => engine.save())),
+      }
+      await saveMemory(qmp, options.qemu.version, join(folder, MEMORY))
+    } finally {
+      await qmp.execute('cont')
+    }
+  } finally {
+    for (const server of servers) server.goOn()
+  }
+  const unfinished = join(folder, `${MACHINE}.part`)
+  await writeFile(unfinished, JSON.stringify(saved))
+  await rename(unfinished, join(folder, MACHINE))
+  return Snapshot.read(folder)
+}
+
+/** @throws Error for what QEMU, or we, cannot save. */
+function checkSavable({ transport, shares }: MachineOptions): void {
+  if (transport === 'vhost-user') {
+    throw new Error(
+      'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
+    )
+  }
+  for (const share of shares) {
+    if ('socket' in share) {
+      throw new Error(
+        `The share ${share.target} is served by somebody else, who would have to be saved as well.`,
+      )
+    }
+  }
+}
+
+/** All of them, by name: what is no data stays behind. */
+function dataOf(options: MachineOptions): MachineData {
+  const { keep, bootTimeout, signal, onPhase, onConsoleLine, log, ...data } = options
+  void [keep, bootTimeout, signal, onPhase, onConsoleLine, log]
+  return data
+}

@@ -1,0 +1,59 @@
+import type { Stat } from '../../libc/statx.ts'
+
+/** What a file is known by, see {@link Stat}. */
+export type FoundFile = Pick<
+  Stat,
+  'mode' | 'dev' | 'inoLow' | 'inoHigh' | 'birth' | 'ctimeSec' | 'ctimeNsec' | 'size'
+>
+
+/** A file of the host as it was when it was saved. */
+export interface SavedFile extends FoundFile {
+  /** See QidPaths. */
+  readonly prefix: number
+  /** Whether it is part of a view of the kernel, see kernel-views.ts. */
+  readonly sealed: boolean
+}
+
+/** As the identity of a saved place. */
+export function fileText(file: SavedFile): string {
+  return [
+    file.mode,
+    file.dev,
+    file.inoLow,
+    file.inoHigh,
+    file.birth,
+    file.ctimeSec,
+    file.ctimeNsec,
+    file.size,
+    file.prefix,
+    file.sealed ? 1 : 0,
+  ].join(' ')
+}
+
+/** And back. */
+export function fileOf(text: string): SavedFile {
+  const [
+    mode = 0,
+    dev = 0,
+    inoLow = 0,
+    inoHigh = 0,
+    birth = 0,
+    ctimeSec = 0,
+    ctimeNsec = 0,
+    size = 0,
+    prefix = 0,
+    sealed = 0,
+  ] = text.split(' ').map(Number)
+  return {
+    mode,
+    dev,
+    inoLow,
+    inoHigh,
+    birth,
+    ctimeSec,
+    ctimeNsec,
+    size,
+    prefix,
+    sealed: sealed === 1,
+  }
+}

@@ -1,0 +1,90 @@
+import { ErrnoError } from '../errno.ts'
+import type { Node, SavedNodes, SavedPlace } from './tree.ts'
+
+/** Where a node is, and which file it is. */
+export interface Described<N> {
+  /** The directory that it lies in; null for the root. */
+  readonly above: N | null
+  readonly name: string
+  readonly identity: string
+}
+
+/** The index of what no name leads to. */
+const NOWHERE = -1
+
+/**
+ * Nodes with all directories above them, each once.
+ *
+ * @param describe undefined where no name leads to a node, and so to nothing below it.
+ */
+export function savedNodes<N>(
+  nodes: readonly N[],
+  describe: (node: N) => Described<N> | undefined,
+): SavedNodes {
+  const places: SavedPlace[] = []
+  const indexes = new Map<N, number>()
+
+  const indexOf = (node: N): number => {
+    // Up to the nearest directory that has its place, and down again: not by recursion, since a guest
+    // may make directories as deep as it likes.
+    const way: { readonly node: N; readonly found: Described<N> | undefined }[] = []
+    let index: number | undefined
+    for (let at: N | null = node; at !== null && index === undefined;) {
+      const found: Described<N> | undefined = describe(at)
+      way.push({ node: at, found })
+      if (found === undefined) break
+      at = found.above
+      if (at !== null) index = indexes.get(at)
+    }
+    for (let step = way.pop(); step !== undefined; step = way.pop()) {
+      const { found } = step
+      const isLost = found === undefined || (found.above !== null && index === NOWHERE)
+      if (isLost) index = NOWHERE
+      else
+        index =
+          places.push({ above: index ?? NOWHERE, name: found.name, identity: found.identity }) - 1
+      indexes.set(step.node, index)
+    }
+    return index ?? NOWHERE
+  }
+
+  return { places, nodes: nodes.map((node) => indexes.get(node) ?? indexOf(node)) }
+}
+
+/**
+ * The other way round.
+ *
+ * @param find the node of a place, used once; `above` is null for the root. What it throws as an ErrnoError
+ *   is a node that is not to be had.
+ */
+export function revivedNodes<N extends Node>(
+  { places, nodes }: SavedNodes,
+  find: (place: SavedPlace, above: N | null) => N,
+): (N | null)[] {
+  const found: (N | null)[] = []
+  try {
+    for (const place of places) found.push(reached(place, found, find))
+    return nodes.map((index) => {
+      const node = found[index] ?? null
+      node?.retain()
+      return node
+    })
+  } finally {
+    for (const node of found) node?.release()
+  }
+}
+
+function reached<N extends Node>(
+  place: SavedPlace,
+  found: readonly (N | null)[],
+  find: (place: SavedPlace, above: N | null) => N,
+): N | null {
+  const above = found[place.above] ?? null
+  if (above === null && place.above !== NOWHERE) return null
+  try {
+    return find(place, above)
+  } catch (error) {
+    if (error instanceof ErrnoError) return null
+    throw error
+  }
+}

@@ -1,0 +1,80 @@
+import { connect, type Socket } from 'node:net'
+import { type Duplex, duplexPair } from 'node:stream'
+
+/**
+ * What a virtual machine is to its servers: a client that can be stopped, and QEMU's end of the socket, which goes on
+ * taking what comes. Restored, it talks to another server and does not know.
+ */
+export class MachineLike implements Disposable {
+  /** The guest's end. */
+  readonly guest: Duplex
+  readonly #qemu: Duplex
+  #socket: Socket | undefined
+  #isRunning = true
+  /** What the guest has sent and QEMU has not. */
+  #outgoing: Buffer = Buffer.alloc(0)
+  /** What QEMU has received and the guest has not. */
+  #incoming: Buffer = Buffer.alloc(0)
+
+  constructor() {
+    const [guest, qemu] = duplexPair({ highWaterMark: 1 << 24 })
+    this.guest = guest
+    this.#qemu = qemu
+    qemu.on('data', (chunk: Buffer) => {
+      this.#outgoing = Buffer.concat([this.#outgoing, chunk])
+      this.#carry()
+    })
+  }
+
+  /** QEMU's socket is connected to a server's. */
+  async connectTo(path: string): Promise<void> {
+    this.#socket?.destroy()
+    const socket = connect(path)
+    this.#socket = socket
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    socket.on('data', (chunk: Buffer) => {
+      this.#incoming = Buffer.concat([this.#incoming, chunk])
+      this.#carry()
+    })
+  }
+
+  /** QEMU takes nothing from the server for a while. */
+  async deaf(milliseconds: number): Promise<void> {
+    this.#socket?.pause()
+    await new Promise((resolve) => setTimeout(resolve, milliseconds))
+    this.#socket?.resume()
+  }
+
+  /** The guest stands still. Part of a frame may be on its way, and the rest of it in the guest. */
+  async stop(): Promise<void> {
+    this.#isRunning = false
+    // What QEMU has of the guest, it has written.
+    while ((this.#socket?.writableLength ?? 0) > 0)
+      await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  cont(): void {
+    this.#isRunning = true
+    this.#carry()
+  }
+
+  /** In pieces, as a guest's network card does. */
+  #carry(): void {
+    while (this.#isRunning && this.#outgoing.length > 0) {
+      const piece = this.#outgoing.subarray(0, 1460)
+      this.#outgoing = this.#outgoing.subarray(piece.length)
+      this.#socket?.write(piece)
+    }
+    if (!this.#isRunning || this.#incoming.length === 0) return
+    this.#qemu.write(this.#incoming)
+    this.#incoming = Buffer.alloc(0)
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket?.destroy()
+    this.guest.destroy()
+  }
+}
