@@ -27,9 +27,19 @@ import {
   waitUntilFails,
   waitUntilSucceeds,
 } from './shell-waits.ts'
+import { type UserOption, systemctl } from './systemd/systemctl.ts'
 import { defaultTimeout } from './timeouts.ts'
 import type { TransferOptions } from './transfer.ts'
 import { getTtyText, waitUntilTtyMatches } from './tty.ts'
+import { waitForUnit } from './unit-waits.ts'
+import {
+  type JournalOptions,
+  changeUnit,
+  getUnitInfo,
+  getUnitProperty,
+  journal,
+  requireUnitState,
+} from './units.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
@@ -273,6 +283,104 @@ export class Machine implements AsyncDisposable {
     options: WaitOptions & { readonly datagram?: boolean } = {},
   ): Promise<void> {
     return waitForOpenUnixSocket(this, path, options)
+  }
+
+  /**
+   * Waits until a unit of systemd is active. Everywhere, a unit's name may go without `.service`.
+   *
+   * ```ts
+   * await vm.waitForUnit('nginx')
+   * await vm.waitForUnit('podman.socket', { user: 'alice', timeout: 60 })
+   * ```
+   *
+   * @throws WaitError at once when it has failed, or is inactive and nothing is about to start it; with its status and
+   *   the end of its journal.
+   */
+  waitForUnit(unit: string, options: WaitOptions & UserOption = {}): Promise<void> {
+    return waitForUnit(this, unit, options)
+  }
+
+  /**
+   * Runs `systemctl`, and resolves with how it ended.
+   *
+   * ```ts
+   * const { stdout } = await vm.systemctl('list-timers --all')
+   * ```
+   */
+  systemctl(query: string, options: UserOption = {}): Promise<ExecResult> {
+    return systemctl(this, query, options)
+  }
+
+  /**
+   * All properties of a unit, as `systemctl show` has them.
+   *
+   * ```ts
+   * const { MainPID, ActiveState } = await vm.getUnitInfo('nginx')
+   * ```
+   */
+  getUnitInfo(unit: string, options: UserOption = {}): Promise<Record<string, string>> {
+    return getUnitInfo(this, unit, options)
+  }
+
+  /**
+   * One property of a unit.
+   *
+   * ```ts
+   * expect(await vm.getUnitProperty('nginx', 'NRestarts')).toBe('0')
+   * ```
+   *
+   * @throws Error when units have no such property.
+   */
+  getUnitProperty(unit: string, property: string, options: UserOption = {}): Promise<string> {
+    return getUnitProperty(this, unit, property, options)
+  }
+
+  /**
+   * Makes sure that a unit is in a state, by default `active`.
+   *
+   * ```ts
+   * await vm.requireUnitState('backup', 'inactive')
+   * ```
+   *
+   * @throws WaitError with the unit's status when it is in another one.
+   */
+  requireUnitState(unit: string, state = 'active', options: UserOption = {}): Promise<void> {
+    return requireUnitState(this, unit, state, options)
+  }
+
+  /**
+   * Starts a unit, and resolves when systemd says that it is started.
+   *
+   * ```ts
+   * await vm.startUnit('backup')
+   * ```
+   *
+   * @throws WaitError with the unit's status when it cannot be started.
+   */
+  startUnit(unit: string, options: UserOption = {}): Promise<void> {
+    return changeUnit(this, 'start', unit, options)
+  }
+
+  /**
+   * Stops a unit, and resolves when it is stopped.
+   *
+   * ```ts
+   * await vm.stopUnit('nginx')
+   * ```
+   */
+  stopUnit(unit: string, options: UserOption = {}): Promise<void> {
+    return changeUnit(this, 'stop', unit, options)
+  }
+
+  /**
+   * The journal of this boot, or of one unit.
+   *
+   * ```ts
+   * expect(await vm.journal({ unit: 'nginx', lines: 20 })).not.toContain('error')
+   * ```
+   */
+  journal(options: JournalOptions = {}): Promise<string> {
+    return journal(this, options)
   }
 
   /**
