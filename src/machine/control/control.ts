@@ -126,7 +126,8 @@ export class Control implements Holdable<SavedControl> {
     const fail = (reason: Error): void => answer.fail(reason)
     this.#underway.add(fail)
     this.#answers.entries.set(id, answer.file)
-    this.send(`{ (${script}\n) && echo; } >/control/answers/${id} &\n`)
+    // What is printed piece by piece gets here in larger ones.
+    this.send(`{ (${script}\n) && echo; } | cat >/control/answers/${id} &\n`)
     try {
       const content = await answer.content
       if (content.at(-1) === NEWLINE) return content.subarray(0, -1)
