@@ -98,6 +98,8 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
       prepare: '',
       userNetwork: null,
       networkCards: [],
+      upper: null,
+      disks: [],
       screen: false,
       terminal: false,
       keep: false,

@@ -6,7 +6,9 @@ import type { Command } from './command.ts'
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).run,
   serve: async () => (await import('./serve.ts')).serve,
+  test: async () => (await import('./test.ts')).test,
   setup: async () => (await import('./setup.ts')).setup,
+  root: async () => (await import('./root.ts')).root,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 

@@ -1,3 +1,23 @@
+import type { OnProgress, ProgressPhase } from '../provision/progress.ts'
+
+const phases: Readonly<Record<ProgressPhase, string>> = {
+  index: 'reading the index of',
+  download: 'downloading',
+  unpack: 'unpacking',
+  install: 'installing',
+  finish: 'preparing',
+}
+
+/** Shows how far a fetch is. */
+export function showFetch(progress: ProgressLine): OnProgress {
+  return ({ phase, detail, done, total }) => {
+    progress.step(
+      `${phases[phase]} ${detail}`,
+      total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
+    )
+  }
+}
+
 /**
  * What is going on, on standard error: one line that changes on a terminal, and gone at the end; a line
  * for each step in a log.

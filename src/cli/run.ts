@@ -9,6 +9,7 @@ import type { GuestCommand } from '../machine/control/control.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
+import { joinTerminal } from '../machine/join-terminal.ts'
 import { modulesShare } from '../machine/modules-share.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
@@ -19,7 +20,6 @@ import { command } from './command.ts'
 import { TimedOut, UserError, explain } from './failure.ts'
 import { abortOnSignals, whenAborted } from './interrupt.ts'
 import { ProgressLine } from './progress.ts'
-import { joinTerminal } from './terminal.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
 import { parseView, shows, viewNotes, viewOptions } from './view.ts'
@@ -162,6 +162,8 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       prepare: '',
       userNetwork: null,
       networkCards: [],
+      upper: null,
+      disks: [],
       screen: false,
       terminal,
       keep: values.keep ?? false,
@@ -258,7 +260,7 @@ async function execute(
   line: CommandLine,
   terminal: boolean,
 ): Promise<number> {
-  if (terminal) return joinTerminal(machine, line)
+  if (terminal) return joinTerminal(machine, line, { input: process.stdin, output: process.stdout })
   const guest = machine.run({ ...line, stdin: process.stdin })
   guest.stdout.pipe(process.stdout, { end: false })
   guest.stderr.pipe(process.stderr, { end: false })

@@ -1,19 +1,12 @@
 import { cacheFolder } from '../provision/cache.ts'
 import { type Inventory, provision } from '../provision/inventory.ts'
-import type { OnProgress, ProgressPhase } from '../provision/progress.ts'
 import { fetchQemu } from '../provision/qemu.ts'
+import { fetchTesseract } from '../provision/tesseract.ts'
 import { command } from './command.ts'
-import { describeParts } from './describe.ts'
+import { describeParts, row } from './describe.ts'
 import { abortOnSignals } from './interrupt.ts'
-import { ProgressLine } from './progress.ts'
+import { ProgressLine, showFetch } from './progress.ts'
 import { parseChoice } from './values.ts'
-
-const phases: Readonly<Record<ProgressPhase, string>> = {
-  index: 'reading the index of',
-  download: 'downloading',
-  unpack: 'unpacking',
-  finish: 'preparing',
-}
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
@@ -40,30 +33,32 @@ export const setup = command({
       value: 'newest',
       help: "fetch Debian's newest QEMU (of sid), whichever is here; `run` prefers it from then on",
     },
+    ocr: {
+      type: 'boolean',
+      help: "fetch tesseract as well, with which tests read the text on a guest's screen",
+    },
   },
   notes: `Debian's packages are downloaded and unpacked into a folder, not installed: no root is needed, and
 /boot and the system's QEMU stay as they are. The folder is $LOWERDIR_CACHE, or
 ~/.cache/lowerdir; removing it undoes everything.`,
 
-  async run({ suite, only, qemu }) {
+  async run({ suite, only, qemu, ocr }) {
     const wantsNewest = qemu !== undefined && parseChoice('qemu', qemu, ['newest']) === 'newest'
     const want = only?.map((name) => parseChoice('only', name, PARTS)) ?? PARTS
     const progress = new ProgressLine()
     const signal = abortOnSignals()
-    const onProgress: OnProgress = ({ phase, detail, done, total }) => {
-      progress.step(
-        `${phases[phase]} ${detail}`,
-        total === undefined ? '' : `${Math.floor((100 * (done ?? 0)) / total)} %`,
-      )
-    }
+    const onProgress = showFetch(progress)
     try {
       const others = want.filter((name) => name !== 'qemu' || !wantsNewest)
       const found = await provision({ suite, want: others, signal, onProgress })
       const parts: Inventory = wantsNewest
         ? { ...found, qemu: { found: await fetchQemu({ suite: NEWEST, signal, onProgress }) } }
         : found
+      const tesseract =
+        ocr === true ? await fetchTesseract({ suite, signal, onProgress }) : undefined
       progress.clear()
       for (const line of describeParts(parts)) console.log(line)
+      if (tesseract !== undefined) console.log(row('tesseract', tesseract.version))
       console.log(`Fetched things are kept in ${cacheFolder()}.`)
       return want.every((name) => parts[name].found !== undefined) ? 0 : 1
     } finally {

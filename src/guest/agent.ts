@@ -31,6 +31,13 @@ const COMMAND = '/run/lowerdir/command'
 /** How a shell reads it. Of a file that says it is empty, as this one does, bash's "dot" reads nothing. */
 const READ_COMMAND = `if [ "$BASH_VERSION" ]; then eval "$(<${COMMAND})"; else . ${COMMAND}; fi`
 
+/**
+ * How the loop of a slot starts in the root. It and the shells that wait for commands are called `@…` as well: systemd
+ * stops everybody (SIGSTOP) before it sends SIGTERM, which does not wake whoever waits for a 9P server then, and
+ * would wait for 90 seconds.
+ */
+const START_COMMANDS = 'cd /run/lowerdir; exec @/busybox setsid @/busybox sh commands'
+
 /** What is put into the guest's root for commands: busybox, since the root may have no shell. */
 export const BUSYBOX = '/run/lowerdir/busybox'
 
@@ -62,7 +69,7 @@ feed() {
   feed 3>&- 7<&- 8<&- 9<&- |
     {
       echo 0 >"$group/cgroup.procs"
-      exec nsenter -t "$root" -m ${BUSYBOX} setsid ${BUSYBOX} sh /run/lowerdir/commands 6>&3 3>&-
+      exec nsenter -t "$root" -m ${BUSYBOX} sh -c '${START_COMMANDS}' 6>&3 3>&-
     } |
     cat >stdout 3>&- 7<&- 8<&- 9<&-
 } 3>&1 | cat >stderr 7<&- 8<&- 9<&-
@@ -85,11 +92,11 @@ exit 0
 export const commandsScript = `unset HOME TERM
 end=$token
 export -n token
-set -- /bin/sh
-[ -x /bin/sh ] || set -- ${BUSYBOX} sh
+set -- @/sh
+[ -x /bin/sh ] || set -- @/busybox sh
 trap over=1 HUP INT TERM
 while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
-  (exec "$@" -c '${READ_COMMAND}' 2>&6 6>&- 7<&- 8<&-)
+  (exec "$@" -c '${READ_COMMAND}' /bin/sh 2>&6 6>&- 7<&- 8<&-)
   status=$?
   left=
   { read -r self; read -r left; } </proc/self/fd/7/cgroup.procs
@@ -108,6 +115,9 @@ export const prepareRoot = `mkdir run/lowerdir
 mount -o bind /bin/busybox run/lowerdir/busybox
 cat /commands >run/lowerdir/commands
 ln -s /proc/self/fd/9 ${COMMAND.slice(1)}
+mkdir run/lowerdir/@
+ln -s ../busybox run/lowerdir/@/busybox
+ln -s /bin/sh run/lowerdir/@/sh
 mkfifo run/lowerdir/up
 `
 

@@ -1,7 +1,9 @@
 import { prepareRoot } from './agent.ts'
+import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
 import { quote } from './quote.ts'
 import { maskLines } from './systemd.ts'
+import { type UpperDevice, upperLines } from './upper.ts'
 
 /** What process 1 becomes: the root's own init, which is systemd, or the agent. */
 export type GuestInit = 'systemd' | 'none'
@@ -11,6 +13,8 @@ export interface InitOptions {
   readonly init: GuestInit
   /** The lower layer. */
   readonly root: GuestMount
+  /** What the upper layer is on; without a disk, memory. */
+  readonly upper: UpperDevice | null
   /** Further exports, each at an absolute path of the guest. */
   readonly shares: readonly (GuestMount & { readonly target: string })[]
   readonly control: GuestMount
@@ -37,7 +41,7 @@ export const FAILED = 'lowerdir: failed: '
 export type GuestPhase = 'kernel' | 'root'
 
 /**
- * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and a tmpfs, starts the
+ * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and the upper one, starts the
  * agent, and becomes what process 1 of the guest is to be.
  *
  * What fails says so on the console, in a line that begins with {@link FAILED}, and powers the guest
@@ -45,7 +49,7 @@ export type GuestPhase = 'kernel' | 'root'
  */
 export function initScript(options: InitOptions): string {
   const { init, root, shares, control, modules, hostname } = options
-  const { networkCards, maskedUnits, prepare } = options
+  const { networkCards, maskedUnits, prepare, upper } = options
   return `#!/bin/sh
 export PATH=/bin
 phase() { echo "${PHASE}$1" >/dev/console; }
@@ -66,9 +70,7 @@ ip link set lo up
 ${exportNetworkLines(`eth${networkCards}`)}
 in_exports_net mount ${mountArguments(control)} /control || die 'the control channel cannot be mounted over 9P'
 in_exports_net mount ${mountArguments(root)} /lower || die 'the root cannot be mounted over 9P'
-mount -t tmpfs upper /upper
-mkdir /upper/upper /upper/work
-# Inode numbers of the host may use all 64 bits: none are left to mark the layer with.
+${upperLines(upper)}# Inode numbers of the host may use all 64 bits: none are left to mark the layer with.
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/upper,workdir=/upper/work,xino=off overlay /root ||
   die 'overlayfs cannot be mounted over the root'
 phase root
@@ -91,7 +93,7 @@ ${userNetworkLines(options)}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
 ${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
-${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
+${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
 }
 
 /**
@@ -153,7 +155,7 @@ exec @/busybox sh /agent
   // Not with `&`: see agent.ts.
   systemd: `echo 1 >/root.pid
 # By this file a directory that was a container's makes systemd believe that it still is, and mind no kernel arguments.
-rm -f /root/.dockerenv
+rm -f /root${CONTAINER_MARK}
 cd /
 start-stop-daemon -S -b -p /agent.pid -x @/busybox -- sh -c 'cat /root/run/lowerdir/up; exec @/busybox sh /agent'
 exec ${inRoot('exec /sbin/init')}

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { agentScript, commandsScript, slotScript } from './agent.ts'
 import { APPLETS } from './applets.ts'
+import { CHANGES_SCRIPT, changesScript } from './changes.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
 import { type InitOptions, initScript } from './init.ts'
 import type { Kernel } from './kernel.ts'
@@ -13,6 +14,8 @@ export interface InitramfsOptions extends Omit<InitOptions, 'modules'> {
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
+  /** Whether the guest has disks. */
+  readonly disks: boolean
   /** Whether the guest gets a terminal (hvc0). */
   readonly terminal: boolean
 }
@@ -38,6 +41,8 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
   const names = [
     ...MODULES,
     ...(usesVirtio ? [VIRTIO_MODULE] : []),
+    ...(options.disks ? ['virtio_blk'] : []),
+    ...(options.upper === null ? [] : ['ext4']),
     ...(terminal ? ['virtio_console'] : []),
   ]
   const modules = await resolveModules(kernel, names, { optional: OPTIONAL })
@@ -52,6 +57,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
       'dev',
       'lower',
       'modules',
+      'own',
       'proc',
       'root',
       'sys',
@@ -61,6 +67,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     script('agent', agentScript),
     script('slot', slotScript),
     script('commands', commandsScript),
+    script(CHANGES_SCRIPT.slice(1), changesScript),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox) },
     ...APPLETS.map((name): CpioEntry => ({
       kind: 'symlink',

@@ -1,6 +1,7 @@
 import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.ts'
 import { systemdArguments } from '../guest/systemd.ts'
 import type { Accelerator } from './accelerator.ts'
+import type { DiskImage } from './disks.ts'
 import type { NetworkCard, UserNetwork } from './options.ts'
 import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
 
@@ -21,6 +22,7 @@ export interface MachineSpec {
   readonly terminalSocket?: string | undefined
   readonly userNetwork: UserNetwork | null
   readonly networkCards: readonly NetworkCard[]
+  readonly disks: readonly DiskImage[]
   readonly screen: boolean
   readonly hostname: string
   /** Whatever else QEMU is to know. */
@@ -79,6 +81,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ['-netdev', ['user', 'id=exports', 'restrict=on', ...forwards].join(',')],
     ['-device', 'virtio-net-pci,netdev=exports,romfile='],
     ...devices,
+    ...spec.disks.map(disk),
     ...(terminalSocket === undefined
       ? []
       : [
@@ -105,6 +108,14 @@ function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
   const netdev = `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`
   const card = `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`
   return ['-netdev', netdev, '-device', card]
+}
+
+/** Its format is said, so that nobody takes what a guest has written on a raw one for that of another. */
+function disk({ file, format, readOnly }: DiskImage, index: number): string[] {
+  const id = `disk${index}`
+  const image = `file.driver=file,file.filename=${value(file)}`
+  const node = `driver=${format},node-name=${id},read-only=${readOnly ? 'on' : 'off'},${image}`
+  return ['-blockdev', node, '-device', `virtio-blk-pci,drive=${id}`]
 }
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */

@@ -5,8 +5,9 @@ import { qemuArguments } from './arguments.ts'
 import { FORGET_FILES } from '../guest/agent.ts'
 import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
 import { Control } from './control/control.ts'
+import { prepareDisks } from './disks.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
-import { quote } from '../guest/quote.ts'
+import { shellWord } from '../guest/quote.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
@@ -25,8 +26,8 @@ export interface MachineParts {
   readonly control: Control
   readonly watch: Watch
   readonly qemu: QemuProcess
-  /** QEMU's command line, for a person. */
-  readonly commandLine: string
+  /** QEMU's command line. */
+  readonly command: readonly string[]
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
   /** What of it can be saved. */
@@ -58,6 +59,7 @@ export async function bootMachine(
     : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
+  const disks = await prepareDisks(options, folder)
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = {
     transport: 'tcp',
@@ -81,6 +83,8 @@ export async function bootMachine(
       userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
       root: exported.root.mount,
       shares,
+      upper: disks.upper,
+      disks: disks.images.length > 0,
       control: controlMount,
       terminal: options.terminal,
     })
@@ -96,6 +100,7 @@ export async function bootMachine(
     hostname,
     userNetwork,
     networkCards,
+    disks: disks.images,
     kernel: kernel.image,
     initrd,
     append: options.append,
@@ -104,8 +109,8 @@ export async function bootMachine(
     qmpSocket: monitor.socket,
     terminalSocket: terminal?.socket,
   })
-  const commandLine = [options.qemu.command, ...options.qemu.args, ...args].map(word).join(' ')
-  options.log(`QEMU: ${commandLine}`)
+  const command = [options.qemu.command, ...options.qemu.args, ...args]
+  options.log(`QEMU: ${command.map(shellWord).join(' ')}`)
   options.signal.throwIfAborted()
   const qemu = await QemuProcess.start(options.qemu, args)
   resources.defer(async () => {
@@ -125,12 +130,13 @@ export async function bootMachine(
   const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
   await Promise.race([up, whyNot(watch, options)])
   options.onPhase('ready')
+  if (disks.upper !== null) resources.defer(() => writeBack(control))
   return {
     folder: folder.path,
     control,
     watch,
     qemu,
-    commandLine,
+    command,
     terminal: terminal?.connected,
     savable: async () => ({
       options,
@@ -167,6 +173,18 @@ export async function setClock(control: Control): Promise<void> {
   await control.tell(clockScript(seconds))
 }
 
+/** How long a guest may take to write everything to its disk, in milliseconds. */
+const WRITE_BACK_TIMEOUT = 10_000
+
+/** What a guest has written is to outlast it, also one that ends from one moment to the next. */
+async function writeBack(control: Control): Promise<void> {
+  const over = new AbortController()
+  // One that is gone already has nothing left to write.
+  const written = control.ask('sync').catch(() => {})
+  await Promise.race([written, sleep(WRITE_BACK_TIMEOUT, undefined, { signal: over.signal })])
+  over.abort()
+}
+
 /** Rejects with what keeps the guest from getting ready. */
 async function whyNot(watch: Watch, { bootTimeout, signal }: MachineOptions): Promise<never> {
   const aborted = new Promise<void>((settle) => {
@@ -192,9 +210,4 @@ async function listenOnce(
   })
   await listenUnix(socket, resources, connect)
   return { socket, connected }
-}
-
-/** An argument as a shell takes it. */
-function word(argument: string): string {
-  return /^[\w./:=,@+-]+$/.test(argument) ? argument : quote(argument)
 }

@@ -11,13 +11,14 @@ const LINE = 64 * 1024
 const TAIL = 64 * 1024
 
 /** What the guest's kernel, its init and whoever has its console print; of more than is kept, the end. */
-export class Console extends EventEmitter<{ text: []; end: [] }> {
+export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }> {
   #text = ''
   #line = ''
   readonly #onLine: (line: string) => void
 
   /**
-   * Emits `text` for each piece that comes, also when it is no whole line, as a prompt is.
+   * Emits `text` for each piece that comes, also when it is no whole line, as a prompt is, and `chunk` with what came,
+   * as a terminal wants it.
    *
    * @param onLine gets every line, without its end.
    */
@@ -52,6 +53,7 @@ export class Console extends EventEmitter<{ text: []; end: [] }> {
     }
     if (this.#line.length > LINE) this.#endLine()
     this.emit('text')
+    this.emit('chunk', chunk)
   }
 
   #endLine(): void {

@@ -8,8 +8,10 @@ import {
 import { defaultLimits } from '../server/limits.ts'
 import { type Engine, startEngine } from '../transport/engine/engine.ts'
 import type { Listen, SavedConnection } from '../transport/engine/share.ts'
+import { serveDuplex } from '../transport/stream/duplex.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
-import type { MachineOptions } from './options.ts'
+import { listenUnix } from './listen.ts'
+import type { MachineOptions, SocketShare, TreeShare } from './options.ts'
 import type { Resources } from './resources.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
 
@@ -77,15 +79,35 @@ export async function startExports(
   const lower = await serve(root, 0, { readOnly: true, owner: rootOwner, ...rootView }, 'loose')
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
-    // `mmap` is `none` with shared writable mappings, which linkers want.
-    const { target, readOnly, cache = 'mmap' } = share
+    const { target } = share
     const exported =
       'source' in share
-        ? await serve(share.source, i + 1, share, cache)
-        : { socket: share.socket, mount: forwarded(i + 1, readOnly, cache) }
+        ? await serve(share.source, i + 1, share, share.cache ?? WRITABLE)
+        : await forward(share, i + 1, folder, resources, log)
     others.push({ ...exported, target })
   }
   return { engines, root: lower, shares: others }
+}
+
+/** `none` with shared writable mappings, which linkers want. */
+const WRITABLE = 'mmap'
+
+/** A share that no engine serves. */
+async function forward(
+  share: SocketShare | TreeShare,
+  index: number,
+  folder: RuntimeFolder,
+  resources: Resources,
+  log: (line: string) => void,
+): Promise<Export> {
+  const { target, readOnly, cache } = share
+  if ('socket' in share)
+    return { socket: share.socket, mount: forwarded(index, readOnly, cache ?? WRITABLE) }
+  const socket = folder.file(`export${index}.sock`)
+  await listenUnix(socket, resources, (stream) => {
+    void serveDuplex(share.tree, stream, (line) => log(`${target}: ${line}`))
+  })
+  return { socket, mount: forwarded(index, readOnly, cache ?? 'none') }
 }
 
 /** The root has index 0. */

@@ -27,6 +27,10 @@ export function reasonIn(line: string): string | undefined {
  * @param shutdown the reason of QMP's SHUTDOWN event (ShutdownCause in qapi/run-state.json), if any.
  */
 export function reasonOf({ code, signal, complaint }: QemuExit, shutdown: string): string {
+  const locked = /Is another process using the image \[(.*)\]\?/.exec(complaint)?.[1]
+  if (locked !== undefined) {
+    return `The disk ${locked} is in use: by another machine, or another program that has locked it. Only one at a time may write to it.`
+  }
   const words = complaint === '' ? '.' : `: ${complaint}`
   if (signal !== null) return `QEMU was ended by ${signal}${words}`
   if (code !== 0) return `QEMU ended with ${code}${words}`

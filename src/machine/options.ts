@@ -5,12 +5,13 @@ import type { CacheMode } from '../guest/mount.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../transport/engine/sandbox.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
+import type { Tree } from '../tree/tree.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { Transport } from './transport.ts'
 
 /** What the guest mounts beside its root. */
-export type ShareOptions = DirectoryShare | SocketShare
+export type ShareOptions = DirectoryShare | TreeShare | SocketShare
 
 /** A host directory, served by the machine. */
 export interface DirectoryShare {
@@ -24,6 +25,16 @@ export interface DirectoryShare {
   readonly cache?: CacheMode
 }
 
+/** A tree of any kind, served on the main thread. Several machines may have the same one. */
+export interface TreeShare {
+  readonly tree: Tree
+  /** An absolute path of the guest. */
+  readonly target: string
+  readonly readOnly: boolean
+  /** Default: `none`, since files made of functions are not always what they were. */
+  readonly cache?: CacheMode
+}
+
 /** A tree that somebody else serves: a 9P2000.L server, for this one connection. */
 export interface SocketShare {
   /** The unix socket that it listens on. */
@@ -34,6 +45,16 @@ export interface SocketShare {
   /** Default: `mmap`. */
   readonly cache?: CacheMode
 }
+
+/** A disk of the guest's: an image, or an empty one that is gone with the machine. */
+export type DiskOptions =
+  | {
+      /** An absolute path. */
+      readonly file: string
+      readonly format: 'raw' | 'qcow2'
+      readonly readOnly: boolean
+    }
+  | { readonly sizeMiB: number }
 
 /** A network card of the guest's whose cable is a socket. */
 export interface NetworkCard {
@@ -69,6 +90,10 @@ export interface MachineOptions {
   /** Whether the servers of the root and the shares restrict themselves to those directories. */
   readonly sandbox: SandboxMode
   readonly shares: readonly ShareOptions[]
+  /** The disk that the upper layer is on: a raw image, made where there is none. Null: memory. */
+  readonly upper: { readonly file: string; readonly sizeMiB: number } | null
+  /** Further disks. */
+  readonly disks: readonly DiskOptions[]
   readonly memoryMiB: number
   readonly cpus: number
   readonly append: string

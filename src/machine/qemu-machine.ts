@@ -104,9 +104,9 @@ export class QemuMachine implements AsyncDisposable {
     return this.#parts.watch.qmp
   }
 
-  /** QEMU's command line, as a shell takes it. */
-  get commandLine(): string {
-    return this.#parts.commandLine
+  /** QEMU's command line. */
+  get command(): readonly string[] {
+    return this.#parts.command
   }
 
   /** Starts what a shell of the guest makes of `script`; its streams are its own. */
@@ -117,6 +117,15 @@ export class QemuMachine implements AsyncDisposable {
   /** Lets the guest's agent run a script, outside of the root: short, and in the background if it takes time. */
   tellAgent(script: string): void {
     this.#parts.control.send(script)
+  }
+
+  /**
+   * Lets the guest's agent run a script, outside of the root, and resolves with what that prints.
+   *
+   * @throws Error when it fails; {@link ended}'s when the machine ends first.
+   */
+  askAgent(script: string): Promise<Buffer> {
+    return this.#parts.control.ask(script)
   }
 
   /** Ends it at once, for a reason that {@link ended} then gives. */

@@ -10,13 +10,14 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startReaper } from './reaper.ts'
 
 /** Longest path of a unix socket in bytes (unix(7)), less the longest name that is put here. */
 const ROOM = 107 - '/export00.sock'.length
 
 /**
  * A private folder for the sockets and files of one machine. It says whose it is: what a process leaves
- * behind that was killed is cleaned up by the next one.
+ * behind that was killed is cleaned up by its reaper, or by the next one.
  */
 export class RuntimeFolder implements Disposable {
   readonly path: string
@@ -36,12 +37,14 @@ export class RuntimeFolder implements Disposable {
     }
     chmodSync(parent, 0o700)
     sweep(parent)
+    const owner = processIdentity(process.pid) ?? ''
+    startReaper(parent, owner)
     const path = mkdtempSync(join(parent, 'vm-'))
     if (Buffer.byteLength(path) > ROOM) {
       rmSync(path, { recursive: true })
       throw new Error(`${path} is too long for a socket's path. Set TMPDIR to a shorter one.`)
     }
-    writeFileSync(join(path, 'owner'), processIdentity(process.pid) ?? '')
+    writeFileSync(join(path, 'owner'), owner)
     return new RuntimeFolder(path)
   }
 

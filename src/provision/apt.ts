@@ -53,6 +53,10 @@ function settings(folder: string, architecture: string): string {
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear APT::Default-Release;
+#clear DPkg::Options;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
 #clear APT::Architectures;
 APT::Architecture "${architecture}";
 APT::Architectures:: "${architecture}";

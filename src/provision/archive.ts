@@ -4,13 +4,16 @@ import { architecture } from './architecture.ts'
 import { cacheFolder } from './cache.ts'
 import { ProvisionError, explainFileError } from './failure.ts'
 import { defaultSuite, readHost } from './host.ts'
-import { TARGET_FORMAT, chooseSources, parseTargets } from './mirror.ts'
+import { type Source, TARGET_FORMAT, chooseSources, parseTargets } from './mirror.ts'
 import { makePartial, removeFolder } from './partial.ts'
 import type { OnProgress } from './progress.ts'
 import { requireSpace } from './space.ts'
 
 /** What apt's copy of a suite's index takes while it is in use, in bytes, generously. */
 const INDEX_SPACE = 200e6
+
+/** How apt-get is told to follow what packages depend on, and not what they merely recommend. */
+const INSTALL = ['install', '--no-install-recommends', '--yes']
 
 /** What every fetch can be told. */
 export interface FetchOptions {
@@ -37,6 +40,8 @@ export interface DownloadRequest {
  */
 export class Archive implements AsyncDisposable {
   readonly suite: string
+  /** The suite on the mirror that it is fetched from, and its updates. */
+  readonly sources: readonly Source[]
   readonly cache: string
   readonly onProgress: OnProgress
   readonly signal: AbortSignal | undefined
@@ -44,11 +49,12 @@ export class Archive implements AsyncDisposable {
   readonly #configuration: string
 
   private constructor(
-    options: FetchOptions & { suite: string; cache: string },
+    options: FetchOptions & { suite: string; sources: readonly Source[]; cache: string },
     folder: string,
     configuration: string,
   ) {
     this.suite = options.suite
+    this.sources = options.sources
     this.cache = options.cache
     this.onProgress = options.onProgress ?? (() => {})
     this.signal = options.signal
@@ -79,7 +85,7 @@ export class Archive implements AsyncDisposable {
       const { debian } = architecture()
       const configuration = await writeAptConfiguration(folder, sources, debian)
       await runApt('apt-get', ['-c', configuration, '-q', 'update'], { signal })
-      return new Archive({ ...options, suite, cache }, folder, configuration)
+      return new Archive({ ...options, suite, sources, cache }, folder, configuration)
     } catch (error) {
       await removeFolder(folder)
       throw explainFileError(error, cache)
@@ -109,13 +115,10 @@ export class Archive implements AsyncDisposable {
   async download({ packages, closure, detail }: DownloadRequest): Promise<string[]> {
     const folder = join(this.#folder, 'archives')
     const command = closure
-      ? ['install', '--download-only', '--no-install-recommends', '--yes', ...packages]
+      ? [...INSTALL, '--download-only', ...packages]
       : ['download', ...packages]
     const options = ['-c', this.#configuration, '-q']
-    const listing = await runApt('apt-get', [...options, '-qq', '--print-uris', ...command], {
-      signal: this.signal,
-    })
-    const files = parseUris(listing)
+    const files = await this.#list(command)
     const total = files.reduce((sum, { size }) => sum + size, 0)
     await requireSpace(this.cache, total + (await this.#installedSize(files)))
     this.onProgress({ phase: 'download', detail, done: 0, total })
@@ -132,8 +135,32 @@ export class Archive implements AsyncDisposable {
     return files.map(({ name }) => join(folder, name))
   }
 
+  /**
+   * The file names of packages and of all that they depend on, as {@link download} with `closure` will have them. To be
+   * asked before that: apt does not name what is there already.
+   */
+  async resolve(packages: readonly string[]): Promise<string[]> {
+    const files = await this.#list([...INSTALL, ...packages])
+    return files.map(({ name }) => name)
+  }
+
+  /**
+   * The arguments with which apt-get installs packages of this archive, whose names follow, without downloading any.
+   *
+   * @param settings of apt's, beside or instead of the archive's own.
+   */
+  installArguments(settings: Readonly<Record<string, string>>): string[] {
+    const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+    return ['-c', this.#configuration, ...options, '-q', '--no-download', ...INSTALL]
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await removeFolder(this.#folder)
+  }
+
+  async #list(command: readonly string[]): Promise<{ name: string; size: number }[]> {
+    const options = ['-c', this.#configuration, '-qq', '--print-uris']
+    return parseUris(await runApt('apt-get', [...options, ...command], { signal: this.signal }))
   }
 
   /** What packages take once they are unpacked, in bytes. */

@@ -8,6 +8,8 @@ import { isAbsolute, join } from 'node:path'
  *     qemu/<version>/      an unpacked QEMU with all libraries it needs
  *     busybox/<version>/   a static busybox
  *     kernels/<release>/   a guest kernel and its modules
+ *     roots/<suite>-<key>/ an installed Debian system with systemd, and what it is made of
+ *     tesseract/<version>/ an unpacked tesseract, with English
  *     partial/             what is being fetched right now
  */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {

@@ -13,13 +13,19 @@ export interface UnpackOptions {
 
 /**
  * Reads the files out of a package and lays them into a folder. Not `dpkg-deb --extract`, because
- * that puts a folder where we have a link to one, gives files to the users that own them in an
- * installed system, and would leave set-user-id programs about that nobody updates.
+ * that puts a folder where we have a link to one.
  */
 const EXTRACT =
-  'dpkg-deb --fsys-tarfile "$1" | tar --extract --directory "$2" --keep-directory-symlink ' +
-  '--no-same-owner --no-same-permissions --exclude ./usr/share/doc --exclude ./usr/share/man ' +
-  '--exclude ./usr/share/locale'
+  'file=$1; folder=$2; shift 2; ' +
+  'dpkg-deb --fsys-tarfile "$file" | tar --extract --directory "$folder" --keep-directory-symlink "$@"'
+
+/** Whoever unpacks owns the files, and no set-user-id programs are about that nobody updates. */
+const AS_OURS = ['--no-same-owner', '--no-same-permissions']
+
+const WITHOUT_MANUALS = ['doc', 'man', 'locale'].flatMap((name) => [
+  '--exclude',
+  `./usr/share/${name}`,
+])
 
 /**
  * Unpacks packages into one folder, as if it were the root of a system, without running any of
@@ -33,25 +39,38 @@ export async function unpackPackages(
   await mergeUsr(folder)
   for (const [done, file] of files.entries()) {
     onProgress({ phase: 'unpack', detail, done, total: files.length })
-    // tar's status decides: if dpkg-deb fails, tar finds no whole archive.
-    const args = ['-c', EXTRACT, 'sh', file, folder]
-    const { status, stderr } = await runCommand('sh', args, { signal })
-    if (status !== 0) {
-      if (/No space left|Disk quota/.test(stderr)) {
-        throw new ProvisionError('disk-full', diskFull('the cache folder'))
-      }
-      throw new ProvisionError('failed', `${basename(file)} cannot be unpacked: ${stderr.trim()}`)
-    }
+    await extractPackage(file, folder, [...AS_OURS, ...WITHOUT_MANUALS], { signal })
     await rm(file)
   }
   onProgress({ phase: 'unpack', detail, done: files.length, total: files.length })
 }
 
 /**
+ * Lays one package's files into a folder that may hold others' already.
+ *
+ * @param options for tar: whose the files will be, and which are left out.
+ */
+export async function extractPackage(
+  file: string,
+  folder: string,
+  options: readonly string[],
+  { signal }: { readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  // tar's status decides: if dpkg-deb fails, tar finds no whole archive.
+  const args = ['-c', EXTRACT, 'sh', file, folder, ...options]
+  const { status, stderr } = await runCommand('sh', args, { signal })
+  if (status === 0) return
+  if (/No space left|Disk quota/.test(stderr)) {
+    throw new ProvisionError('disk-full', diskFull('the cache folder'))
+  }
+  throw new ProvisionError('failed', `${basename(file)} cannot be unpacked: ${stderr.trim()}`)
+}
+
+/**
  * Lays out the merged /usr of every current Debian. Packages of Debian 12 still carry files in /lib,
  * newer ones only in /usr/lib; with these links both arrive in one place.
  */
-async function mergeUsr(folder: string): Promise<void> {
+export async function mergeUsr(folder: string): Promise<void> {
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
     await mkdir(join(folder, 'usr', name), { recursive: true })
     await symlink(join('usr', name), join(folder, name))

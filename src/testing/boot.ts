@@ -6,14 +6,14 @@ import { chooseAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { MachineError } from '../machine/failure.ts'
 import { modulesShare } from '../machine/modules-share.ts'
-import type { MachineOptions, ShareOptions } from '../machine/options.ts'
+import type { DiskOptions, MachineOptions, ShareOptions } from '../machine/options.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
 import { chooseTransport } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import { Machine } from './machine.ts'
-import type { BootOptions, MachineShare, NetworkSeat } from './options.ts'
+import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
 import { Artifacts, artifactsRoot } from './record/artifacts.ts'
 import { Recorder } from './record/recorder.ts'
@@ -59,8 +59,9 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       name,
       accelerator,
       acceleratorReason: chosen.reason,
+      ...(options.test === undefined ? {} : { test: options.test }),
     })
-    const shares = (options.shares ?? []).map(hostShare)
+    const shares = (options.shares ?? []).map(machineShare)
     const machineOptions: MachineOptions = {
       ...parts,
       busybox: parts.busybox.path,
@@ -72,6 +73,8 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       atime: 'preserve',
       sandbox: 'auto',
       shares: [...shares, ...modulesShare(root, parts.kernel)],
+      upper: upperDisk(options.upper ?? 'tmpfs'),
+      disks: (options.disks ?? []).map(machineDisk),
       memoryMiB: mebibytes(options.memory ?? MEMORY, 'memory'),
       cpus: options.cpus ?? 1,
       append: options.kernelArguments ?? '',
@@ -86,7 +89,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       },
       networkCards: seat?.cards ?? [],
       screen: options.screen ?? true,
-      terminal: false,
+      terminal: true,
       keep: options.keep ?? false,
       bootTimeout: (options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000) * 1000,
       signal: options.signal ?? new AbortController().signal,
@@ -103,6 +106,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       },
     }
     const qemu = resources.use(await QemuMachine.boot(machineOptions))
+    recorder.event({ kind: 'qemu', command: qemu.command, version: parts.qemu.version.text })
     void qemu.ended.then(({ message }) => recorder.event({ kind: 'ended', reason: message }))
     const machine = new Machine({
       name,
@@ -110,6 +114,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
       init,
       accelerator,
       recorder,
+      artifacts,
       env: options.env ?? {},
       cables: seat,
       resources,
@@ -143,15 +148,21 @@ function ownerOf(root: string): Ownership {
   return statSync(root).uid === 0 ? 'host' : { uid: 0, gid: 0 }
 }
 
-function hostShare({ source, target, readOnly, owner, cache }: MachineShare): ShareOptions {
-  if (typeof source !== 'string') throw new Error('not yet')
-  return {
-    source: resolve(source),
-    target,
-    readOnly: readOnly ?? false,
-    owner: owner ?? 'host',
-    ...(cache === undefined ? {} : { cache }),
-  }
+function machineShare({ source, target, readOnly, owner, cache }: MachineShare): ShareOptions {
+  const how = { target, readOnly: readOnly ?? false, ...(cache === undefined ? {} : { cache }) }
+  if (typeof source !== 'string') return { tree: source, ...how }
+  return { source: resolve(source), owner: owner ?? 'host', ...how }
+}
+
+function upperDisk(upper: NonNullable<BootOptions['upper']>): MachineOptions['upper'] {
+  if (upper === 'tmpfs') return null
+  return { file: resolve(upper.disk), sizeMiB: mebibytes(upper.size ?? '4G', 'upper.size') }
+}
+
+function machineDisk(disk: MachineDisk): DiskOptions {
+  if ('size' in disk) return { sizeMiB: mebibytes(disk.size, 'disks: size') }
+  const { file, format, readOnly } = disk
+  return { file: resolve(file), format: format ?? 'raw', readOnly: readOnly ?? false }
 }
 
 /** With the console's end in the message, which is all that a test's runner shows. */

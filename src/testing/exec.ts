@@ -27,6 +27,9 @@ export interface ExecOptions {
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** What root's commands find in their environment. */
+export const rootEnvironment: Readonly<Record<string, string>> = { PATH, HOME: '/root' }
+
 /**
  * The script for a command: text is a shell's, a list is a program and its arguments.
  *
@@ -42,7 +45,7 @@ export function execScript(
     const argv = [BUSYBOX, 'su', '-s', '/bin/sh', user, '-c', line]
     return commandScript({ argv, env: { PATH, ...env }, cwd })
   }
-  const surrounding = { env: { PATH, HOME: '/root', ...env }, cwd }
+  const surrounding = { env: { ...rootEnvironment, ...env }, cwd }
   if (typeof command !== 'string') return commandScript({ argv: command, ...surrounding })
   return `${surroundings(surrounding)}${command}\n`
 }

@@ -1,16 +1,25 @@
+import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
+import { shellWord } from '../guest/quote.ts'
 import { USER_NETDEV } from '../machine/arguments.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import { Always } from './always.ts'
+import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
 import { waitForConsoleText } from './console-waits.ts'
-import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment } from './exec.ts'
+import { type WriteFileOptions, copyFromHost, copyToHost, readFile, writeFile } from './files.ts'
+import { consoleInteract, shellInteract } from './interact.ts'
+import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
+import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
+import type { Artifacts } from './record/artifacts.ts'
 import type { Recorder } from './record/recorder.ts'
+import { Screen } from './screen.ts'
 import {
   waitForFile,
   waitForOpenUnixSocket,
@@ -18,8 +27,21 @@ import {
   waitUntilFails,
   waitUntilSucceeds,
 } from './shell-waits.ts'
+import { type UserOption, systemctl } from './systemd/systemctl.ts'
 import { defaultTimeout } from './timeouts.ts'
+import type { TransferOptions } from './transfer.ts'
+import { getTtyText, waitUntilTtyMatches } from './tty.ts'
+import { waitForUnit } from './unit-waits.ts'
+import {
+  type JournalOptions,
+  changeUnit,
+  getUnitInfo,
+  getUnitProperty,
+  journal,
+  requireUnitState,
+} from './units.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
+import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */
 const MAX_OUTPUT = 64 << 20
@@ -34,6 +56,8 @@ export interface MachineParts {
   readonly init: GuestInit
   readonly accelerator: Accelerator
   readonly recorder: Recorder
+  /** Where what people may look at is left, if anywhere. */
+  readonly artifacts: Artifacts | undefined
   readonly env: Readonly<Record<string, string>>
   /** Where a network has put it; undefined outside of one. */
   readonly cables: { block(): void; unblock(): void } | undefined
@@ -50,10 +74,15 @@ export interface MachineParts {
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts
   readonly #upset = new AbortController()
+  readonly #screen: Screen
   #isUp = true
 
   constructor(parts: MachineParts) {
     this.#parts = parts
+    const { name, recorder, artifacts } = parts
+    const { folder } = parts.qemu
+    const qmp = this.qmp.bind(this)
+    this.#screen = new Screen({ name, qmp, folder, recorder, artifacts })
     void this.#followEnd()
   }
 
@@ -87,9 +116,14 @@ export class Machine implements AsyncDisposable {
     return this.#parts.recorder
   }
 
+  /** Where what is left for people to look at is; undefined where nothing is to be left. */
+  get artifacts(): string | undefined {
+    return this.#parts.artifacts?.path
+  }
+
   /** QEMU's command line, as a shell takes it. */
   get commandLine(): string {
-    return this.#parts.qemu.commandLine
+    return this.#parts.qemu.command.map(shellWord).join(' ')
   }
 
   /** For what waits on this machine. */
@@ -252,6 +286,104 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
+   * Waits until a unit of systemd is active. Everywhere, a unit's name may go without `.service`.
+   *
+   * ```ts
+   * await vm.waitForUnit('nginx')
+   * await vm.waitForUnit('podman.socket', { user: 'alice', timeout: 60 })
+   * ```
+   *
+   * @throws WaitError at once when it has failed, or is inactive and nothing is about to start it; with its status and
+   *   the end of its journal.
+   */
+  waitForUnit(unit: string, options: WaitOptions & UserOption = {}): Promise<void> {
+    return waitForUnit(this, unit, options)
+  }
+
+  /**
+   * Runs `systemctl`, and resolves with how it ended.
+   *
+   * ```ts
+   * const { stdout } = await vm.systemctl('list-timers --all')
+   * ```
+   */
+  systemctl(query: string, options: UserOption = {}): Promise<ExecResult> {
+    return systemctl(this, query, options)
+  }
+
+  /**
+   * All properties of a unit, as `systemctl show` has them.
+   *
+   * ```ts
+   * const { MainPID, ActiveState } = await vm.getUnitInfo('nginx')
+   * ```
+   */
+  getUnitInfo(unit: string, options: UserOption = {}): Promise<Record<string, string>> {
+    return getUnitInfo(this, unit, options)
+  }
+
+  /**
+   * One property of a unit.
+   *
+   * ```ts
+   * expect(await vm.getUnitProperty('nginx', 'NRestarts')).toBe('0')
+   * ```
+   *
+   * @throws Error when units have no such property.
+   */
+  getUnitProperty(unit: string, property: string, options: UserOption = {}): Promise<string> {
+    return getUnitProperty(this, unit, property, options)
+  }
+
+  /**
+   * Makes sure that a unit is in a state, by default `active`.
+   *
+   * ```ts
+   * await vm.requireUnitState('backup', 'inactive')
+   * ```
+   *
+   * @throws WaitError with the unit's status when it is in another one.
+   */
+  requireUnitState(unit: string, state = 'active', options: UserOption = {}): Promise<void> {
+    return requireUnitState(this, unit, state, options)
+  }
+
+  /**
+   * Starts a unit, and resolves when systemd says that it is started.
+   *
+   * ```ts
+   * await vm.startUnit('backup')
+   * ```
+   *
+   * @throws WaitError with the unit's status when it cannot be started.
+   */
+  startUnit(unit: string, options: UserOption = {}): Promise<void> {
+    return changeUnit(this, 'start', unit, options)
+  }
+
+  /**
+   * Stops a unit, and resolves when it is stopped.
+   *
+   * ```ts
+   * await vm.stopUnit('nginx')
+   * ```
+   */
+  stopUnit(unit: string, options: UserOption = {}): Promise<void> {
+    return changeUnit(this, 'stop', unit, options)
+  }
+
+  /**
+   * The journal of this boot, or of one unit.
+   *
+   * ```ts
+   * expect(await vm.journal({ unit: 'nginx', lines: 20 })).not.toContain('error')
+   * ```
+   */
+  journal(options: JournalOptions = {}): Promise<string> {
+    return journal(this, options)
+  }
+
+  /**
    * Sleeps, in the guest's time.
    *
    * ```ts
@@ -287,6 +419,170 @@ export class Machine implements AsyncDisposable {
    */
   sendConsole(text: string): void {
     this.#parts.qemu.keyboard.write(text)
+  }
+
+  /**
+   * Takes a picture of the screen, kept among the machine's artifacts; resolves with a PNG file.
+   *
+   * ```ts
+   * await vm.screenshot('login.png')
+   * ```
+   *
+   * @param file where to write it as well.
+   * @throws Error when the machine has no screen.
+   */
+  screenshot(file?: string): Promise<Buffer> {
+    return this.#screen.screenshot(file)
+  }
+
+  /**
+   * The text on the screen, as tesseract reads it (`lowerdir setup --ocr` fetches it): not to the letter.
+   *
+   * ```ts
+   * expect(await vm.getScreenText()).toMatch(/welcome/i)
+   * ```
+   *
+   * @throws ProvisionError when there is no tesseract.
+   */
+  getScreenText(): Promise<string> {
+    return getScreenText(this.#screen)
+  }
+
+  /**
+   * The text on the screen, read in several ways: as one block, with its shades inverted, as words here and there.
+   *
+   * ```ts
+   * expect((await vm.getScreenTextVariants()).join('\n')).toContain('Sign in')
+   * ```
+   */
+  getScreenTextVariants(): Promise<string[]> {
+    return getScreenTextVariants(this.#screen)
+  }
+
+  /**
+   * Waits until the text on the screen matches, however it is read, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitForText(/sign in/i)
+   * ```
+   */
+  waitForText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    return waitForText(this, this.#screen, pattern, options)
+  }
+
+  /**
+   * Presses a key, or several at once: names as QEMU has them (QKeyCode), joined by `-`, or a character.
+   *
+   * ```ts
+   * await vm.sendKey('ctrl-alt-f2')
+   * await vm.sendKey('ret')
+   * ```
+   */
+  sendKey(key: string, options: KeyOptions = {}): Promise<void> {
+    return sendKey(this, key, options)
+  }
+
+  /**
+   * Types a text on a US keyboard, no faster than the guest reads it.
+   *
+   * ```ts
+   * await vm.sendChars('root\n')
+   * ```
+   *
+   * @throws RangeError for a character that such a keyboard has not got; nothing has been typed then.
+   */
+  sendChars(text: string, options: KeyOptions = {}): Promise<void> {
+    return sendChars(this, text, options)
+  }
+
+  /**
+   * What a virtual terminal shows: its lines, without what is blank at their ends.
+   *
+   * ```ts
+   * expect(await vm.getTtyText(1)).toContain('login:')
+   * ```
+   */
+  getTtyText(tty: number): Promise<string> {
+    return getTtyText(this, tty)
+  }
+
+  /**
+   * Waits until what a virtual terminal shows matches, and resolves with what did.
+   *
+   * ```ts
+   * await vm.waitUntilTtyMatches(1, /^machine login: /m)
+   * ```
+   */
+  waitUntilTtyMatches(
+    tty: number,
+    pattern: RegExp | string,
+    options: WaitOptions = {},
+  ): Promise<string> {
+    return waitUntilTtyMatches(this, tty, pattern, options)
+  }
+
+  /**
+   * Waits until an X server takes connections.
+   *
+   * ```ts
+   * await vm.waitForX()
+   * ```
+   */
+  waitForX(options: WaitOptions & Pick<DisplayOptions, 'display'> = {}): Promise<void> {
+    return waitForX(this, options)
+  }
+
+  /**
+   * The names of an X server's windows, which takes xwininfo in the guest (Debian's package x11-utils).
+   *
+   * ```ts
+   * expect(await vm.getWindowNames({ user: 'alice' })).toContain('Mozilla Firefox')
+   * ```
+   */
+  getWindowNames(options: DisplayOptions = {}): Promise<string[]> {
+    return getWindowNames(this, options)
+  }
+
+  /**
+   * Waits for a window whose name matches, and resolves with the name.
+   *
+   * ```ts
+   * await vm.waitForWindow(/firefox/i)
+   * ```
+   */
+  waitForWindow(
+    pattern: RegExp | string,
+    options: WaitOptions & DisplayOptions = {},
+  ): Promise<string> {
+    return waitForWindow(this, pattern, options)
+  }
+
+  /**
+   * Joins the terminal of whoever runs the test to a shell of the guest, until that ends; resolves with its exit
+   * status. Everything else goes on meanwhile, and so does the test's timeout.
+   *
+   * ```ts
+   * await vm.shellInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  shellInteract(): Promise<number> {
+    const { qemu, env } = this.#parts
+    return shellInteract(this.name, qemu, { env: { ...rootEnvironment, ...env } })
+  }
+
+  /**
+   * Joins that terminal to the serial console, until Ctrl-] is typed or the machine ends.
+   *
+   * ```ts
+   * await vm.consoleInteract()
+   * ```
+   *
+   * @throws Error when this process has no terminal.
+   */
+  consoleInteract(): Promise<void> {
+    return consoleInteract(this.name, this.#parts.qemu)
   }
 
   /**
@@ -338,6 +634,94 @@ export class Machine implements AsyncDisposable {
     const said = await this.hmp(`hostfwd_add ${USER_NETDEV} tcp:127.0.0.1:${host}-:${guest}`)
     if (said.trim() === '') return
     throw new Error(`The port ${host} cannot be forwarded to ${this.name}: ${said.trim()}`)
+  }
+
+  /**
+   * Copies a file or a directory of the host's. It is root's in the guest, with the modes and symlinks that it has on
+   * the host; what `source` itself leads to is copied. `target` is what it is called there, and the directories around
+   * it are made; a directory's files come beside those that are there already.
+   *
+   * ```ts
+   * await vm.copyFromHost('fixtures/site', '/var/www/site')
+   * ```
+   *
+   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   */
+  copyFromHost(source: string, target: string, options: TransferOptions = {}): Promise<void> {
+    return copyFromHost(this, this.#parts.qemu, source, target, options)
+  }
+
+  /**
+   * Copies a file or a directory of the guest's into a directory of the host's, which is made, and resolves with its
+   * path there. It belongs to whoever runs the test.
+   *
+   * ```ts
+   * const log = await vm.copyToHost('/var/log/app.log', 'artifacts')
+   * ```
+   *
+   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   */
+  copyToHost(
+    source: string,
+    targetDirectory: string,
+    options: TransferOptions = {},
+  ): Promise<string> {
+    return copyToHost(this, this.#parts.qemu, source, targetDirectory, options)
+  }
+
+  /**
+   * Reads a file of the guest's: as text, or with `buffer` as bytes. Files of /proc and /sys will do as well.
+   *
+   * ```ts
+   * expect(await vm.readFile('/etc/hostname')).toBe('machine\n')
+   * const image = await vm.readFile('/srv/logo.png', 'buffer')
+   * ```
+   *
+   * @throws FileError with its `code`, such as ENOENT.
+   */
+  readFile(path: string, encoding: 'buffer', options?: TransferOptions): Promise<Buffer>
+  readFile(path: string, encoding?: BufferEncoding, options?: TransferOptions): Promise<string>
+  async readFile(
+    path: string,
+    encoding: BufferEncoding | 'buffer' = 'utf8',
+    options: TransferOptions = {},
+  ): Promise<string | Buffer> {
+    const bytes = await readFile(this, this.#parts.qemu, path, options)
+    return encoding === 'buffer' ? bytes : bytes.toString(encoding)
+  }
+
+  /**
+   * Writes a file of the guest's, and makes the directories that it is in.
+   *
+   * ```ts
+   * await vm.writeFile('/etc/app/token', 'secret', { mode: 0o600, owner: 'app:app' })
+   * ```
+   *
+   * @throws FileError with its `code`, such as ENOSPC.
+   */
+  writeFile(
+    path: string,
+    data: string | Uint8Array | Readable,
+    options: WriteFileOptions = {},
+  ): Promise<void> {
+    return writeFile(this, this.#parts.qemu, path, data, options)
+  }
+
+  /**
+   * Lists what the guest has written: the paths that are in its root now and were not before, those that are other
+   * than before, and those that are gone. The root's own file system counts, and none that is mounted in it.
+   *
+   * ```ts
+   * await vm.succeed('apt-get install -y nginx')
+   * const { created, changed, deleted } = await vm.changes({ under: '/etc' })
+   * ```
+   *
+   * A file counts as changed once it was opened for writing, or its mode or its owner was set; a directory when its
+   * mode or owner is another, not for what is in it. Of a directory that is gone only its own path is listed. What
+   * was written before the guest's own init ran does not count.
+   */
+  changes(options: ChangesOptions = {}): Promise<Changes> {
+    return changes(this.#parts.qemu, options)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { BootPhase, NetworkCard } from '../machine/options.ts'
 import type { transportChoices } from '../machine/transport.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
+import type { TestReference } from './record/event.ts'
 import type { Tree } from '../tree/tree.ts'
 
 /** A machine, as {@link boot} makes it. What is left out is as a test would have it. */
@@ -59,13 +60,18 @@ export interface BootOptions {
   readonly signal?: AbortSignal
   /** The folder for what is left for people to look at. Default: `$LOWERDIR_ARTIFACTS`, else nowhere. */
   readonly artifacts?: string
+  /** Whose machine it is, for the report. Fixtures say it; elsewhere the time tells. */
+  readonly test?: TestReference
   /** Leave the machine's files where they are. Default: false. */
   readonly keep?: boolean
   /** Hears how far the boot is. */
   readonly onPhase?: (phase: BootPhase) => void
 }
 
-/** A disk that is the upper layer, so that what the guest writes outlasts it. */
+/**
+ * A disk that is the upper layer, so that what the guest writes outlasts it. It gets an ext4 file system when it is
+ * empty; one that has something else on it is refused. Two machines cannot have it at once.
+ */
 export interface UpperDisk {
   /** A raw image; made, sparse and empty, where there is none. */
   readonly disk: string

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recorder } from './record/recorder.ts'
-import { WaitError } from './wait-error.ts'
+import { WaitError, type WaitErrorOptions } from './wait-error.ts'
 
 /** What every wait may be told. */
 export interface WaitOptions {
@@ -69,7 +69,7 @@ export function failure(
   waiter: Pick<Waiter, 'name' | 'consoleTail'>,
   what: string,
   why: string,
-  options?: ErrorOptions,
+  options?: WaitErrorOptions,
 ): WaitError {
   return new WaitError({ machine: waiter.name, what, console: waiter.consoleTail() }, why, options)
 }

@@ -14,7 +14,7 @@ describe('lowerdir', () => {
   it.each([[[]], [['--help']], [['help']]])('%j lists the commands', async (args) => {
     const { status, stdout, stderr } = await lowerdir(args)
     expect([status, stderr]).toEqual([0, ''])
-    for (const name of ['run', 'serve', 'setup', 'doctor']) {
+    for (const name of ['run', 'serve', 'test', 'setup', 'root', 'doctor']) {
       expect(stdout.toString()).toMatch(new RegExp(`^  ${name} +\\w+ .*$`, 'm'))
     }
   })
@@ -34,6 +34,7 @@ describe('lowerdir', () => {
     ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty', 'sandbox', 'transport']],
     ['serve', ['listen', 'export', 'read-only', 'owner', 'atime', 'limit', 'sandbox']],
     ['serve', ['allow-other-machines', 'verbose']],
+    ['test', ['jobs', 'timeout', 'only', 'report', 'junit', 'artifacts', 'keep']],
     ['setup', ['suite', 'only', 'qemu']],
     ['doctor', []],
   ])('%s --help shows its options', async (name, options) => {
@@ -53,6 +54,9 @@ describe('lowerdir', () => {
     [['run', '--memory'], '`lowerdir run --help` lists the options.'],
     [['run', '--verbose=1'], '`lowerdir run --help` lists the options.'],
     [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
+    [['test', '--jobs', '0'], '--jobs 0 is not a whole number from 1 to 1000.'],
+    [['test', '--timeout', 'soon'], '--timeout soon is not a whole number'],
+    [['test', '/no/such'], 'There are no tests at /no/such: say a file'],
     [['setup', '--qemu', 'oldest'], '--qemu oldest: choose one of newest.'],
     [['setup', '--only', 'all'], '--only all: choose one of qemu, busybox, kernel.'],
   ])('%j fails and says what to do', async (args, words) => {

@@ -7,6 +7,7 @@ import {
   slotScript,
   terminalScript,
 } from '../../src/guest/agent.ts'
+import { changesScript } from '../../src/guest/changes.ts'
 import { type InitOptions, initScript } from '../../src/guest/init.ts'
 import { type GuestMount, mountArguments } from '../../src/guest/mount.ts'
 
@@ -26,6 +27,7 @@ const initOptions = {
   root,
   shares: [share],
   control,
+  upper: null,
   modules: ['9p.ko', 'overlay.ko'],
   hostname: 'guest',
   networkCards: 2,
@@ -34,12 +36,20 @@ const initOptions = {
   userNetwork: 'open',
 } as const satisfies InitOptions
 
+const newDisk = { device: '/dev/vda', file: "/it's.img", isEmpty: true }
+
 const line = { argv: ['echo', "it's"], env: { A: "it's" }, cwd: '/' }
 
 const scripts = {
   init: initScript(initOptions),
   'init for systemd': initScript({ ...initOptions, init: 'systemd', userNetwork: 'none' }),
+  'init with a disk': initScript({ ...initOptions, upper: newDisk }),
+  'init with a disk that is not empty': initScript({
+    ...initOptions,
+    upper: { ...newDisk, isEmpty: false },
+  }),
   agent: agentScript,
+  changes: changesScript,
   slot: slotScript,
   commands: commandsScript,
   command: commandScript(line),

@@ -17,6 +17,7 @@ const spec = {
   qmpSocket: '/run/monitor.sock',
   userNetwork: null,
   networkCards: [],
+  disks: [],
   screen: false,
   hostname: 'guest',
 } as const satisfies MachineSpec
@@ -108,6 +109,24 @@ describe('QEMU’s command line', () => {
     const args = qemuArguments({ ...spec, append: 'panic=0 quiet' })
     expect(args).toContain('-no-reboot')
     expect(valuesOf('-append', args)[0]).toMatch(/ panic=-1 .* panic=0 quiet$/)
+  })
+
+  it('says the format of each disk, and keeps the commas of its path', () => {
+    const args = qemuArguments({
+      ...spec,
+      disks: [
+        { file: '/srv/a,b.img', format: 'raw', readOnly: false },
+        { file: '/srv/c.qcow2', format: 'qcow2', readOnly: true },
+      ],
+    })
+    expect(valuesOf('-blockdev', args)).toEqual([
+      'driver=raw,node-name=disk0,read-only=off,file.driver=file,file.filename=/srv/a,,b.img',
+      'driver=qcow2,node-name=disk1,read-only=on,file.driver=file,file.filename=/srv/c.qcow2',
+    ])
+    expect(valuesOf('-device', args).slice(-2)).toEqual([
+      'virtio-blk-pci,drive=disk0',
+      'virtio-blk-pci,drive=disk1',
+    ])
   })
 
   it('end with what else QEMU is to know', () => {

@@ -23,6 +23,15 @@ describe('what QEMU’s exit says', () => {
     [{ code: null, signal: 'SIGKILL', complaint: '' }, '', 'QEMU was ended by SIGKILL.'],
     [{ code: null, signal: 'SIGABRT', complaint: 'why' }, '', 'QEMU was ended by SIGABRT: why'],
     [{ code: 1, signal: null, complaint: 'no memory' }, '', 'QEMU ended with 1: no memory'],
+    [
+      {
+        code: 1,
+        signal: null,
+        complaint: 'Failed to get "write" lock\nIs another process using the image [/srv/a.img]?',
+      },
+      '',
+      'The disk /srv/a.img is in use: by another machine, or another program that has locked it. Only one at a time may write to it.',
+    ],
     [{ code: 0, signal: null, complaint: '' }, 'guest-reset', 'The guest rebooted.'],
     [{ code: 0, signal: null, complaint: '' }, 'guest-shutdown', 'The guest powered off.'],
   ] as const)('%o %s', (exit, shutdown, reason) => {

@@ -102,9 +102,16 @@ export class Cli implements AsyncDisposable {
     }
   }
 
-  /** The processes that know its folder, itself not among them: its QEMU. */
+  /** The processes that know its folder, itself and its reaper not among them: its QEMU. */
   helpers(): number[] {
-    return processesOf(this.folder).filter((pid) => pid !== this.child.pid)
+    const reapers = this.reapers()
+    const others = processesOf(this.folder).filter((pid) => pid !== this.child.pid)
+    return others.filter((pid) => !reapers.includes(pid))
+  }
+
+  /** What clears up behind it when it cannot itself. */
+  reapers(): number[] {
+    return processesOf(`lowerdir-reaper\0${this.folder}`)
   }
 
   /** Files that it has left behind, relative to its folder. */

@@ -78,6 +78,8 @@ export async function bootMachine(
     prepare: '',
     userNetwork: null,
     networkCards: [],
+    upper: null,
+    disks: [],
     screen: false,
     terminal: false,
     keep: false,

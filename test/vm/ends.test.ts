@@ -101,12 +101,25 @@ describe.each([
 })
 
 describe('a run that is killed with SIGKILL', () => {
-  it('takes its QEMU with it, and the next one clears up', async () => {
+  it('leaves no process and no file', async () => {
     await using cli = start()
     await cli.printed('command runs')
     expect(cli.helpers()).toHaveLength(1)
+    expect(cli.leftovers()).not.toEqual([])
     cli.child.kill('SIGKILL')
     expect((await cli.ended).status).toBe(137)
+    await vi.waitFor(() => {
+      expectNothingLeft(cli)
+      expect(cli.reapers()).toEqual([])
+    }, 10_000)
+  })
+
+  it('and whose reaper was killed as well, is cleared up behind by the next one', async () => {
+    await using cli = start()
+    await cli.printed('command runs')
+    for (const pid of cli.reapers()) process.kill(pid, 'SIGKILL')
+    cli.child.kill('SIGKILL')
+    await cli.ended
     await vi.waitFor(() => expect(cli.helpers()).toEqual([]), 10_000)
     expect(cli.leftovers()).not.toEqual([])
 

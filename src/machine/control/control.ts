@@ -4,6 +4,7 @@ import { DuplexConnection } from '../../transport/stream/duplex.ts'
 import type { SavedStream } from '../../transport/stream/stream-session.ts'
 import { directory } from '../../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../tree/synthetic/tree.ts'
+import { Answer } from './answer.ts'
 import { endingWord } from './ending.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
@@ -24,6 +25,9 @@ export interface GuestCommand {
 
 /** The exit status of a command that SIGKILL has ended, as a shell gives it. */
 const KILLED = 128 + 9
+
+/** What stands behind an answer that is whole. */
+const NEWLINE = 0x0a
 
 /** How many slots wait for a command that is yet to come, so that it starts at once. */
 const SPARE = 1
@@ -51,6 +55,7 @@ interface Placed {
  *
  *     next            blocks until there is something to do, then reads as a shell script
  *     slots/ID/       see slot.ts
+ *     answers/ID      takes what a script of the agent's prints
  */
 export class Control implements Holdable<SavedControl> {
   readonly tree: SyntheticTree
@@ -59,6 +64,7 @@ export class Control implements Holdable<SavedControl> {
   readonly #word: string
   readonly #next: OnceFile
   readonly #directory = directory()
+  readonly #answers = directory()
   readonly #slots = new Set<Slot>()
   readonly #queue: Placed[] = []
   /** Who waits until the agent has run the script of a number. */
@@ -81,7 +87,9 @@ export class Control implements Holdable<SavedControl> {
       markReady()
       this.#heard()
     })
-    this.tree = new SyntheticTree(directory({ next: this.#next.file, slots: this.#directory }))
+    this.tree = new SyntheticTree(
+      directory({ next: this.#next.file, slots: this.#directory, answers: this.#answers }),
+    )
     this.#word = saved?.word ?? endingWord()
     this.#lastId = saved?.lastId ?? 0
     this.#saved = saved?.stream
@@ -104,6 +112,30 @@ export class Control implements Holdable<SavedControl> {
     return new Promise((done) => {
       this.#told.push({ number, done })
     })
+  }
+
+  /**
+   * Lets the agent run a script in the background and resolves with what that prints.
+   *
+   * @throws Error when it does not exit with 0, the machine's end when that comes first.
+   */
+  async ask(script: string): Promise<Buffer> {
+    if (this.#ended !== undefined) throw this.#ended
+    const id = String(++this.#lastId)
+    const answer = new Answer()
+    const fail = (reason: Error): void => answer.fail(reason)
+    this.#underway.add(fail)
+    this.#answers.entries.set(id, answer.file)
+    // What is printed piece by piece gets here in larger ones.
+    this.send(`{ (${script}\n) && echo; } | cat >/control/answers/${id} &\n`)
+    try {
+      const content = await answer.content
+      if (content.at(-1) === NEWLINE) return content.subarray(0, -1)
+      throw new Error(`The guest's agent could not run \`${script}\`; its console says why.`)
+    } finally {
+      this.#underway.delete(fail)
+      this.#answers.entries.delete(id)
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { ErrnoError, errno } from '../../errno.ts'
 import { Parked } from '../../tree/parked.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
@@ -11,7 +11,9 @@ export class Input {
   #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
 
   /** Where the bytes come from, once for all. */
-  from(stream: Readable): void {
+  from(source: Readable): void {
+    // One of objects gives each of them whole, however much is asked for.
+    const stream = source.readableObjectMode ? Readable.from(source, { objectMode: false }) : source
     this.#stream = stream
     stream.on('readable', this.#offer)
     stream.once('end', this.end)

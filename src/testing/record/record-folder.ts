@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MachineEvent } from './event.ts'
+import { shellCommand } from './shell-command.ts'
 
 /** The file that has every event. */
 export const EVENTS = 'events.jsonl'
@@ -22,7 +23,7 @@ export class RecordFolder implements Disposable {
   add(event: MachineEvent): void {
     this.#write(EVENTS, JSON.stringify(event))
     if (event.kind === 'console') this.#write('console.log', event.line)
-    if (event.kind === 'qemu') this.#write('qemu.txt', event.command.map(shellWord).join(' '))
+    if (event.kind === 'qemu') this.#write('qemu.txt', shellCommand(event.command))
   }
 
   [Symbol.dispose](): void {
@@ -41,9 +42,4 @@ export class RecordFolder implements Disposable {
       written += writeSync(descriptor, bytes, written)
     }
   }
-}
-
-/** A word as a shell reads it, in quotes only where it needs them. */
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

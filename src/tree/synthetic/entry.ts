@@ -7,11 +7,13 @@ export interface SyntheticDirectory {
   readonly entries: Map<string, SyntheticEntry>
 }
 
-/** A file whose bytes come from functions. Its size is shown as 0, like that of files in /proc. */
+/** A file whose bytes come from functions. */
 export interface SyntheticFile {
   readonly kind: 'file'
   /** Permission bits. */
   readonly mode: number
+  /** In bytes, where it is known; programs read no further. Default: 0, like that of files in /proc. */
+  readonly size?: number
   /**
    * Called for every open; what it returns is closed again.
    *

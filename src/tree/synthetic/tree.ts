@@ -141,6 +141,7 @@ class SyntheticNode implements Node {
 
   getattr(): R<'getattr'> {
     const { isDirectory } = this
+    const size = this.#entry.kind === 'directory' ? 0 : (this.#entry.size ?? 0)
     return {
       valid: getattr.BASIC,
       qid: this.qid,
@@ -150,9 +151,9 @@ class SyntheticNode implements Node {
       gid: 0,
       nlink: isDirectory ? 2 : 1,
       rdev: 0,
-      size: 0,
+      size,
       blksize: 4096,
-      blocks: 0,
+      blocks: Math.ceil(size / 512),
       atimeSec: 0,
       atimeNsec: 0,
       mtimeSec: 0,

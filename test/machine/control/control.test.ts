@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import { PassThrough, duplexPair } from 'node:stream'
+import { PassThrough, Readable, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Client } from '../../../src/client/client.ts'
@@ -138,6 +138,39 @@ function padded(script: string): string {
   return script.padEnd(8191, '\n')
 }
 
+describe('a question to the agent', () => {
+  /** What the agent does with the next script: opens the file that takes the answer. */
+  async function openAnswer(): Promise<number> {
+    const id = /answers\/(\d+)/.exec(await readAll(8191, 'next'))?.[1] ?? ''
+    return openFile(open.WRONLY, 'answers', id)
+  }
+
+  it('is answered with all that its script prints', async () => {
+    await readAll(8191, 'next')
+    const answer = control.ask('echo one')
+    const fid = await openAnswer()
+    await write(fid, 'one\n')
+    await write(fid, Buffer.from([0, 255]))
+    expect(await waits(answer)).toBe(true)
+    await write(fid, '\n')
+    await client.call.clunk({ fid })
+    expect(await answer).toEqual(Buffer.from([0x6f, 0x6e, 0x65, 0x0a, 0, 255]))
+  })
+
+  it('fails when its script does, or when the machine ends', async () => {
+    await readAll(8191, 'next')
+    const answer = control.ask('echo one; false')
+    const fid = await openAnswer()
+    await write(fid, 'one')
+    await client.call.clunk({ fid })
+    await expect(answer).rejects.toThrow('could not run `echo one; false`')
+    const other = control.ask('true')
+    control.end(new Error('gone'))
+    await expect(other).rejects.toThrow('gone')
+    await expect(control.ask('true')).rejects.toThrow('gone')
+  })
+})
+
 describe('a command', () => {
   let stdin: PassThrough
   let command: GuestCommand
@@ -177,6 +210,16 @@ describe('a command', () => {
     const last = readAll(100, 'slots', slot.id, 'stdin')
     stdin.end()
     await expect(last).rejects.toMatchObject({ code: 'ENODATA' })
+  })
+
+  it('gets all of an input that comes as one object, in pieces of what it asks for', async () => {
+    await nextCommand(slot)
+    control.run('cat', Readable.from([Buffer.from('a whole ob'), 'ject']))
+    const second = await startSlot()
+    await nextCommand(second)
+    let all = ''
+    while (all.length < 14) all += await readAll(4, 'slots', second.id, 'stdin')
+    expect(all).toBe('a whole object')
   })
 
   it('gets input that was there before it asked', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -143,11 +143,15 @@ describe('in a folder', () => {
 
   it('throws nothing into a test whose disk is full, says so, and leaves no line behind a cut one', async () => {
     const folder = join(temporaryDirectory(), 'full')
-    mountTmpfs(folder, '64k')
+    mountTmpfs(folder, '128k')
+    writeFileSync(join(folder, 'filler'), Buffer.alloc(64 * 1024))
     using recorder = new Recorder(folder)
     for (let i = 0; i < 200; i += 1) recorder.event({ kind: 'note', text: `${i} `.repeat(300) })
     expect(recorder.fault).toMatchObject({ code: 'ENOSPC' })
-    expect(recorder.events).toHaveLength(200)
+    // There is room again, and the last line is still half a line.
+    rmSync(join(folder, 'filler'))
+    for (const text of ['late', 'later']) recorder.event({ kind: 'note', text })
+    expect(recorder.events).toHaveLength(202)
     const { events, brokenLines } = (await readRecord(folder))!
     expect(events).toEqual(recorder.events.slice(0, events.length))
     expect(events.length).toBeGreaterThan(10)

@@ -1,0 +1,54 @@
+import { makeRoot } from '../provision/root/root.ts'
+import { command } from './command.ts'
+import { UserError } from './failure.ts'
+import { abortOnSignals } from './interrupt.ts'
+import { ProgressLine, showFetch } from './progress.ts'
+
+export const root = command({
+  summary: 'make the root of a Debian system with systemd, for guests to run on',
+  usage: 'root DIR [OPTION…]',
+  options: {
+    suite: {
+      type: 'string',
+      value: 'NAME',
+      help: "the Debian suite, such as trixie or sid (default: the host's own)",
+    },
+    include: {
+      type: 'string',
+      multiple: true,
+      value: 'PACKAGE[,…]',
+      help: 'packages to install beside the few that every root has',
+    },
+  },
+  notes: `DIR must not exist yet, or be empty. The packages come from the Debian mirror that this machine's apt uses: 45 MB
+of them, 150 MB once they are installed. It takes root, and leaves no mount and no running service. As a guest's:
+
+  lowerdir run --root DIR`,
+
+  async run({ suite, include = [] }, [folder, ...more]) {
+    if (folder === undefined || more.length > 0) {
+      throw new UserError('Say where the root is to be made: `lowerdir root DIR`.')
+    }
+    const packages = include.flatMap((text) => text.split(',')).map((name) => name.trim())
+    const wrong = packages.find((name) => !/^[a-z\d][a-z\d+.-]+$/.test(name))
+    if (wrong !== undefined) {
+      throw new UserError(`--include ${wrong}: that is not the name of a Debian package.`)
+    }
+    const progress = new ProgressLine()
+    try {
+      const made = await makeRoot(folder, {
+        suite,
+        include: packages,
+        signal: abortOnSignals(),
+        onProgress: showFetch(progress),
+      })
+      progress.clear()
+      console.log(
+        `${made.folder} is the root of Debian ${made.release} (${made.suite}) with ${made.packages.length} packages.`,
+      )
+      return 0
+    } finally {
+      progress.clear()
+    }
+  },
+})

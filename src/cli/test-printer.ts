@@ -1,0 +1,90 @@
+import { duration } from '../report/format.ts'
+import {
+  type FileResult,
+  type TestResult,
+  type TestRun,
+  nameOf,
+  totalsOf,
+} from '../report/results.ts'
+import type { RunListener } from '../runner/run-files.ts'
+import { ProgressLine } from './progress.ts'
+
+/** Prints how tests go, as they go: one line for each, and behind one that failed why. */
+export class TestPrinter implements RunListener, Disposable {
+  readonly #isMixed: boolean
+  readonly #progress = new ProgressLine()
+  /** What runs in each file. */
+  readonly #running = new Map<string, string>()
+  /** What a file has printed of a line that has not ended. */
+  readonly #rests = new Map<string, string>()
+  readonly #ticker: NodeJS.Timeout | undefined
+
+  /** @param isMixed whether what files print comes between what others do. */
+  constructor(isMixed: boolean) {
+    this.#isMixed = isMixed
+    if (process.stderr.isTTY) this.#ticker = setInterval(() => this.#showRunning(), 1000).unref()
+  }
+
+  onResult(file: string, { name, status, duration: took, reason, failure }: TestResult): void {
+    const what = `${file} › ${nameOf(name)}`
+    if (status === 'failed') this.#failed(what, took, failure?.text ?? '')
+    else if (status === 'passed') this.#print(`ok    ${timeOf(took)}  ${what}`)
+    else this.#print(`skip  ${timeOf(took)}  ${what}${reason === undefined ? '' : `: ${reason}`}`)
+  }
+
+  onOutput(file: string, text: string): void {
+    const lines = ((this.#rests.get(file) ?? '') + text).split('\n')
+    this.#rests.set(file, lines.pop() ?? '')
+    for (const line of lines) this.#printOutput(file, line)
+  }
+
+  onRunning(file: string, names: readonly (readonly string[])[]): void {
+    if (names.length === 0) this.#running.delete(file)
+    else this.#running.set(file, names.map(nameOf).join(', '))
+    if (process.stderr.isTTY) this.#showRunning()
+  }
+
+  onFile({ name, duration: took, failure }: FileResult): void {
+    const rest = this.#rests.get(name) ?? ''
+    if (rest !== '') this.#printOutput(name, rest)
+    this.#rests.delete(name)
+    if (failure !== undefined) this.#failed(name, took, failure.text)
+  }
+
+  /** The last line, which is all that matters to many. */
+  summary(run: TestRun): void {
+    const { passed, failed, skipped } = totalsOf(run.files)
+    if (run.interrupted !== undefined) this.#print(run.interrupted)
+    const skips = skipped > 0 ? `, ${skipped} skipped` : ''
+    this.#print(`\n${passed} passed, ${failed} failed${skips}`)
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#ticker)
+    this.#progress.clear()
+  }
+
+  #failed(what: string, took: number, text: string): void {
+    this.#print(`FAIL  ${timeOf(took)}  ${what}\n${text.trimEnd().replaceAll(/^/gm, '      ')}`)
+  }
+
+  #printOutput(file: string, line: string): void {
+    this.#print(this.#isMixed ? `  ${file} | ${line}` : `  | ${line}`)
+  }
+
+  #print(line: string): void {
+    this.#progress.clear()
+    console.log(line)
+  }
+
+  #showRunning(): void {
+    const [first] = this.#running
+    if (first === undefined) return
+    const more = this.#running.size - 1
+    this.#progress.step('running', `${first.join(' › ')}${more > 0 ? ` and ${more} more` : ''}`)
+  }
+}
+
+function timeOf(milliseconds: number): string {
+  return duration(milliseconds).padStart(8)
+}

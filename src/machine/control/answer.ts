@@ -1,0 +1,32 @@
+import type { SyntheticFile } from '../../tree/synthetic/entry.ts'
+
+/** A file that takes what one script of the agent's prints, from its first open to the end of that. */
+export class Answer {
+  readonly file: SyntheticFile = { kind: 'file', mode: 0o200, open: () => this.#open() }
+  /** Resolves when nobody has it open any more. Rejects when the machine is gone before. */
+  readonly content: Promise<Buffer>
+  readonly #chunks: Buffer[] = []
+  #settle!: (content: Buffer) => void
+  #reject!: (reason: Error) => void
+
+  constructor() {
+    this.content = new Promise((resolve, reject) => {
+      this.#settle = resolve
+      this.#reject = reject
+    })
+  }
+
+  fail(reason: Error): void {
+    this.#reject(reason)
+  }
+
+  #open(): ReturnType<SyntheticFile['open']> {
+    return {
+      write: (_offset, bytes) => {
+        this.#chunks.push(Buffer.from(bytes))
+        return bytes.length
+      },
+      close: () => this.#settle(Buffer.concat(this.#chunks)),
+    }
+  }
+}

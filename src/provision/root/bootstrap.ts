@@ -1,0 +1,155 @@
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { explainApt } from '../apt.ts'
+import type { Archive } from '../archive.ts'
+import { type CommandOptions, type CommandResult, runCommand } from '../command.ts'
+import { ProvisionError } from '../failure.ts'
+import { extractPackage, mergeUsr } from '../unpack.ts'
+import { writeFiles } from './files.ts'
+import { isolated } from './isolated.ts'
+import {
+  ESSENTIAL,
+  FOUNDATION,
+  type RootRequest,
+  SCAFFOLD,
+  UNPACK_EXCLUDES,
+  requestedPackages,
+} from './recipe.ts'
+import { tidy } from './tidy.ts'
+
+/** Where packages lie in the root while they are installed: dpkg runs in there. */
+const PACKAGES = 'var/cache/lowerdir'
+
+/**
+ * Fills an empty folder with an installed Debian system.
+ *
+ * What is essential is unpacked without asking anybody, so that there is a dpkg to run, which then installs the same
+ * packages as it should be done. apt, from outside, has it install the rest, in the order that it knows.
+ *
+ * @returns The file names of all packages.
+ * @throws ProvisionError that says which step failed and what it printed last.
+ */
+export async function bootstrap(
+  archive: Archive,
+  root: string,
+  request: RootRequest,
+): Promise<string[]> {
+  const { onProgress, signal } = archive
+  const detail = `Debian ${request.suite}`
+  const essential = await archive.resolve(ESSENTIAL)
+  const packages = requestedPackages(request)
+  const files = await archive.download({ packages, closure: true, detail })
+
+  await mergeUsr(root)
+  await writeFiles(root, FOUNDATION)
+  await writeFiles(root, SCAFFOLD, 0o755)
+  await mkdir(join(root, PACKAGES, 'partial'), { recursive: true })
+  for (const [i, name] of essential.entries()) {
+    onProgress({ phase: 'unpack', detail, done: i, total: essential.length })
+    const file = files.find((path) => basename(path) === name)
+    if (file === undefined) throw new Error(`apt did not download ${name}, which is essential.`)
+    await extractPackage(file, root, TAR_OPTIONS, { signal })
+  }
+
+  const total = files.length
+  const installing = (done: number): void => {
+    onProgress({ phase: 'install', detail, done, total })
+  }
+  installing(0)
+  for (const file of files) await moveFile(file, join(root, PACKAGES, basename(file)))
+  const essentialDebs = essential.map((name) => `/${PACKAGES}/${name}`)
+  let done = 0
+  await runIsolated(root, ['chroot', root, 'dpkg', ...DPKG_OPTIONS, ...essentialDebs], {
+    signal,
+    onStatusLine: (line) => {
+      if (/^status: .*: installed$/.test(line)) installing(++done)
+    },
+  })
+  await runIsolated(root, ['apt-get', ...archive.installArguments(aptOptions(root)), ...packages], {
+    signal,
+    onStatusLine: (line) => {
+      const percent = /^pmstatus:[^:]*:([\d.]+):/.exec(line)?.[1]
+      if (percent === undefined) return
+      const rest = total - essential.length
+      installing(essential.length + Math.floor((Number(percent) * rest) / 100))
+    },
+  })
+  installing(total)
+
+  onProgress({ phase: 'finish', detail })
+  await tidy(root)
+  const sources = archive.sources.map(({ uri, suite }) => `deb ${uri} ${suite} main\n`)
+  await writeFiles(root, { 'etc/apt/sources.list': sources.join('') })
+  return files.map((file) => basename(file)).toSorted()
+}
+
+/** Files belong to whom they will belong to in the guest, and keep their set-user-id bits. */
+const TAR_OPTIONS = [
+  '--numeric-owner',
+  '--same-owner',
+  '--same-permissions',
+  ...UNPACK_EXCLUDES.flatMap((pattern) => ['--exclude', pattern]),
+]
+
+/**
+ * Of the essential packages each wants another to be there first. They are: their files are. If the machine crashes, the
+ * root is not finished and will not be used.
+ */
+const DPKG_OPTIONS = ['--force-depends', '--force-unsafe-io', '--status-fd', '3', '--install']
+
+function aptOptions(root: string): Record<string, string> {
+  return {
+    'APT::Status-Fd': '3',
+    'Dir::Cache::archives': join(root, PACKAGES),
+    'Dir::State::status': join(root, 'var/lib/dpkg/status'),
+    'Dir::State::extended_states': join(root, 'var/lib/apt/extended_states'),
+    'DPkg::Chroot-Directory': root,
+    'DPkg::Options::': '--force-unsafe-io',
+    'DPkg::Use-Pty': 'false',
+  }
+}
+
+async function runIsolated(
+  root: string,
+  argv: readonly string[],
+  options: CommandOptions,
+): Promise<void> {
+  const [command, args] = isolated(root, argv)
+  const result = await runCommand(command, args, options)
+  if (result.status !== 0) throw explain(argv, result)
+}
+
+function explain(argv: readonly string[], { stdout, stderr }: CommandResult): ProvisionError {
+  const cause = new Error(`${stdout}\n${stderr}`.trim())
+  if (/^(unshare|mount): .*(not permitted|permission denied)/im.test(stderr)) {
+    const message =
+      'This user is root but may not make namespaces and mounts, as in a container without CAP_SYS_ADMIN, and ' +
+      "the programs that set up a root's packages need /proc and /dev. Make the root on the host, or in a " +
+      'privileged container.'
+    return new ProvisionError('no-permission', message, { cause })
+  }
+  if (/No space left|Disk quota/.test(stderr)) {
+    return new ProvisionError('disk-full', 'There is not enough room for the root.', { cause })
+  }
+  if (argv[0] === 'apt-get' && !/Sub-process .*dpkg/.test(stderr))
+    return explainApt('apt-get', stderr)
+  // What a package's script said is among what dpkg said of it.
+  const failed = [...stderr.matchAll(/^dpkg: error processing (?:package|archive) (\S+)/gm)]
+  const which = failed.map(([, name = '']) => basename(name)).join(', ')
+  const said = stderr.trim().split('\n').slice(-12).join('\n')
+  const what = which === '' ? 'The packages' : which
+  return new ProvisionError('failed', `${what} cannot be installed into the root:\n${said}`, {
+    cause,
+  })
+}
+
+/** Moves a file, to another file system if it must be. */
+async function moveFile(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    await copyFile(from, to)
+    await rm(from)
+  }
+}

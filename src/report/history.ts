@@ -1,0 +1,207 @@
+import type {
+  CommandEnded,
+  CommandOutput,
+  CommandStarted,
+  FileCopied,
+  MachineEvent,
+  MachineMade,
+  NetworkChanged,
+  Note,
+  MachineEnded,
+  QemuStarted,
+  ScreenshotTaken,
+  SnapshotUsed,
+  UnitFailed,
+} from '../testing/record/event.ts'
+
+/** What became of one machine, put together from its events. Times are milliseconds since the epoch. */
+export interface MachineHistory {
+  readonly made: MachineMade
+  readonly start: number
+  readonly end: number
+  /** What took time, and what happened at one moment, in the order in which it began. */
+  readonly entries: readonly Entry[]
+  readonly console: readonly { readonly time: number; readonly line: string }[]
+  readonly qemu: readonly QemuStarted[]
+}
+
+/** Something that took time. */
+interface Span {
+  readonly start: number
+  /** The record's last moment where it did not end. */
+  readonly end: number
+  readonly isOver: boolean
+  /** Why it failed, if it did. */
+  readonly failure?: string
+  /** In how many steps it is. */
+  readonly depth: number
+}
+
+export interface CommandEntry extends Span {
+  readonly kind: 'command'
+  readonly line: CommandStarted
+  readonly output: readonly CommandOutput[]
+  readonly ended?: CommandEnded
+}
+
+export interface WaitEntry extends Span {
+  readonly kind: 'wait'
+  readonly what: string
+}
+
+export interface StepEntry extends Span {
+  readonly kind: 'step'
+  readonly name: string
+}
+
+/** From QEMU's start until the machine took commands. */
+export interface BootEntry extends Span {
+  readonly kind: 'boot'
+  readonly phases: readonly { readonly time: number; readonly phase: string }[]
+}
+
+/** Something that happened at one moment. */
+export interface MomentEntry {
+  readonly kind: 'moment'
+  readonly start: number
+  readonly end: number
+  readonly event:
+    | FileCopied
+    | MachineEnded
+    | NetworkChanged
+    | Note
+    | ScreenshotTaken
+    | SnapshotUsed
+    | UnitFailed
+}
+
+export type SpanEntry = BootEntry | CommandEntry | StepEntry | WaitEntry
+
+export type Entry = SpanEntry | MomentEntry
+
+/** Puts a machine's events together; undefined where its record says nothing. */
+export function historyOf(events: readonly MachineEvent[]): MachineHistory | undefined {
+  const [first] = events
+  const last = events.at(-1)
+  if (first === undefined || last === undefined) return undefined
+  const builder = new Builder(last.time)
+  for (const event of events) builder.add(event)
+  return { start: first.time, end: last.time, ...builder.finish() }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+class Builder {
+  readonly #end: number
+  readonly #entries: Entry[] = []
+  /** What has begun, by its id. */
+  readonly #begun = new Map<number, Mutable<CommandEntry | StepEntry | WaitEntry>>()
+  readonly #outputs = new Map<number, CommandOutput[]>()
+  readonly #console: { time: number; line: string }[] = []
+  readonly #qemu: QemuStarted[] = []
+  #made: MachineMade = { kind: 'machine', name: 'machine', accelerator: 'tcg' }
+  #boot: { entry: Mutable<BootEntry>; phases: { time: number; phase: string }[] } | undefined
+
+  /** @param end the record's last moment. */
+  constructor(end: number) {
+    this.#end = end
+  }
+
+  finish(): Omit<MachineHistory, 'start' | 'end'> {
+    return {
+      made: this.#made,
+      entries: this.#entries,
+      console: this.#console,
+      qemu: this.#qemu,
+    }
+  }
+
+  add(event: MachineEvent): void {
+    const { time } = event
+    switch (event.kind) {
+      case 'machine':
+        this.#made = event
+        break
+      case 'qemu': {
+        this.#qemu.push(event)
+        const phases: { time: number; phase: string }[] = []
+        const entry: Mutable<BootEntry> = { kind: 'boot', phases, ...this.#span(time) }
+        this.#boot = { entry, phases }
+        this.#entries.push(entry)
+        break
+      }
+      case 'phase':
+        this.#boot?.phases.push({ time, phase: event.phase })
+        break
+      case 'ready':
+        if (this.#boot !== undefined) close(this.#boot.entry, time)
+        this.#boot = undefined
+        break
+      case 'command-started': {
+        const output: CommandOutput[] = []
+        this.#outputs.set(event.id, output)
+        const span = this.#span(time, event.step)
+        this.#begin(event.id, { kind: 'command', line: event, output, ...span })
+        break
+      }
+      case 'command-output':
+        this.#outputs.get(event.id)?.push(event)
+        break
+      case 'command-ended': {
+        const entry = this.#begun.get(event.id)
+        if (entry?.kind !== 'command') break
+        entry.ended = event
+        close(entry, time, event.failure)
+        break
+      }
+      case 'wait-started': {
+        const span = this.#span(time, event.step)
+        this.#begin(event.id, { kind: 'wait', what: event.what, ...span })
+        break
+      }
+      case 'step-started': {
+        const span = this.#span(time, event.step)
+        this.#begin(event.id, { kind: 'step', name: event.name, ...span })
+        break
+      }
+      case 'wait-ended':
+      case 'step-ended': {
+        const entry = this.#begun.get(event.id)
+        if (entry !== undefined) close(entry, time, event.failure)
+        break
+      }
+      case 'console':
+        this.#console.push({ time, line: event.line })
+        break
+      case 'ended':
+      case 'file-copied':
+      case 'network':
+      case 'note':
+      case 'screenshot':
+      case 'snapshot':
+      case 'unit-failed':
+        this.#entries.push({ kind: 'moment', start: time, end: time, event })
+        break
+      default:
+        // A newer writer may know of more.
+        event satisfies never
+    }
+  }
+
+  #begin(id: number, entry: Mutable<CommandEntry | StepEntry | WaitEntry>): void {
+    this.#begun.set(id, entry)
+    this.#entries.push(entry)
+  }
+
+  #span(start: number, step?: number): Span {
+    const around = step === undefined ? undefined : this.#begun.get(step)
+    const depth = around === undefined ? 0 : around.depth + 1
+    return { start, end: this.#end, isOver: false, depth }
+  }
+}
+
+function close(entry: Mutable<SpanEntry>, time: number, failure?: string): void {
+  entry.end = time
+  entry.isOver = true
+  if (failure !== undefined) entry.failure = failure
+}

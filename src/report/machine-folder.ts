@@ -1,0 +1,76 @@
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { readRecord } from '../testing/record/read.ts'
+import { type MachineHistory, historyOf } from './history.ts'
+
+/** Up to this many bytes a file is put into the report; of longer ones it says where they are. */
+const INLINE = { image: 16 * 1024 * 1024, capture: 2 * 1024 * 1024, journal: 4 * 1024 * 1024 }
+
+/** A machine as its folder of artifacts tells of it. */
+export interface MachineFolder {
+  readonly path: string
+  readonly history: MachineHistory
+  /** Lines of its record that could not be read. */
+  readonly brokenLines: number
+  readonly images: readonly FoundFile[]
+  readonly captures: readonly FoundFile[]
+  /** systemd's journal. */
+  readonly journal: string | undefined
+}
+
+/** A file among the artifacts. */
+export interface FoundFile {
+  readonly name: string
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  /** Undefined where it is too long for the report. */
+  readonly content: Buffer | undefined
+}
+
+/** Reads every machine's folder in `root`, at whatever depth, in the order in which they were made. */
+export async function readMachines(root: string): Promise<MachineFolder[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  const folders = new Set(entries.filter((entry) => entry.isFile()).map(folderOf))
+  const machines = await Promise.all([...folders].map(readMachine))
+  return machines
+    .filter((machine) => machine !== undefined)
+    .toSorted((a, b) => a.history.start - b.history.start || (a.path < b.path ? -1 : 1))
+}
+
+function folderOf(entry: { readonly parentPath: string }): string {
+  return entry.parentPath
+}
+
+/** Undefined where the folder has no record. */
+async function readMachine(path: string): Promise<MachineFolder | undefined> {
+  const record = await readRecord(path)
+  const history = record && historyOf(record.events)
+  if (history === undefined) return undefined
+  const names = (await readdir(path)).toSorted()
+  const find = (ending: string, limit: number): Promise<FoundFile[]> =>
+    Promise.all(
+      names
+        .filter((name) => name.endsWith(ending))
+        .map((name) => readFound(join(path, name), limit)),
+    )
+  const [journal] = await find('journal.txt', INLINE.journal)
+  return {
+    path,
+    history,
+    brokenLines: record?.brokenLines ?? 0,
+    images: await find('.png', INLINE.image),
+    captures: await find('.pcap', INLINE.capture),
+    journal: journal?.content?.toString(),
+  }
+}
+
+async function readFound(path: string, limit: number): Promise<FoundFile> {
+  const { size } = await stat(path)
+  return {
+    name: path.slice(dirname(path).length + 1),
+    path,
+    size,
+    content: size <= limit ? await readFile(path) : undefined,
+  }
+}

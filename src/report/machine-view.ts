@@ -1,0 +1,93 @@
+import { shellCommand } from '../testing/record/shell-command.ts'
+import { eventList } from './event-list.ts'
+import { count, size as sizeOf } from './format.ts'
+import { type Html, html } from './html.ts'
+import type { FoundFile, MachineFolder } from './machine-folder.ts'
+import { preformatted } from './preformatted.ts'
+import { tabs } from './tabs.ts'
+import { textView } from './text-view.ts'
+
+/** All that is known of one machine. */
+export function machineView(id: string, machine: MachineFolder): Html {
+  const { history, images, captures, journal } = machine
+  const { start, end, console } = history
+  return html`<p class="facts">
+      ${accelerator(machine)} · ${count(Math.round((end - start) / 1000), 'second')} ·
+      <span class="path">${machine.path}</span>
+      ${
+        machine.brokenLines > 0 &&
+        html`· <strong>${count(machine.brokenLines, 'line')} of its record cannot be read</strong>`
+      }
+    </p>
+    ${tabs(`${id}-views`, 'What to show', [
+      { title: 'Events', content: eventList(id, history) },
+      {
+        title: 'Console',
+        content: textView(
+          'the console',
+          console.map(({ time, line }) => ({ text: line, at: time - start })),
+        ),
+      },
+      images.length > 0 && {
+        title: `Screenshots (${images.length})`,
+        content: html`${images.map((image) => screenshot(history.made.name, image))}`,
+      },
+      journal !== undefined && {
+        title: 'Journal',
+        content: textView(
+          'the journal',
+          journal
+            .trimEnd()
+            .split('\n')
+            .map((text) => ({ text })),
+        ),
+      },
+      { title: 'QEMU', content: qemuView(machine) },
+      captures.length > 0 && {
+        title: `Network (${captures.length})`,
+        content: html`<ul>
+          ${captures.map((capture) => html`<li>${download(capture)}</li>`)}
+        </ul>`,
+      },
+    ])}`
+}
+
+function accelerator({ history: { made } }: MachineFolder): Html {
+  const reason = made.acceleratorReason
+  const words = made.accelerator === 'kvm' ? 'KVM' : 'emulated (TCG), which is slow'
+  return html`<span class="${made.accelerator}">${words}</span>${reason && `: ${reason}`}`
+}
+
+function screenshot(name: string, { name: file, path, size, content }: FoundFile): Html {
+  if (content === undefined) return html`<p>${file} (${sizeOf(size)}) is in ${path}.</p>`
+  return html`<figure>
+    <img
+      src="data:image/png;base64,${content.toString('base64')}"
+      alt="The screen of ${name}: ${file}"
+    />
+    <figcaption>${file}</figcaption>
+  </figure>`
+}
+
+function download({ name, path, size, content }: FoundFile): Html {
+  const words = `${name} (${sizeOf(size)})`
+  if (content === undefined) return html`${words} is too long for this page: <code>${path}</code>`
+  return html`<a
+    download="${name}"
+    href="data:application/vnd.tcpdump.pcap;base64,${content.toString('base64')}"
+    >${words}</a
+  >`
+}
+
+function qemuView({ history: { qemu, made } }: MachineFolder): Html {
+  return html`${qemu.map(
+    ({ command, version }) =>
+      html`<h5>QEMU ${version}</h5>
+        ${preformatted(shellCommand(command))}`,
+  )}
+  ${
+    made.options &&
+    html`<h5>Options</h5>
+      ${preformatted(JSON.stringify(made.options, null, 2))}`
+  }`
+}

@@ -1,0 +1,81 @@
+import { count, duration } from './format.ts'
+import { type Html, html } from './html.ts'
+import type { MachineFolder } from './machine-folder.ts'
+import { type TestRun, totalsOf } from './results.ts'
+
+/** The run in one line, for the head of the page. */
+export function summary(run: TestRun, machines: readonly MachineFolder[]): Html {
+  const { passed, failed, skipped } = totalsOf(run.files)
+  const emulated = machines.filter(({ history }) => history.made.accelerator === 'tcg').length
+  return html`<p class="totals">
+      <span class="badge failed">${failed} failed</span>
+      <span class="badge passed">${passed} passed</span>
+      <span class="badge skipped">${skipped} skipped</span>
+      <span>in ${duration(run.duration)}</span>
+      <span>
+        ${count(machines.length, 'machine')}${emulated > 0 && `, ${emulated} of them emulated (TCG)`}
+      </span>
+      <time datetime="${new Date(run.start).toISOString()}">${dateOf(run.start)}</time>
+    </p>
+    ${run.interrupted !== undefined && html`<p class="warning">${run.interrupted}</p>`}`
+}
+
+/** The page that has every file and every machine of the run. */
+export function overview({ files }: TestRun, machines: readonly MachineFolder[]): Html {
+  return html`<article aria-labelledby="overview-title">
+    <h2 id="overview-title" tabindex="-1">Overview</h2>
+    ${
+      files.length > 0 &&
+      html`<table>
+        <thead>
+          <tr>
+            <th scope="col">File</th>
+            <th scope="col">Failed</th>
+            <th scope="col">Passed</th>
+            <th scope="col">Skipped</th>
+            <th scope="col">Time</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${files.map((file) => {
+            const { passed, failed, skipped } = totalsOf([file])
+            return html`<tr class="${failed > 0 && 'failed'}">
+              <th scope="row">${file.name}</th>
+              <td>${failed}</td>
+              <td>${passed}</td>
+              <td>${skipped}</td>
+              <td>${duration(file.duration)}</td>
+            </tr>`
+          })}
+        </tbody>
+      </table>`
+    }
+    ${
+      machines.length > 0 &&
+      html`<table>
+        <thead>
+          <tr>
+            <th scope="col">Machine</th>
+            <th scope="col">Accelerator</th>
+            <th scope="col">QEMU</th>
+            <th scope="col">Lived</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${machines.map(({ history: { made, qemu, start, end } }) => {
+            return html`<tr>
+              <th scope="row">${made.name}</th>
+              <td>${made.accelerator}</td>
+              <td>${qemu.at(-1)?.version}</td>
+              <td>${duration(end - start)}</td>
+            </tr>`
+          })}
+        </tbody>
+      </table>`
+    }
+  </article>`
+}
+
+function dateOf(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}

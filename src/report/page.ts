@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto'
+import { duration } from './format.ts'
+import { Html, html } from './html.ts'
+import type { MachineFolder } from './machine-folder.ts'
+import { overview, summary } from './overview.ts'
+import { type TestRun, totalsOf } from './results.ts'
+import { STYLE } from './style.ts'
+import { type Subject, subjectsOf } from './subject.ts'
+import { subjectView } from './subject-view.ts'
+
+/** What there is to choose among tests, and what is shown of each. */
+const choices = [
+  ['', 'All'],
+  ['failed', 'Failed'],
+  ['passed', 'Passed'],
+  ['skipped', 'Skipped'],
+] as const
+
+const signs = { passed: '✓', failed: '✗', skipped: '–', shared: '·' }
+
+/**
+ * The report: one HTML document that needs nothing else, neither a server nor a network.
+ *
+ * Each test's page is a template, so that a browser has to lay out only the one that is shown.
+ *
+ * @param scripts what makes it move, each a module that imports nothing.
+ */
+export function page(
+  run: TestRun,
+  machines: readonly MachineFolder[],
+  scripts: readonly string[],
+): string {
+  const subjects = subjectsOf(run, machines)
+  const { failed } = totalsOf(run.files)
+  const document = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${securityPolicy(scripts)}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${failed > 0 ? `${failed} failed` : 'passed'} · lowerdir test</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        <header>
+          <h1><a href="#overview">lowerdir test</a></h1>
+          ${summary(run, machines)}
+        </header>
+        <div class="columns">
+          <nav aria-label="Tests">${testList(subjects)}</nav>
+          <main>
+            <noscript>This report needs JavaScript, which it brings along.</noscript>
+          </main>
+        </div>
+        <template id="overview-page">${overview(run, machines)}</template>
+        ${subjects.map(
+          (subject) => html`<template id="${subject.id}-page">${subjectView(subject)}</template>`,
+        )}
+        ${scripts.map(scriptHtml)}
+      </body>
+    </html>`
+  return `${document.text}\n`
+}
+
+function testList(subjects: readonly Subject[]): Html {
+  return html`<div data-filter="tests">
+      <p class="tools">
+        <input type="search" placeholder="Search tests" aria-label="Search tests" />
+        ${choices.map(
+          ([tag, label]) =>
+            html`<button type="button" data-tag="${tag}" aria-pressed="${String(tag === '')}">
+              ${label}
+            </button>`,
+        )}
+        <output></output>
+      </p>
+    </div>
+    <ul id="tests">
+      ${subjects.map(
+        ({ id, status, title, file, duration: took }) =>
+          html`<li data-tags="${status}">
+            <a href="#${id}">
+              <span class="sign ${status}" role="img" aria-label="${status}">${signs[status]}</span>
+              <span class="title">${title}</span>
+              <span class="took">${took !== undefined && duration(took)}</span>
+              <span class="file">${file}</span>
+            </a>
+          </li>`,
+      )}
+    </ul>`
+}
+
+/** Not a letter more than what its hash is made of. */
+function scriptHtml(script: string): Html {
+  return new Html(`<script type="module">${script}</script>`)
+}
+
+/** Whatever a guest may have said, nothing but our own scripts runs, and nothing is fetched. */
+function securityPolicy(scripts: readonly string[]): string {
+  const hashes = scripts.map((script) => {
+    return `'sha256-${createHash('sha256').update(script).digest('base64')}'`
+  })
+  return [
+    "default-src 'none'",
+    `script-src ${hashes.join(' ') || "'none'"}`,
+    "style-src 'unsafe-inline'",
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ')
+}

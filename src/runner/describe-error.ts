@@ -1,0 +1,43 @@
+import { inspect } from 'node:util'
+import type { Failure } from '../report/results.ts'
+
+/** How deep causes are followed. */
+const DEPTH = 5
+
+/** Why a test failed, for people, of whatever it has thrown. */
+export function describeError(error: unknown): Failure {
+  const text = textOf(error, DEPTH).trim()
+  const message = error instanceof Error ? error.message : inspect(error)
+  return { message: message.trim().split('\n', 1)[0] || 'failed', text }
+}
+
+function textOf(error: unknown, depth: number): string {
+  if (!(error instanceof Error)) return inspect(error)
+  const parts = [stackOf(error), ...detailsOf(error)]
+  if (depth > 0) {
+    if (error.cause !== undefined) parts.push(`caused by: ${textOf(error.cause, depth - 1)}`)
+    const several: readonly unknown[] = error instanceof AggregateError ? error.errors : []
+    for (const each of several) parts.push(`one of them: ${textOf(each, depth - 1)}`)
+  }
+  return parts.join('\n')
+}
+
+/** The stack without what lies within Node itself, which says nothing about a test. */
+function stackOf(error: Error): string {
+  const stack = error.stack ?? `${error.name}: ${error.message}`
+  return stack
+    .split('\n')
+    .filter((line) => !/^\s+at .*\(?node:/.test(line))
+    .join('\n')
+}
+
+/** What an error tells beside its message in several lines, such as the end of a console. */
+function detailsOf(error: Error): string[] {
+  return Object.entries(error)
+    .filter(([name, value]) => !['stack', 'message'].includes(name) && isLong(value))
+    .map(([name, value]) => `${name}:\n${String(value).trimEnd().replaceAll(/^/gm, '  | ')}`)
+}
+
+function isLong(value: unknown): boolean {
+  return typeof value === 'string' && value.includes('\n')
+}

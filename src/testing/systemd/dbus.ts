@@ -1,0 +1,153 @@
+/**
+ * As much of D-Bus as it takes to hear signals on a connection between two peers (D-Bus Specification, "Message
+ * Protocol" and "Authentication Protocol"): a message's header is read and its body skipped.
+ */
+
+/** What of a message's header is of interest. */
+export interface Header {
+  readonly type: 'call' | 'return' | 'error' | 'signal'
+  /** The object that a signal is from. */
+  readonly path: string
+  /** A signal's name. */
+  readonly member: string
+  /** The serial of the call that it answers; 0 for none. */
+  readonly replySerial: number
+}
+
+/** What a client says first, before its messages; the server is told nothing of who it is. */
+export const GREETING = '\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n'
+
+/** The codes of header fields. */
+const PATH = 1
+const INTERFACE = 2
+const MEMBER = 3
+const REPLY_SERIAL = 5
+
+/** A call of the method that every peer has and that does nothing, with the serial 1. */
+export const PING = call('/', 'org.freedesktop.DBus.Peer', 'Ping')
+
+const TYPES = ['call', 'return', 'error', 'signal'] as const
+
+/** The fixed part of a header: byte order, type, flags, version; lengths of the body and of the fields around a serial. */
+const FIXED = 16
+
+/** The longest message that the specification allows, in bytes. */
+const LONGEST = 2 ** 27
+
+/** Puts the bytes of a connection together again: first a server's answers to the greeting, then messages. */
+export class MessageReader {
+  #rest = Buffer.alloc(0)
+  #isGreeted = false
+
+  /**
+   * Adds bytes as they came.
+   *
+   * @returns the headers of all messages that are whole by now.
+   * @throws Error where this is no D-Bus.
+   */
+  add(bytes: Uint8Array): Header[] {
+    this.#rest = Buffer.concat([this.#rest, bytes])
+    if (!this.#isGreeted && !this.#greeted()) return []
+    const headers: Header[] = []
+    for (let length = this.#length(); length !== undefined; length = this.#length()) {
+      headers.push(readHeader(this.#rest.subarray(0, length)))
+      this.#rest = this.#rest.subarray(length)
+    }
+    return headers
+  }
+
+  #greeted(): boolean {
+    for (let end = this.#rest.indexOf('\r\n'); end >= 0; end = this.#rest.indexOf('\r\n')) {
+      const line = this.#rest.toString('latin1', 0, end)
+      this.#rest = this.#rest.subarray(end + 2)
+      if (line.startsWith('OK ')) return (this.#isGreeted = true)
+      if (line !== 'DATA') throw new Error(`This is no D-Bus that lets us in: it said "${line}".`)
+    }
+    return false
+  }
+
+  /** How long the first message is, once all of it is here. */
+  #length(): number | undefined {
+    const rest = this.#rest
+    if (rest.length < FIXED) return undefined
+    const read = readerOf(rest)
+    const length = FIXED + align(read(12), 8) + read(4)
+    if (length > LONGEST) throw new Error(`A D-Bus message of ${length} bytes is not one.`)
+    return rest.length < length ? undefined : length
+  }
+}
+
+/** Reads an u32 in the byte order of the message that it is in. */
+function readerOf(message: Buffer): (at: number) => number {
+  switch (message[0]) {
+    case 0x6c: // l
+      return (at) => message.readUInt32LE(at)
+    case 0x42: // B
+      return (at) => message.readUInt32BE(at)
+    default:
+      throw new Error('A D-Bus message begins with l or B, and this does not.')
+  }
+}
+
+/** Header fields are an array of structs, each a code and a variant, at multiples of 8. */
+function readHeader(message: Buffer): Header {
+  const read = readerOf(message)
+  const header = { path: '', member: '', replySerial: 0 }
+  const end = FIXED + read(12)
+  for (let at = FIXED; at < end; at = align(at, 8)) {
+    const code = message[at]
+    const signature = message.toString('latin1', at + 2, at + 2 + (message[at + 1] ?? 0))
+    at += 3 + signature.length
+    switch (signature) {
+      case 'o':
+      case 's': {
+        at = align(at, 4)
+        const length = read(at)
+        const text = message.toString('utf8', at + 4, at + 4 + length)
+        if (code === PATH) header.path = text
+        if (code === MEMBER) header.member = text
+        at += 4 + length + 1
+        break
+      }
+      case 'u':
+        at = align(at, 4)
+        if (code === REPLY_SERIAL) header.replySerial = read(at)
+        at += 4
+        break
+      case 'g':
+        at += 1 + (message[at] ?? 0) + 1
+        break
+      default:
+        throw new Error(`A D-Bus header has no field of the type ${signature}.`)
+    }
+  }
+  return { type: TYPES[(message[1] ?? 0) - 1] ?? 'signal', ...header }
+}
+
+/** A method call without arguments; the peer at the other end is whom it is for. */
+function call(path: string, interfaceName: string, member: string): Buffer {
+  const fields: Buffer[] = []
+  for (const [code, signature, value] of [
+    [PATH, 'o', path],
+    [INTERFACE, 's', interfaceName],
+    [MEMBER, 's', member],
+  ] as const) {
+    const field = Buffer.alloc(align(9 + value.length, 8))
+    field.writeUInt8(code, 0)
+    field.writeUInt8(1, 1)
+    field.write(signature, 2)
+    field.writeUInt32LE(value.length, 4)
+    field.write(value, 8)
+    fields.push(field)
+  }
+  const body = Buffer.concat(fields)
+  // The last field's padding belongs to the header, and not to the array of fields.
+  const padding = align(9 + member.length, 8) - (9 + member.length)
+  const fixed = Buffer.from([0x6c, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+  fixed.writeUInt32LE(body.length - padding, 12)
+  return Buffer.concat([fixed, body])
+}
+
+function align(offset: number, boundary: number): number {
+  return Math.ceil(offset / boundary) * boundary
+}

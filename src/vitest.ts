@@ -1,0 +1,142 @@
+import { rmSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestAPI, type TestContext, test } from 'vitest'
+import { boot } from './testing/boot.ts'
+import { gatherEvidence } from './testing/evidence.ts'
+import type { Machine } from './testing/machine.ts'
+import { MemoryQueue } from './testing/memory-queue.ts'
+import type { BootOptions } from './testing/options.ts'
+import { artifactsRoot } from './testing/record/artifacts.ts'
+import type { TestReference } from './testing/record/event.ts'
+import { say } from './testing/say.ts'
+import { mebibytes } from './testing/size.ts'
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** The files that tell about the machines of a test that has failed. */
+    lowerdir?: { readonly artifacts: readonly string[] }
+  }
+}
+
+/** How tests share machines. */
+export interface VmTestOptions {
+  /** Whether each test has a machine of its own, or all tests of a file have one. Default: `test`. */
+  readonly scope?: 'test' | 'file'
+}
+
+/** What a test gets. */
+export interface VmFixtures {
+  readonly vm: Machine
+}
+
+/** Of all machines of this process. */
+const memory = new MemoryQueue()
+
+/**
+ * Vitest's `test` with a machine, `vm`, which is booted for the tests that ask for it and is gone behind them. Where
+ * a test fails, the record of its machine is kept with console, journal, screen and QEMU's command line: below
+ * `$LOWERDIR_ARTIFACTS`, or `.lowerdir` of the current directory. `task.meta.lowerdir` says where, for reporters.
+ *
+ * ```ts
+ * import { expect } from 'vitest'
+ * import { vmTest } from 'lowerdir/vitest'
+ *
+ * const test = vmTest({ root: '/srv/debian' })
+ *
+ * test('the unit answers', async ({ vm }) => {
+ *   await vm.waitForUnit('nginx')
+ *   expect(await vm.succeed('curl -sf localhost')).toContain('Welcome')
+ * })
+ * ```
+ */
+export function vmTest(
+  options: BootOptions = {},
+  { scope = 'test' }: VmTestOptions = {},
+): TestAPI<VmFixtures> {
+  if (scope === 'test') {
+    return test.extend<VmFixtures>({
+      async vm({ task, signal }, use) {
+        await withMachine({ ...options, test: referenceTo(task), signal }, async (machine) => {
+          await use(machine)
+          return afterTest(machine, task)
+        })
+      },
+    })
+  }
+  return test.extend<VmFixtures & { evidence: undefined }>({
+    vm: [
+      // oxlint-disable-next-line no-empty-pattern -- Vitest reads from it which fixtures this one takes.
+      async ({}, use) => {
+        let hasFailed = false
+        await withMachine(options, async (machine) => {
+          failures.set(machine, () => {
+            hasFailed = true
+          })
+          await use(machine)
+          return hasFailed
+        })
+      },
+      { scope: 'file' },
+    ],
+    evidence: [
+      async ({ vm, task }, use) => {
+        await use(undefined)
+        if (await afterTest(vm, task)) failures.get(vm)?.()
+      },
+      { auto: true },
+    ],
+  })
+}
+
+type Task = TestContext['task']
+
+/** How the machine of a file learns that one of its tests has failed. */
+const failures = new WeakMap<Machine, () => void>()
+
+/** @param body says whether the artifacts are worth keeping. */
+async function withMachine(
+  options: BootOptions,
+  body: (machine: Machine) => Promise<boolean>,
+): Promise<void> {
+  const artifacts = artifactsRoot(options.artifacts) ?? join(process.cwd(), '.lowerdir')
+  const room = await memory.take(mebibytes(options.memory ?? 1024, 'memory'))
+  try {
+    await using machine = await boot({ ...options, artifacts })
+    if (await body(machine)) return
+    rmSync(machine.artifacts ?? artifacts, { recursive: true, force: true })
+    removeIfEmpty(artifacts)
+  } finally {
+    room[Symbol.dispose]()
+  }
+}
+
+/** @returns whether the test has failed. */
+async function afterTest(machine: Machine, task: Task): Promise<boolean> {
+  if (task.result?.state !== 'fail') return false
+  if (isToStay) {
+    say(`"${task.name}" has failed. Its machine waits for you:`)
+    await machine.shellInteract()
+  }
+  const artifacts = await gatherEvidence(machine)
+  task.meta.lowerdir = { artifacts: [...(task.meta.lowerdir?.artifacts ?? []), ...artifacts] }
+  say(`"${task.name}" has failed; ${machine.artifacts} has what is left of ${machine.name}.`)
+  return true
+}
+
+/** Other tests may have something in it. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    if (!['ENOTEMPTY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** Whether a failed test's machine waits for somebody to look at it. */
+const isToStay = (process.env['LOWERDIR_SHELL_ON_FAILURE'] ?? '') !== ''
+
+function referenceTo(task: Task): TestReference {
+  const names = [task.name]
+  for (let suite = task.suite; suite !== undefined; suite = suite.suite) names.unshift(suite.name)
+  return { file: task.file.filepath, name: names }
+}

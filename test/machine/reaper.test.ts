@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, it, vi } from 'vitest'
+import { temporaryDirectory } from '../support/temporary.ts'
+
+const children: ChildProcess[] = []
+
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+const reaper = new URL('../../dist/machine/reaper.js', import.meta.url).href
+
+/** A process that has a reaper for what it leaves in `parent`, and does nothing else. */
+async function processWithReaper(parent: string, identity: string): Promise<ChildProcess> {
+  const program = `
+    import { startReaper } from ${JSON.stringify(reaper)}
+    startReaper(${JSON.stringify(parent)}, ${JSON.stringify(identity)})
+    console.log('ready')
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+  children.push(child)
+  await once(child.stdout, 'data')
+  return child
+}
+
+function folderOf(parent: string, name: string, files: Readonly<Record<string, string>>): string {
+  const folder = join(parent, name)
+  mkdirSync(folder)
+  for (const [file, content] of Object.entries(files)) writeFileSync(join(folder, file), content)
+  return folder
+}
+
+it('removes what a killed process has left, and nobody else’s', async () => {
+  const parent = temporaryDirectory()
+  const child = await processWithReaper(parent, '17 4711')
+  const [left, ...others] = [
+    folderOf(parent, "vm it's", { owner: '17 4711', socket: '' }),
+    folderOf(parent, 'another', { owner: '17 4712' }),
+    folderOf(parent, 'kept', { socket: '' }),
+  ]
+  child.kill('SIGKILL')
+  await vi.waitFor(() => expect(existsSync(left)).toBe(false), 10_000)
+  for (const other of others) expect(existsSync(other)).toBe(true)
+})
+
+it('ends what that process has left running, if it still is that one', async () => {
+  const parent = temporaryDirectory()
+  const child = await processWithReaper(parent, '17 4711')
+  const sleepers = [spawn('sleep', ['1000']), spawn('sleep', ['1000'])]
+  children.push(...sleepers)
+  const [ours, stranger] = sleepers.map(({ pid }) => pid!)
+  folderOf(parent, 'vm-1', { owner: '17 4711', child: `${ours} ${startTime(ours!)}` })
+  folderOf(parent, 'vm-2', { owner: '17 4711', child: `${stranger} 1` })
+  const ended = once(sleepers[0]!, 'exit')
+  child.kill('SIGKILL')
+  expect((await ended)[1]).toBe('SIGKILL')
+  await vi.waitFor(() => expect(existsSync(join(parent, 'vm-2'))).toBe(false), 10_000)
+  expect(sleepers[1]!.exitCode ?? sleepers[1]!.signalCode).toBeNull()
+})
+
+it('keeps no process from ending', async () => {
+  const program = `
+    import { startReaper } from ${JSON.stringify(reaper)}
+    startReaper(${JSON.stringify(temporaryDirectory())}, '1 1')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+  children.push(child)
+  expect((await once(child, 'exit'))[0]).toBe(0)
+})
+
+function startTime(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!
+}

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { boot } from '../../src/testing/boot.ts'
+import type { Machine } from '../../src/testing/machine.ts'
+import { windowsRoot } from '../support/vm-programs.ts'
+
+let vm: Machine
+
+beforeAll(async () => {
+  vm = await boot({ root: await windowsRoot(), init: 'none', memory: 512, name: 'windows' })
+})
+
+afterAll(async () => {
+  await vm?.[Symbol.asyncDispose]()
+})
+
+describe('an X server', () => {
+  it('is waited for until it takes connections', async () => {
+    await expect(vm.waitForX({ timeout: 1 })).rejects.toThrow('did not come within 1 seconds')
+    vm.exec('sleep 1; exec Xvfb :0 -screen 0 640x480x24').then(undefined, () => {})
+    await vm.waitForX({ timeout: 120 })
+    await vm.succeed('DISPLAY=:0 xwininfo -root')
+  })
+
+  it('has windows with names', async () => {
+    const names = await vm.getWindowNames()
+    expect(names).not.toContain('the "first" of them')
+    vm.exec(`DISPLAY=:0 exec xterm -T 'the "first" of them'`).then(undefined, () => {})
+    expect(await vm.waitForWindow(/first/, { timeout: 120 })).toBe('the "first" of them')
+    expect(await vm.getWindowNames()).toContain('the "first" of them')
+  })
+
+  it('says which windows there are, where one is waited for in vain', async () => {
+    await expect(vm.waitForWindow('second', { timeout: 1 })).rejects.toThrow(
+      /a window "second": did not come within 1 seconds, there are: .*"the "first" of them"/,
+    )
+  })
+
+  it('is another one where another is asked for', async () => {
+    await expect(vm.waitForX({ display: 1, timeout: 1 })).rejects.toThrow('/tmp/.X11-unix/X1')
+    await expect(vm.getWindowNames({ display: 1 })).rejects.toThrow(/unable to open display ":1"/)
+  })
+})
