@@ -125,16 +125,21 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
 }
 
 /** @throws Error for what QEMU, or we, cannot save. */
-function checkSavable({ transport, shares }: MachineOptions): void {
+function checkSavable({ transport, shares, networkCards }: MachineOptions): void {
   if (transport === 'vhost-user') {
     throw new Error(
       'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
     )
   }
+  if (networkCards.length > 0) {
+    throw new Error(
+      'A machine of a network cannot be saved: the others would not be as it has known them.',
+    )
+  }
   for (const share of shares) {
-    if ('socket' in share) {
+    if ('socket' in share || 'tree' in share) {
       throw new Error(
-        `The share ${share.target} is served by somebody else, who would have to be saved as well.`,
+        `The share ${share.target} is no directory, and what serves it would have to be saved as well.`,
       )
     }
   }
