@@ -63,7 +63,7 @@ async function backup(qmp: Qmp, disk: string, target: string): Promise<void> {
       look = ({ event, data }) => {
         if (event !== 'BLOCK_JOB_COMPLETED' || data?.['device'] !== target) return
         if (data['error'] === undefined) resolve()
-        else reject(new Error(`QEMU could not copy ${disk}: ${String(data['error'])}.`))
+        else reject(new Error(`QEMU could not copy ${disk}: ${JSON.stringify(data['error'])}.`))
       }
       qmp.on('event', look)
     })

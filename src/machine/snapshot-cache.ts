@@ -13,7 +13,7 @@ export interface CacheLimits {
 
 const DAY = 24 * 60 * 60 * 1000
 
-export const defaultCacheLimits: CacheLimits = { bytes: 4 * 2 ** 30, age: 14 * DAY }
+const defaultCacheLimits: CacheLimits = { bytes: 4 * 2 ** 30, age: 14 * DAY }
 
 /** One that was used less than so long ago, in milliseconds, is left alone: a machine may be about to go on from it. */
 const GRACE = 10 * 60 * 1000
