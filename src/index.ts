@@ -31,6 +31,8 @@ export type { ShareContent, ShareFault, ShareFile, ShareOperation } from './test
 export type { NetworkOptions } from './testing/start-network.ts'
 export type { TransferOptions } from './testing/transfer.ts'
 export type { DisplayOptions } from './testing/windows.ts'
+export type { RestoreOptions } from './testing/restore.ts'
+export { MachineSnapshot } from './testing/snapshot.ts'
 export { WaitError } from './testing/wait-error.ts'
 export type { WaitOptions } from './testing/wait.ts'
 export { type Engine, startEngine } from './transport/engine/engine.ts'

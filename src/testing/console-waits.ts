@@ -30,7 +30,7 @@ export function waitForConsoleText(
 }
 
 /** What of `text` a pattern matches; a string is to be found as it is. */
-function find(text: string, pattern: RegExp | string): string | undefined {
+export function find(text: string, pattern: RegExp | string): string | undefined {
   if (typeof pattern === 'string') return text.includes(pattern) ? pattern : undefined
   // A global one would begin where it has ended the last time.
   return new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, '')).exec(text)?.[0]
