@@ -36,6 +36,7 @@ describe('lowerdir', () => {
     ['serve', ['allow-other-machines', 'verbose']],
     ['test', ['jobs', 'timeout', 'only', 'report', 'junit', 'artifacts', 'keep']],
     ['setup', ['suite', 'only', 'qemu']],
+    ['snapshot', ['all']],
     ['doctor', []],
   ])('%s --help shows its options', async (name, options) => {
     const { status, stdout, stderr } = await lowerdir([name, '--help'])

@@ -52,6 +52,7 @@ describe('QEMU’s command line', () => {
     expect(valuesOf('-device', args)).toEqual([
       'virtio-net-pci,netdev=user,id=card-user,romfile=',
       'virtio-net-pci,netdev=net0,id=card-net0,mac=52:54:00:12:01:02,romfile=',
+      'vmgenid,guid=auto',
       'virtio-net-pci,netdev=exports,romfile=',
     ])
     expect(valuesOf('-netdev', args).slice(0, 2)).toEqual([
@@ -74,6 +75,7 @@ describe('QEMU’s command line', () => {
     ])
     const device = 'vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128'
     expect(valuesOf('-device', args)).toEqual([
+      'vmgenid,guid=auto',
       'virtio-net-pci,netdev=exports,romfile=',
       `${device},config_size=6,chardev=export1`,
       `${device},config_size=8,chardev=export2`,

@@ -22,6 +22,8 @@ export class Commands implements Watched {
   readonly #port: MessagePort
   readonly #clients: ReadonlySet<Client>
   readonly #later: Later
+  /** Calls the next look at what clients have received off. */
+  #stopLooking: (() => void) | undefined
 
   /**
    * @param fd an eventfd of the starter's.
@@ -46,13 +48,14 @@ export class Commands implements Watched {
   close(): void {}
 
   #obey(command: EngineCommand): void {
+    if (command === 'hold') this.#attempt(() => this.#hold())
+    else if (command === 'save') this.#attempt(() => this.#save())
+    else this.#goOn()
+  }
+
+  #attempt(act: () => void): void {
     try {
-      if (command === 'hold') this.#hold()
-      else if (command === 'save') this.#save()
-      else {
-        for (const { watched } of this.#clients) if (watched instanceof Connection) watched.goOn()
-        this.#answer({ kind: 'done', saved: [] })
-      }
+      act()
     } catch (error) {
       this.#answer({ kind: 'refused', why: reasonFor(error) })
     }
@@ -70,12 +73,25 @@ export class Commands implements Watched {
     if (connections.every(({ connection }) => connection.isReceived)) {
       this.#answer({ kind: 'done', saved: [] })
     } else if (performance.now() < end) {
-      this.#later(HOLD_LOOK, () => this.#look(end))
+      this.#stopLooking = this.#later(HOLD_LOOK, () => {
+        this.#stopLooking = undefined
+        this.#attempt(() => this.#look(end))
+      })
     } else {
       for (const { connection } of connections) connection.goOn()
       const why = `its client has not taken its replies for ${HOLD_PATIENCE / 1000} seconds`
       this.#answer({ kind: 'refused', why })
     }
+  }
+
+  #goOn(): void {
+    if (this.#stopLooking !== undefined) {
+      this.#stopLooking()
+      this.#stopLooking = undefined
+      this.#answer({ kind: 'refused', why: 'it was told to go on' })
+    }
+    for (const { watched } of this.#clients) if (watched instanceof Connection) watched.goOn()
+    this.#answer({ kind: 'done', saved: [] })
   }
 
   #save(): void {
