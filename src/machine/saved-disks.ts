@@ -62,14 +62,9 @@ async function backup(qmp: Qmp, disk: string, target: string): Promise<void> {
     const over = new Promise<void>((resolve, reject) => {
       look = ({ event, data }) => {
         if (event !== 'BLOCK_JOB_COMPLETED' || data?.['device'] !== target) return
-<<<<<<< HEAD
-        if (data['error'] === undefined) resolve()
-        else reject(new Error(`QEMU could not copy ${disk}: ${JSON.stringify(data['error'])}.`))
-=======
         const { error } = data as { readonly error?: string }
         if (error === undefined) resolve()
         else reject(new Error(`QEMU could not copy ${disk}: ${error}.`))
->>>>>>> work-s
       }
       qmp.on('event', look)
     })

@@ -128,10 +128,6 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
   it('goes on itself, with its clock set', async () => {
     expect(await count(machine)).toBeGreaterThan(countThen)
     await expectRightClock(machine)
-<<<<<<< HEAD
-    expect(machine.command).not.toContain('-incoming')
-=======
->>>>>>> work-s
   })
 
   it('goes on in two others at once, each with its own writes, on the same files', async () => {
