@@ -97,7 +97,7 @@ describe.each([
   it.each([
     ['steady', 'inactive (dead)'],
     ['nonesuch', 'there is no such unit'],
-    ['conditional', 'skipped because of an unmet condition check'],
+    ['conditional', 'unmet condition check'],
   ])('gives %s up at once, which nothing will start', async (unit, reason) => {
     if (unit === 'conditional') await start(unit)
     const waiting = message(vm.waitForUnit(unit))
