@@ -55,8 +55,8 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts', 'examples/**/*.test.ts'],
-          // An emulated guest is slow and wants the machine to itself.
-          fileParallelism: false,
+          // An emulated guest takes a processor, and something beside it.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 300_000,
           hookTimeout: 300_000,

@@ -9,6 +9,7 @@ import type { BootOptions } from './testing/options.ts'
 import { artifactsRoot } from './testing/record/artifacts.ts'
 import type { TestReference } from './testing/record/event.ts'
 import { say } from './testing/say.ts'
+import { type Preparation, snapshotOf } from './testing/snapshot-of.ts'
 import type { MachineSnapshot } from './testing/snapshot.ts'
 import { mebibytes } from './testing/size.ts'
 
@@ -24,8 +25,9 @@ export interface VmTestOptions {
   /** Whether each test has a machine of its own, or all tests of a file have one. Default: `test`. */
   readonly scope?: 'test' | 'file'
   /**
-   * Boots once for a file, and lets each test go on from there with a machine of its own, which starts in a fraction
-   * of the time. Files get to it over tcp then. Default: false.
+   * Boots once, and lets each test go on from there with a machine of its own, which starts in a fraction of the time.
+   * The snapshot is kept: the next run does not boot at all, unless something has changed ({@link snapshotOf}).
+   * Files get to the machine over tcp. Default: false.
    */
   readonly snapshot?: boolean
   /** What is done to a machine before its tests: with `snapshot`, once for all of them. */
@@ -71,7 +73,7 @@ export function vmTest(
       throw error
     }
   }
-  if (snapshot) return fromSnapshot(options, start)
+  if (snapshot) return fromSnapshot(options, prepare === undefined ? {} : { prepare })
   if (scope === 'test') {
     return test.extend<VmFixtures>({
       async vm({ task, signal }, use) {
@@ -109,18 +111,12 @@ export function vmTest(
 }
 
 /** Each test of a file goes on from where the file's machine was when it had been prepared. */
-function fromSnapshot(
-  options: BootOptions,
-  start: (options: BootOptions) => Promise<Machine>,
-): TestAPI<VmFixtures> {
+function fromSnapshot(options: BootOptions, preparation: Preparation): TestAPI<VmFixtures> {
   return test.extend<VmFixtures & { baseline: MachineSnapshot }>({
     baseline: [
       // oxlint-disable-next-line no-empty-pattern -- Vitest reads from it which fixtures this one takes.
       async ({}, use) => {
-        await using machine = await start({ transport: 'tcp', ...options })
-        await using snapshot = await machine.snapshot()
-        // From here on it would only be in the way of the others.
-        await machine.crash()
+        const snapshot = await snapshotOf(options, preparation)
         await use(snapshot)
       },
       { scope: 'file' },

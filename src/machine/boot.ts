@@ -59,7 +59,10 @@ export async function bootMachine(
     : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
-  const disks = await prepareDisks(options, folder)
+  const disks =
+    snapshot === undefined
+      ? await prepareDisks(options, folder)
+      : { images: snapshot.disks, upper: null }
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = {
     transport: 'tcp',
@@ -143,6 +146,7 @@ export async function bootMachine(
       control,
       engines,
       initramfs: initrd,
+      disks: disks.images,
       qmp: await watch.qmp,
     }),
   }

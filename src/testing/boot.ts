@@ -11,7 +11,7 @@ import type { MachineData } from '../machine/snapshot.ts'
 import { chooseTransport } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import type { Ownership } from '../tree/host/owners.ts'
-import { assemble } from './assemble.ts'
+import { type MachineIdentity, assemble } from './assemble.ts'
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
@@ -35,6 +35,23 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   behind then.
  */
 export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
+  const { data, identity } = await planMachine(options, seat)
+  return assemble(
+    identity,
+    options,
+    (hooks) => QemuMachine.boot({ ...data, ...hooks }),
+    (parts) => new Machine(parts),
+    async (machine) => {
+      if (data.init === 'systemd') await untilReady(machine)
+    },
+  )
+}
+
+/** What a machine would be made of, and what it would be, with nothing started. @throws as {@link boot}. */
+export async function planMachine(
+  options: BootOptions,
+  seat?: NetworkSeat,
+): Promise<{ readonly data: MachineData; readonly identity: MachineIdentity }> {
   const name = options.name ?? 'machine'
   if (!NAME.test(name))
     throw new RangeError(`"${name}" is no host name, and a machine's name is one.`)
@@ -77,15 +94,7 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
   }
   const env = options.env ?? {}
   const timeout = options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000
-  return assemble(
-    { name, init, accelerator: chosen, env, seat, timeout },
-    options,
-    (hooks) => QemuMachine.boot({ ...data, ...hooks }),
-    (parts) => new Machine(parts),
-    async (machine) => {
-      if (init === 'systemd') await untilReady(machine)
-    },
-  )
+  return { data, identity: { name, init, accelerator: chosen, env, seat, timeout } }
 }
 
 /** systemd where the root has it, if it may be chosen. */

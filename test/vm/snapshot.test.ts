@@ -97,7 +97,7 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
   it('goes on itself, with its clock set', async () => {
     expect(await count(machine)).toBeGreaterThan(countThen)
     await expectRightClock(machine)
-    expect(machine.commandLine).not.toContain('-incoming')
+    expect(machine.command).not.toContain('-incoming')
   })
 
   it('goes on in two others at once, each with its own writes, on the same files', async () => {
