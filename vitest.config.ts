@@ -4,6 +4,10 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 const root = dirname(fileURLToPath(import.meta.url))
 
+function fileUrl(...path: readonly string[]): string {
+  return pathToFileURL(join(root, ...path)).href
+}
+
 /**
  * The tests run what ships. A test names the source that it is about, `../../src/room/file.ts`, so
  * that tsc and editors know its types. What is loaded is the built `dist/room/file.js`, by Node and
@@ -13,13 +17,16 @@ const loadWhatShips: NonNullable<ViteUserConfig['plugins']>[number] = {
   name: 'load-what-ships',
   enforce: 'pre',
   resolveId(specifier, importer) {
-    if (!importer || !specifier.startsWith('.')) return undefined
+    if (!importer) return undefined
+    // As somebody would who has installed it.
+    const own = /^lowerdir(?:\/(\w+))?$/.exec(specifier)
+    if (own) return { id: fileUrl('dist', `${own[1] ?? 'index'}.js`), external: true }
+    if (!specifier.startsWith('.')) return undefined
     const [folder] = relative(root, importer).split('/', 1)
     if (folder !== 'test' && folder !== 'bench') return undefined
     const source = relative(join(root, 'src'), resolve(dirname(importer), specifier))
     if (source.startsWith('..') || !source.endsWith('.ts')) return undefined
-    const shipped = join(root, 'dist', source.replace(/\.ts$/, '.js'))
-    return { id: pathToFileURL(shipped).href, external: true }
+    return { id: fileUrl('dist', source.replace(/\.ts$/, '.js')), external: true }
   },
 }
 
@@ -47,9 +54,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'vm',
-          include: ['test/vm/**/*.test.ts'],
-          // An emulated guest is slow and wants the machine to itself.
-          fileParallelism: false,
+          include: ['test/vm/**/*.test.ts', 'examples/**/*.test.ts'],
+          // An emulated guest takes a processor, and something beside it.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 300_000,
           hookTimeout: 300_000,

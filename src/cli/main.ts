@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   test: async () => (await import('./test.ts')).test,
   setup: async () => (await import('./setup.ts')).setup,
   root: async () => (await import('./root.ts')).root,
+  snapshot: async () => (await import('./snapshot.ts')).snapshot,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 
@@ -42,7 +43,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 async function overview(): Promise<string> {
   const lines = await Promise.all(
     Object.entries(commands).map(
-      async ([name, load]) => `  ${name.padEnd(8)}${(await load()).summary}`,
+      async ([name, load]) => `  ${name.padEnd(10)}${(await load()).summary}`,
     ),
   )
   return `A host directory as the lower layer of virtual machines.

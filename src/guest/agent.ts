@@ -106,6 +106,9 @@ while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
 done
 `
 
+/** For the agent: the kernel forgets all of its files that are not in use, and what it has kept of their content. */
+export const FORGET_FILES = 'echo 3 >/proc/sys/vm/drop_caches\n'
+
 /** Shell commands for the guest's init that put into the root, its directory, what slots take there. */
 export const prepareRoot = `mkdir run/lowerdir
 : >run/lowerdir/busybox

@@ -31,7 +31,7 @@ export async function whenAcknowledged(qmp: Qmp): Promise<void> {
 }
 
 /** How many bytes wait in the connections to exports, from what `info usernet` prints. */
-export function unacknowledged(text: string): number {
+function unacknowledged(text: string): number {
   let waiting = 0
   for (const line of text.split('\n')) {
     // Protocol[State] FD, address and port on both sides, and how much waits on either way.

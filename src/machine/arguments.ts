@@ -110,12 +110,26 @@ function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
   return ['-netdev', netdev, '-device', card]
 }
 
+/** QEMU's name for a disk, as its monitor knows it. */
+export function diskId(index: number): string {
+  return `disk${index}`
+}
+
 /** Its format is said, so that nobody takes what a guest has written on a raw one for that of another. */
-function disk({ file, format, readOnly }: DiskImage, index: number): string[] {
-  const id = `disk${index}`
+function disk({ file, format, readOnly, untouched }: DiskImage, index: number): string[] {
+  const id = diskId(index)
+  const device = ['-device', `virtio-blk-pci,drive=${id}`]
+  if (untouched === true) {
+    // The one way in which QEMU makes an overlay by itself.
+    return [
+      '-drive',
+      `if=none,id=${id},file=${value(file)},format=${format},snapshot=on`,
+      ...device,
+    ]
+  }
   const image = `file.driver=file,file.filename=${value(file)}`
   const node = `driver=${format},node-name=${id},read-only=${readOnly ? 'on' : 'off'},${image}`
-  return ['-blockdev', node, '-device', `virtio-blk-pci,drive=${id}`]
+  return ['-blockdev', node, ...device]
 }
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */

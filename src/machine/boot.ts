@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import { qemuArguments } from './arguments.ts'
+import { FORGET_FILES } from '../guest/agent.ts'
 import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
 import { Control } from './control/control.ts'
 import { prepareDisks } from './disks.ts'
@@ -11,6 +12,7 @@ import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
 import type { Qmp } from './qmp.ts'
+import type { Engine } from '../transport/engine/engine.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
 import { INCOMING, loadMemory } from './saved-memory.ts'
@@ -57,7 +59,10 @@ export async function bootMachine(
     : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
 
-  const disks = await prepareDisks(options, folder)
+  const disks =
+    snapshot === undefined
+      ? await prepareDisks(options, folder)
+      : { images: snapshot.disks, upper: null }
   const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
   const controlMount = {
     transport: 'tcp',
@@ -124,7 +129,8 @@ export async function bootMachine(
     )
   }
   void watch.ended.then((reason) => control.end(reason))
-  const up = snapshot === undefined ? control.ready : goOn(snapshot, options, control, watch.qmp)
+  const engines = exported.engines.map(({ engine }) => engine)
+  const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
   await Promise.race([up, whyNot(watch, options)])
   options.onPhase('ready')
   if (disks.upper !== null) resources.defer(() => writeBack(control))
@@ -138,8 +144,9 @@ export async function bootMachine(
     savable: async () => ({
       options,
       control,
-      engines: exported.engines.map(({ engine }) => engine),
+      engines,
       initramfs: initrd,
+      disks: disks.images,
       qmp: await watch.qmp,
     }),
   }
@@ -148,13 +155,16 @@ export async function bootMachine(
 /** Lets a machine that was saved run, and sets its clock, which has stood still since. */
 async function goOn(
   snapshot: Snapshot,
-  { qemu }: MachineOptions,
-  control: Control,
   monitor: Promise<Qmp>,
+  control: Control,
+  engines: readonly Engine[],
 ): Promise<void> {
   const qmp = await monitor
-  await loadMemory(qmp, qemu.version, snapshot.memory)
+  await loadMemory(qmp, snapshot.machine.options.qemu.version, snapshot.memory)
   await qmp.execute('cont')
+  const lost = await Promise.all(engines.map((engine) => engine.resumed))
+  // What nobody has open is then looked up anew, and found as it is now.
+  if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
   await setClock(control)
 }
 

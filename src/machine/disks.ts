@@ -8,6 +8,8 @@ export interface DiskImage {
   readonly file: string
   readonly format: 'raw' | 'qcow2'
   readonly readOnly: boolean
+  /** What is written goes elsewhere, and is gone with QEMU. */
+  readonly untouched?: boolean
 }
 
 /** How much of a disk is looked at in one piece, in bytes. */

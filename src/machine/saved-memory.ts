@@ -57,11 +57,23 @@ async function migrate(qmp: Qmp, command: string, uri: string): Promise<void> {
       qmp.on('event', look)
     })
     await qmp.execute(command, { uri })
-    if ((await over) === 'completed') return
+    if ((await over) === 'completed') {
+      await whenSettled(qmp)
+      return
+    }
     const said = (await qmp.execute('query-migrate')) as { readonly 'error-desc'?: string }
     throw new Error(`QEMU could not do it: ${said['error-desc'] ?? 'it does not say why'}.`)
   } finally {
     if (look !== undefined) qmp.off('event', look)
+  }
+}
+
+/** Waits until the machine may be let run: QEMU has something to do behind the event. */
+async function whenSettled(qmp: Qmp): Promise<void> {
+  for (;;) {
+    const { status } = (await qmp.execute('query-status')) as { readonly status: string }
+    if (status !== 'finish-migrate' && status !== 'inmigrate') return
+    await sleep(1)
   }
 }
 

@@ -1,11 +1,13 @@
 import { copyFile, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { SavedConnection } from '../transport/engine/share.ts'
 import type { Engine } from '../transport/engine/engine.ts'
 import { whenAcknowledged } from './acknowledged.ts'
 import type { Control, SavedControl } from './control/control.ts'
+import type { DiskImage } from './disks.ts'
 import type { MachineOptions } from './options.ts'
 import type { Qmp } from './qmp.ts'
+import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** Changes with every change of what is written down here or by the servers. */
@@ -24,6 +26,8 @@ export interface SavedMachine {
   readonly control: SavedControl
   /** The clients of each server, of the root first and then of the shares, in their order. */
   readonly servers: readonly (readonly SavedConnection[])[]
+  /** What those that it writes to were like is in the snapshot's folder. */
+  readonly disks: readonly DiskImage[]
 }
 
 /** A machine at one moment, from which others go on: a folder. */
@@ -58,6 +62,13 @@ export class Snapshot {
   get initramfs(): string {
     return join(this.folder, INITRAMFS)
   }
+
+  /** The folder may have been moved since. */
+  get disks(): readonly DiskImage[] {
+    return this.machine.disks.map((disk) =>
+      disk.untouched === true ? { ...disk, file: join(this.folder, basename(disk.file)) } : disk,
+    )
+  }
 }
 
 const MACHINE = 'machine.json'
@@ -70,6 +81,7 @@ export interface Savable {
   readonly control: Control
   readonly engines: readonly Engine[]
   readonly initramfs: string
+  readonly disks: readonly DiskImage[]
   readonly qmp: Qmp
 }
 
@@ -81,7 +93,7 @@ export interface Savable {
  * @throws Error for a machine that cannot be saved, with the reason; it goes on all the same.
  */
 export async function saveMachine(machine: Savable, folder: string): Promise<Snapshot> {
-  const { options, control, engines, initramfs, qmp } = machine
+  const { options, control, engines, initramfs, disks, qmp } = machine
   checkSavable(options)
   await mkdir(folder, { recursive: true })
   await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
@@ -97,6 +109,7 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
         options: dataOf(options),
         control: await control.save(),
         servers: await Promise.all(engines.map((engine) => engine.save())),
+        disks: await saveDisks(qmp, disks, folder),
       }
       await saveMemory(qmp, options.qemu.version, join(folder, MEMORY))
     } finally {
@@ -112,16 +125,21 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
 }
 
 /** @throws Error for what QEMU, or we, cannot save. */
-function checkSavable({ transport, shares }: MachineOptions): void {
+function checkSavable({ transport, shares, networkCards }: MachineOptions): void {
   if (transport === 'vhost-user') {
     throw new Error(
       'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
     )
   }
+  if (networkCards.length > 0) {
+    throw new Error(
+      'A machine of a network cannot be saved: the others would not be as it has known them.',
+    )
+  }
   for (const share of shares) {
-    if ('socket' in share) {
+    if ('socket' in share || 'tree' in share) {
       throw new Error(
-        `The share ${share.target} is served by somebody else, who would have to be saved as well.`,
+        `The share ${share.target} is no directory, and what serves it would have to be saved as well.`,
       )
     }
   }

@@ -119,9 +119,10 @@ export class Session {
    * had are ESTALE for all requests but Tclunk.
    *
    * @param place where the answers go that were still to come.
+   * @returns how many such fids there are.
    * @throws Error as checkSaved.
    */
-  load(saved: SavedSession, place: ReplyPlace): void {
+  load(saved: SavedSession, place: ReplyPlace): number {
     checkSaved(saved, this.limits)
     this.msize = saved.msize
     const lost = reviveFids(this, saved)
@@ -132,6 +133,7 @@ export class Session {
       memory.bytes.set(bytes)
       this.receive(memory, 0, bytes.length, place)
     }
+    return lost
   }
 
   /** Ends the conversation: every fid is closed, every waiting request forgotten. */

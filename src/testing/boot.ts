@@ -4,20 +4,17 @@ import type { GuestInit } from '../guest/init.ts'
 import { MASKED_UNITS } from '../guest/systemd.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
-import { MachineError } from '../machine/failure.ts'
 import { modulesShare } from '../machine/modules-share.ts'
 import type { DiskOptions, MachineOptions, ShareOptions } from '../machine/options.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
-import { Resources } from '../machine/resources.ts'
+import type { MachineData } from '../machine/snapshot.ts'
 import { chooseTransport } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import type { Ownership } from '../tree/host/owners.ts'
+import { type MachineIdentity, assemble } from './assemble.ts'
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
-import { Artifacts, artifactsRoot } from './record/artifacts.ts'
-import { Recorder } from './record/recorder.ts'
-import { isDebugging, say, sayAccelerator } from './say.ts'
 import { mebibytes } from './size.ts'
 
 const MEMORY = 1024
@@ -38,6 +35,23 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   behind then.
  */
 export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
+  const { data, identity } = await planMachine(options, seat)
+  return assemble(
+    identity,
+    options,
+    (hooks) => QemuMachine.boot({ ...data, ...hooks }),
+    (parts) => new Machine(parts),
+    async (machine) => {
+      if (data.init === 'systemd') await untilReady(machine)
+    },
+  )
+}
+
+/** What a machine would be made of, and what it would be, with nothing started. @throws as {@link boot}. */
+export async function planMachine(
+  options: BootOptions,
+  seat?: NetworkSeat,
+): Promise<{ readonly data: MachineData; readonly identity: MachineIdentity }> {
   const name = options.name ?? 'machine'
   if (!NAME.test(name))
     throw new RangeError(`"${name}" is no host name, and a machine's name is one.`)
@@ -45,87 +59,42 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
   const init = chooseInit(root, options.init ?? 'auto')
   const chosen = chooseAccelerator(options.accel ?? 'auto')
   const { accelerator } = chosen
-  sayAccelerator(chosen)
-  const parts = await findParts({ paths: { qemu: options.qemu, kernel: options.kernel } })
-  const { transport } = await chooseTransport(options.transport ?? 'auto', parts.qemu, parts.kernel)
+  const found = await findParts({ paths: { qemu: options.qemu, kernel: options.kernel } })
+  const { transport } = await chooseTransport(options.transport ?? 'auto', found.qemu, found.kernel)
 
-  const resources = new Resources()
-  try {
-    const folder = artifactsRoot(options.artifacts)
-    const artifacts = folder === undefined ? undefined : Artifacts.create(folder, name)
-    const recorder = resources.use(new Recorder(artifacts?.path))
-    recorder.event({
-      kind: 'machine',
-      name,
-      accelerator,
-      acceleratorReason: chosen.reason,
-      ...(options.test === undefined ? {} : { test: options.test }),
-    })
-    const shares = (options.shares ?? []).map(machineShare)
-    const machineOptions: MachineOptions = {
-      ...parts,
-      busybox: parts.busybox.path,
-      accelerator,
-      transport,
-      root,
-      rootOwner: options.rootOwner ?? ownerOf(root),
-      ...(options.rootView === undefined ? {} : { rootView: options.rootView }),
-      atime: 'preserve',
-      sandbox: 'auto',
-      shares: [...shares, ...modulesShare(root, parts.kernel)],
-      upper: upperDisk(options.upper ?? 'tmpfs'),
-      disks: (options.disks ?? []).map(machineDisk),
-      memoryMiB: mebibytes(options.memory ?? MEMORY, 'memory'),
-      cpus: options.cpus ?? 1,
-      append: options.kernelArguments ?? '',
-      qemuArguments: options.qemuArguments ?? [],
-      hostname: name,
-      init,
-      maskedUnits: options.maskedUnits ?? MASKED_UNITS,
-      prepare: seat?.script ?? '',
-      userNetwork: {
-        restricted: options.restrictNetwork ?? true,
-        forwards: options.forwardPorts ?? [],
-      },
-      networkCards: seat?.cards ?? [],
-      screen: options.screen ?? true,
-      terminal: true,
-      keep: options.keep ?? false,
-      bootTimeout: (options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000) * 1000,
-      signal: options.signal ?? new AbortController().signal,
-      onPhase: (phase) => {
-        recorder.event({ kind: 'phase', phase })
-        options.onPhase?.(phase)
-      },
-      onConsoleLine: (line) => {
-        recorder.event({ kind: 'console', line })
-        if (isDebugging) say(`${name} | ${line}`)
-      },
-      log: (line) => {
-        if (isDebugging) say(`${name}: ${line}`)
-      },
-    }
-    const qemu = resources.use(await QemuMachine.boot(machineOptions))
-    recorder.event({ kind: 'qemu', command: qemu.command, version: parts.qemu.version.text })
-    void qemu.ended.then(({ message }) => recorder.event({ kind: 'ended', reason: message }))
-    const machine = new Machine({
-      name,
-      qemu,
-      init,
-      accelerator,
-      recorder,
-      artifacts,
-      env: options.env ?? {},
-      cables: seat,
-      resources,
-    })
-    if (init === 'systemd') await untilReady(machine)
-    recorder.event({ kind: 'ready' })
-    return machine
-  } catch (error) {
-    await resources[Symbol.asyncDispose]()
-    throw error instanceof MachineError ? withConsole(name, error) : error
+  const shares = (options.shares ?? []).map(machineShare)
+  const data: MachineData = {
+    ...found,
+    busybox: found.busybox.path,
+    accelerator,
+    transport,
+    root,
+    rootOwner: options.rootOwner ?? ownerOf(root),
+    ...(options.rootView === undefined ? {} : { rootView: options.rootView }),
+    atime: 'preserve',
+    sandbox: 'auto',
+    shares: [...shares, ...modulesShare(root, found.kernel)],
+    upper: upperDisk(options.upper ?? 'tmpfs'),
+    disks: (options.disks ?? []).map(machineDisk),
+    memoryMiB: mebibytes(options.memory ?? MEMORY, 'memory'),
+    cpus: options.cpus ?? 1,
+    append: options.kernelArguments ?? '',
+    qemuArguments: options.qemuArguments ?? [],
+    hostname: name,
+    init,
+    maskedUnits: options.maskedUnits ?? MASKED_UNITS,
+    prepare: seat?.script ?? '',
+    userNetwork: {
+      restricted: options.restrictNetwork ?? true,
+      forwards: options.forwardPorts ?? [],
+    },
+    networkCards: seat?.cards ?? [],
+    screen: options.screen ?? true,
+    terminal: true,
   }
+  const env = options.env ?? {}
+  const timeout = options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000
+  return { data, identity: { name, init, accelerator: chosen, env, seat, timeout } }
 }
 
 /** systemd where the root has it, if it may be chosen. */
@@ -163,10 +132,4 @@ function machineDisk(disk: MachineDisk): DiskOptions {
   if ('size' in disk) return { sizeMiB: mebibytes(disk.size, 'disks: size') }
   const { file, format, readOnly } = disk
   return { file: resolve(file), format: format ?? 'raw', readOnly: readOnly ?? false }
-}
-
-/** With the console's end in the message, which is all that a test's runner shows. */
-function withConsole(name: string, error: MachineError): MachineError {
-  const end = error.console === '' ? '' : `\n--- console\n${error.console}`
-  return new MachineError(`${name}: ${error.message}${end}`, error.console)
 }

@@ -19,7 +19,7 @@ export async function shellInteract(
   const argv = ['/bin/sh', '-c', '[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l']
   const term = process.env['TERM']
   const env = { ...(term === undefined ? {} : { TERM: term }), ...line.env }
-  terminal.output.write(`lowerdir: a shell of ${name}; Ctrl-D or \`exit\` leaves it.\r\n`)
+  terminal.output.write(`lowerdir: a shell of ${name}; Ctrl-D or \`exit\` leaves it.\n`)
   return await joinTerminal(qemu, { argv, env, cwd: '/' }, terminal)
 }
 
@@ -28,8 +28,8 @@ export async function consoleInteract(name: string, qemu: QemuMachine): Promise<
   using terminal = new OwnTerminal('consoleInteract')
   const { input, output } = terminal
   const show = (text: string): void => void output.write(text)
-  output.write(`lowerdir: the console of ${name}; Ctrl-] leaves it.\r\n`)
-  output.write(qemu.console.tail(CONSOLE_LINES).replaceAll('\n', '\r\n'))
+  output.write(`lowerdir: the console of ${name}; Ctrl-] leaves it.\n`)
+  output.write(qemu.console.text.split('\n').slice(-CONSOLE_LINES).join('\n'))
   const left = new Promise<void>((leave) => {
     input.setEncoding('utf8').on('data', (typed: string) => {
       const [keys = '', ...rest] = typed.split(ESCAPE)
@@ -44,6 +44,6 @@ export async function consoleInteract(name: string, qemu: QemuMachine): Promise<
   } finally {
     qemu.console.off('chunk', show)
     input.setRawMode(false)
-    output.write('\r\n')
+    output.write('\n')
   }
 }

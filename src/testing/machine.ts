@@ -3,7 +3,6 @@ import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
 import { shellWord } from '../guest/quote.ts'
 import { USER_NETDEV } from '../machine/arguments.ts'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import { Always } from './always.ts'
 import { type Changes, type ChangesOptions, changes } from './changes.ts'
@@ -14,10 +13,10 @@ import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment
 import { type WriteFileOptions, copyFromHost, copyToHost, readFile, writeFile } from './files.ts'
 import { consoleInteract, shellInteract } from './interact.ts'
 import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
+import type { MachineParts } from './machine-parts.ts'
 import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
-import type { Artifacts } from './record/artifacts.ts'
 import type { Recorder } from './record/recorder.ts'
 import { Screen } from './screen.ts'
 import {
@@ -40,6 +39,8 @@ import {
   journal,
   requireUnitState,
 } from './units.ts'
+import { type MachineSnapshot, saveSnapshot } from './snapshot.ts'
+import { type RestoreOptions, restoreSnapshot } from './restore.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
@@ -48,22 +49,6 @@ const MAX_OUTPUT = 64 << 20
 
 /** How many lines of the console explain a failure. */
 const CONSOLE_LINES = 30
-
-/** What a machine is made of. */
-export interface MachineParts {
-  readonly name: string
-  readonly qemu: QemuMachine
-  readonly init: GuestInit
-  readonly accelerator: Accelerator
-  readonly recorder: Recorder
-  /** Where what people may look at is left, if anywhere. */
-  readonly artifacts: Artifacts | undefined
-  readonly env: Readonly<Record<string, string>>
-  /** Where a network has put it; undefined outside of one. */
-  readonly cables: { block(): void; unblock(): void } | undefined
-  /** Owns all of it. */
-  readonly resources: AsyncDisposable
-}
 
 /**
  * A machine under test: a guest that runs, and everything that a test does with it. {@link boot} makes one.
@@ -810,6 +795,52 @@ export class Machine implements AsyncDisposable {
   async crash(): Promise<void> {
     this.#parts.qemu.end('The test took its power away.')
     await this.ended
+  }
+
+  /**
+   * Saves it as it is at this moment, with all that runs and every open file, and lets it go on. Others go on from
+   * there with {@link restore}, as many as wanted, their root still served live.
+   *
+   * ```ts
+   * await using snapshot = await vm.snapshot()
+   * await using other = await Machine.restore(snapshot)
+   * ```
+   *
+   * @param folder where to, for good. Without one, the snapshot is gone when it is disposed of, or this process ends.
+   * @throws Error for one that cannot be saved: over vhost-user, in a network, with shares that others serve.
+   */
+  snapshot(folder?: string): Promise<MachineSnapshot> {
+    const { qemu, env, recorder } = this.#parts
+    return saveSnapshot(qemu, env, recorder, folder)
+  }
+
+  /**
+   * Goes on from a snapshot, and resolves when the machine takes commands: long before it could have booted. Its
+   * clock is right. A file that has changed on the host since then gives ESTALE to who had it open.
+   *
+   * ```ts
+   * const vm = await Machine.restore('/var/cache/snapshots/nginx')
+   * ```
+   *
+   * @param snapshot one that was made, or the folder that one is in.
+   */
+  static restore(
+    snapshot: MachineSnapshot | string,
+    options: RestoreOptions = {},
+  ): Promise<Machine> {
+    return restoreSnapshot(snapshot, options, (parts) => new Machine(parts))
+  }
+
+  /**
+   * Another machine that goes on from here, with memory and disks of its own.
+   *
+   * ```ts
+   * const [a, b] = await Promise.all([vm.fork(), vm.fork()])
+   * ```
+   */
+  async fork(options: RestoreOptions = {}): Promise<Machine> {
+    await using snapshot = await this.snapshot()
+    return await Machine.restore(snapshot, options)
   }
 
   /** Ends it at once, and everything that belongs to it. */

@@ -25,24 +25,28 @@ export async function waitForUnit(
     what,
     options,
     async (signal) => {
-      // Most units that are waited for are there.
-      state = await lookAt(machine, unit, user, signal)
-      if (state.active === 'active') return
-      await using signals = await ManagerSignals.open(machine, user)
-      for (let isDoubtful = false; ;) {
-        signal.throwIfAborted()
-        state = await lookAt(machine, unit, user, signal)
-        if (state.active === 'active') return
-        const isIdle = state.active === 'inactive' && !state.hasJob && !state.othersHaveJobs
-        if (state.active === 'failed' || (isIdle && isDoubtful)) {
-          const { id, result } = state
-          machine.recorder.event({ kind: 'unit-failed', unit: id, result })
-          const details = await unitStatus(machine, unit, { user })
-          throw failure(machine.waiter, what, whyNot(state), { details })
+      let signals: ManagerSignals | undefined
+      try {
+        for (let isDoubtful = false; ;) {
+          signal.throwIfAborted()
+          state = await lookAt(machine, unit, user, signal)
+          if (state.active === 'active') return
+          const isIdle = state.active === 'inactive' && !state.hasJob && !state.othersHaveJobs
+          if (state.active === 'failed' || (isIdle && isDoubtful)) {
+            const { id, result } = state
+            machine.recorder.event({ kind: 'unit-failed', unit: id, result })
+            const details = await unitStatus(machine, unit, { user })
+            throw failure(machine.waiter, what, whyNot(state), { details })
+          }
+          // The last job of all may have been its own, and have ended in between.
+          isDoubtful = isIdle
+          if (isIdle) continue
+          // What happens from now on is heard of; for what has happened before there is another look.
+          if (signals === undefined) signals = await ManagerSignals.open(machine, user)
+          else await news(signals, state, signal)
         }
-        // The last job of all may have been its own, and have ended in between.
-        isDoubtful = isIdle
-        if (!isIdle) await news(signals, state, signal)
+      } finally {
+        await signals?.[Symbol.asyncDispose]()
       }
     },
     () => (state === undefined ? '' : `it is ${state.described}`),

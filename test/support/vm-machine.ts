@@ -6,6 +6,7 @@ import { quote } from '../../src/guest/quote.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import type { MachineOptions } from '../../src/machine/options.ts'
+import type { Snapshot } from '../../src/machine/snapshot.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
 import type { Qemu } from '../../src/provision/qemu.ts'
@@ -95,6 +96,18 @@ export async function bootMachine(
     `guest: Linux ${kernel.release}, QEMU ${qemu.version.text} (${accelerator}), files over ${transport}\n`,
   )
   return QemuMachine.boot(options)
+}
+
+/** A machine that goes on from a snapshot. */
+export function restoreMachine(snapshot: Snapshot): Promise<QemuMachine> {
+  return QemuMachine.restore(snapshot, {
+    keep: false,
+    bootTimeout: 120_000,
+    signal: new AbortController().signal,
+    onPhase: () => {},
+    onConsoleLine: () => {},
+    log: () => {},
+  })
 }
 
 /**

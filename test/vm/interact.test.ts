@@ -15,8 +15,11 @@ const vm = await boot({ init: 'none', memory: 512, name: 'talked-to', env: { HOM
 try {
   for (let i = 0; i < 2; i++) console.log('shell ended with', await vm.shellInteract())
   vm.exec('cat /dev/ttyS0 >/tmp/heard').then(undefined, () => {})
-  await vm.succeed('echo from the guest >/dev/ttyS0')
-  await vm.consoleInteract()
+  await vm.succeed('echo said before >/dev/ttyS0')
+  await vm.waitForConsoleText('said before')
+  const left = vm.consoleInteract()
+  await vm.succeed('echo said meanwhile >/dev/ttyS0')
+  await left
   console.log('heard:', await vm.waitUntilSucceeds('grep typed /tmp/heard', { timeout: 60 }))
 } finally {
   await vm[Symbol.asyncDispose]()
@@ -71,7 +74,8 @@ describe('a person at the terminal', () => {
 
   it('has the console, and leaves it with Ctrl-]', async () => {
     await cli.printed('the console of talked-to')
-    await cli.printed('from the guest')
+    await cli.printed('said before\r')
+    await cli.printed('said meanwhile\r')
     cli.child.stdin!.write('typed on it\n')
     cli.child.stdin!.write('\u001D')
     const { stdout } = await cli.ended

@@ -91,6 +91,25 @@ describe('keys', () => {
     expect(await vm.succeed('cat /tmp/many')).toBe(`${word}\n`)
   })
 
+  it('wait until the guest reads them', async () => {
+    // The keyboard controller's own setting (command 0x60): without its interrupt, nobody reads what it has.
+    const interrupts = (setting: string): Promise<string> =>
+      vm.succeed(`poke() { printf "$2" | ${BUSYBOX} dd of=/dev/port bs=1 seek=$1 2>/dev/null; }
+        poke 100 '\\140'; poke 96 '${setting}'`)
+    await interrupts('\\106')
+    const word = 'lostUnlessRead'
+    const over: string[] = []
+    const typed = vm
+      .sendChars(`echo ${word} >/tmp/late; touch /tmp/read\n`)
+      .then(() => over.push('typed'))
+    await vm.sleep(1)
+    expect(over).toEqual([])
+    await interrupts('\\107')
+    await typed
+    await vm.waitForFile('/tmp/read', { timeout: 60 })
+    expect(await vm.succeed('cat /tmp/late')).toBe(`${word}\n`)
+  })
+
   it('are pressed at once where one holds the other', async () => {
     await vm.sendChars('sleep 1000; echo status $?\n')
     await vm.waitUntilSucceeds('pgrep -x sleep', { timeout: 60 })

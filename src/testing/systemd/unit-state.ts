@@ -20,15 +20,7 @@ export interface UnitState {
   readonly described: string
 }
 
-const PROPERTIES = [
-  'Id',
-  'LoadState',
-  'ActiveState',
-  'SubState',
-  'Result',
-  'ConditionResult',
-  'Job',
-]
+const PROPERTIES = ['Id', 'LoadState', 'ActiveState', 'SubState', 'Result', 'Job']
 
 /**
  * Asks systemd about a unit.
@@ -57,7 +49,7 @@ export async function lookAt(
     result,
     hasJob,
     othersHaveJobs: active === 'inactive' && !hasJob && (await hasJobs(machine, options)),
-    described: describe(properties, active, sub, result),
+    described: describe(properties['LoadState'], active, sub, result),
   }
 }
 
@@ -78,16 +70,10 @@ function unknown(machine: Machine, unit: string, complaint: string): UnitState {
   return { id: unit, path: unitPath(unit), ...state }
 }
 
-function describe(
-  { LoadState: load, ConditionResult: condition }: Readonly<Record<string, string>>,
-  active: string,
-  sub: string,
-  result: string,
-): string {
+function describe(load: string | undefined, active: string, sub: string, result: string): string {
   const state = sub === '' || sub === active ? active : `${active} (${sub})`
   if (load === 'not-found') return `${state}: there is no such unit`
   if (load === 'masked') return `${state}: it is masked`
-  if (active === 'inactive' && condition === 'no') return `${state}: its conditions do not hold`
   if (active === 'failed' && result !== '') return `${state}: ${result}`
   return state
 }

@@ -22,24 +22,24 @@ export class Connection implements Watched {
   #unanswered = false
   #held = false
 
-  /**
-   * @param onEnd called once when the connection is over; the owner then closes it.
-   * @param saved a conversation to go on with.
-   */
+  /** @param onEnd called once when the connection is over; the owner then closes it. */
   constructor(
     fd: number,
     exports: Exports,
     limits: SessionLimits,
     log: (line: string) => void,
     onEnd: (connection: Connection, reason: string) => void,
-    saved?: SavedStream,
   ) {
     this.fd = fd
     this.#stream = new StreamSession(exports, log, limits)
     this.#onEnd = onEnd
-    if (saved === undefined) return
-    this.#stream.load(saved)
+  }
+
+  /** Goes on with a conversation that was saved, before it has begun one. @returns as Session.load. */
+  load(saved: SavedStream): number {
+    const lost = this.#stream.load(saved)
     this.#unanswered = true
+    return lost
   }
 
   /** A client that does not take its replies gets no further requests answered. */

@@ -23,6 +23,11 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
   readonly listen: readonly Listen[]
   /** Resolves when the thread has ended; rejects when it did so by itself. */
   readonly ended: Promise<void>
+  /**
+   * Resolves when all of {@link Share.resume} go on, with the number of files that are not to be had any more; never
+   * when some of them do not come.
+   */
+  readonly resumed: Promise<number>
   /** Ends all connections, closes every descriptor and removes the socket files. */
   close(): Promise<void>
 }
@@ -109,10 +114,12 @@ export async function startEngine(
   ended.catch(() => {})
 
   const asked: Asked[] = []
+  const resuming = new Resuming(resume.length)
   await new Promise<void>((resolve, reject) => {
     worker.on('message', (message: EngineMessage) => {
       if (message.kind === 'log') log(message.line)
       else if (message.kind === 'serving') resolve()
+      else if (message.kind === 'resumed') resuming.one(message.lost)
       else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
       else if (message.kind === 'refused')
         asked.shift()?.reject(new Error(refusal(share, message.why)))
@@ -141,6 +148,7 @@ export async function startEngine(
   return {
     listen,
     ended,
+    resumed: resuming.all,
     async hold() {
       await ask('hold')
     },
@@ -151,6 +159,27 @@ export async function startEngine(
     },
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Counts clients that go on. */
+class Resuming {
+  readonly all: Promise<number>
+  #finish!: (lost: number) => void
+  #missing: number
+  #lost = 0
+
+  constructor(count: number) {
+    this.#missing = count
+    this.all = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+    if (count === 0) this.#finish(0)
+  }
+
+  one(lost: number): void {
+    this.#lost += lost
+    if (--this.#missing === 0) this.#finish(this.#lost)
   }
 }
 

@@ -62,6 +62,8 @@ export type EngineMessage =
   /** It cannot start. Without an errno, `what` is a sentence about the sandbox. */
   | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }
+  /** A client goes on where it was saved, but for so many of its files. */
+  | { readonly kind: 'resumed'; readonly lost: number }
   /** A command is done: saved conversations for `save`. Or it cannot be, and the sentence says why. */
   | { readonly kind: 'done'; readonly saved: readonly SavedConnection[] }
   | { readonly kind: 'refused'; readonly why: string }

@@ -63,11 +63,13 @@ function serve(loop: Loop, exports: Exports): void {
     const watched =
       listen.kind === 'vhost-user'
         ? new Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd })
-        : new Connection(fd, exports, limits, say, onEnd, saved)
+        : new Connection(fd, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }
     clients.add(client)
     loop.add(watched)
     say(saved === undefined ? 'connected' : 'connected, and goes on where it was saved')
+    if (saved === undefined || !(watched instanceof Connection)) return
+    tell({ kind: 'resumed', lost: watched.load(saved) })
   }
   for (const [place, { fd, listen }] of sockets.entries()) {
     loop.add(new Listener(fd, (accepted) => onAccept(accepted, place, listen), log))

@@ -70,15 +70,15 @@ export class StreamSession {
   /**
    * Goes on where another has left off: replies may be ready then, and frames to be answered.
    *
-   * @throws Error as Session.load.
+   * @returns and throws as Session.load.
    */
-  load({ session, received, unsent }: SavedStream): void {
+  load({ session, received, unsent }: SavedStream): number {
     const bytes = Buffer.from(received, 'base64')
     this.inbox.extend(bytes.length)
     this.inbox.memory.bytes.set(bytes, this.inbox.end)
     this.inbox.arrived(bytes.length)
     this.outbox.begin(Buffer.from(unsent, 'base64'))
-    this.#session.load(session, this.outbox)
+    return this.#session.load(session, this.outbox)
   }
 
   close(): void {

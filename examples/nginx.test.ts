@@ -1,0 +1,32 @@
+// A unit on a Debian system with systemd: it comes up, it answers, it minds its configuration.
+//
+// `debianRoot` makes the system once, which takes root and half a minute, and keeps it. All tests of this file have
+// one machine; the host's directory stays as it is, whatever they do.
+
+import { expect } from 'vitest'
+import { debianRoot } from 'lowerdir'
+import { vmTest } from 'lowerdir/vitest'
+
+const { folder: root } = await debianRoot({ include: ['nginx-light', 'curl'] })
+const test = vmTest({ root, memory: '512M' }, { scope: 'file' })
+
+test('the unit comes up and answers', async ({ vm }) => {
+  await vm.waitForUnit('nginx')
+  await vm.waitForOpenPort(80)
+  expect(await vm.succeed('curl -sf localhost')).toContain('Welcome to nginx')
+})
+
+test('a page is served as soon as it is there', async ({ vm }) => {
+  await vm.writeFile('/var/www/html/hello.txt', 'hello from the test\n')
+  expect(await vm.succeed('curl -sf localhost/hello.txt')).toBe('hello from the test\n')
+  expect((await vm.changes({ under: '/var/www' })).created).toEqual(['/var/www/html/hello.txt'])
+})
+
+test('a broken configuration keeps it from starting, and the error says why', async ({ vm }) => {
+  await vm.writeFile('/etc/nginx/conf.d/broken.conf', 'no such directive;\n')
+  await vm.fail('systemctl restart nginx')
+  await expect(vm.waitForUnit('nginx')).rejects.toThrow('unknown directive "no"')
+  await vm.succeed('rm /etc/nginx/conf.d/broken.conf; systemctl restart nginx')
+  await vm.waitForUnit('nginx')
+  await vm.requireUnitState('nginx', 'active')
+})

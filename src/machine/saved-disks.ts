@@ -1,0 +1,85 @@
+import { truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { diskId } from './arguments.ts'
+import type { DiskImage } from './disks.ts'
+import type { Qmp, QmpEvent } from './qmp.ts'
+
+/** What query-block says of a device, as far as it is needed. */
+interface BlockDevice {
+  readonly device: string
+  readonly inserted?: {
+    readonly 'node-name'?: string
+    readonly image: { readonly 'virtual-size': number }
+  }
+}
+
+/**
+ * Copies the disks that a machine writes to, which is stopped: to raw images in `folder`, sparse ones. QEMU does it,
+ * which knows what is on a disk, whatever it is made of.
+ *
+ * @returns the images for a machine that goes on; it leaves the copies as they are.
+ * @throws Error with QEMU's words.
+ */
+export async function saveDisks(
+  qmp: Qmp,
+  images: readonly DiskImage[],
+  folder: string,
+): Promise<readonly DiskImage[]> {
+  const saved: DiskImage[] = []
+  for (const [index, image] of images.entries()) {
+    if (image.readOnly) {
+      saved.push(image)
+      continue
+    }
+    const file = join(folder, diskId(index))
+    await copy(qmp, diskId(index), file)
+    saved.push({ file, format: 'raw', readOnly: false, untouched: true })
+  }
+  return saved
+}
+
+async function copy(qmp: Qmp, disk: string, file: string): Promise<void> {
+  await writeFile(file, '', { mode: 0o600 })
+  await truncate(file, await sizeOf(qmp, disk))
+  const target = `save-${disk}`
+  await qmp.execute('blockdev-add', {
+    driver: 'raw',
+    'node-name': target,
+    'detect-zeroes': 'unmap',
+    discard: 'unmap',
+    file: { driver: 'file', filename: file, discard: 'unmap' },
+  })
+  try {
+    await backup(qmp, disk, target)
+  } finally {
+    await qmp.execute('blockdev-del', { 'node-name': target })
+  }
+}
+
+async function backup(qmp: Qmp, disk: string, target: string): Promise<void> {
+  let look: ((event: QmpEvent) => void) | undefined
+  try {
+    const over = new Promise<void>((resolve, reject) => {
+      look = ({ event, data }) => {
+        if (event !== 'BLOCK_JOB_COMPLETED' || data?.['device'] !== target) return
+        if (data['error'] === undefined) resolve()
+        else reject(new Error(`QEMU could not copy ${disk}: ${JSON.stringify(data['error'])}.`))
+      }
+      qmp.on('event', look)
+    })
+    await qmp.execute('blockdev-backup', { 'job-id': target, device: disk, target, sync: 'full' })
+    await over
+  } finally {
+    if (look !== undefined) qmp.off('event', look)
+  }
+}
+
+async function sizeOf(qmp: Qmp, disk: string): Promise<number> {
+  const devices = (await qmp.execute('query-block')) as readonly BlockDevice[]
+  const found = devices.find(
+    ({ device, inserted }) => device === disk || inserted?.['node-name'] === disk,
+  )
+  const size = found?.inserted?.image['virtual-size']
+  if (size === undefined) throw new Error(`QEMU does not know the disk ${disk}.`)
+  return size
+}

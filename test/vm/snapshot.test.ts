@@ -1,0 +1,201 @@
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
+import { Snapshot } from '../../src/machine/snapshot.ts'
+import {
+  bootMachine,
+  type GuestKind,
+  newest,
+  oldest,
+  restoreMachine,
+  sh,
+} from '../support/vm-machine.ts'
+
+/** Either way in which QEMU saves: through a shell, or by itself. */
+const kinds: readonly [string, GuestKind][] = [
+  ['the oldest QEMU and kernel', oldest],
+  ['the newest QEMU and kernel', { ...newest, transport: 'tcp' }],
+]
+
+/** Has files open, and reads on in the one whose descriptor it is told. */
+const holder = `mkfifo /tmp/ask /tmp/told
+(
+  exec 5</share/open 6</share/changes
+  read -r line <&5
+  read -r line <&6
+  while read -r fd </tmp/ask; do
+    cat <&$fd >/tmp/out 2>&1
+    echo $? >/tmp/told
+  done
+) </dev/null >/dev/null 2>&1 &
+(while :; do echo $((i = i + 1)) >/tmp/count; sleep 0.05; done) </dev/null >/dev/null 2>&1 &
+(while :; do cat /share/large /share/large >/dev/null; done) </dev/null >/dev/null 2>&1 &
+until [ -s /tmp/count ]; do sleep 0.1; done
+`
+
+async function out(machine: QemuMachine, script: string): Promise<string> {
+  const { status, stdout, stderr } = await sh(machine, script)
+  expect([status, stderr]).toEqual([0, ''])
+  return stdout.trimEnd()
+}
+
+/** What the program that has it open reads from descriptor `fd`. */
+function readsOn(machine: QemuMachine, fd: number): Promise<string> {
+  return out(machine, `echo ${fd} >/tmp/ask; read -r status </tmp/told; echo $status; cat /tmp/out`)
+}
+
+async function count(machine: QemuMachine): Promise<number> {
+  return Number(await out(machine, 'cat /tmp/count'))
+}
+
+/** The guest's clock is the host's, but for what is left of a second. */
+async function expectRightClock(machine: QemuMachine): Promise<void> {
+  const before = Date.now()
+  const told = Number(await out(machine, 'date +%s%3N'))
+  expect(told).toBeGreaterThan(before - 1100)
+  expect(told).toBeLessThan(Date.now() + 100)
+}
+
+describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
+  const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
+  const share = join(folder, 'share-of-it')
+  let machine: QemuMachine
+  let snapshot: Snapshot
+  let countThen: number
+
+  beforeAll(async () => {
+    rmSync(share, { recursive: true, force: true })
+    mkdirSync(share)
+    for (const name of ['open', 'changes']) {
+      writeFileSync(join(share, name), `first of ${name}\nsecond of ${name}\n`)
+    }
+    writeFileSync(join(share, 'large'), Buffer.alloc(1 << 20, 'x'))
+    const shares = [
+      { source: share, target: '/share', readOnly: false, owner: 'host', cache: 'none' },
+    ] as const
+    machine = await bootMachine({ shares }, kind)
+    for (const [name, content] of [
+      ['seen', 'as it was'],
+      ['same', 'the same'],
+    ] as const) {
+      writeFileSync(join(folder, name), content)
+      await sh(machine, `cat ${folder}/${name}`)
+    }
+    await out(machine, holder)
+    countThen = await count(machine)
+    snapshot = await machine.save(join(folder, 'snapshot'))
+  })
+
+  afterAll(async () => {
+    await machine?.[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('goes on itself, with its clock set', async () => {
+    expect(await count(machine)).toBeGreaterThan(countThen)
+    await expectRightClock(machine)
+    expect(machine.command).not.toContain('-incoming')
+  })
+
+  it('goes on in two others at once, each with its own writes, on the same files', async () => {
+    writeFileSync(join(share, 'fresh'), 'made since')
+    const both = [restoreMachine(snapshot), restoreMachine(snapshot)]
+    await using a = await both[0]!
+    await using b = await both[1]!
+    const counts = await Promise.all([count(a), count(b)])
+    for (const each of counts) expect(each).toBeGreaterThan(countThen)
+    expect(await Promise.all([count(a), count(b)])).not.toEqual(counts)
+    for (const each of [a, b]) {
+      await expectRightClock(each)
+      expect(await out(each, 'cat /share/fresh')).toBe('made since')
+      // Programs that have not run before the snapshot.
+      expect(await out(each, 'printf abc | sha1sum')).toMatch(/^a9993e36/)
+    }
+    await out(a, 'echo a >/root/only-here')
+    expect((await sh(b, 'cat /root/only-here')).status).not.toBe(0)
+    const random = 'cat /proc/sys/kernel/random/uuid'
+    expect(await out(a, random)).not.toBe(await out(b, random))
+    await out(a, 'echo for b >/share/between')
+    expect(await out(b, 'cat /share/between')).toBe('for b')
+  })
+
+  it('has files open where it goes on, and one that has changed is stale and nothing else', async () => {
+    appendFileSync(join(share, 'changes'), 'third')
+    await using again = await restoreMachine(snapshot)
+    expect(await readsOn(again, 5)).toBe('0\nsecond of open')
+    expect(await readsOn(again, 6)).toMatch(/^1\n.*Stale file handle$/)
+    // Of all these, the one that was saved is the only one that has had them open all the time.
+    expect(await readsOn(machine, 6)).toBe('0\nsecond of changes\nthird')
+  })
+
+  it('sees what has changed in its root meanwhile, unless a program has it open', async () => {
+    writeFileSync(join(folder, 'seen'), 'this is new')
+    await using again = await restoreMachine(snapshot)
+    expect(await out(again, `cat ${folder}/seen`)).toBe('this is new')
+    expect(await out(again, `cat ${folder}/same`)).toBe('the same')
+    writeFileSync(join(folder, 'seen'), 'as it was')
+  })
+
+  it('may be saved in the middle of commands, which are nobody’s where it goes on', async () => {
+    const script = 'echo begun; : >/tmp/begun; sleep 3; echo over >/tmp/over; echo done; exit 7'
+    const command = machine.runScript(script, null)
+    const said = text(command.stdout)
+    await out(machine, 'until [ -e /tmp/begun ]; do sleep 0.1; done')
+    const middle = await machine.save(join(folder, 'middle'))
+    await using again = await restoreMachine(middle)
+    expect(await out(again, 'until [ -e /tmp/over ]; do sleep 0.1; done; cat /tmp/over')).toBe(
+      'over',
+    )
+    expect(await Promise.all([said, command.exitStatus])).toEqual(['begun\ndone\n', 7])
+    // As many at once as before.
+    const many = Array.from({ length: 5 }, (_, i) => out(again, `sleep 0.2; echo ${i}`))
+    expect(await Promise.all(many)).toEqual(['0', '1', '2', '3', '4'])
+  })
+
+  it('may be saved where it goes on, again and again', async () => {
+    let latest = snapshot
+    for (let generation = 0; generation < 3; generation++) {
+      await using again = await restoreMachine(latest)
+      await out(again, `echo ${generation} >>/root/generations`)
+      const at = join(folder, `generation${generation}`)
+      latest = await again.save(at)
+      expect(await count(again)).toBeGreaterThan(countThen)
+    }
+    await using last = await restoreMachine(latest)
+    expect(await out(last, 'cat /root/generations')).toBe('0\n1\n2')
+    expect(await readsOn(last, 5)).toBe('0\nsecond of open')
+  })
+
+  it('ends like any other', async () => {
+    const again = await restoreMachine(snapshot)
+    await again.powerOff()
+    expect((await again.ended).message).toBe('The guest powered off.')
+    const { folder: runtime } = again
+    await again[Symbol.asyncDispose]()
+    expect(existsSync(runtime)).toBe(false)
+    expect(existsSync(snapshot.memory)).toBe(true)
+  })
+})
+
+describe('a snapshot', () => {
+  it('is one that is whole', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
+    await expect(Snapshot.read(folder)).rejects.toThrow(`There is no snapshot in ${folder}.`)
+    writeFileSync(join(folder, 'machine.json'), '{"format":0}')
+    await expect(Snapshot.read(folder)).rejects.toThrow('made by another version of lowerdir')
+    rmSync(folder, { recursive: true })
+  })
+
+  it('cannot be made of devices that QEMU cannot save', async () => {
+    await using machine = await bootMachine({}, newest)
+    const folder = join(tmpdir(), 'lowerdir-test-never-made')
+    await expect(machine.save(folder)).rejects.toThrow(
+      'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
+    )
+    expect(existsSync(folder)).toBe(false)
+    expect(await out(machine, 'echo alive')).toBe('alive')
+  })
+})
