@@ -6,6 +6,8 @@ import { UserError } from '../src/cli/failure.ts'
 import { parseChoice, parseCount } from '../src/cli/values.ts'
 import { ProvisionError } from '../src/provision/failure.ts'
 import { reportAllocations } from './device/allocations.ts'
+import { benchDriver, driverWorkloads } from './driver/bench.ts'
+import { driverReport } from './driver/report.ts'
 import { benchGuest, guestWorkloads } from './guest/bench.ts'
 import { writeDocument } from './guest/document.ts'
 import type { kernelSuites } from './guest/prerequisites.ts'
@@ -14,16 +16,17 @@ import { benchServer, serverWorkloads } from './server/bench.ts'
 
 const usage = `Measures lowerdir beside other servers, in turns, and prints ratios.
 
-npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
+npm run bench -- [server|device|driver|guest] [OPTION ...] [WORD ...]
 
   server             the servers alone: requests over a unix socket, lowerdir and diod
   device             what a request leaves behind for the garbage collector, and which functions do
+  driver             what a test waits for: machines that boot, and commands in them
   guest              what a guest sees: programs in a VM, whose QEMU has a device for each of
                      lowerdir, QEMU's own virtio-9p, virtiofsd and diod
-                     (all three, without any of these words)
+                     (all of them, without any of these words)
 
   --quick            shorter: shows what is far off, not what is a little off
-  --rounds N         guest: how often everything is measured (default 3; quick: 1)
+  --rounds N         driver, guest: how often everything is measured (default 5 and 3; quick: 2 and 1)
   --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
   --kernel NAME      guest: newest or oldest of Debian's kernels, or both, which is with the oldest one only cache=none
                      and one virtual processor (default both; quick: newest)
@@ -34,6 +37,7 @@ npm run bench -- [server|device|guest] [OPTION ...] [WORD ...]
   --profile FILE     server: write a .cpuprofile of lowerdir's server there
   WORD ...           only workloads that have one of the words in their name
                      server: ${serverWorkloads.join(', ')}
+                     driver: ${driverWorkloads.join(', ')}
                      guest: ${guestWorkloads.join(', ')}
 
 All that it takes besides git, gcc and make is fetched from Debian's packages.`
@@ -54,7 +58,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const { quick } = values
-const allKinds: ReadonlySet<string> = new Set(['server', 'device', 'guest'])
+const allKinds: ReadonlySet<string> = new Set(['server', 'device', 'driver', 'guest'])
 
 try {
   if (values.help) console.log(usage)
@@ -89,10 +93,16 @@ async function bench(): Promise<void> {
   if (isWanted('device', ['allocations'])) {
     for (const line of await reportAllocations(scratch)) console.log(line)
   }
+  const roundsOr = (number: string): number =>
+    parseCount('rounds', values.rounds ?? number, 1, 1000)
+  if (isWanted('driver', driverWorkloads)) {
+    const rounds = roundsOr(quick ? '2' : '5')
+    console.log(driverReport(await benchDriver({ rounds, quick, words, scratch })))
+  }
   if (isWanted('guest', guestWorkloads)) {
     const results = await benchGuest({
       quick,
-      rounds: parseCount('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 1000),
+      rounds: roundsOr(quick ? '1' : '3'),
       cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(parseCpus),
       kernels: parseKernels(values.kernel ?? (quick ? 'newest' : 'both')),
       minutes: parseCount('minutes', values.minutes ?? '25', 1, 10_000),

@@ -6,6 +6,12 @@ export function median(values: readonly number[]): number {
   return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
 }
 
+/** The smallest of the values that `percent` of them do not exceed (nearest rank); NaN of none. */
+export function percentile(values: readonly number[], percent: number): number {
+  const rank = Math.ceil((percent / 100) * values.length)
+  return values.toSorted((a, b) => a - b)[Math.max(rank, 1) - 1] ?? Number.NaN
+}
+
 /**
  * The ratios of values that belong together, index by index: those of one round, measured one right
  * after the other, so that a ratio survives what else the machine is busy with. What has no partner is

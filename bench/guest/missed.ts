@@ -4,7 +4,7 @@ import { goalOf } from './goals.ts'
 import type { Table } from './report.ts'
 import { total } from './requests.ts'
 import type { Cell, DescribedPeer, GuestResults, Sample } from './results.ts'
-import { MISSED, rateOf } from './text.ts'
+import { MISSED, rateOf } from '../text.ts'
 
 /**
  * Where the time goes in what misses a goal, one row for each workload and condition: with one virtual processor

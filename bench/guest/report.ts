@@ -7,7 +7,7 @@ import { total } from './requests.ts'
 import type { Cell, DescribedPeer, GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
 import { guestName, tableTitle, tables } from './tables.ts'
-import { MISSED, rateOf } from './text.ts'
+import { MISSED, rateOf } from '../text.ts'
 
 /** One table: texts that are all there is in it, for a terminal or a document. */
 export interface Table {

@@ -1,9 +1,0 @@
-/** How a ratio that misses its goal is marked. */
-export const MISSED = '!'
-
-/** A ratio, with its goal behind it where it misses that; `-` for none. */
-export function rateOf(ratio: number, goal: number | undefined): string {
-  if (Number.isNaN(ratio)) return '-'
-  if (goal === undefined || ratio >= goal) return ratio.toFixed(2)
-  return `${ratio.toFixed(2)} ${MISSED} ${goal.toFixed(1)}`
-}
