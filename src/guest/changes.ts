@@ -7,7 +7,7 @@ export const OWN_DIRECTORIES: readonly string[] = ['/dev', '/etc', '/proc', '/ru
 export const CONTAINER_MARK = '/.dockerenv'
 
 /** Files that the init script may write before anybody else is in the root; relative to that. */
-const OWN_FILES = ['etc/hosts', 'etc/resolv.conf']
+const OWN_FILES = ['etc/hosts', 'etc/machine-id', 'etc/resolv.conf']
 
 /**
  * Shell commands for the guest's init, behind all that it does to the root, its directory: they keep what is needed

@@ -2,7 +2,7 @@ import { prepareRoot } from './agent.ts'
 import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
 import { quote } from './quote.ts'
-import { maskLines } from './systemd.ts'
+import { machineIdLines, maskLines } from './systemd.ts'
 import { type UpperDevice, upperLines } from './upper.ts'
 
 /** What process 1 becomes: the root's own init, which is systemd, or the agent. */
@@ -93,7 +93,7 @@ ${userNetworkLines(options)}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
 ${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
-${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? maskLines(maskedUnits) : ''}${lastLines[init]}`
+${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? `${maskLines(maskedUnits)}${machineIdLines(hostname)}` : ''}${lastLines[init]}`
 }
 
 /**

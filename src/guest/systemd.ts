@@ -83,15 +83,24 @@ done
 `
 }
 
+/** The machine's id (machine-id(5)): each machine has its own, whatever its root has. */
+function machineId(hostname: string): string {
+  return createHash('sha256').update(`lowerdir machine ${hostname}`).digest('hex').slice(0, 32)
+}
+
+/** Shell commands for the guest's init, in the root's directory: systemd finds the id there and need not write it. */
+export function machineIdLines(hostname: string): string {
+  return `[ ! -d etc ] || echo ${machineId(hostname)} >etc/machine-id\n`
+}
+
 /**
  * What systemd reads on the kernel's command line (kernel-command-line(7), systemd(1)): who the machine is, and that
  * nobody has to be asked or to be updated because its root is new to it.
  */
 export function systemdArguments(hostname: string): string[] {
-  const id = createHash('sha256').update(`lowerdir machine ${hostname}`).digest('hex').slice(0, 32)
   return [
     `systemd.hostname=${hostname}`,
-    `systemd.machine_id=${id}`,
+    `systemd.machine_id=${machineId(hostname)}`,
     'systemd.condition_needs_update=no',
     'systemd.condition_first_boot=no',
   ]

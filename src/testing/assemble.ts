@@ -8,6 +8,7 @@ import type { MachineParts } from './machine-parts.ts'
 import type { BootOptions, NetworkSeat } from './options.ts'
 import { Artifacts, artifactsRoot } from './record/artifacts.ts'
 import { Recorder } from './record/recorder.ts'
+import { endWithVitest } from './orphan.ts'
 import { isDebugging, say, sayAccelerator } from './say.ts'
 
 /** How a machine tells what becomes of it, and how long that may take. */
@@ -45,6 +46,7 @@ export async function assemble<M>(
   make: (parts: MachineParts) => M,
   ready: (machine: M) => Promise<void>,
 ): Promise<M> {
+  endWithVitest()
   sayAccelerator(accelerator)
   const resources = new Resources()
   try {

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
@@ -495,7 +496,7 @@ export class Machine implements AsyncDisposable {
    * Waits until what a virtual terminal shows matches, and resolves with what did.
    *
    * ```ts
-   * await vm.waitUntilTtyMatches(1, /^machine login: /m)
+   * await vm.waitUntilTtyMatches(1, /login:$/m)
    * ```
    */
   waitUntilTtyMatches(
@@ -726,7 +727,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Runs a part of a test that has a name in the record, and in the message of an error. Steps may be within steps.
+   * Runs a part of a test that has a name in the record and in the report. Steps may be within steps.
    *
    * ```ts
    * await vm.step('log in', async () => { … })
@@ -752,7 +753,8 @@ export class Machine implements AsyncDisposable {
     options: { readonly interval?: number } = {},
   ): AsyncDisposable {
     return new Always(check, options.interval ?? 2, (error) => {
-      const why = error instanceof Error ? error.message : String(error)
+      // What it says beside its first line, such as the console, is in the cause.
+      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
       this.#upset.abort(failure(this.waiter, `always: ${what}`, why, { cause: error }))
     })
   }
@@ -860,7 +862,7 @@ export class Machine implements AsyncDisposable {
   }
 
   #consoleTail(): string {
-    return this.#parts.qemu.console.tail(CONSOLE_LINES)
+    return stripVTControlCharacters(this.#parts.qemu.console.tail(CONSOLE_LINES))
   }
 
   #unexpected(command: string | readonly string[], result: ExecResult, what: string): CommandError {

@@ -1,8 +1,11 @@
+import { symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { Cli } from '../support/vm-cli.ts'
 
+const clone = fileURLToPath(new URL('../..', import.meta.url))
 const lowerdir = new URL('../../dist/index.js', import.meta.url).href
 
 /** A test's process as its runner would kill it: it does something to machines, says so, and stays. */
@@ -17,7 +20,7 @@ await new Promise(() => setInterval(() => {}, 1000))`
       argv: [process.execPath, '--input-type=module', '-e', script],
       env: { TMPDIR: temporaryDirectory() },
     },
-    { cwd: fileURLToPath(new URL('../..', import.meta.url)) },
+    { cwd: clone },
   )
 }
 
@@ -43,6 +46,30 @@ await Promise.all([Machine.restore(snapshot), Machine.restore(snapshot)])`,
       expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
     }, 10_000)
   })
+})
+
+it('Vitest that is killed leaves none of what its workers have', async () => {
+  const folder = temporaryDirectory()
+  symlinkSync(join(clone, 'node_modules'), join(folder, 'node_modules'))
+  const test = `import { vmTest } from ${JSON.stringify(lowerdir.replace('index.js', 'vitest.js'))}
+vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
+  console.log('so far')
+  await vm.waitForFile('/never')
+})`
+  writeFileSync(join(folder, 'waits.test.mjs'), test)
+  const vitest = join(clone, 'node_modules/vitest/vitest.mjs')
+  const args = ['run', '--root', folder, '--testTimeout=200000', '--disable-console-intercept']
+  await using cli = Cli.staged(
+    { argv: [process.execPath, vitest, ...args], env: { TMPDIR: temporaryDirectory() } },
+    { cwd: folder },
+  )
+  await cli.printed('so far')
+  expect(cli.helpers()).toHaveLength(1)
+  cli.child.kill('SIGKILL')
+  await cli.ended
+  await vi.waitFor(() => {
+    expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
+  }, 10_000)
 })
 
 it('a process that ends by itself leaves nothing either, whatever it has not disposed of', async () => {
