@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { runCommand } from '../../src/provision/command.ts'
 import { isolated } from '../../src/provision/root/isolated.ts'
+import { built } from '../support/ordinary-user.ts'
 import { needsRoot } from '../support/temporary.ts'
 import { processesOf } from '../support/vm-cli.ts'
 import { temporaryFolder } from './folder.ts'
@@ -43,4 +46,20 @@ test('its mounts and what it leaves running end with it', async () => {
   expect(stdout).toContain(`${root}/proc`)
   expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(root)
   expect(processesOf(root)).toEqual([])
+})
+
+test('it ends with whoever has started it, also when it has nothing to say', async () => {
+  const root = await temporaryFolder()
+  for (const name of ['dev', 'proc']) await mkdir(join(root, name))
+  const script = `
+    const { isolated } = await import(${JSON.stringify(built('provision/root/isolated.js'))})
+    const { runCommand } = await import(${JSON.stringify(built('provision/command.js'))})
+    const [command, args] = isolated(${JSON.stringify(root)}, ['sh', '-c', 'echo up >&3; sleep 600; :'])
+    await runCommand(command, args, { onStatusLine: (line) => console.log(line) })`
+  const starter = spawn(process.execPath, ['--input-type=module', '--eval', script])
+  await once(starter.stdout, 'data')
+  expect(processesOf(root).length).toBeGreaterThan(1)
+  starter.kill('SIGKILL')
+  await once(starter, 'exit')
+  await expect.poll(() => processesOf(root), { timeout: 10_000 }).toEqual([])
 })
