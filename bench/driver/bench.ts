@@ -3,71 +3,50 @@ import { ProgressLine, showFetch } from '../../src/cli/progress.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { provision } from '../../src/provision/inventory.ts'
 import { describeMachine } from '../machine.ts'
-import { type FirstCommand, timeFirstCommand } from './first-command.ts'
 import { MEMORY_MIB, driverGuests } from './guests.ts'
-import type { DriverResults, GuestTimes } from './results.ts'
-import { type RoundTripTimes, roundTrips, timeRoundTrips } from './round-trips.ts'
-
-const ROUND_TRIP = 'round trip'
+import type { DriverResults } from './results.ts'
+import { measureRounds } from './rounds.ts'
+import { roundTrips } from './round-trips.ts'
+import { timeSuite } from './suite.ts'
 
 /** What the words of {@link benchDriver} may be parts of. */
-export const driverWorkloads: readonly string[] = ['boot', ROUND_TRIP]
+export const driverWorkloads = ['boot', 'restore', 'round trip', 'tests'] as const
 
 /** How the test driver is measured. */
 export interface DriverBenchOptions {
-  /** How often everything is measured. */
+  /** How often everything is measured, but for the tests. */
   readonly rounds: number
-  /** Fewer commands in each. */
+  /** Fewer commands, and fewer tests. */
   readonly quick: boolean
-  /** Only what has one of them in its name; all, without one. Machines boot in any case. */
+  /** Only what has one of them in its name; all, without one. */
   readonly words: readonly string[]
   /** An empty folder, removed by the caller. */
   readonly scratch: string
 }
 
-/** Guests that grow from round to round. */
-interface OpenGuest extends GuestTimes {
-  readonly boots: FirstCommand[]
-  readonly roundTrips: Record<string, RoundTripTimes[]>
-}
-
-/**
- * Measures what a test waits for: machines that boot, and commands in them. The guests take turns, so that what else
- * the machine is busy with meets all of them.
- */
-export async function benchDriver({
-  rounds,
-  quick,
-  words,
-  scratch,
-}: DriverBenchOptions): Promise<DriverResults> {
+/** Measures what a test waits for: machines that boot or go on from a snapshot, and commands in them. */
+export async function benchDriver(options: DriverBenchOptions): Promise<DriverResults> {
+  const { quick, words, scratch } = options
+  const isWanted = (name: (typeof driverWorkloads)[number]): boolean =>
+    words.length === 0 || words.some((word) => name.includes(word))
+  const needsRounds = driverWorkloads.some((name) => name !== 'tests' && isWanted(name))
+  const [commands, tests, rounds] = [quick ? 20 : 100, quick ? 4 : 20, options.rounds]
   const progress = new ProgressLine()
+  const step = (text: string): void => progress.step(text)
   const [load = 0] = loadavg()
-  const count = quick ? 20 : 100
-  const wanted =
-    words.length === 0 || words.some((word) => ROUND_TRIP.includes(word)) ? roundTrips : []
+
   const { qemu, kernel } = await provision({ onProgress: showFetch(progress) })
   const guests = await driverGuests(scratch, (line) => progress.say(line))
-  const measured = guests.map((guest) => {
-    const times: OpenGuest = { name: guest.name, boots: [], roundTrips: {} }
-    return { guest, times }
+  const measured = await measureRounds(guests, {
+    rounds: needsRounds ? rounds : 0,
+    restores: isWanted('restore'),
+    roundTrips: isWanted('round trip') ? roundTrips : [],
+    commands,
+    step,
   })
-
-  for (let round = 0; round < rounds; round++) {
-    for (const { guest, times } of measured) {
-      const step = (what: string): void =>
-        progress.step(`round ${round + 1} of ${rounds}, ${guest.name}: ${what}`)
-      step('boot')
-      const { machine, first } = await timeFirstCommand(guest, () => guest.boot())
-      await using vm = machine
-      times.boots.push(first)
-      for (const roundTrip of wanted) {
-        step(roundTrip.name)
-        const found = await timeRoundTrips(vm, guest.pid(), roundTrip, count)
-        ;(times.roundTrips[roundTrip.name] ??= []).push(found)
-      }
-    }
-  }
+  const [first] = guests
+  const suite =
+    first !== undefined && isWanted('tests') ? await timeSuite(first, tests, step) : undefined
   progress.clear()
   const { accelerator } = chooseAccelerator('auto')
   return {
@@ -75,9 +54,10 @@ export async function benchDriver({
       describeMachine(),
       `QEMU ${qemu.found?.version.text} with ${accelerator.toUpperCase()}, ${MEMORY_MIB} MiB, 1 virtual CPU, ` +
         `Linux ${kernel.found?.release} in the guest, files over tcp`,
-      `medians of ${rounds} rounds, each with a boot of its own; ${count} commands of each kind in each; ` +
-        `load average ${load.toFixed(1)} at the beginning`,
+      `medians of rounds (${rounds}), each with machines of its own; commands of each kind in each: ${commands}; ` +
+        `load average at the beginning: ${load.toFixed(1)}`,
     ],
-    guests: measured.map(({ times }) => times),
+    guests: measured.filter(({ boots }) => boots.length > 0),
+    suite,
   }
 }

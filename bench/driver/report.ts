@@ -1,10 +1,8 @@
-import { median } from '../statistics.ts'
-import { MISSED, timeOf } from '../text.ts'
+import { median, quotients } from '../statistics.ts'
+import { MISSED, rateOf, timeOf } from '../text.ts'
+import { goals } from './goals.ts'
 import { type ProcessorTime, takers } from './processor-time.ts'
-import type { DriverResults, GuestTimes } from './results.ts'
-
-/** How long a command is to take at most, half of the time, in milliseconds; where guests are emulated, too. */
-const ROUND_TRIP_GOAL = 15
+import type { DriverResults, GuestTimes, SuiteTimes } from './results.ts'
 
 const MS_PER_S = 1000
 
@@ -15,35 +13,76 @@ const legend = [
 ]
 
 /** The results as text for a terminal. */
-export function driverReport({ notes, guests }: DriverResults): string {
+export function driverReport({ notes, guests, suite }: DriverResults): string {
   return [
     ...notes,
     ...legend,
-    '',
-    row('seconds until the first command has run', ['boot', 'of rounds', 'processor']),
-    ...guests.map(bootRow),
+    ...firstCommandTable(guests),
     ...guests.flatMap(roundTripTable),
+    ...(suite === undefined ? [] : suiteLines(suite)),
   ].join('\n')
 }
 
-function bootRow({ name, boots }: GuestTimes): string {
-  const seconds = boots.map(({ milliseconds }) => milliseconds / MS_PER_S)
-  const [least, most] = [Math.min(...seconds), Math.max(...seconds)]
-  return row(name, [
-    median(seconds).toFixed(2),
-    `${least.toFixed(2)} to ${most.toFixed(2)}`,
-    sharesOf(boots, MS_PER_S, 1),
+function firstCommandTable(guests: readonly GuestTimes[]): string[] {
+  if (guests.length === 0) return []
+  const heading = row('seconds until the first command has run', [
+    'median',
+    'of rounds',
+    'than a boot',
+    'processor',
   ])
+  return ['', heading, ...guests.flatMap(firstCommandRows)]
+}
+
+function firstCommandRows({ name, boots, restores, saves }: GuestTimes): string[] {
+  const boot = boots.map(({ milliseconds }) => milliseconds / MS_PER_S)
+  const restore = restores.map(({ milliseconds }) => milliseconds / MS_PER_S)
+  const save = saves.map((milliseconds) => milliseconds / MS_PER_S)
+  const booted = row(`${name}: boot`, [
+    median(boot).toFixed(2),
+    rangeOf(boot),
+    '',
+    sharesOf(boots, MS_PER_S, 2),
+  ])
+  if (restores.length === 0) return [booted]
+  const restored = row(`${name}: restore`, [
+    timeOf(median(restore), goals.restoreSeconds, 2),
+    rangeOf(restore),
+    `${rateOf(median(quotients(boot, restore)), goals.restoreRatio)} x`,
+    sharesOf(restores, MS_PER_S, 2),
+  ])
+  const saved = row(`${name}: save, after its commands`, [median(save).toFixed(2), rangeOf(save)])
+  return [booted, restored, saved]
 }
 
 function roundTripTable({ name: guest, roundTrips }: GuestTimes): string[] {
   const rows = Object.entries(roundTrips).map(([name, rounds]) => {
     const p50 = median(rounds.map((round) => round.p50))
     const p95 = median(rounds.map((round) => round.p95))
-    return row(name, [timeOf(p50, ROUND_TRIP_GOAL, 1), p95.toFixed(1), sharesOf(rounds, 1, 1)])
+    return row(name, [
+      timeOf(p50, goals.roundTripMilliseconds, 1),
+      p95.toFixed(1),
+      '',
+      sharesOf(rounds, 1, 1),
+    ])
   })
   if (rows.length === 0) return rows
-  return ['', row(`${guest}: milliseconds for a command`, ['p50', 'p95', 'processor']), ...rows]
+  const heading = row(`${guest}: milliseconds for a command`, ['p50', 'p95', '', 'processor'])
+  return ['', heading, ...rows]
+}
+
+function suiteLines({ guest, tests, booted, restored }: SuiteTimes): string[] {
+  const seconds = (milliseconds: number): string => (milliseconds / MS_PER_S).toFixed(1)
+  return [
+    '',
+    row(`${guest}: seconds for ${tests} tests`, ['all of them']),
+    row('a boot for each', [seconds(booted)]),
+    row('one boot, and a restore for each', [
+      seconds(restored),
+      '',
+      `${rateOf(booted / restored, undefined)} x`,
+    ]),
+  ]
 }
 
 /** The rounds' medians, one for each taker. */
@@ -57,6 +96,13 @@ function sharesOf(
     .join(' + ')
 }
 
-function row(name: string, columns: readonly string[]): string {
-  return `${name.padEnd(54)}${columns.map((text) => text.padStart(18)).join('')}`
+function rangeOf(seconds: readonly number[]): string {
+  return `${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)}`
 }
+
+function row(name: string, columns: readonly string[]): string {
+  const texts = columns.map((text, i) => text.padStart(WIDTHS[i] ?? 0))
+  return `${name.padEnd(50)}${texts.join('')}`.trimEnd()
+}
+
+const WIDTHS = [14, 18, 16, 24]
