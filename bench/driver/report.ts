@@ -9,7 +9,7 @@ const MS_PER_S = 1000
 /** What a reader of the tables has to know. */
 const legend = [
   `"${MISSED}" is where a goal is missed, which stands behind it. Processor time is that of the guest's own instructions + of`,
-  'QEMU beside them + of this process with its servers: what others do on this machine hardly changes it.',
+  'QEMU beside them + of this process with its servers: where others work on this machine, it says more than the clock.',
 ]
 
 /** The results as text for a terminal. */
