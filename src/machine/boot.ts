@@ -12,10 +12,11 @@ import { listenUnix } from './listen.ts'
 import type { MachineOptions } from './options.ts'
 import { QemuProcess } from './qemu-process.ts'
 import type { Qmp } from './qmp.ts'
+import type { Qemu } from '../provision/qemu.ts'
 import type { Engine } from '../transport/engine/engine.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
-import { INCOMING, loadMemory } from './saved-memory.ts'
+import { INCOMING, loadMemory, openMemory } from './saved-memory.ts'
 import type { Savable, Snapshot } from './snapshot.ts'
 import { Watch } from './watch.ts'
 
@@ -115,7 +116,7 @@ export async function bootMachine(
   const command = [options.qemu.command, ...options.qemu.args, ...args]
   options.log(`QEMU: ${command.map(shellWord).join(' ')}`)
   options.signal.throwIfAborted()
-  const qemu = await QemuProcess.start(options.qemu, args)
+  const qemu = await startQemu(options.qemu, args, snapshot)
   resources.defer(async () => {
     qemu.kill()
     await qemu.exited
@@ -152,7 +153,23 @@ export async function bootMachine(
   }
 }
 
-/** Lets a machine that was saved run, and sets its clock, which has stood still since. */
+async function startQemu(
+  qemu: Qemu,
+  args: readonly string[],
+  snapshot: Snapshot | undefined,
+): Promise<QemuProcess> {
+  const memory = snapshot && (await openMemory(qemu.version, snapshot.memory))
+  try {
+    return await QemuProcess.start(qemu, args, memory?.fd)
+  } finally {
+    await memory?.close()
+  }
+}
+
+/**
+ * Lets a machine that was saved run, and sets its clock, which has stood still since. Its servers say nothing before:
+ * QEMU would take it for a machine that it has not loaded yet.
+ */
 async function goOn(
   snapshot: Snapshot,
   monitor: Promise<Qmp>,
@@ -162,6 +179,7 @@ async function goOn(
   const qmp = await monitor
   await loadMemory(qmp, snapshot.machine.options.qemu.version, snapshot.memory)
   await qmp.execute('cont')
+  for (const server of [control, ...engines]) server.goOn()
   const lost = await Promise.all(engines.map((engine) => engine.resumed))
   // What nobody has open is then looked up anew, and found as it is now.
   if (lost.some((files) => files > 0)) control.send(FORGET_FILES)

@@ -45,21 +45,26 @@ export class QemuProcess {
     })
   }
 
-  /** @throws what spawning throws, with the command's name in it. */
-  static async start(qemu: Qemu, args: readonly string[]): Promise<QemuProcess> {
+  /**
+   * @param input a descriptor that is its descriptor 3.
+   * @throws what spawning throws, with the command's name in it.
+   */
+  static async start(qemu: Qemu, args: readonly string[], input?: number): Promise<QemuProcess> {
     const whole = [qemu.command, ...qemu.args, ...args]
     const guard = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : []
     const [command = qemu.command, ...rest] = [...guard, ...whole]
     // In a session of its own: Ctrl-C on our terminal is ours to handle.
     const child = spawn(command, rest, {
       detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(input === undefined ? [] : [input])],
     })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
     })
-    return new QemuProcess(child, child.stdout, child.stdin)
+    const { stdin, stdout } = child
+    if (stdin === null || stdout === null) throw new Error('QEMU was started without its console')
+    return new QemuProcess(child, stdout, stdin)
   }
 
   /** Ends it at once. */

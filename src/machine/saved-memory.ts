@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { type FileHandle, access, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../guest/quote.ts'
 import type { QemuVersion } from '../provision/qemu.ts'
@@ -31,10 +31,22 @@ export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): 
   await whenThere(file)
 }
 
+/**
+ * The file for a QEMU that does not open it by itself: its descriptor 3.
+ *
+ * Not through a pipe, for which QEMU would have to wait. Meanwhile it would serve its user network, in which there
+ * is half of a connection by then, and that is the end of it.
+ */
+export async function openMemory(
+  version: QemuVersion,
+  file: string,
+): Promise<FileHandle | undefined> {
+  return knowsFiles(version) ? undefined : open(file)
+}
+
 /** Loads it into a machine of the same make, which is stopped then. @throws Error with QEMU's words. */
 export async function loadMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
-  const uri = knowsFiles(version) ? `file:${file}` : `exec:cat ${quote(file)}`
-  await migrate(qmp, 'migrate-incoming', uri)
+  await migrate(qmp, 'migrate-incoming', knowsFiles(version) ? `file:${file}` : 'fd:3')
 }
 
 /** QEMU writes to files by itself since 8.2. */

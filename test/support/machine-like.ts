@@ -26,9 +26,15 @@ export class MachineLike implements Disposable {
     })
   }
 
+  /** How many bytes QEMU has and the guest has not. */
+  get received(): number {
+    return this.#incoming.length
+  }
+
   /** QEMU's socket is connected to a server's. */
   async connectTo(path: string): Promise<void> {
     this.#socket?.destroy()
+    this.#incoming = Buffer.alloc(0)
     const socket = connect(path)
     this.#socket = socket
     await new Promise<void>((resolve, reject) => {

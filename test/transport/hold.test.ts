@@ -14,7 +14,12 @@ import { Parked } from '../../src/tree/parked.ts'
 import { constantFile, directory as folder } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
-import { attached, connected, serveDirectory } from '../support/directory-server.ts'
+import {
+  attached,
+  connected,
+  type DirectoryServer,
+  serveDirectory,
+} from '../support/directory-server.ts'
 import { memoryOf } from '../support/frames.ts'
 import { MachineLike } from '../support/machine-like.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
@@ -41,6 +46,12 @@ function payload(bytes: Buffer): Payload {
 /** A little later, more so in later rounds. */
 async function setImmediately(round: number): Promise<void> {
   for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** As soon as all clients are there. */
+async function goesOn({ engine }: DirectoryServer): Promise<void> {
+  await engine.resumed
+  engine.goOn()
 }
 
 describe('an engine that is held', () => {
@@ -79,6 +90,7 @@ describe('an engine that is held', () => {
       await engine.engine.close()
       engine = await serveDirectory(directory, { resume })
       await machine.connectTo(engine.socketPath)
+      await goesOn(engine)
       machine.cont()
       const answers = await asked
       expect(answers.slice(0, 50)).toEqual(
@@ -134,6 +146,7 @@ describe('an engine that is held', () => {
     expect(Buffer.from(saved!.stream.received, 'base64').length).toBeGreaterThan(16 * 500_000)
     await using second = await serveDirectory(directory, { resume: [saved!] })
     await machine.connectTo(second.socketPath)
+    await goesOn(second)
     machine.cont()
     expect(await asked).toEqual(Array.from({ length: 16 }, () => ({ count: 500_000 })))
   })
@@ -156,6 +169,7 @@ describe('an engine that is held', () => {
     const resume = await server.engine.save()
     await using second = await serveDirectory(directory, { resume })
     await machine.connectTo(second.socketPath)
+    await goesOn(second)
     machine.cont()
     expect((await asked).map(({ length }) => length)).toEqual(Array(4).fill((1 << 20) - 24))
     expect(await more).toHaveLength((1 << 20) - 24)
@@ -174,6 +188,30 @@ describe('an engine that is held', () => {
     )
     await over
     expect(await asked).toHaveLength((1 << 20) - 24)
+  })
+
+  it('answers nothing where it goes on, until it is told to', async () => {
+    await using server = await serveDirectory(directory)
+    await machine.connectTo(server.socketPath)
+    const client = await attached(machine.guest)
+    await opened(client, 1, 'file')
+    await server.engine.hold()
+    const text = read(client, 1, 0, 5)
+    await sleep(50)
+    await machine.stop()
+    const resume = await server.engine.save()
+    for (const early of [true, false]) {
+      await using second = await serveDirectory(directory, { resume })
+      if (early) second.engine.goOn()
+      await machine.connectTo(second.socketPath)
+      await second.engine.resumed
+      await sleep(100)
+      expect(machine.received).toBe(early ? 16 : 0)
+      if (early) continue
+      second.engine.goOn()
+      machine.cont()
+      expect(await text).toBe('hello')
+    }
   })
 
   it('knows each client by where it is connected', async () => {
@@ -202,6 +240,7 @@ describe('an engine that is held', () => {
     const stranger = await attached(await connected({ kind: 'unix', path: a }))
     await opened(stranger, 1, 'file')
     await other.connectTo(b)
+    await goesOn(second)
     for (const each of [machine, other]) each.cont()
     expect([
       await read(client, 1, 0, 1),
@@ -268,6 +307,7 @@ describe('an engine that is held', () => {
     writeFileSync(join(directory, 'file'), 'other')
     await using second = await serveDirectory(directory, { resume })
     await machine.connectTo(second.socketPath)
+    await goesOn(second)
     machine.cont()
     await expect(read(client, 1, 0, 5)).rejects.toMatchObject({ errno: errno.ESTALE })
     expect(await read(client, 2, 0, 1)).toBe('x')
@@ -335,6 +375,7 @@ describe('a conversation on this thread that is held', () => {
       coming = next(saved)
       await machine.connectTo(path)
       server = await coming
+      server.goOn()
       machine.cont()
       for (const text of await asked) expect(text).toHaveLength(400_000)
       await expect.poll(() => waiting.length).toBeGreaterThan(0)

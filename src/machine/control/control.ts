@@ -74,6 +74,8 @@ export class Control implements Holdable<SavedControl> {
   #connection: DuplexConnection | undefined
   /** What the first connection goes on with. */
   #saved: SavedStream | undefined
+  /** Whether that is to wait until it is told to. */
+  #heldAtFirst = true
   #ended: Error | undefined
   #lastId: number
 
@@ -171,6 +173,7 @@ export class Control implements Holdable<SavedControl> {
     const connection = new DuplexConnection(this.tree, stream, { log, saved: this.#saved })
     this.#saved = undefined
     this.#connection = connection
+    if (!this.#heldAtFirst) connection.goOn()
     await connection.over
     if (this.#connection === connection) this.#connection = undefined
   }
@@ -192,6 +195,7 @@ export class Control implements Holdable<SavedControl> {
   }
 
   goOn(): void {
+    this.#heldAtFirst = false
     this.#connection?.goOn()
   }
 

@@ -3,6 +3,7 @@ import { drainEventfd } from '../../libc/eventfd.ts'
 import type { Later } from '../../tree/timers.ts'
 import { HOLD_LOOK, HOLD_PATIENCE } from '../hold.ts'
 import { reasonFor } from '../reason.ts'
+import type { SavedStream } from '../stream/stream-session.ts'
 import { Connection } from './connection.ts'
 import type { Watched } from './loop.ts'
 import type { EngineCommand, EngineMessage, Listen } from './share.ts'
@@ -22,6 +23,8 @@ export class Commands implements Watched {
   readonly #port: MessagePort
   readonly #clients: ReadonlySet<Client>
   readonly #later: Later
+  /** Whether a conversation that goes on here is to wait until it is told to. */
+  #heldAtFirst = true
   /** Calls the next look at what clients have received off. */
   #stopLooking: (() => void) | undefined
 
@@ -46,6 +49,12 @@ export class Commands implements Watched {
   }
 
   close(): void {}
+
+  /** A conversation goes on that was saved. @returns as Connection.load. */
+  resume(connection: Connection, saved: SavedStream): number {
+    if (this.#heldAtFirst) connection.hold()
+    return connection.load(saved)
+  }
 
   #obey(command: EngineCommand): void {
     if (command === 'hold') this.#attempt(() => this.#hold())
@@ -85,6 +94,7 @@ export class Commands implements Watched {
   }
 
   #goOn(): void {
+    this.#heldAtFirst = false
     if (this.#stopLooking !== undefined) {
       this.#stopLooking()
       this.#stopLooking = undefined

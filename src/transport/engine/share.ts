@@ -27,7 +27,10 @@ export interface Served {
 /** What an engine serves, and where. */
 export interface Share extends Served {
   readonly listen: readonly Listen[]
-  /** Conversations to go on with: the first client at a place has the first of those that were there. */
+  /**
+   * Conversations to go on with: the first client at a place has the first of those that were there. They are held
+   * (see hold.ts) until the engine is told to go on.
+   */
   readonly resume?: readonly SavedConnection[]
 }
 

@@ -36,7 +36,8 @@ function serve(loop: Loop, exports: Exports): void {
   const { limits } = served
   loop.add({ fd: stopFd, waitsFor: 'read', ready: () => loop.stop(), close: () => {} })
   const clients = new Set<Client>()
-  if (parentPort !== null) loop.add(new Commands(commandFd, parentPort, clients, loop.later))
+  const commands = parentPort && new Commands(commandFd, parentPort, clients, loop.later)
+  if (commands) loop.add(commands)
   let number = 0
   /** Whether the log knows that there are as many as there may be. */
   let isFull = false
@@ -68,8 +69,8 @@ function serve(loop: Loop, exports: Exports): void {
     clients.add(client)
     loop.add(watched)
     say(saved === undefined ? 'connected' : 'connected, and goes on where it was saved')
-    if (saved === undefined || !(watched instanceof Connection)) return
-    tell({ kind: 'resumed', lost: watched.load(saved) })
+    if (!saved || !commands || !(watched instanceof Connection)) return
+    tell({ kind: 'resumed', lost: commands.resume(watched, saved) })
   }
   for (const [place, { fd, listen }] of sockets.entries()) {
     loop.add(new Listener(fd, (accepted) => onAccept(accepted, place, listen), log))

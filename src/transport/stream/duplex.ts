@@ -28,7 +28,7 @@ export function serveDuplex(
 export interface DuplexOptions {
   readonly log?: ((line: string) => void) | undefined
   readonly limits?: SessionLimits | undefined
-  /** A conversation to go on with. */
+  /** A conversation to go on with: it is held until it is told to go on. */
   readonly saved?: SavedStream | undefined
 }
 
@@ -66,9 +66,8 @@ export class DuplexConnection implements Holdable<SavedStream> {
       })
     })
     if (saved === undefined) return
-    this.#answering = true
+    this.#held = true
     this.#session.load(saved)
-    this.#answer()
   }
 
   async hold(): Promise<void> {

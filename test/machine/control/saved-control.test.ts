@@ -50,6 +50,7 @@ async function moved(control: Control): Promise<Control> {
   const saved = JSON.parse(JSON.stringify(await control.save())) as SavedControl
   const next = new Control(saved)
   await connectTo(next)
+  next.goOn()
   machine.cont()
   return next
 }
