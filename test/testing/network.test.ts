@@ -6,6 +6,7 @@ import type { Network } from '../../src/testing/network.ts'
 import type { NetworkChange } from '../../src/testing/network-change.ts'
 import { FakeCard, address, broadcast, frameOf } from '../support/fake-card.ts'
 import { openDescriptors } from '../support/descriptors.ts'
+import { RuntimeFolder } from '../../src/machine/runtime-folder.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
 /** A machine as far as a network sees one: its cards. */
@@ -43,6 +44,8 @@ beforeEach(() => {
   folder = temporaryDirectory()
   vi.stubEnv('XDG_RUNTIME_DIR', '')
   vi.stubEnv('TMPDIR', folder)
+  // Its reaper has a descriptor, and lives as long as this process.
+  RuntimeFolder.create()[Symbol.dispose]()
   afterwards(() => vi.unstubAllEnvs())
 })
 
