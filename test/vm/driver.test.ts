@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boot } from '../../src/testing/boot.ts'
+import { bootAll } from '../../src/testing/boot-network.ts'
 import { CommandError } from '../../src/testing/command-error.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import type { Machine } from '../../src/testing/machine.ts'
@@ -346,12 +347,24 @@ it('crashes, and everything that waits hears of it', async () => {
   await other.waitForShutdown({ timeout: 5 })
 })
 
-it('shuts down', async () => {
-  await using other = await boot({ name: 'other', memory: 384, init: 'none' })
+it('is one of several that were booted at once, and shuts down', async () => {
+  const options = { memory: 384, init: 'none' } as const
+  const [other, third] = await bootAll([
+    { ...options, name: 'other' },
+    { ...options, name: 'third' },
+  ])
+  if (other === undefined || third === undefined) throw new Error('not all of them are there')
+  expect(await Promise.all([other.succeed('hostname'), third.succeed('hostname')])).toEqual([
+    'other\n',
+    'third\n',
+  ])
+  await third[Symbol.asyncDispose]()
+  expect(third.isUp).toBe(false)
   await expect(other.waitForShutdown({ timeout: 0.5 })).rejects.toThrow('the shutdown')
   await other.shutdown({ timeout: 60 })
   expect(other.isUp).toBe(false)
   expect((await other.ended).message).toBe('The guest powered off.')
+  await other[Symbol.asyncDispose]()
 })
 
 it('says why it does not boot, with the end of the console', async () => {
