@@ -135,7 +135,7 @@ export async function sh(
   const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
   const command = machine.run({
     argv: ['/bin/sh', '-c', script],
-    env: { PATH, LC_ALL: 'C' },
+    env: { PATH, HOME: '/root', LC_ALL: 'C' },
     cwd: '/',
     stdin: null,
   })
