@@ -59,7 +59,7 @@ export function fileResult(
 ): FileResult {
   return {
     name,
-    path: join('/work', name),
+    path: join('/tests', name),
     start: START,
     duration: 30_000,
     output: '',

@@ -70,8 +70,8 @@ describe('the pages of a report', () => {
     const root = temporaryDirectory()
     const machines = await machinesAt(
       root,
-      [1, { test: { file: '/work/b', name: ['s', 'late'] } }],
-      [2, { test: { file: '/work/b', name: ['unknown'] } }],
+      [1, { test: { file: '/tests/b', name: ['s', 'late'] } }],
+      [2, { test: { file: '/tests/b', name: ['unknown'] } }],
     )
     const a = fileResult(root, 'a', [testResult(['one'], [0, 5])])
     const b = fileResult(root, 'b', [testResult(['s', 'late'], [10, 15])])

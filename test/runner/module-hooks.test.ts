@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { isOwnName, stripTypes, typescriptFormat } from '../../src/runner/module-hooks.ts'
 
-const url = 'file:///work/a%20b/x.vm.test.ts'
+const url = 'file:///tests/a%20b/x.vm.test.ts'
 
 describe('TypeScript', () => {
   it('loses its types, and nothing moves', () => {
@@ -19,7 +19,7 @@ describe('TypeScript', () => {
     ['const = 1', 1, 'Unexpected token'],
   ])('that is more than types is an error which says where: %j', (source, line, word) => {
     expect(() => stripTypes(url, source)).toThrow(SyntaxError)
-    expect(() => stripTypes(url, source)).toThrow(`/work/a b/x.vm.test.ts:${line}: `)
+    expect(() => stripTypes(url, source)).toThrow(`/tests/a b/x.vm.test.ts:${line}: `)
     expect(() => stripTypes(url, source)).toThrow(word)
   })
 
