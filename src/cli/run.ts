@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Readable } from 'node:stream'
 import { ErrnoError } from '../errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
-import type { GuestCommand } from '../machine/control/control.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
 import { modulesShare } from '../machine/modules-share.ts'
+import { streamEnd } from '../machine/stream-end.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
@@ -26,9 +25,6 @@ import { parseView, shows, viewNotes, viewOptions } from './view.ts'
 
 /** What a shell reports for a program that SIGPIPE has ended. */
 const SIGPIPE_STATUS = 141
-
-/** Output that a command left in its pipes arrives within this time of its end, or of the last piece. */
-const DRAIN_TIMEOUT = 2000
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -270,31 +266,11 @@ async function execute(
   })
   const over = async (): Promise<number> => {
     const status = await guest.exitStatus
-    await drained(guest)
+    await Promise.all([guest.stdout, guest.stderr].map(streamEnd))
     return status
   }
   const status = await Promise.race([over(), unwanted])
   guest.stdout.destroy()
   guest.stderr.destroy()
   return status
-}
-
-/** Waits for what the command has written, but not for what its children go on to write. */
-async function drained({ stdout, stderr }: GuestCommand): Promise<void> {
-  await Promise.all([stdout, stderr].map((stream) => Promise.race([ended(stream), quiet(stream)])))
-}
-
-function ended(stream: Readable): Promise<void> {
-  return new Promise((settle) => {
-    if (stream.readableEnded || stream.destroyed) settle()
-    stream.once('end', settle)
-    stream.once('close', settle)
-  })
-}
-
-function quiet(stream: Readable): Promise<void> {
-  return new Promise((settle) => {
-    const timer = setTimeout(settle, DRAIN_TIMEOUT)
-    stream.on('data', () => timer.refresh())
-  })
 }

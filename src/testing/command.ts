@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { GuestCommand } from '../machine/control/control.ts'
+import { streamEnd } from '../machine/stream-end.ts'
 import { type CommandFailure, failureText } from './command-error.ts'
 import type { CommandEnded } from './record/event.ts'
 import { signalOf } from './signals.ts'
@@ -213,13 +214,4 @@ export class Command<Output extends string | Buffer = string>
     this.#wake = []
     for (const wake of waiting) wake()
   }
-}
-
-/** Resolves when a stream has no more to give, however that came. */
-function streamEnd(stream: Readable): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.readableEnded || stream.destroyed) resolve()
-    stream.once('end', resolve)
-    stream.once('close', resolve)
-  })
 }
