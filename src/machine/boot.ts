@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
+import { whenAborted } from './aborted.ts'
 import { qemuArguments } from './arguments.ts'
 import { FORGET_FILES } from '../guest/agent.ts'
 import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
@@ -209,12 +210,8 @@ async function writeBack(control: Control): Promise<void> {
 
 /** Rejects with what keeps the guest from getting ready. */
 async function whyNot(watch: Watch, { bootTimeout, signal }: MachineOptions): Promise<never> {
-  const aborted = new Promise<void>((settle) => {
-    if (signal.aborted) settle()
-    else signal.addEventListener('abort', () => settle(), { once: true })
-  })
   const over = sleep(bootTimeout, undefined, { ref: false })
-  const ended = await Promise.race([watch.ended, aborted, over])
+  const ended = await Promise.race([watch.ended, whenAborted(signal), over])
   signal.throwIfAborted()
   throw ended ?? watch.failure(`The guest was not ready after ${bootTimeout / 1000} seconds.`)
 }

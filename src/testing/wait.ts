@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { whenAborted } from '../machine/aborted.ts'
 import type { Recorder } from './record/recorder.ts'
 import { WaitError, type WaitErrorOptions } from './wait-error.ts'
 
@@ -49,7 +50,7 @@ export async function waitFor<T>(
   const end = waiter.ended.then((error) => over.abort(error))
   try {
     any.throwIfAborted()
-    const result = await Promise.race([attempt(any), aborted(any)])
+    const result = await Promise.race([attempt(any), whenAborted(any)])
     record.end()
     return result
   } catch (error) {
@@ -84,12 +85,4 @@ export async function poll<T>(signal: AbortSignal, ask: () => Promise<T | undefi
     if (answer !== undefined) return answer
     await sleep(pause, undefined, { signal })
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
 }
