@@ -11,7 +11,7 @@ import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
 import type { CommandOptions, MachineOptions } from './options.ts'
-import type { Qmp, QmpEvent } from './qmp.ts'
+import type { Qmp } from './qmp.ts'
 import { Resources } from './resources.ts'
 import { type MachineData, type Snapshot, saveMachine } from './snapshot.ts'
 
@@ -171,14 +171,7 @@ export class QemuMachine implements AsyncDisposable {
   async reboot(reboot: () => void, ready: () => Promise<void>): Promise<void> {
     const qmp = await this.qmp
     await qmp.execute('set-action', { reboot: 'reset' })
-    const reset = new Promise<void>((resolve) => {
-      const look = ({ event, data }: QmpEvent): void => {
-        if (event !== 'RESET' || data?.['guest'] !== true) return
-        qmp.off('event', look)
-        resolve()
-      }
-      qmp.on('event', look)
-    })
+    const reset = qmp.next(({ event, data }) => event === 'RESET' && data?.['guest'] === true)
     reboot()
     await Promise.race([reset, this.ended])
     this.#parts.control.restart(new Error('The guest rebooted.'))

@@ -58,6 +58,23 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     })
   }
 
+  /**
+   * Resolves with the first event from now on that is wanted.
+   *
+   * @param signal aborting it ends the waiting; the promise stays as it is then.
+   */
+  next(isWanted: (event: QmpEvent) => boolean, signal?: AbortSignal): Promise<QmpEvent> {
+    return new Promise((resolve) => {
+      const look = (event: QmpEvent): void => {
+        if (!isWanted(event)) return
+        this.off('event', look)
+        resolve(event)
+      }
+      this.on('event', look)
+      signal?.addEventListener('abort', () => this.off('event', look), { once: true })
+    })
+  }
+
   #receive(line: string): void {
     const message = JSON.parse(line) as QmpMessage
     if (message.event !== undefined) {

@@ -2,7 +2,7 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { diskId } from './arguments.ts'
 import type { DiskImage } from './disks.ts'
-import type { Qmp, QmpEvent } from './qmp.ts'
+import type { Qmp } from './qmp.ts'
 
 /** What query-block says of a device, as far as it is needed. */
 interface BlockDevice {
@@ -57,21 +57,17 @@ async function copy(qmp: Qmp, disk: string, file: string): Promise<void> {
 }
 
 async function backup(qmp: Qmp, disk: string, target: string): Promise<void> {
-  let look: ((event: QmpEvent) => void) | undefined
+  const done = new AbortController()
   try {
-    const over = new Promise<void>((resolve, reject) => {
-      look = ({ event, data }) => {
-        if (event !== 'BLOCK_JOB_COMPLETED' || data?.['device'] !== target) return
-        const { error } = data as { readonly error?: string }
-        if (error === undefined) resolve()
-        else reject(new Error(`QEMU could not copy ${disk}: ${error}.`))
-      }
-      qmp.on('event', look)
-    })
+    const over = qmp.next(
+      ({ event, data }) => event === 'BLOCK_JOB_COMPLETED' && data?.['device'] === target,
+      done.signal,
+    )
     await qmp.execute('blockdev-backup', { 'job-id': target, device: disk, target, sync: 'full' })
-    await over
+    const { error } = (await over).data as { readonly error?: string }
+    if (error !== undefined) throw new Error(`QEMU could not copy ${disk}: ${error}.`)
   } finally {
-    if (look !== undefined) qmp.off('event', look)
+    done.abort()
   }
 }
 

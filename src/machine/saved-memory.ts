@@ -2,7 +2,7 @@ import { type FileHandle, access, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../guest/quote.ts'
 import type { QemuVersion } from '../provision/qemu.ts'
-import type { Qmp, QmpEvent } from './qmp.ts'
+import type { Qmp } from './qmp.ts'
 
 /** What makes QEMU wait for {@link loadMemory}. */
 export const INCOMING = ['-incoming', 'defer'] as const
@@ -58,25 +58,22 @@ async function migrate(qmp: Qmp, command: string, uri: string): Promise<void> {
   await qmp.execute('migrate-set-capabilities', {
     capabilities: [{ capability: 'events', state: true }],
   })
-  let look: ((event: QmpEvent) => void) | undefined
+  const done = new AbortController()
   try {
-    const over = new Promise<unknown>((resolve) => {
-      look = ({ event, data }) => {
-        const status = data?.['status']
-        if (event !== 'MIGRATION') return
-        if (status === 'completed' || status === 'failed') resolve(status)
-      }
-      qmp.on('event', look)
-    })
+    const over = qmp.next(
+      ({ event, data }) =>
+        event === 'MIGRATION' && ['completed', 'failed'].includes(String(data?.['status'])),
+      done.signal,
+    )
     await qmp.execute(command, { uri })
-    if ((await over) === 'completed') {
+    if ((await over).data?.['status'] === 'completed') {
       await whenSettled(qmp)
       return
     }
     const said = (await qmp.execute('query-migrate')) as { readonly 'error-desc'?: string }
     throw new Error(`QEMU could not do it: ${said['error-desc'] ?? 'it does not say why'}.`)
   } finally {
-    if (look !== undefined) qmp.off('event', look)
+    done.abort()
   }
 }
 

@@ -13,14 +13,6 @@ export function waitForQmpEvent(
   const bounds = { timeout: defaultTimeout(machine.accelerator, 600), ...options }
   return waitFor(machine.waiter, 'an event of QEMU', bounds, async (signal) => {
     const qmp = await monitor
-    return new Promise<QmpEvent>((resolve) => {
-      const look = (event: QmpEvent): void => {
-        if (!filter(event)) return
-        qmp.off('event', look)
-        resolve(event)
-      }
-      qmp.on('event', look)
-      signal.addEventListener('abort', () => qmp.off('event', look), { once: true })
-    })
+    return qmp.next(filter, signal)
   })
 }
