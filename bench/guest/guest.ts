@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import { type Accelerator, chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { QemuMachine } from '../../src/machine/qemu-machine.ts'
-import type { DirectoryShare } from '../../src/machine/options.ts'
+import { type DirectoryShare, bareGuest } from '../../src/machine/options.ts'
 import { sharedMemory } from '../../src/machine/vhost-user.ts'
 import { Resources } from '../../src/machine/resources.ts'
 import type { Parts } from '../../src/provision/inventory.ts'
@@ -93,14 +93,7 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
         ...peers.flatMap(({ started }) => started.qemuArguments),
       ],
       hostname: 'bench',
-      init: 'none',
-      maskedUnits: [],
-      prepare: '',
-      userNetwork: null,
-      networkCards: [],
-      upper: null,
-      disks: [],
-      screen: false,
+      ...bareGuest,
       terminal: false,
       keep: false,
       bootTimeout: BOOT_TIMEOUT,

@@ -6,7 +6,12 @@ import type { CommandLine } from '../guest/agent.ts'
 import { whenAborted } from '../machine/aborted.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
-import type { BootPhase, MachineOptions, DirectoryShare } from '../machine/options.ts'
+import {
+  type BootPhase,
+  type DirectoryShare,
+  type MachineOptions,
+  bareGuest,
+} from '../machine/options.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
 import { modulesShare } from '../machine/modules-share.ts'
@@ -154,14 +159,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       append: values.append ?? '',
       qemuArguments: values['qemu-arg'] ?? [],
       hostname: 'lowerdir',
-      init: 'none',
-      maskedUnits: [],
-      prepare: '',
-      userNetwork: null,
-      networkCards: [],
-      upper: null,
-      disks: [],
-      screen: false,
+      ...bareGuest,
       terminal,
       keep: values.keep ?? false,
       bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],

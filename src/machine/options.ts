@@ -135,3 +135,24 @@ export interface CommandOptions {
   readonly cwd: string
   readonly stdin: Readable | null
 }
+
+/** How a machine tells what becomes of it, how long it may take, and what is left of it: nothing that is saved. */
+export type MachineHooks = Pick<
+  MachineOptions,
+  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
+>
+
+/** What a machine is made of, as far as it is plain data. */
+export type MachineData = Omit<MachineOptions, keyof MachineHooks>
+
+/** A guest that has its files and a shell, and nothing beside. */
+export const bareGuest = {
+  init: 'none',
+  maskedUnits: [],
+  prepare: '',
+  userNetwork: null,
+  networkCards: [],
+  upper: null,
+  disks: [],
+  screen: false,
+} as const satisfies Partial<MachineOptions>

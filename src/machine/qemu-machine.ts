@@ -10,10 +10,10 @@ import { type MachineParts, bootMachine, setClock } from './boot.ts'
 import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import type { MachineError } from './failure.ts'
-import type { CommandOptions, MachineOptions } from './options.ts'
+import type { CommandOptions, MachineData, MachineHooks, MachineOptions } from './options.ts'
 import type { Qmp } from './qmp.ts'
 import { Resources } from './resources.ts'
-import { type MachineData, type Snapshot, saveMachine } from './snapshot.ts'
+import { type Snapshot, saveMachine } from './snapshot.ts'
 
 /** How long a guest that was told to power off may take, in milliseconds. */
 const POWEROFF_TIMEOUT = 10_000
@@ -50,7 +50,7 @@ export class QemuMachine implements AsyncDisposable {
    */
   static async restore(
     snapshot: Snapshot,
-    changes: Omit<MachineOptions, keyof MachineData> & Partial<MachineData>,
+    changes: MachineHooks & Partial<MachineData>,
   ): Promise<QemuMachine> {
     return QemuMachine.#start({ ...snapshot.machine.options, ...changes }, snapshot)
   }

@@ -5,19 +5,13 @@ import type { Engine } from '../transport/engine/engine.ts'
 import { whenAcknowledged } from './acknowledged.ts'
 import type { Control, SavedControl } from './control/control.ts'
 import type { DiskImage } from './disks.ts'
-import type { MachineOptions } from './options.ts'
+import type { MachineData, MachineOptions } from './options.ts'
 import type { Qmp } from './qmp.ts'
 import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** Changes with every change of what is written down here or by the servers. */
 const FORMAT = 1
-
-/** What a machine is made of, as far as it is plain data. */
-export type MachineData = Omit<
-  MachineOptions,
-  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
->
 
 /** What is known of a machine that was saved, beside its memory. */
 export interface SavedMachine {

@@ -1,7 +1,7 @@
 import type { GuestInit } from '../guest/init.ts'
 import type { ChosenAccelerator } from '../machine/accelerator.ts'
 import { MachineError } from '../machine/failure.ts'
-import type { MachineOptions } from '../machine/options.ts'
+import type { MachineHooks } from '../machine/options.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
 import type { MachineParts } from './machine-parts.ts'
@@ -10,12 +10,6 @@ import { Artifacts, artifactsRoot } from './record/artifacts.ts'
 import { Recorder } from './record/recorder.ts'
 import { endWithVitest } from './orphan.ts'
 import { isDebugging, say, sayAccelerator } from './say.ts'
-
-/** How a machine tells what becomes of it, and how long that may take. */
-export type MachineHooks = Pick<
-  MachineOptions,
-  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
->
 
 /** What a machine is, however it comes to be. */
 export interface MachineIdentity {

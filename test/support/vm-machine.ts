@@ -5,7 +5,7 @@ import type { Kernel } from '../../src/guest/kernel.ts'
 import { quote } from '../../src/guest/quote.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { QemuMachine } from '../../src/machine/qemu-machine.ts'
-import type { MachineOptions } from '../../src/machine/options.ts'
+import { type MachineOptions, bareGuest } from '../../src/machine/options.ts'
 import type { Snapshot } from '../../src/machine/snapshot.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
@@ -73,14 +73,7 @@ export async function bootMachine(
     append: '',
     qemuArguments: [],
     hostname: 'lowerdir',
-    init: 'none',
-    maskedUnits: [],
-    prepare: '',
-    userNetwork: null,
-    networkCards: [],
-    upper: null,
-    disks: [],
-    screen: false,
+    ...bareGuest,
     terminal: false,
     keep: false,
     bootTimeout: 240_000,
