@@ -11,7 +11,7 @@ import type { TestReference } from './testing/record/event.ts'
 import { say } from './testing/say.ts'
 import { type Preparation, snapshotOf } from './testing/snapshot-of.ts'
 import type { MachineSnapshot } from './testing/snapshot.ts'
-import { mebibytes } from './testing/size.ts'
+import { memoryMiB } from './testing/size.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -144,7 +144,7 @@ async function withMachine(
   body: (machine: Machine) => Promise<boolean>,
 ): Promise<void> {
   const artifacts = artifactsRoot(options.artifacts) ?? join(process.cwd(), '.lowerdir')
-  const room = await memory.take(mebibytes(options.memory ?? 1024, 'memory'))
+  const room = await memory.take(memoryMiB(options))
   try {
     await using machine = await start({ ...options, artifacts })
     if (await body(machine)) return

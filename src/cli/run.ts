@@ -18,6 +18,7 @@ import { modulesShare } from '../machine/modules-share.ts'
 import { streamEnd } from '../machine/stream-end.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
+import { rootEnvironment } from '../testing/exec.ts'
 import { sandboxModes } from '../transport/engine/sandbox.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
 import { checkDirectory } from './check-directory.ts'
@@ -31,8 +32,6 @@ import { parseView, shows, viewNotes, viewOptions } from './view.ts'
 
 /** What a shell reports for a program that SIGPIPE has ended. */
 const SIGPIPE_STATUS = 141
-
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export const run = command({
   summary: 'run a command in a VM whose root is a host directory',
@@ -245,7 +244,7 @@ function commandLine(
   terminal: boolean,
 ): CommandLine {
   const term = terminal && process.env['TERM'] !== undefined ? { TERM: process.env['TERM'] } : {}
-  const env = { PATH, HOME: '/root', ...term, ...environment }
+  const env = { ...rootEnvironment, ...term, ...environment }
   const shell = terminal && existsSync(join(root, 'bin/bash')) ? '/bin/bash' : '/bin/sh'
   return { argv: argv.length > 0 ? argv : [shell], env, cwd }
 }

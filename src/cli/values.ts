@@ -1,15 +1,15 @@
 import { resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/options.ts'
+import { parseMebibytes } from '../testing/size.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import { UserError } from './failure.ts'
 import { takeOwnership } from './owner.ts'
 
 /** `512M`, `2G`, or a plain number of MiB, in MiB. */
 export function parseMemory(text: string): number {
-  const match = /^(\d+)([MG]?)(i?B)?$/i.exec(text)
-  const mebibytes = Number(match?.[1]) * (match?.[2]?.toUpperCase() === 'G' ? 1024 : 1)
-  if (match === null || mebibytes < 64) {
+  const mebibytes = parseMebibytes(text)
+  if (mebibytes === undefined || mebibytes < 64) {
     throw new UserError(
       `--memory ${text} is not an amount of memory: say 512M or 2G, at least 64M.`,
     )

@@ -1,10 +1,11 @@
+import { anySignal } from './any-signal.ts'
 import { bootAll as start } from './boot-all.ts'
 import { boot } from './boot.ts'
 import type { Machine } from './machine.ts'
 import type { Network } from './network.ts'
 import { describeChange } from './network-change.ts'
 import type { BootOptions } from './options.ts'
-import { mebibytes } from './size.ts'
+import { memoryMiB } from './size.ts'
 import { type NetworkOptions, type NetworkedOptions, startNetwork } from './start-network.ts'
 
 /** A machine of a network; its name is that by which the network has it. */
@@ -36,9 +37,9 @@ export async function network<Name extends string>(
       },
     },
     {
-      memoryMiB: ({ memory = 1024 }) => mebibytes(memory, 'memory'),
+      memoryMiB,
       async boot({ signal, ...own }, seat) {
-        const either = signal === undefined ? seat.signal : AbortSignal.any([signal, seat.signal])
+        const either = anySignal(signal, seat.signal)
         const machine = await boot({ ...own, name: seat.hostname, signal: either }, seat)
         booted.push(machine)
         return machine
@@ -60,12 +61,8 @@ export async function bootAll(machines: readonly BootOptions[]): Promise<Machine
   return start(
     machines.map((options) => ({
       name: options.name ?? 'machine',
-      memoryMiB: mebibytes(options.memory ?? 1024, 'memory'),
-      boot: (signal) =>
-        boot({
-          ...options,
-          signal: options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]),
-        }),
+      memoryMiB: memoryMiB(options),
+      boot: (signal) => boot({ ...options, signal: anySignal(options.signal, signal) }),
     })),
   )
 }

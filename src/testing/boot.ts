@@ -14,9 +14,7 @@ import { type MachineIdentity, assemble } from './assemble.ts'
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
-import { mebibytes } from './size.ts'
-
-const MEMORY = 1024
+import { mebibytes, memoryMiB } from './size.ts'
 
 /** A name that a host may have (hostname(7)). */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
@@ -75,7 +73,7 @@ export async function planMachine(
     shares: [...shares, ...modulesShare(root, found.kernel)],
     upper: upperDisk(options.upper ?? 'tmpfs'),
     disks: (options.disks ?? []).map(machineDisk),
-    memoryMiB: mebibytes(options.memory ?? MEMORY, 'memory'),
+    memoryMiB: memoryMiB(options),
     cpus: options.cpus ?? 1,
     append: options.kernelArguments ?? '',
     qemuArguments: options.qemuArguments ?? [],

@@ -1,5 +1,6 @@
 import type { Console } from '../machine/console.ts'
 import type { Machine } from './machine.ts'
+import { find, patternText } from './pattern.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
 /**
@@ -13,7 +14,7 @@ export function waitForConsoleText(
   pattern: RegExp | string,
   options: WaitOptions,
 ): Promise<string> {
-  const what = `${pattern instanceof RegExp ? pattern : `"${pattern}"`} on the console`
+  const what = `${patternText(pattern)} on the console`
   return waitFor(machine.waiter, what, options, (signal) => {
     return new Promise<string>((resolve) => {
       const look = (): void => {
@@ -27,11 +28,4 @@ export function waitForConsoleText(
       look()
     })
   })
-}
-
-/** What of `text` a pattern matches; a string is to be found as it is. */
-export function find(text: string, pattern: RegExp | string): string | undefined {
-  if (typeof pattern === 'string') return text.includes(pattern) ? pattern : undefined
-  // A global one would begin where it has ended the last time.
-  return new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, '')).exec(text)?.[0]
 }

@@ -1,5 +1,4 @@
-import type { Readable } from 'node:stream'
-import { Readable as Stream } from 'node:stream'
+import { Readable } from 'node:stream'
 import { BUSYBOX, commandScript, surroundings } from '../guest/agent.ts'
 import { quote } from '../guest/quote.ts'
 
@@ -63,6 +62,6 @@ export function commandText(command: string | readonly string[]): string {
 export function inputStream(stdin: ExecOptions['stdin']): Readable | null {
   if (stdin === undefined) return null
   if (typeof stdin === 'string' || stdin instanceof Uint8Array)
-    return Stream.from([Buffer.from(stdin)])
+    return Readable.from([Buffer.from(stdin)])
   return stdin
 }

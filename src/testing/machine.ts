@@ -6,6 +6,7 @@ import { shellWord } from '../guest/quote.ts'
 import { USER_NETDEV } from '../machine/arguments.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import { Always } from './always.ts'
+import { anySignal } from './any-signal.ts'
 import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
@@ -20,13 +21,7 @@ import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
 import type { Recorder } from './record/recorder.ts'
 import { Screen } from './screen.ts'
-import {
-  waitForFile,
-  waitForOpenUnixSocket,
-  waitForPort,
-  waitUntilFails,
-  waitUntilSucceeds,
-} from './shell-waits.ts'
+import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './shell-waits.ts'
 import { type UserOption, systemctl } from './systemd/systemctl.ts'
 import { defaultTimeout } from './timeouts.ts'
 import type { TransferOptions } from './transfer.ts'
@@ -156,10 +151,9 @@ export class Machine implements AsyncDisposable {
             ...(user === undefined ? {} : { user }),
             ...(cwd === undefined ? {} : { cwd }),
           })
-    const upset = this.#upset.signal
     const bounds = {
       timeout,
-      signal: signal === undefined ? upset : AbortSignal.any([signal, upset]),
+      signal: anySignal(signal, this.#upset.signal),
       maxOutput: options.maxOutput ?? MAX_OUTPUT,
       encoding: options.encoding ?? 'utf8',
     } as const
@@ -209,7 +203,7 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   waitUntilSucceeds(command: string, options: WaitOptions = {}): Promise<string> {
-    return waitUntilSucceeds(this, command, options)
+    return repeat(this, command, 'succeed', options)
   }
 
   /**
@@ -220,7 +214,7 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   waitUntilFails(command: string, options: WaitOptions = {}): Promise<string> {
-    return waitUntilFails(this, command, options)
+    return repeat(this, command, 'fail', options)
   }
 
   /**

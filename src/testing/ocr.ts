@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { type Tesseract, findTesseract } from '../provision/tesseract.ts'
-import { find } from './console-waits.ts'
 import type { Machine } from './machine.ts'
+import { find, patternText } from './pattern.ts'
 import {
   type Graymap,
   type Pixmap,
@@ -13,7 +13,7 @@ import {
   isDark,
 } from './pixmap.ts'
 import type { Screen } from './screen.ts'
-import { type WaitOptions, poll, waitFor } from './wait.ts'
+import { type WaitOptions, waitForAnswer } from './wait.ts'
 
 /** The letters of a screen have a dozen lines of pixels; tesseract wants some thirty. */
 const FACTOR = 3
@@ -54,15 +54,14 @@ export async function waitForText(
   options: WaitOptions,
 ): Promise<string> {
   let last: readonly string[] = []
-  return waitFor(
+  return waitForAnswer(
     machine.waiter,
-    `${pattern instanceof RegExp ? pattern : `"${pattern}"`} on the screen`,
+    `${patternText(pattern)} on the screen`,
     options,
-    (signal) =>
-      poll(signal, async () => {
-        last = await getScreenTextVariants(screen, signal)
-        return last.map((variant) => find(variant, pattern)).find((match) => match !== undefined)
-      }),
+    async (signal) => {
+      last = await getScreenTextVariants(screen, signal)
+      return last.map((variant) => find(variant, pattern)).find((match) => match !== undefined)
+    },
     () => `it reads:\n${last.map((variant) => variant.trimEnd()).join('\n---\n')}`,
   )
 }

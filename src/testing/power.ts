@@ -1,6 +1,7 @@
 import { BUSYBOX } from '../guest/agent.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { Machine } from './machine.ts'
+import { untilLoop } from './shell-waits.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
 /**
@@ -54,7 +55,7 @@ export async function reboot(
 /** Waits until the guest takes commands and, where its init is systemd, until that does. */
 export async function untilReady(machine: Machine, signal?: AbortSignal): Promise<void> {
   const ready = machine.init === 'systemd' ? '[ -S /run/systemd/private ]' : ':'
-  await machine.exec(`until ${ready}; do ${BUSYBOX} usleep 100000; done`, {
+  await machine.exec(untilLoop(ready), {
     quiet: true,
     ...(signal === undefined ? {} : { signal }),
   })

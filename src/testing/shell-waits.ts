@@ -1,48 +1,31 @@
 import { BUSYBOX } from '../guest/agent.ts'
 import { quote } from '../guest/quote.ts'
 import type { Machine } from './machine.ts'
-import { type WaitOptions, poll, waitFor } from './wait.ts'
+import { type WaitOptions, waitFor, waitForAnswer } from './wait.ts'
 
-/** How a shell of the guest waits a tenth of a second. */
-const PAUSE = `${BUSYBOX} usleep 100000`
+/** For a shell of the guest: looks every tenth of a second until `condition` holds. */
+export function untilLoop(condition: string): string {
+  return `until ${condition}; do ${BUSYBOX} usleep 100000; done`
+}
 
-/** Runs `command` until it exits with 0; resolves with its output. */
-export function waitUntilSucceeds(
+/** Runs `command` until it exits with 0, or with anything but 0; resolves with its output. */
+export function repeat(
   machine: Machine,
   command: string,
+  wanted: 'succeed' | 'fail',
   options: WaitOptions,
 ): Promise<string> {
   let last = ''
-  return waitFor(
+  return waitForAnswer(
     machine.waiter,
-    `\`${command}\` to succeed`,
+    `\`${command}\` to ${wanted}`,
     options,
-    (signal) =>
-      poll(signal, async () => {
-        const { exitCode, stdout, stderr } = await machine.exec(command, { signal })
-        last = `it last exited with ${exitCode}: ${(stderr || stdout).trim().slice(-2000)}`
-        return exitCode === 0 ? stdout : undefined
-      }),
-    () => last,
-  )
-}
-
-/** Runs `command` until it exits with anything but 0; resolves with its output. */
-export function waitUntilFails(
-  machine: Machine,
-  command: string,
-  options: WaitOptions,
-): Promise<string> {
-  return waitFor(
-    machine.waiter,
-    `\`${command}\` to fail`,
-    options,
-    (signal) =>
-      poll(signal, async () => {
-        const { exitCode, stdout } = await machine.exec(command, { signal })
-        return exitCode === 0 ? undefined : stdout
-      }),
-    () => 'it always succeeded',
+    async (signal) => {
+      const { exitCode, stdout, stderr } = await machine.exec(command, { signal })
+      last = `it last exited with ${exitCode}: ${(stderr || stdout).trim().slice(-2000)}`
+      return (exitCode === 0) === (wanted === 'succeed') ? stdout : undefined
+    },
+    () => (wanted === 'succeed' ? last : 'it always succeeded'),
   )
 }
 
@@ -113,7 +96,7 @@ async function until(
   options: WaitOptions,
 ): Promise<void> {
   await waitFor(machine.waiter, what, options, async (signal) => {
-    await machine.exec(`until ${condition}; do ${PAUSE}; done`, { signal, quiet: true })
+    await machine.exec(untilLoop(condition), { signal, quiet: true })
   })
 }
 

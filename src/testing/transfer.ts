@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
+import { anySignal } from './any-signal.ts'
 import type { Machine } from './machine.ts'
 import { defaultTimeout } from './timeouts.ts'
 
@@ -43,12 +44,11 @@ export async function transfer<T = void>(
   { script, input, take, ...bounds }: Transfer<T>,
 ): Promise<Transferred<T>> {
   const { timeout = defaultTimeout(machine.accelerator), signal } = bounds
-  const given = [machine.waiter.upset, ...(signal === undefined ? [] : [signal])]
   const over = new AbortController()
   const timer = setTimeout(() => {
     over.abort(new Error(`${machine.name}: the transfer was ended after ${timeout} seconds.`))
   }, timeout * 1000)
-  const any = AbortSignal.any([over.signal, ...given])
+  const any = anySignal(over.signal, machine.waiter.upset, signal)
   try {
     any.throwIfAborted()
     const guest = qemu.runScript(script, input ?? null)

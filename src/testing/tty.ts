@@ -1,7 +1,7 @@
 import { BUSYBOX } from '../guest/agent.ts'
-import { find } from './console-waits.ts'
 import type { Machine } from './machine.ts'
-import { type WaitOptions, failure, poll, waitFor } from './wait.ts'
+import { find, patternText } from './pattern.ts'
+import { type WaitOptions, failure, waitForAnswer } from './wait.ts'
 
 /** What a virtual terminal of the guest shows: its lines, without what is blank at their ends and behind them. */
 export async function getTtyText(
@@ -31,15 +31,14 @@ export function waitUntilTtyMatches(
   options: WaitOptions,
 ): Promise<string> {
   let last = ''
-  return waitFor(
+  return waitForAnswer(
     machine.waiter,
-    `${pattern instanceof RegExp ? pattern : `"${pattern}"`} on tty${tty}`,
+    `${patternText(pattern)} on tty${tty}`,
     options,
-    (signal) =>
-      poll(signal, async () => {
-        last = await getTtyText(machine, tty, signal)
-        return find(last, pattern)
-      }),
+    async (signal) => {
+      last = await getTtyText(machine, tty, signal)
+      return find(last, pattern)
+    },
     () => `it shows:\n${last}`,
   )
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { whenAborted } from '../machine/aborted.ts'
+import { anySignal } from './any-signal.ts'
 import type { Recorder } from './record/recorder.ts'
 import { WaitError, type WaitErrorOptions } from './wait-error.ts'
 
@@ -40,8 +41,7 @@ export async function waitFor<T>(
 ): Promise<T> {
   const record = waiter.recorder.wait(what)
   const over = new AbortController()
-  const signals = [over.signal, waiter.upset, ...(signal === undefined ? [] : [signal])]
-  const any = AbortSignal.any(signals)
+  const any = anySignal(over.signal, waiter.upset, signal)
   const timer = setTimeout(() => {
     const instead = seen()
     const why = `did not come within ${timeout} seconds${instead === '' ? '' : `, ${instead}`}`
@@ -78,11 +78,24 @@ export function failure(
 /** Longest pause between two looks, in milliseconds. */
 const LONGEST_PAUSE = 1000
 
-/** Asks again and again until the answer is not undefined, first soon, then each second. */
-export async function poll<T>(signal: AbortSignal, ask: () => Promise<T | undefined>): Promise<T> {
-  for (let pause = 50; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
-    const answer = await ask()
-    if (answer !== undefined) return answer
-    await sleep(pause, undefined, { signal })
+/**
+ * Waits for an answer that is not undefined, and asks for it again and again, first soon, then each second.
+ *
+ * @param ask, @param seen as `attempt` and `seen` of {@link waitFor}.
+ */
+export function waitForAnswer<T>(
+  waiter: Waiter,
+  what: string,
+  options: WaitOptions,
+  ask: (signal: AbortSignal) => Promise<T | undefined>,
+  seen: () => string,
+): Promise<T> {
+  const attempt = async (signal: AbortSignal): Promise<T> => {
+    for (let pause = 50; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
+      const answer = await ask(signal)
+      if (answer !== undefined) return answer
+      await sleep(pause, undefined, { signal })
+    }
   }
+  return waitFor(waiter, what, options, attempt, seen)
 }

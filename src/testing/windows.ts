@@ -1,7 +1,7 @@
-import { find } from './console-waits.ts'
 import type { Machine } from './machine.ts'
+import { find, patternText } from './pattern.ts'
 import { waitForOpenUnixSocket } from './shell-waits.ts'
-import { type WaitOptions, poll, waitFor } from './wait.ts'
+import { type WaitOptions, waitForAnswer } from './wait.ts'
 
 /** Which X server, and as whom. */
 export interface DisplayOptions {
@@ -46,15 +46,14 @@ export async function waitForWindow(
   options: WaitOptions & DisplayOptions,
 ): Promise<string> {
   let last: readonly string[] = []
-  return waitFor(
+  return waitForAnswer(
     machine.waiter,
-    `a window ${pattern instanceof RegExp ? pattern : `"${pattern}"`}`,
+    `a window ${patternText(pattern)}`,
     options,
-    (signal) =>
-      poll(signal, async () => {
-        last = await getWindowNames(machine, options, signal)
-        return last.find((name) => find(name, pattern) !== undefined)
-      }),
+    async (signal) => {
+      last = await getWindowNames(machine, options, signal)
+      return last.find((name) => find(name, pattern) !== undefined)
+    },
     () => `there are: ${last.map((name) => `"${name}"`).join(', ') || 'none'}`,
   )
 }
