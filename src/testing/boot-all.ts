@@ -1,3 +1,5 @@
+import { MemoryQueue } from './memory-queue.ts'
+
 /** A machine that is to be booted beside others. */
 export interface Start<M> {
   readonly name: string
@@ -16,19 +18,17 @@ export interface Start<M> {
  */
 export async function bootAll<M extends AsyncDisposable>(
   starts: readonly Start<M>[],
-  availableMiB: () => number = availableMemory,
+  availableMiB?: () => number,
 ): Promise<M[]> {
   const abort = new AbortController()
-  const underway = new Set<Promise<void>>()
+  const memory = new MemoryQueue(availableMiB)
+  const underway: Promise<void>[] = []
   const booted = new Map<number, M>()
   let failure: Error | undefined
-  let promisedMiB = 0
 
   for (const [i, start] of starts.entries()) {
-    while (underway.size > 0 && promisedMiB + start.memoryMiB > availableMiB())
-      await Promise.race(underway)
+    const room = await memory.take(start.memoryMiB)
     if (failure !== undefined) break
-    promisedMiB += start.memoryMiB
     const boot = async (): Promise<void> => {
       try {
         booted.set(i, await start.boot(abort.signal))
@@ -36,11 +36,9 @@ export async function bootAll<M extends AsyncDisposable>(
         failure ??= failureOf(start.name, cause)
         abort.abort(failure)
       }
-      promisedMiB -= start.memoryMiB
+      room[Symbol.dispose]()
     }
-    const over = boot()
-    underway.add(over)
-    void over.finally(() => underway.delete(over))
+    underway.push(boot())
   }
   await Promise.all(underway)
 
@@ -65,9 +63,4 @@ export async function disposeOfAll(machines: readonly AsyncDisposable[]): Promis
 function failureOf(name: string, cause: unknown): Error {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new Error(`The machine ${name} did not boot: ${reason}`, { cause })
-}
-
-/** Of this process and its control group. */
-function availableMemory(): number {
-  return process.availableMemory() / 2 ** 20
 }
