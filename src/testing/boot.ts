@@ -10,7 +10,7 @@ import { QemuMachine } from '../machine/qemu-machine.ts'
 import { chooseTransport } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import type { Ownership } from '../tree/host/owners.ts'
-import { type MachineIdentity, assemble } from './assemble.ts'
+import { type MachineIdentity, type WatchOptions, assemble } from './assemble.ts'
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
@@ -32,7 +32,14 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   behind then.
  */
 export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
-  const { data, identity } = await planMachine(options, seat)
+  return bootPlanned(await planMachine(options, seat), options)
+}
+
+/** Boots what was planned. @throws as {@link boot}. */
+export function bootPlanned(
+  { data, identity }: MachinePlan,
+  options: WatchOptions,
+): Promise<Machine> {
   return assemble(
     identity,
     options,
@@ -44,11 +51,14 @@ export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promi
   )
 }
 
-/** What a machine would be made of, and what it would be, with nothing started. @throws as {@link boot}. */
-export async function planMachine(
-  options: BootOptions,
-  seat?: NetworkSeat,
-): Promise<{ readonly data: MachineData; readonly identity: MachineIdentity }> {
+/** What a machine would be made of, and what it would be, with nothing started. */
+export interface MachinePlan {
+  readonly data: MachineData
+  readonly identity: MachineIdentity
+}
+
+/** Plans a machine. @throws as {@link boot}. */
+export async function planMachine(options: BootOptions, seat?: NetworkSeat): Promise<MachinePlan> {
   const name = options.name ?? 'machine'
   if (!NAME.test(name))
     throw new RangeError(`"${name}" is no host name, and a machine's name is one.`)

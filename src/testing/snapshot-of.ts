@@ -1,6 +1,6 @@
 import { SnapshotCache } from '../machine/snapshot-cache.ts'
 import { snapshotKey } from '../machine/snapshot-key.ts'
-import { boot, planMachine } from './boot.ts'
+import { bootPlanned, planMachine } from './boot.ts'
 import type { Machine } from './machine.ts'
 import type { BootOptions } from './options.ts'
 import { MachineSnapshot } from './snapshot.ts'
@@ -28,7 +28,7 @@ export interface Preparation {
  * await using vm = await Machine.restore(snapshot)
  * ```
  *
- * @throws as {@link boot} and {@link Machine.snapshot}, and what `prepare` throws.
+ * @throws as `boot` and {@link Machine.snapshot}, and what `prepare` throws.
  */
 export async function snapshotOf(
   options: BootOptions,
@@ -36,13 +36,14 @@ export async function snapshotOf(
 ): Promise<MachineSnapshot> {
   // QEMU saves no other.
   const portable: BootOptions = { ...options, transport: options.transport ?? 'tcp' }
-  const { data, identity } = await planMachine(portable)
+  const plan = await planMachine(portable)
+  const { data, identity } = plan
   const cache = new SnapshotCache()
   const key = await snapshotKey(data, `${JSON.stringify(identity.env)}${doing}${String(prepare)}`)
   const kept = await cache.find(key)
   if (kept !== undefined) return new MachineSnapshot(kept)
 
-  await using machine = await boot(portable)
+  await using machine = await bootPlanned(plan, portable)
   await prepare?.(machine)
   const about = { name: data.hostname, root: data.root, doing }
   return new MachineSnapshot(await cache.add(key, about, (folder) => machine.snapshot(folder)))
