@@ -30,6 +30,8 @@ export interface MachineParts {
   readonly qemu: QemuProcess
   /** QEMU's command line. */
   readonly command: readonly string[]
+  /** QEMU's version. */
+  readonly version: string
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
   /** What of it can be saved. */
@@ -142,6 +144,7 @@ export async function bootMachine(
     watch,
     qemu,
     command,
+    version: options.qemu.version.text,
     terminal: terminal?.connected,
     savable: async () => ({
       options,

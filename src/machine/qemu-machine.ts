@@ -109,6 +109,11 @@ export class QemuMachine implements AsyncDisposable {
     return this.#parts.command
   }
 
+  /** QEMU's version: "7.2.22". */
+  get version(): string {
+    return this.#parts.version
+  }
+
   /** Starts what a shell of the guest makes of `script`; its streams are its own. */
   runScript(script: string, stdin: Readable | null): GuestCommand {
     return this.#parts.control.run(script, stdin)

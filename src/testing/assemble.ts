@@ -72,7 +72,7 @@ export async function assemble<M>(
         },
       }),
     )
-    recorder.event({ kind: 'qemu', command: qemu.command })
+    recorder.event({ kind: 'qemu', command: qemu.command, version: qemu.version })
     void recordEnd(qemu, recorder)
     const machine = make({
       name,
