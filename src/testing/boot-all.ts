@@ -27,7 +27,7 @@ export async function bootAll<M extends AsyncDisposable>(
   let failure: Error | undefined
 
   for (const [i, start] of starts.entries()) {
-    const room = await memory.take(start.memoryMiB)
+    const room = memory.tryTake(start.memoryMiB) ?? (await memory.take(start.memoryMiB))
     if (failure !== undefined) break
     const boot = async (): Promise<void> => {
       try {

@@ -15,10 +15,17 @@ export class MemoryQueue {
 
   /** Resolves when there is room; what it returns gives the room back. */
   async take(memoryMiB: number): Promise<Disposable> {
-    // What is promised is not all in use yet, so it counts beside what is.
-    while (this.#holders > 0 && this.#promisedMiB + memoryMiB > this.#availableMiB()) {
+    for (;;) {
+      const room = this.tryTake(memoryMiB)
+      if (room !== undefined) return room
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
+  }
+
+  /** The same, or undefined where there is no room now. */
+  tryTake(memoryMiB: number): Disposable | undefined {
+    // What is promised is not all in use yet, so it counts beside what is.
+    if (this.#holders > 0 && this.#promisedMiB + memoryMiB > this.#availableMiB()) return undefined
     this.#promisedMiB += memoryMiB
     this.#holders++
     return {
