@@ -2,6 +2,7 @@ import type { CommandOutput } from '../testing/record/event.ts'
 import { describeEntry } from './describe-entry.ts'
 import { count, duration, offset, size } from './format.ts'
 import type { CommandEntry, Entry, MachineHistory } from './history.ts'
+import { filterTools } from './filter-tools.ts'
 import { type Html, html } from './html.ts'
 import { preformatted } from './preformatted.ts'
 import { terminalText } from './terminal-text.ts'
@@ -17,18 +18,8 @@ const choices = [
 
 /** Everything that a machine did, in order, to be opened and searched. */
 export function eventList(id: string, { entries, start }: MachineHistory): Html {
-  return html`<div data-filter="${id}-list">
-      <p class="tools">
-        <input type="search" placeholder="Search events and output" aria-label="Search events" />
-        ${choices.map(
-          ([tag, label]) =>
-            html`<button type="button" data-tag="${tag}" aria-pressed="${String(tag === '')}">
-              ${label}
-            </button>`,
-        )}
-        <output>${count(entries.length, 'event')}</output>
-      </p>
-    </div>
+  const search = { placeholder: 'Search events and output', label: 'Search events' }
+  return html`${filterTools(`${id}-list`, search, choices, count(entries.length, 'event'))}
     <div class="entries" id="${id}-list">
       ${entries.map((entry, index) => entryHtml(entry, entryId(id, index), start))}
     </div>`

@@ -24,56 +24,48 @@ export function summary(run: TestRun, machines: readonly MachineFolder[]): Html 
 export function overview({ files }: TestRun, machines: readonly MachineFolder[]): Html {
   return html`<article aria-labelledby="overview-title">
     <h2 id="overview-title" tabindex="-1">Overview</h2>
-    ${
-      files.length > 0 &&
-      html`<table>
-        <thead>
-          <tr>
-            <th scope="col">File</th>
-            <th scope="col">Failed</th>
-            <th scope="col">Passed</th>
-            <th scope="col">Skipped</th>
-            <th scope="col">Time</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${files.map((file) => {
-            const { passed, failed, skipped } = totalsOf([file])
-            return html`<tr class="${failed > 0 && 'failed'}">
-              <th scope="row">${file.name}</th>
-              <td>${failed}</td>
-              <td>${passed}</td>
-              <td>${skipped}</td>
-              <td>${duration(file.duration)}</td>
-            </tr>`
-          })}
-        </tbody>
-      </table>`
-    }
-    ${
-      machines.length > 0 &&
-      html`<table>
-        <thead>
-          <tr>
-            <th scope="col">Machine</th>
-            <th scope="col">Accelerator</th>
-            <th scope="col">QEMU</th>
-            <th scope="col">Lived</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${machines.map(({ history: { made, qemu, start, end } }) => {
-            return html`<tr>
-              <th scope="row">${made.name}</th>
-              <td>${made.accelerator}</td>
-              <td>${qemu.at(-1)?.version}</td>
-              <td>${duration(end - start)}</td>
-            </tr>`
-          })}
-        </tbody>
-      </table>`
-    }
+    ${table(
+      ['File', 'Failed', 'Passed', 'Skipped', 'Time'],
+      files.map((file) => {
+        const { passed, failed, skipped } = totalsOf([file])
+        return html`<tr class="${failed > 0 && 'failed'}">
+          <th scope="row">${file.name}</th>
+          <td>${failed}</td>
+          <td>${passed}</td>
+          <td>${skipped}</td>
+          <td>${duration(file.duration)}</td>
+        </tr>`
+      }),
+    )}
+    ${table(
+      ['Machine', 'Accelerator', 'QEMU', 'Lived'],
+      machines.map(({ history: { made, qemu, start, end } }) => {
+        return html`<tr>
+          <th scope="row">${made.name}</th>
+          <td>${made.accelerator}</td>
+          <td>${qemu.at(-1)?.version}</td>
+          <td>${duration(end - start)}</td>
+        </tr>`
+      }),
+    )}
   </article>`
+}
+
+/** Nothing where there are no rows. */
+function table(columns: readonly string[], rows: readonly Html[]): Html | false {
+  return (
+    rows.length > 0 &&
+    html`<table>
+      <thead>
+        <tr>
+          ${columns.map((column) => html`<th scope="col">${column}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>`
+  )
 }
 
 function dateOf(time: number): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { duration } from './format.ts'
+import { filterTools } from './filter-tools.ts'
 import { Html, html } from './html.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import { overview, summary } from './overview.ts'
@@ -66,18 +67,8 @@ export function page(
 }
 
 function testList(subjects: readonly Subject[]): Html {
-  return html`<div data-filter="tests">
-      <p class="tools">
-        <input type="search" placeholder="Search tests" aria-label="Search tests" />
-        ${choices.map(
-          ([tag, label]) =>
-            html`<button type="button" data-tag="${tag}" aria-pressed="${String(tag === '')}">
-              ${label}
-            </button>`,
-        )}
-        <output></output>
-      </p>
-    </div>
+  const search = { placeholder: 'Search tests', label: 'Search tests' }
+  return html`${filterTools('tests', search, choices)}
     <ul id="tests">
       ${subjects.map(
         ({ id, status, title, file, duration: took }) =>
