@@ -24,6 +24,13 @@ await new Promise(() => setInterval(() => {}, 1000))`
   )
 }
 
+/** Whatever it takes, it is done in ten seconds. */
+async function expectNothingLeft(cli: Cli): Promise<void> {
+  await vi.waitFor(() => {
+    expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
+  }, 10_000)
+}
+
 describe.each([
   ['a machine with a command under way', 1, `void (await boot(options)).exec('sleep 1000')`],
   ['machines of a network', 2, `await network({ machines: { a: options, b: options } })`],
@@ -42,9 +49,7 @@ await Promise.all([Machine.restore(snapshot), Machine.restore(snapshot)])`,
     expect(cli.leftovers()).not.toEqual([])
     cli.child.kill('SIGKILL')
     await cli.ended
-    await vi.waitFor(() => {
-      expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
-    }, 10_000)
+    await expectNothingLeft(cli)
   })
 })
 
@@ -67,15 +72,11 @@ vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
   expect(cli.helpers()).toHaveLength(1)
   cli.child.kill('SIGKILL')
   await cli.ended
-  await vi.waitFor(() => {
-    expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
-  }, 10_000)
+  await expectNothingLeft(cli)
 })
 
 it('a process that ends by itself leaves nothing either, whatever it has not disposed of', async () => {
   await using cli = start(`await boot(options); process.exit(3)`)
   expect((await cli.ended).status).toBe(3)
-  await vi.waitFor(() => {
-    expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
-  }, 10_000)
+  await expectNothingLeft(cli)
 })
