@@ -77,11 +77,7 @@ export function vmTest(
   if (scope === 'test') {
     return test.extend<VmFixtures>({
       async vm({ task, signal }, use) {
-        const watched = { ...options, test: referenceTo(task), signal }
-        await withMachine(watched, start, async (machine) => {
-          await use(machine)
-          return afterTest(machine, task)
-        })
+        await forTest({ ...options, signal }, start, task, use)
       },
     })
   }
@@ -116,18 +112,13 @@ function fromSnapshot(options: BootOptions, preparation: Preparation): TestAPI<V
     baseline: [
       // oxlint-disable-next-line no-empty-pattern -- Vitest reads from it which fixtures this one takes.
       async ({}, use) => {
-        const snapshot = await snapshotOf(options, preparation)
-        await use(snapshot)
+        await use(await snapshotOf(options, preparation))
       },
       { scope: 'file' },
     ],
     async vm({ baseline, task, signal }, use) {
-      const watched = { ...options, test: referenceTo(task), signal }
       const restore = (each: BootOptions): Promise<Machine> => Machine.restore(baseline, each)
-      await withMachine(watched, restore, async (machine) => {
-        await use(machine)
-        return afterTest(machine, task)
-      })
+      await forTest({ ...options, signal }, restore, task, use)
     },
   })
 }
@@ -136,6 +127,19 @@ type Task = TestContext['task']
 
 /** How the machine of a file learns that one of its tests has failed. */
 const failures = new WeakMap<Machine, () => void>()
+
+/** Gives a test a machine of its own. */
+async function forTest(
+  options: BootOptions,
+  start: (options: BootOptions) => Promise<Machine>,
+  task: Task,
+  use: (machine: Machine) => Promise<void>,
+): Promise<void> {
+  await withMachine({ ...options, test: referenceTo(task) }, start, async (machine) => {
+    await use(machine)
+    return afterTest(machine, task)
+  })
+}
 
 /** @param body says whether the artifacts are worth keeping. */
 async function withMachine(
