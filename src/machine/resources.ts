@@ -26,8 +26,12 @@ export class Resources implements AsyncDisposable {
         failures.push(error)
       }
     }
-    if (failures.length === 1) throw failures[0]
-    if (failures.length > 1)
-      throw new AggregateError(failures, 'several things could not be closed')
+    throwAll(failures, 'several things could not be closed')
   }
+}
+
+/** Throws what there is: the one failure as it is, several as one of which they are the parts. */
+export function throwAll(failures: readonly unknown[], message: string): void {
+  if (failures.length === 1) throw failures[0]
+  if (failures.length > 1) throw new AggregateError(failures, message)
 }

@@ -1,3 +1,4 @@
+import { throwAll } from '../machine/resources.ts'
 import { MemoryQueue } from './memory-queue.ts'
 
 /** A machine that is to be booted beside others. */
@@ -56,8 +57,7 @@ export async function disposeOfAll(machines: readonly AsyncDisposable[]): Promis
   const failures = results.flatMap((end) =>
     end.status === 'rejected' ? [end.reason as unknown] : [],
   )
-  if (failures.length === 1) throw failures[0]
-  if (failures.length > 1) throw new AggregateError(failures, 'several machines could not be ended')
+  throwAll(failures, 'several machines could not be ended')
 }
 
 function failureOf(name: string, cause: unknown): Error {

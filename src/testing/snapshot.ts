@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { RuntimeFolder } from '../machine/runtime-folder.ts'
@@ -30,11 +30,6 @@ export class MachineSnapshot implements AsyncDisposable {
     const snapshot = await Snapshot.read(this.folder)
     const driver = JSON.parse(await readFile(join(this.folder, DRIVER), 'utf8')) as DriverData
     return { snapshot, driver }
-  }
-
-  /** Removes it, wherever it is. Machines that have gone on from it are none the worse for that. */
-  async remove(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true })
   }
 
   /** Removes one that was given no folder of its own. */
