@@ -32,7 +32,10 @@ const table = {
     rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine', 'network'],
   },
   report: { rooms: ['testing/record'] },
-  runner: { rooms: ['report', 'testing/record'], packages: ['@swc/wasm-typescript'] },
+  runner: {
+    rooms: ['report', 'testing/record', 'machine/bound-command.ts'],
+    packages: ['@swc/wasm-typescript'],
+  },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
   'vitest.ts': { rooms: ['testing'], packages: ['vitest'] },

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import type { Qemu } from '../provision/qemu.ts'
+import { boundCommand } from './bound-command.ts'
 
 /** How QEMU ended. */
 export interface QemuExit {
@@ -11,11 +11,9 @@ export interface QemuExit {
   readonly complaint: string
 }
 
-const SETPRIV = '/usr/bin/setpriv'
-
 /**
- * One QEMU. The kernel ends it when this process dies, however that happens (PR_SET_PDEATHSIG, set by
- * util-linux's setpriv; where that is missing, the next run ends it, see runtime-folder.ts).
+ * One QEMU. The kernel ends it when this process dies (bound-command.ts); where it cannot, the reaper does, or the next
+ * run, see runtime-folder.ts.
  */
 export class QemuProcess {
   readonly pid: number
@@ -50,9 +48,7 @@ export class QemuProcess {
    * @throws what spawning throws, with the command's name in it.
    */
   static async start(qemu: Qemu, args: readonly string[], input?: number): Promise<QemuProcess> {
-    const whole = [qemu.command, ...qemu.args, ...args]
-    const guard = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : []
-    const [command = qemu.command, ...rest] = [...guard, ...whole]
+    const [command, rest] = boundCommand(qemu.command, [...qemu.args, ...args])
     // In a session of its own: Ctrl-C on our terminal is ours to handle.
     const child = spawn(command, rest, {
       detached: true,

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { boundCommand } from '../machine/bound-command.ts'
 import { CHANNEL, type Line } from './line.ts'
 
 /** How the process of a file of tests has ended. */
@@ -27,8 +27,6 @@ export interface ProcessListener {
   onOutput(text: string): void
 }
 
-const SETPRIV = '/usr/bin/setpriv'
-
 /** How long a process may take to clean up when it is asked to end, in milliseconds. */
 const GRACE = 10_000
 
@@ -45,10 +43,7 @@ export class TestProcess {
   #killTimer: NodeJS.Timeout | undefined
 
   constructor(options: ProcessOptions, listener: ProcessListener) {
-    const node = [process.execPath, ...nodeArguments(options)]
-    // The kernel ends it when this process dies, however that happens.
-    const guard = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : []
-    const [command = process.execPath, ...args] = [...guard, ...node]
+    const [command, args] = boundCommand(process.execPath, nodeArguments(options))
     // In a session of its own: Ctrl-C on our terminal is ours to handle, and all that it starts can be
     // ended with it.
     this.#child = spawn(command, args, {
