@@ -41,6 +41,9 @@ const START_COMMANDS = 'cd /run/lowerdir; exec @/busybox setsid @/busybox sh com
 /** What is put into the guest's root for commands: busybox, since the root may have no shell. */
 export const BUSYBOX = '/run/lowerdir/busybox'
 
+/** Instead of a slot's id: a process that sets the clock when it is told the time, see machine/control/clock-setter.ts. */
+export const CLOCK = 'clock'
+
 /**
  * A slot: what runs one command after the other, with as little as possible left to do when one comes. Its id
  * is the argument; its directory of the channel has its files.
@@ -50,6 +53,10 @@ export const BUSYBOX = '/run/lowerdir/busybox'
  * started can be ended with it.
  */
 export const slotScript = `exec 2>/dev/null
+if [ "$1" = ${CLOCK} ]; then
+  exec >/dev/null
+  . /control/clock
+fi
 cd "/control/slots/$1" || exit 0
 group=/cgroup/lowerdir/$1
 mkdir -p "$group"

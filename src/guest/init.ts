@@ -108,8 +108,9 @@ read -r holder </holder
 ip link set ${card} netns "$holder" || die 'there is no network card to reach the host through'
 echo moved >/holder
 in_exports_net() { nsenter --net=/exports.net "$@"; }
-in_exports_net ip link set ${card} up
-in_exports_net ip addr add ${EXPORT_GUEST} dev ${card}`
+# IPv6 would keep the card busy with looking for neighbours and routers.
+in_exports_net sh -c '[ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/${card}/disable_ipv6
+ip addr add ${EXPORT_GUEST} dev ${card} && ip link set ${card} up'`
 }
 
 function userNetworkLines({ userNetwork }: InitOptions): string {

@@ -4,7 +4,7 @@ import { writeInitramfs } from '../guest/initramfs.ts'
 import { whenAborted } from './aborted.ts'
 import { qemuArguments } from './arguments.ts'
 import { FORGET_FILES } from '../guest/agent.ts'
-import { clockScript, clockScriptOnTheSecond } from '../guest/clock.ts'
+import { clockScriptOnTheSecond } from '../guest/clock.ts'
 import { Control } from './control/control.ts'
 import { prepareDisks } from './disks.ts'
 import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
@@ -127,15 +127,12 @@ export async function bootMachine(
   folder.adopt(qemu.pid)
 
   const watch = new Watch(qemu, monitor.connected, options)
-  for (const { directory, engine } of exported.engines) {
-    engine.ended.catch((error: unknown) =>
-      watch.end(`The server of ${directory} failed: ${String(error)}.`),
-    )
-  }
-  void watch.ended.then((reason) => control.end(reason))
   const engines = exported.engines.map(({ engine }) => engine)
+  const serving = Promise.all(engines.map((engine) => engine.serving))
+  for (const { directory, engine } of exported.engines) void endWith(engine, directory, watch)
+  void watch.ended.then((reason) => control.end(reason))
   const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
-  await Promise.race([up, whyNot(watch, options)])
+  await Promise.race([Promise.all([up, serving]), whyNot(watch, options)])
   options.onPhase('ready')
   if (disks.upper !== null) resources.defer(() => writeBack(control))
   return {
@@ -170,6 +167,18 @@ async function startQemu(
   }
 }
 
+/** A machine is no good without one of its servers. One that could not begin has said so. */
+async function endWith(engine: Engine, directory: string, watch: Watch): Promise<void> {
+  const hasBegun = await engine.serving.then(
+    () => true,
+    () => false,
+  )
+  if (!hasBegun) return
+  await engine.ended.catch((error: unknown) =>
+    watch.end(`The server of ${directory} failed: ${String(error)}.`),
+  )
+}
+
 /**
  * Lets a machine that was saved run, and sets its clock, which has stood still since. Its servers say nothing before:
  * QEMU would take it for a machine that it has not loaded yet.
@@ -183,20 +192,25 @@ async function goOn(
   const qmp = await monitor
   await loadMemory(qmp, snapshot.machine.options.qemu.version, snapshot.memory)
   await qmp.execute('cont')
+  const clock = setClock(control)
   for (const server of [control, ...engines]) server.goOn()
   const lost = await Promise.all(engines.map((engine) => engine.resumed))
   // What nobody has open is then looked up anew, and found as it is now.
   if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
-  await setClock(control)
+  await clock
 }
+
+/** How soon after the first step, in milliseconds, a guest may have to take the second. Its first command comes first. */
+const SECOND_STEP = 500
 
 /** The guest's clock is the host's: to the second at once, and soon exactly. */
 export async function setClock(control: Control): Promise<void> {
   const now = Date.now()
   const seconds = Math.floor(now / 1000)
-  const exactly = (): void => control.send(clockScriptOnTheSecond(seconds + 1))
-  setTimeout(exactly, (seconds + 1) * 1000 - now).unref()
-  await control.tell(clockScript(seconds))
+  const next = Math.ceil((now + SECOND_STEP) / 1000)
+  const exactly = (): void => control.send(clockScriptOnTheSecond(next))
+  setTimeout(exactly, next * 1000 - now).unref()
+  await control.setClock(seconds)
 }
 
 /** How long a guest may take to write everything to its disk, in milliseconds. */

@@ -6,7 +6,7 @@ import {
   type VirtioMount,
 } from '../guest/mount.ts'
 import { defaultLimits } from '../server/limits.ts'
-import { type Engine, startEngine } from '../transport/engine/engine.ts'
+import { type Engine, openEngine } from '../transport/engine/engine.ts'
 import type { Listen, SavedConnection } from '../transport/engine/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
@@ -70,7 +70,7 @@ export async function startExports(
       listen: [listen],
       resume: saved[engines.length] ?? [],
     }
-    const engine = resources.use(await startEngine(share, (line) => log(`${directory}: ${line}`)))
+    const engine = resources.use(openEngine(share, (line) => log(`${directory}: ${line}`)))
     engines.push({ directory, engine })
     return { socket, mount }
   }

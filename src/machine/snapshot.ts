@@ -1,5 +1,6 @@
 import { copyFile, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SavedConnection } from '../transport/engine/share.ts'
 import type { Engine } from '../transport/engine/engine.ts'
 import { whenAcknowledged } from './acknowledged.ts'
@@ -11,7 +12,7 @@ import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** Changes with every change of what is written down here or by the servers. */
-const FORMAT = 1
+const FORMAT = 2
 
 /** What is known of a machine that was saved, beside its memory. */
 export interface SavedMachine {
@@ -69,6 +70,9 @@ const MACHINE = 'machine.json'
 const MEMORY = 'memory'
 const INITRAMFS = 'initramfs'
 
+/** How long a guest may take to make itself ready for its next command, in milliseconds. It is saved all the same. */
+const REST_PATIENCE = 2000
+
 /** What of a running machine is saved. */
 export interface Savable {
   readonly options: MachineOptions
@@ -93,6 +97,8 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
   await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
   const servers = [control, ...engines]
   let saved: SavedMachine
+  // Else each machine that goes on from there would have to do it first.
+  await Promise.race([control.prepareToRest(), sleep(REST_PATIENCE, undefined, { ref: false })])
   try {
     await Promise.all(servers.map((server) => server.hold()))
     await whenAcknowledged(qmp)

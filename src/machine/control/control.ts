@@ -5,7 +5,9 @@ import type { SavedStream } from '../../transport/stream/stream-session.ts'
 import { directory } from '../../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../tree/synthetic/tree.ts'
 import { Answer } from './answer.ts'
+import { ClockSetter } from './clock-setter.ts'
 import { endingWord } from './ending.ts'
+import { CLOCK } from '../../guest/agent.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
 import { type SavedSlot, Slot, type SlotCommand } from './slot.ts'
@@ -40,6 +42,8 @@ export interface SavedControl {
   /** What the agent was to run next, in base64. */
   readonly scripts: readonly string[]
   readonly slots: readonly SavedSlot[]
+  /** Whether a process waits to set the clock. */
+  readonly clock: boolean
   readonly stream: SavedStream
 }
 
@@ -56,6 +60,7 @@ interface Placed {
  *     next            blocks until there is something to do, then reads as a shell script
  *     slots/ID/       see slot.ts
  *     answers/ID      takes what a script of the agent's prints
+ *     clock           see clock-setter.ts
  */
 export class Control implements Holdable<SavedControl> {
   readonly tree: SyntheticTree
@@ -65,11 +70,12 @@ export class Control implements Holdable<SavedControl> {
   readonly #next: OnceFile
   readonly #directory = directory()
   readonly #answers = directory()
+  readonly #clock: ClockSetter
   readonly #slots = new Set<Slot>()
   readonly #queue: Placed[] = []
-  /** Who waits until the agent has run the script of a number. */
-  #told: { readonly number: number; readonly done: () => void }[] = []
   readonly #underway = new Set<(reason: Error) => void>()
+  /** Who waits until the guest has made ready all that it can. */
+  readonly #resting: (() => void)[] = []
   /** The guest's end, while there is one. */
   #connection: DuplexConnection | undefined
   /** What the first connection goes on with. */
@@ -85,12 +91,18 @@ export class Control implements Holdable<SavedControl> {
     this.ready = new Promise((resolve) => {
       markReady = resolve
     })
-    this.#next = new OnceFile(() => {
-      markReady()
-      this.#heard()
-    })
+    this.#next = new OnceFile(markReady)
+    this.#clock = new ClockSetter(
+      { start: () => this.send(`echo ${CLOCK}\n`), onWaiting: () => this.#tellResting() },
+      saved?.clock ?? false,
+    )
     this.tree = new SyntheticTree(
-      directory({ next: this.#next.file, slots: this.#directory, answers: this.#answers }),
+      directory({
+        next: this.#next.file,
+        slots: this.#directory,
+        answers: this.#answers,
+        clock: this.#clock.file,
+      }),
     )
     this.#word = saved?.word ?? endingWord()
     this.#lastId = saved?.lastId ?? 0
@@ -106,14 +118,6 @@ export class Control implements Holdable<SavedControl> {
   /** Lets the agent run a script of its own shell: short, and in the background if it takes time. */
   send(script: string): void {
     this.#next.offer(Buffer.from(script))
-  }
-
-  /** The same, and resolves when it has run; never when the guest ends first. */
-  tell(script: string): Promise<void> {
-    const number = this.#next.offer(Buffer.from(script))
-    return new Promise((done) => {
-      this.#told.push({ number, done })
-    })
   }
 
   /**
@@ -168,6 +172,23 @@ export class Control implements Holdable<SavedControl> {
     return { stdout, stderr, exitStatus, kill: () => this.#kill(placed) }
   }
 
+  /**
+   * Resolves when the guest has made ready what its next command takes, and what sets its clock: whoever goes on with
+   * it would have to wait for that. Never when it ends first.
+   */
+  prepareToRest(): Promise<void> {
+    this.#clock.prepare()
+    return new Promise((done) => {
+      this.#resting.push(done)
+      this.#tellResting()
+    })
+  }
+
+  /** Sets the guest's clock. See {@link ClockSetter.set}. */
+  setClock(seconds: number): Promise<void> {
+    return this.#clock.set(seconds)
+  }
+
   /** Serves the guest's end of the channel, as long as it lasts. */
   async serve(stream: Duplex, log: (line: string) => void): Promise<void> {
     const connection = new DuplexConnection(this.tree, stream, { log, saved: this.#saved })
@@ -190,6 +211,7 @@ export class Control implements Holdable<SavedControl> {
       lastId: this.#lastId,
       scripts: this.#next.offered.map((script) => Buffer.from(script).toString('base64')),
       slots: [...this.#slots].map((slot) => slot.save()),
+      clock: this.#clock.isWaiting,
     }
     return { ...rest, stream: await stream }
   }
@@ -205,6 +227,7 @@ export class Control implements Holdable<SavedControl> {
     this.#slots.clear()
     this.#directory.entries.clear()
     this.#next.clear()
+    this.#clock.clear()
     this.#start()
   }
 
@@ -212,13 +235,6 @@ export class Control implements Holdable<SavedControl> {
   end(reason: Error): void {
     this.#ended ??= reason
     this.#failAll(this.#ended)
-  }
-
-  /** The agent asks for its next script: it has run those before. */
-  #heard(): void {
-    const told = this.#told
-    this.#told = told.filter(({ number }) => number > this.#next.given)
-    for (const { number, done } of told) if (number <= this.#next.given) done()
   }
 
   #failAll(reason: Error): void {
@@ -291,6 +307,13 @@ export class Control implements Holdable<SavedControl> {
     }
     if (this.#ended !== undefined) return
     for (; free < this.#queue.length + SPARE; free++) this.#start()
+    this.#tellResting()
+  }
+
+  #tellResting(): void {
+    if (!this.#clock.isWaiting) return
+    if ([...this.#slots].some(({ state }) => state === 'coming')) return
+    for (const done of this.#resting.splice(0)) done()
   }
 }
 

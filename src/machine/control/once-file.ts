@@ -18,26 +18,19 @@ export class OnceFile {
     open: (state) => this.#open(state),
   }
   readonly #offered: Uint8Array[] = []
-  /** How many were handed out. */
-  #given = 0
   readonly #onWaiting: () => void
+  readonly #onClosed: (hadContent: boolean) => void
   #waiting: Parked<Uint8Array> | undefined
 
-  /** @param onWaiting is called when somebody waits for content. */
-  constructor(onWaiting: () => void) {
+  /** @param onWaiting is called when somebody waits for content, and `onClosed` when somebody has closed the file. */
+  constructor(onWaiting: () => void, onClosed: (hadContent: boolean) => void = () => {}) {
     this.#onWaiting = onWaiting
+    this.#onClosed = onClosed
   }
 
-  /** @returns the content's number, counted from 1. */
-  offer(content: Uint8Array): number {
-    const number = this.#given + this.#offered.push(content)
+  offer(content: Uint8Array): void {
+    this.#offered.push(content)
     this.#handOut()
-    return number
-  }
-
-  /** The number of the content that was handed out last. */
-  get given(): number {
-    return this.#given
   }
 
   /** What was offered and nobody has had. */
@@ -71,6 +64,7 @@ export class OnceFile {
         this.#handOut()
         return first
       },
+      close: () => this.#onClosed(content !== undefined),
     }
   }
 
@@ -80,7 +74,6 @@ export class OnceFile {
     const content = this.#offered.shift()
     if (content === undefined) return
     this.#waiting = undefined
-    this.#given++
     waiting.resolve(content)
   }
 }

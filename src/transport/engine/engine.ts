@@ -21,6 +21,11 @@ import type {
 export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
   /** Where it listens; a TCP port of 0 has become the real one. */
   readonly listen: readonly Listen[]
+  /**
+   * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot, as
+   * {@link startEngine} does.
+   */
+  readonly serving: Promise<void>
   /** Resolves when the thread has ended; rejects when it did so by itself. */
   readonly ended: Promise<void>
   /**
@@ -35,19 +40,31 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
 /**
  * Starts a thread that serves `share` and resolves once it does.
  *
- * The sockets are opened, closed and removed out here: whatever becomes of the thread, they are
- * cleared away, and the thread's sandbox can forbid it every socket and every file of ours.
- *
- * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
- *   those are not too many.
- * @throws ErrnoError when a directory cannot be opened or the address cannot be listened on:
- *   ENOENT, ENOTDIR, EACCES, EADDRINUSE, …; SandboxError when one is required and incomplete; Error
- *   for a conversation that cannot go on here.
+ * @param log as for {@link openEngine}.
+ * @throws what {@link openEngine} throws; ErrnoError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
+ *   SandboxError when one is required and incomplete.
  */
 export async function startEngine(
   share: Share,
   log: (line: string) => void = () => {},
 ): Promise<Engine> {
+  const engine = openEngine(share, log)
+  await engine.serving
+  return engine
+}
+
+/**
+ * Starts a thread that is going to serve `share`: its sockets listen already.
+ *
+ * The sockets are opened, closed and removed out here: whatever becomes of the thread, they are
+ * cleared away, and the thread's sandbox can forbid it every socket and every file of ours.
+ *
+ * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
+ *   those are not too many.
+ * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a conversation that
+ *   cannot go on here.
+ */
+export function openEngine(share: Share, log: (line: string) => void): Engine {
   const { exports, limits, sandbox, resume = [] } = share
   for (const { stream } of resume) checkSaved(stream.session, limits)
   const eventfds: number[] = []
@@ -84,6 +101,7 @@ export async function startEngine(
   })
   let closing = false
   let alive = true
+  let hasServed = false
   const stop = (): void => {
     if (alive) signalEventfd(stopFd)
   }
@@ -115,11 +133,13 @@ export async function startEngine(
 
   const asked: Asked[] = []
   const resuming = new Resuming(resume.length)
-  await new Promise<void>((resolve, reject) => {
+  const serving = new Promise<void>((resolve, reject) => {
     worker.on('message', (message: EngineMessage) => {
       if (message.kind === 'log') log(message.line)
-      else if (message.kind === 'serving') resolve()
-      else if (message.kind === 'resumed') resuming.one(message.lost)
+      else if (message.kind === 'serving') {
+        hasServed = true
+        resolve()
+      } else if (message.kind === 'resumed') resuming.one(message.lost)
       else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
       else if (message.kind === 'refused')
         asked.shift()?.reject(new Error(refusal(share, message.why)))
@@ -128,6 +148,7 @@ export async function startEngine(
     })
     ended.catch(reject)
   })
+  serving.catch(() => {})
 
   const ask = (command: EngineCommand): Promise<readonly SavedConnection[]> =>
     new Promise((resolve, reject) => {
@@ -142,11 +163,13 @@ export async function startEngine(
   const close = async (): Promise<void> => {
     closing = true
     stop()
-    await ended
+    // That it could not begin is what `serving` says.
+    await (hasServed ? ended : ended.catch(() => {}))
   }
   const listen = sockets.map((socket) => socket.listen)
   return {
     listen,
+    serving,
     ended,
     resumed: resuming.all,
     async hold() {

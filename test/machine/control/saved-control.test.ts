@@ -85,6 +85,24 @@ async function slot(id: string) {
   return { word, stdout, stderr, next }
 }
 
+/** Says whether it is resolved by now. */
+function settled(promise: Promise<void>): () => boolean {
+  let isSettled = false
+  void promise.then(() => (isSettled = true))
+  return () => isSettled
+}
+
+/** The guest is to start one, and that is told the time at once. */
+async function expectNewSetter(control: Control): Promise<void> {
+  const set = settled(control.setClock(172_800))
+  expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
+  const clock = await openFile(open.RDONLY, 'clock')
+  expect(await read(clock)).toMatch(/^exec date -s @172800\n/)
+  expect(set()).toBe(false)
+  await client.call.clunk({ fid: clock })
+  expect(set()).toBe(true)
+}
+
 describe('a control channel that goes on elsewhere', () => {
   it('has the slots that its guest has, and commands for them', async () => {
     const first = await booted()
@@ -134,21 +152,51 @@ describe('a control channel that goes on elsewhere', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'ENODATA' })
   })
 
-  it('tells the agent what it was to be told, once, and knows when that is done', async () => {
+  it('tells the agent what it was to be told, once', async () => {
     const first = await booted()
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo 1\n/)
     first.send('one\n')
     const second = await moved(first)
-    let done = false
-    const told = second.tell('two\n').then(() => (done = true))
+    second.send('two\n')
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^one\n/)
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^two\n/)
+  })
+
+  it('sets the clock by a process that has waited since before', async () => {
+    const first = await booted()
+    expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo 1\n/)
+    const { next } = await slot('1')
+    const rested = settled(first.prepareToRest())
+    expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
+    const clock = await openFile(open.RDONLY, 'clock')
+    const script = read(clock)
     await client.call.getattr({ fid: 0, mask: 1 })
-    expect(done).toBe(false)
-    void openFile(open.RDONLY, 'next')
-      .then(read)
-      .catch(() => {})
-    await told
+    expect(rested()).toBe(false)
+    const [command] = await next()
+    command?.catch(() => {})
+    await client.call.getattr({ fid: 0, mask: 1 })
+    expect(rested()).toBe(true)
+
+    const second = await moved(first)
+    const set = settled(second.setClock(86_400))
+    expect(await script).toMatch(/^exec date -s @86400\n/)
+    await client.call.getattr({ fid: 0, mask: 1 })
+    expect(set()).toBe(false)
+    await client.call.clunk({ fid: clock })
+    expect(set()).toBe(true)
+    await expectNewSetter(second)
+  })
+
+  it('has another process set the clock where the first is gone', async () => {
+    const first = await booted()
+    expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo 1\n/)
+    void first.prepareToRest()
+    expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
+    const clock = await openFile(open.RDONLY, 'clock')
+    // Nobody answers a process that is killed.
+    read(clock).catch(() => {})
+    await client.call.clunk({ fid: clock })
+    await expectNewSetter(await moved(first))
   })
 
   it('is not to be had of a guest that has closed it', async () => {
