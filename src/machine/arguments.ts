@@ -39,8 +39,7 @@ export interface MachineExport {
  * QEMU's command line for a machine. The kernel's console is QEMU's standard output.
  *
  * An export is either a virtio device of its own, whose backend is its server, or a `guestfwd` of a user network
- * that reaches nothing else: no open port on the host, no network for the guest. `romfile=` keeps the card's boot
- * ROM from being run, which takes seconds.
+ * that reaches nothing else: no open port on the host, no network for the guest.
  */
 export function qemuArguments(spec: MachineSpec): string[] {
   const { arch, accelerator, memoryMiB, cpus, terminalSocket } = spec
@@ -79,7 +78,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
     // By it the guest's kernel hears that it was restored, and that others may have its random numbers.
     ...(arch === 'x64' ? [['-device', 'vmgenid,guid=auto']] : []),
     ['-netdev', ['user', 'id=exports', 'restrict=on', ...forwards].join(',')],
-    ['-device', 'virtio-net-pci,netdev=exports,romfile='],
+    ['-device', `${CARD},netdev=exports`],
     ...devices,
     ...spec.disks.map(disk),
     ...(terminalSocket === undefined
@@ -93,20 +92,27 @@ export function qemuArguments(spec: MachineSpec): string[] {
   ].flat()
 }
 
+/**
+ * A network card. `romfile=` keeps its boot ROM from being run, which takes seconds. One that goes on with a saved guest
+ * would have that announce itself five times, to networks in which it is where it was. (QEMU's announce-rounds of 0 would
+ * do as well, but 11.1 crashes then when the card is reset.)
+ */
+const CARD = 'virtio-net-pci,romfile=,guest_announce=off'
+
 /** QEMU's name for the user network that the guest may see, as its monitor knows it. */
 export const USER_NETDEV = 'user'
 
 function userNetwork({ restricted, forwards }: UserNetwork): string[] {
   const ports = forwards.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
   const netdev = ['user', `id=${USER_NETDEV}`, `restrict=${restricted ? 'on' : 'off'}`, ...ports]
-  const card = `virtio-net-pci,netdev=${USER_NETDEV},id=card-${USER_NETDEV},romfile=`
+  const card = `${CARD},netdev=${USER_NETDEV},id=card-${USER_NETDEV}`
   return ['-netdev', netdev.join(','), '-device', card]
 }
 
 function networkCard({ socket, mac }: NetworkCard, index: number): string[] {
   const id = `net${index}`
   const netdev = `stream,id=${id},server=off,addr.type=unix,addr.path=${value(socket)}`
-  const card = `virtio-net-pci,netdev=${id},id=card-${id},mac=${mac},romfile=`
+  const card = `${CARD},netdev=${id},id=card-${id},mac=${mac}`
   return ['-netdev', netdev, '-device', card]
 }
 

@@ -46,8 +46,6 @@ export async function openMemory(
 
 /** Loads it into a machine of the same make, which is stopped then. @throws Error with QEMU's words. */
 export async function loadMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
-  // QEMU would have the guest tell its networks that it has moved, several times. It is at the same place in them.
-  await qmp.execute('migrate-set-parameters', { 'announce-rounds': 0 })
   await migrate(qmp, 'migrate-incoming', knowsFiles(version) ? `file:${file}` : 'fd:3')
 }
 

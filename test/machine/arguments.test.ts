@@ -50,10 +50,10 @@ describe('QEMU’s command line', () => {
       networkCards: [{ socket: '/run/n,1.sock', mac: '52:54:00:12:01:02' }],
     })
     expect(valuesOf('-device', args)).toEqual([
-      'virtio-net-pci,netdev=user,id=card-user,romfile=',
-      'virtio-net-pci,netdev=net0,id=card-net0,mac=52:54:00:12:01:02,romfile=',
+      'virtio-net-pci,romfile=,guest_announce=off,netdev=user,id=card-user',
+      'virtio-net-pci,romfile=,guest_announce=off,netdev=net0,id=card-net0,mac=52:54:00:12:01:02',
       'vmgenid,guid=auto',
-      'virtio-net-pci,netdev=exports,romfile=',
+      'virtio-net-pci,romfile=,guest_announce=off,netdev=exports',
     ])
     expect(valuesOf('-netdev', args).slice(0, 2)).toEqual([
       'user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80',
@@ -76,7 +76,7 @@ describe('QEMU’s command line', () => {
     const device = 'vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128'
     expect(valuesOf('-device', args)).toEqual([
       'vmgenid,guid=auto',
-      'virtio-net-pci,netdev=exports,romfile=',
+      'virtio-net-pci,romfile=,guest_announce=off,netdev=exports',
       `${device},config_size=6,chardev=export1`,
       `${device},config_size=8,chardev=export2`,
     ])
