@@ -81,6 +81,8 @@ export interface MachineOptions {
   readonly accelerator: Accelerator
   /** How files get to the guest; what somebody else serves always does over tcp. */
   readonly transport: Transport
+  /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
+  readonly msize: number | null
   /** The directory of the host that is the lower layer. */
   readonly root: string
   readonly rootOwner: HostPolicy['owner']
@@ -147,6 +149,7 @@ export type MachineData = Omit<MachineOptions, keyof MachineHooks>
 
 /** A guest that has its files and a shell, and nothing beside. */
 export const bareGuest = {
+  msize: null,
   init: 'none',
   maskedUnits: [],
   prepare: '',

@@ -44,6 +44,11 @@ export interface BootOptions {
   readonly accel?: AcceleratorChoice
   /** How files get to the guest. A machine that is to be saved takes `tcp`. Default: `auto`. */
   readonly transport?: (typeof transportChoices)[number]
+  /**
+   * The largest 9P message to and from its root and its shares: a number of bytes, or `64K`, `1M`. From 4096 bytes to
+   * 512,000 over vhost-user and 1 MiB over tcp, which are the default.
+   */
+  readonly msize?: number | string
   /** The kernel's image. Default: the one that `lowerdir setup` has fetched. */
   readonly kernel?: string
   /** Further arguments for it. */

@@ -39,6 +39,7 @@ beforeEach(() => {
     busybox: at('busybox'),
     accelerator: 'tcg',
     transport: 'tcp',
+    msize: null,
     root: at('root'),
     rootOwner: 'host',
     atime: 'preserve',
