@@ -99,6 +99,8 @@ export interface MachineOptions {
   readonly memoryMiB: number
   readonly cpus: number
   readonly append: string
+  /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
+  readonly initrd: string | null
   /** Further arguments for QEMU. */
   readonly qemuArguments: readonly string[]
   readonly hostname: string
@@ -150,6 +152,7 @@ export type MachineData = Omit<MachineOptions, keyof MachineHooks>
 /** A guest that has its files and a shell, and nothing beside. */
 export const bareGuest = {
   msize: null,
+  initrd: null,
   init: 'none',
   maskedUnits: [],
   prepare: '',

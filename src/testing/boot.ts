@@ -88,6 +88,7 @@ export async function planMachine(options: BootOptions, seat?: NetworkSeat): Pro
     memoryMiB: memoryMiB(options),
     cpus: options.cpus ?? 1,
     append: options.kernelArguments ?? '',
+    initrd: options.initrd === undefined ? null : resolve(options.initrd),
     qemuArguments: options.qemuArguments ?? [],
     hostname: name,
     init,

@@ -53,6 +53,12 @@ export interface BootOptions {
   readonly kernel?: string
   /** Further arguments for it. */
   readonly kernelArguments?: string
+  /**
+   * A file with a cpio archive ("newc"), compressed or not, or with several: the kernel unpacks it before it unpacks ours.
+   * It may bring ACPI tables (kernel/firmware/acpi) and microcode (kernel/x86/microcode), where it is not compressed, and
+   * firmware for drivers (lib/firmware). Default: none.
+   */
+  readonly initrd?: string
   /** The QEMU to use. Default: the newest that is here. */
   readonly qemu?: string
   /** Further arguments for it. */
