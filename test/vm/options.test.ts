@@ -30,12 +30,24 @@ beforeAll(() => {
   const tables = cpio([
     { kind: 'file', path: 'kernel/firmware/acpi/test.aml', mode: 0o644, data: ssdt(device) },
   ])
-  const firmware = cpio([
-    { kind: 'file', path: 'lib/firmware/regulatory.db', mode: 0o644, data: Buffer.from('no') },
+  // What follows it has to begin at a multiple of 4 bytes.
+  let firmware: Buffer
+  let content = ''
+  do {
+    content += 'x'
+    firmware = firmwareOf(Buffer.from(content))
+  } while (firmware.length % 4 === 0)
+  writeFileSync(initrd, Buffer.concat([tables, firmware]))
+})
+
+/** A compressed archive that has a driver's firmware, and what is not to be taken from it. */
+function firmwareOf(data: Buffer): Buffer {
+  const archive = cpio([
+    { kind: 'file', path: 'lib/firmware/regulatory.db', mode: 0o644, data },
     { kind: 'file', path: 'init', mode: 0o755, data: Buffer.from('not this one') },
   ])
-  writeFileSync(initrd, Buffer.concat([tables, gzipSync(firmware)]))
-})
+  return gzipSync(archive)
+}
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
