@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import { ownerOf } from '../report/attribution.ts'
 import { type MachineFolder, readMachines } from '../report/machine-folder.ts'
 import type { TestRun } from '../report/results.ts'
@@ -10,8 +10,8 @@ import { explain } from './failure.ts'
 /** The artifacts of a run of tests: a folder for each file of tests, with one for each machine in it. */
 export class RunArtifacts implements Disposable {
   readonly #root: string | undefined
-  /** Whether they are for a report alone, and of no use afterwards. */
-  readonly #isTemporary: boolean
+  /** Where they are when they are for a report alone, and of no use afterwards: gone with this process, too. */
+  readonly #temporary: RuntimeFolder | undefined
 
   /**
    * @param option where the user wants them; otherwise the environment says it.
@@ -19,8 +19,8 @@ export class RunArtifacts implements Disposable {
    */
   constructor(option: string | undefined, isNeeded: boolean) {
     const root = artifactsRoot(option)
-    this.#isTemporary = root === undefined && isNeeded
-    this.#root = this.#isTemporary ? mkdtempSync(join(tmpdir(), 'lowerdir-artifacts-')) : root
+    this.#temporary = root === undefined && isNeeded ? RuntimeFolder.create() : undefined
+    this.#root = this.#temporary?.file('artifacts') ?? root
   }
 
   get isWanted(): boolean {
@@ -56,9 +56,7 @@ export class RunArtifacts implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#isTemporary && this.#root !== undefined) {
-      rmSync(this.#root, { recursive: true, force: true })
-    }
+    this.#temporary?.[Symbol.dispose]()
   }
 }
 

@@ -15,6 +15,7 @@ import {
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
 import { modulesShare } from '../machine/modules-share.ts'
+import { checkMsize } from '../machine/msize.ts'
 import { streamEnd } from '../machine/stream-end.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
@@ -27,7 +28,14 @@ import { TimedOut, UserError, explain } from './failure.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { ProgressLine } from './progress.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
-import { parseChoice, parseCount, parseEnvironment, parseMemory, parseShare } from './values.ts'
+import {
+  parseChoice,
+  parseCount,
+  parseEnvironment,
+  parseMemory,
+  parseMsize,
+  parseShare,
+} from './values.ts'
 import { parseView, shows, viewNotes, viewOptions } from './view.ts'
 
 /** What a shell reports for a program that SIGPIPE has ended. */
@@ -72,6 +80,11 @@ export const run = command({
       type: 'string',
       value: 'auto|vhost-user|tcp',
       help: 'how files get to the guest (default auto: vhost-user where QEMU can, which is faster)',
+    },
+    msize: {
+      type: 'string',
+      value: 'SIZE',
+      help: 'the largest 9P message, as in 64K (default: as large as the transport allows)',
     },
     kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
     append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
@@ -125,6 +138,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const sandbox = parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes)
     const transportChoice = parseChoice('transport', values.transport ?? 'auto', transportChoices)
     const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
+    const msizeChoice = values.msize === undefined ? null : parseMsize(values.msize)
     checkDirectories(root, shares)
     const accelerator = await chosen(() => chooseAccelerator(accel))
 
@@ -142,6 +156,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       chooseTransport(transportChoice, parts.qemu, parts.kernel),
     )
     log(`transport: ${transport}, since ${reason}`)
+    const msize = await chosen(() => checkMsize(msizeChoice, transport))
     const options: MachineOptions = {
       ...parts,
       busybox: parts.busybox.path,
@@ -159,6 +174,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       qemuArguments: values['qemu-arg'] ?? [],
       hostname: 'lowerdir',
       ...bareGuest,
+      msize,
       terminal,
       keep: values.keep ?? false,
       bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/options.ts'
-import { parseMebibytes } from '../testing/size.ts'
+import { MSIZE_MIN } from '../protocol/limits.ts'
+import { parseBytes, parseMebibytes } from '../testing/size.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import { UserError } from './failure.ts'
 import { takeOwnership } from './owner.ts'
@@ -15,6 +16,17 @@ export function parseMemory(text: string): number {
     )
   }
   return mebibytes
+}
+
+/** `64K`, `1M`, or a plain number of bytes, in bytes. */
+export function parseMsize(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes === undefined || bytes < MSIZE_MIN) {
+    throw new UserError(
+      `--msize ${text} is no size of a message: say 64K or a number of bytes, at least ${MSIZE_MIN}.`,
+    )
+  }
+  return bytes
 }
 
 /** A whole number from `least` to `most`. */

@@ -5,6 +5,7 @@ import { APPLETS } from './applets.ts'
 import { CHANGES_SCRIPT, changesScript } from './changes.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
 import { type InitOptions, initScript } from './init.ts'
+import { readInitrd } from './initrd.ts'
 import type { Kernel } from './kernel.ts'
 import { readModule } from './module-file.ts'
 import { resolveModules } from './modules.ts'
@@ -18,6 +19,11 @@ export interface InitramfsOptions extends Omit<InitOptions, 'modules'> {
   readonly disks: boolean
   /** Whether the guest gets a terminal (hvc0). */
   readonly terminal: boolean
+  /**
+   * The file of an archive that the kernel unpacks before this one: what is in both, it has from this one. Uncompressed,
+   * the other may have what the kernel looks for before it unpacks anything: ACPI tables, microcode.
+   */
+  readonly first: string | null
 }
 
 const MODULES = ['virtio_pci', 'virtio_net', '9p', '9pnet_fd', 'overlay']
@@ -31,10 +37,11 @@ export const VIRTIO_MODULE = '9pnet_virtio'
 /**
  * Writes the initramfs that makes a guest's root, to `file`.
  *
- * @throws UnknownModuleError when the kernel lacks a module, and what reading the files throws.
+ * @throws UnknownModuleError when the kernel lacks a module; Error for an initrd that is none; and what reading the
+ *   other files throws.
  */
 export async function writeInitramfs(file: string, options: InitramfsOptions): Promise<void> {
-  const { kernel, busybox, terminal } = options
+  const { kernel, busybox, terminal, first } = options
   const usesVirtio = [options.root, ...options.shares].some(
     ({ transport }) => transport === 'virtio',
   )
@@ -86,7 +93,8 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     const data = await readModule(path, { busybox })
     entries.push({ kind: 'file', path: `modules/${fileNames[i]}`, mode: 0o644, data })
   }
-  await writeFile(file, cpio(entries))
+  const before = first === null ? [] : [await readInitrd(first)]
+  await writeFile(file, [...before, cpio(entries)])
 }
 
 /** The name without the suffix of a compression that is undone here. */

@@ -12,6 +12,9 @@ export interface GuestCard {
   readonly ipv6: string
 }
 
+/** How a line of /etc/hosts ends that the script below has written: as a comment (hosts(5)). */
+const OWN_LINE = ' # lowerdir'
+
 /**
  * A script for busybox's shell that gives the guest's cards their names and addresses and the other machines theirs.
  * It runs in the guest's root, before its own init, and fails with a line on its standard error.
@@ -20,7 +23,8 @@ export interface GuestCard {
  * also where its name is right already: what a program has named, systemd's udev leaves alone (NamePolicy=keep in
  * systemd.link(5)).
  *
- * @param hosts lines for /etc/hosts, put before those that the root has: the first answer counts.
+ * @param hosts lines for /etc/hosts, put before those that the root has: the first answer counts. What an earlier boot
+ *   has put there is taken out, since an upper layer may outlast it.
  */
 export function networkScript(cards: readonly GuestCard[], hosts: readonly string[]): string {
   return `b=/run/lowerdir/busybox
@@ -54,8 +58,8 @@ $b mkdir -p /etc
 # A symlink that leads nowhere could not be written to.
 [ -e /etc/hosts ] || $b rm -f /etc/hosts
 {
-  $b printf '%s\\n' ${hosts.map(quote).join(' ')}
-  [ ! -e /etc/hosts ] || $b cat /etc/hosts
+  $b printf '%s\\n' ${hosts.map((line) => quote(line + OWN_LINE)).join(' ')}
+  [ ! -e /etc/hosts ] || $b sed '/${OWN_LINE}$/d' /etc/hosts
 } >/run/lowerdir/hosts && $b cat /run/lowerdir/hosts >/etc/hosts || die '/etc/hosts cannot be written'
 `
 }

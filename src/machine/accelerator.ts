@@ -40,6 +40,25 @@ export function chooseAccelerator(choice: AcceleratorChoice): ChosenAccelerator 
   return { accelerator: 'tcg', reason: obstacle }
 }
 
+/**
+ * The accelerator of a machine that was saved, for one that goes on from it: the guest has seen the processor that it
+ * has with it, and runs on no other.
+ *
+ * @throws Error where that cannot be had here.
+ */
+export function sameAccelerator(accelerator: Accelerator): ChosenAccelerator {
+  if (accelerator === 'tcg') {
+    return { accelerator, reason: 'the machine was emulated when it was saved' }
+  }
+  const obstacle = kvmObstacle()
+  if (obstacle !== undefined) {
+    throw new Error(
+      `The machine ran with KVM when it was saved, and KVM cannot be used here: ${obstacle}. Make the snapshot again.`,
+    )
+  }
+  return { accelerator, reason: 'the machine ran with it when it was saved' }
+}
+
 function kvmObstacle(): string | undefined {
   try {
     accessSync(KVM, constants.R_OK | constants.W_OK)

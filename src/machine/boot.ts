@@ -94,6 +94,7 @@ export async function bootMachine(
       disks: disks.images.length > 0,
       control: controlMount,
       terminal: options.terminal,
+      first: options.initrd,
     })
   }
 

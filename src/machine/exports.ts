@@ -34,7 +34,7 @@ export const MSIZE = defaultLimits.msize
  * @param saved the clients of each, where a machine goes on that was saved.
  */
 export async function startExports(
-  { root, rootOwner, rootView, atime, sandbox, shares, transport, log }: MachineOptions,
+  { root, rootOwner, rootView, atime, sandbox, shares, transport, msize, log }: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
   saved: readonly (readonly SavedConnection[])[] = [],
@@ -58,7 +58,9 @@ export async function startExports(
   ): Promise<Export> => {
     const socket = folder.file(`export${index}.sock`)
     const mount =
-      transport === 'tcp' ? forwarded(index, readOnly, cache) : device(index, readOnly, cache)
+      transport === 'tcp'
+        ? forwarded(index, readOnly, cache, msize)
+        : device(index, readOnly, cache, msize)
     const listen: Listen =
       mount.transport === 'tcp'
         ? { kind: 'unix', path: socket }
@@ -83,7 +85,7 @@ export async function startExports(
     const exported =
       'source' in share
         ? await serve(share.source, i + 1, share, share.cache ?? WRITABLE)
-        : await forward(share, i + 1, folder, resources, log)
+        : await forward(share, i + 1, { msize, log }, folder, resources)
     others.push({ ...exported, target })
   }
   return { engines, root: lower, shares: others }
@@ -96,26 +98,37 @@ const WRITABLE = 'mmap'
 async function forward(
   share: SocketShare | TreeShare,
   index: number,
+  { msize, log }: Pick<MachineOptions, 'msize' | 'log'>,
   folder: RuntimeFolder,
   resources: Resources,
-  log: (line: string) => void,
 ): Promise<Export> {
   const { target, readOnly, cache } = share
   if ('socket' in share)
-    return { socket: share.socket, mount: forwarded(index, readOnly, cache ?? WRITABLE) }
+    return { socket: share.socket, mount: forwarded(index, readOnly, cache ?? WRITABLE, msize) }
   const socket = folder.file(`export${index}.sock`)
   await listenUnix(socket, resources, (stream) => {
     void serveDuplex(share.tree, stream, (line) => log(`${target}: ${line}`))
   })
-  return { socket, mount: forwarded(index, readOnly, cache ?? 'none') }
+  return { socket, mount: forwarded(index, readOnly, cache ?? 'none', msize) }
 }
 
 /** The root has index 0. */
-function forwarded(index: number, readOnly: boolean, cache: CacheMode): TcpMount {
-  return { transport: 'tcp', port: ROOT_PORT + index, readOnly, cache, msize: MSIZE }
+function forwarded(
+  index: number,
+  readOnly: boolean,
+  cache: CacheMode,
+  msize: number | null,
+): TcpMount {
+  const port = ROOT_PORT + index
+  return { transport: 'tcp', port, readOnly, cache, msize: msize ?? MSIZE }
 }
 
-function device(index: number, readOnly: boolean, cache: CacheMode): VirtioMount {
+function device(
+  index: number,
+  readOnly: boolean,
+  cache: CacheMode,
+  msize: number | null,
+): VirtioMount {
   const tag = index === 0 ? 'root' : `share${index}`
-  return { transport: 'virtio', tag, readOnly, cache, msize: VIRTIO_MSIZE }
+  return { transport: 'virtio', tag, readOnly, cache, msize: msize ?? VIRTIO_MSIZE }
 }

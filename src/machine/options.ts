@@ -81,6 +81,8 @@ export interface MachineOptions {
   readonly accelerator: Accelerator
   /** How files get to the guest; what somebody else serves always does over tcp. */
   readonly transport: Transport
+  /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
+  readonly msize: number | null
   /** The directory of the host that is the lower layer. */
   readonly root: string
   readonly rootOwner: HostPolicy['owner']
@@ -97,6 +99,8 @@ export interface MachineOptions {
   readonly memoryMiB: number
   readonly cpus: number
   readonly append: string
+  /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
+  readonly initrd: string | null
   /** Further arguments for QEMU. */
   readonly qemuArguments: readonly string[]
   readonly hostname: string
@@ -147,6 +151,8 @@ export type MachineData = Omit<MachineOptions, keyof MachineHooks>
 
 /** A guest that has its files and a shell, and nothing beside. */
 export const bareGuest = {
+  msize: null,
+  initrd: null,
   init: 'none',
   maskedUnits: [],
   prepare: '',

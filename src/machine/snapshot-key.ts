@@ -43,13 +43,14 @@ const ROOMS = ['guest', 'machine', 'protocol', 'server', 'transport', 'tree'] as
  * @returns 64 hexadecimal digits.
  */
 export async function snapshotKey(data: MachineData, doing: string): Promise<string> {
-  const { qemu, kernel, busybox, root, shares, upper, disks } = data
+  const { qemu, kernel, busybox, initrd, root, shares, upper, disks } = data
   const files = [
     qemu.command,
     ...qemu.args,
     kernel.image,
     join(kernel.modules, 'modules.dep'),
     busybox,
+    ...(initrd === null ? [] : [initrd]),
     ...(upper === null ? [] : [upper.file]),
     ...disks.flatMap((disk) => ('file' in disk ? [disk.file] : [])),
   ].filter((path) => isAbsolute(path))

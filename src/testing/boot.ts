@@ -5,6 +5,7 @@ import { MASKED_UNITS } from '../guest/systemd.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { modulesShare } from '../machine/modules-share.ts'
+import { checkMsize } from '../machine/msize.ts'
 import type { DiskOptions, MachineData, MachineOptions, ShareOptions } from '../machine/options.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { chooseTransport } from '../machine/transport.ts'
@@ -14,7 +15,7 @@ import { type MachineIdentity, type WatchOptions, assemble } from './assemble.ts
 import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
-import { mebibytes, memoryMiB } from './size.ts'
+import { mebibytes, memoryMiB, messageSize } from './size.ts'
 
 /** A name that a host may have (hostname(7)). */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
@@ -75,6 +76,7 @@ export async function planMachine(options: BootOptions, seat?: NetworkSeat): Pro
     busybox: found.busybox.path,
     accelerator,
     transport,
+    msize: checkMsize(messageSize(options), transport),
     root,
     rootOwner: options.rootOwner ?? ownerOf(root),
     ...(options.rootView === undefined ? {} : { rootView: options.rootView }),
@@ -86,6 +88,7 @@ export async function planMachine(options: BootOptions, seat?: NetworkSeat): Pro
     memoryMiB: memoryMiB(options),
     cpus: options.cpus ?? 1,
     append: options.kernelArguments ?? '',
+    initrd: options.initrd === undefined ? null : resolve(options.initrd),
     qemuArguments: options.qemuArguments ?? [],
     hostname: name,
     init,

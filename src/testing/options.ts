@@ -44,10 +44,21 @@ export interface BootOptions {
   readonly accel?: AcceleratorChoice
   /** How files get to the guest. A machine that is to be saved takes `tcp`. Default: `auto`. */
   readonly transport?: (typeof transportChoices)[number]
+  /**
+   * The largest 9P message to and from its root and its shares: a number of bytes, or `64K`, `1M`. From 4096 bytes to
+   * 512,000 over vhost-user and 1 MiB over tcp, which are the default.
+   */
+  readonly msize?: number | string
   /** The kernel's image. Default: the one that `lowerdir setup` has fetched. */
   readonly kernel?: string
   /** Further arguments for it. */
   readonly kernelArguments?: string
+  /**
+   * A file with a cpio archive ("newc"), compressed or not, or with several: the kernel unpacks it before it unpacks ours.
+   * It may bring ACPI tables (kernel/firmware/acpi) and microcode (kernel/x86/microcode), where it is not compressed, and
+   * firmware for drivers (lib/firmware). Default: none.
+   */
+  readonly initrd?: string
   /** The QEMU to use. Default: the newest that is here. */
   readonly qemu?: string
   /** Further arguments for it. */

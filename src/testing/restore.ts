@@ -1,4 +1,4 @@
-import { chooseAccelerator } from '../machine/accelerator.ts'
+import { sameAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { type WatchOptions, assemble } from './assemble.ts'
@@ -23,12 +23,11 @@ export async function restoreSnapshot<M>(
     typeof from === 'string' ? new MachineSnapshot(from) : from
   ).read()
   const { hostname, init, accelerator, userNetwork } = snapshot.machine.options
-  const chosen = chooseAccelerator(accelerator)
   return assemble(
     {
       name: hostname,
       init,
-      accelerator: chosen,
+      accelerator: sameAccelerator(accelerator),
       env: { ...driver.env, ...options.env },
       seat: undefined,
       timeout: options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000,

@@ -5,6 +5,14 @@ export function memoryMiB({ memory = 1024 }: Pick<BootOptions, 'memory'>): numbe
   return mebibytes(memory, 'memory')
 }
 
+/** A machine's largest message in bytes; null where it says nothing of it. @throws RangeError for what is no size. */
+export function messageSize({ msize }: Pick<BootOptions, 'msize'>): number | null {
+  if (msize === undefined) return null
+  const value = parseBytes(String(msize))
+  if (value !== undefined) return value
+  throw new RangeError(`msize: ${msize} is no size. Say a number of bytes, 64K or 1M.`)
+}
+
 /**
  * A size in MiB: a number of them, or text such as `512M` or `2G`.
  *
@@ -20,7 +28,17 @@ export function mebibytes(size: number | string, what: string): number {
 
 /** `512M`, `2G`, or a plain number of MiB, in MiB; undefined for anything else. */
 export function parseMebibytes(text: string): number | undefined {
-  const match = /^(\d+)([MG]?)(i?B)?$/i.exec(text)
-  if (match === null) return undefined
-  return Number(match[1]) * (match[2]?.toUpperCase() === 'G' ? 1024 : 1)
+  return parseSize(text, { '': 1, M: 1, G: 1024 })
+}
+
+/** `64K`, `1M`, or a plain number of bytes, in bytes; undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  return parseSize(text, { '': 1, K: 2 ** 10, M: 2 ** 20 })
+}
+
+/** A whole number and one of `units`, which are letters or nothing; `512MB` and `512MiB` are `512M`. */
+function parseSize(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, number, unit = ''] = /^(\d+)([KMG]?)(?:i?B)?$/i.exec(text) ?? []
+  const factor = units[unit.toUpperCase()]
+  return number === undefined || factor === undefined ? undefined : Number(number) * factor
 }

@@ -40,6 +40,12 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     ['an odd atime', () => ['--atime=never'], 'choose one of preserve, guest.'],
     ['an odd sandbox', () => ['--sandbox=on'], 'choose one of off, auto, require.'],
     ['an odd transport', () => ['--transport=udp'], 'choose one of auto, vhost-user, tcp.'],
+    [
+      'an odd size of messages',
+      () => ['--msize=2G'],
+      'say 64K or a number of bytes, at least 4096.',
+    ],
+    ['messages that are too small', () => ['--msize=4095'], '--msize 4095 is no size of a message'],
     ['a missing kernel', () => ['--kernel=/no/such'], 'There is no kernel at /no/such.'],
     [
       'a kernel that is none',

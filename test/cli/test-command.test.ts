@@ -295,7 +295,7 @@ describe('what is written', () => {
     await using cli = Cli.start(['test', '--report=report.html'], { cwd: folder })
     await cli.ended
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('shared')
-    expect(readdirSync(cli.folder)).toEqual([])
+    expect(cli.leftovers()).toEqual([])
   })
 
   it('is nothing at all unless it is wanted', async () => {
@@ -347,7 +347,7 @@ describe('when it is ended', () => {
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('Interrupted: 1 of 2 files')
     expect(readFileSync(join(folder, 'junit.xml'), 'utf8')).toContain('tests="2"')
     expect(processesOf(folder)).toEqual([])
-    expect(readdirSync(cli.folder)).toEqual([])
+    expect(cli.leftovers()).toEqual([])
   })
 
   it('tests that do not want to end are ended after a while, with all that they started', async () => {

@@ -29,6 +29,7 @@ beforeEach(() => {
     'modules/modules.dep',
     'root/var/lib/dpkg/status',
     'disk',
+    'initrd',
   ]) {
     writeFileSync(at(path), path)
   }
@@ -39,6 +40,7 @@ beforeEach(() => {
     busybox: at('busybox'),
     accelerator: 'tcg',
     transport: 'tcp',
+    msize: null,
     root: at('root'),
     rootOwner: 'host',
     atime: 'preserve',
@@ -49,6 +51,7 @@ beforeEach(() => {
     memoryMiB: 512,
     cpus: 1,
     append: '',
+    initrd: at('initrd'),
     qemuArguments: [],
     hostname: 'vm',
     init: 'none',
@@ -77,6 +80,7 @@ describe('the key of a snapshot', () => {
       writeFileSync(at('busybox'), 'BUSYBOX')
       utimesSync(at('busybox'), 1, 1)
     },
+    'the initrd has changed': () => appendFileSync(at('initrd'), 'x'),
     'a disk has changed': () => appendFileSync(at('disk'), 'x'),
     'a package was installed in the root': () =>
       appendFileSync(at('root/var/lib/dpkg/status'), 'x'),

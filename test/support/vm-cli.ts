@@ -117,7 +117,7 @@ export class Cli implements AsyncDisposable {
   /** Files that it has left behind, relative to its folder. */
   leftovers(): string[] {
     return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
-      .filter((path) => /^lowerdir-\d+\//.test(path))
+      .filter((path) => /^lowerdir-[^/]+\//.test(path))
       .toSorted()
   }
 

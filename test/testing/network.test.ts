@@ -74,7 +74,7 @@ describe('a network', () => {
     ])
     expect(server.seat.script).toContain('set_up lowerdir0 eth1 192.168.3.3 2001:db8:3::3\n')
     expect(server.seat.script).toContain('set_up lowerdir1 eth2 192.168.2.3 2001:db8:2::3\n')
-    expect(client.seat.script).toContain("'192.168.2.3 server'")
+    expect(client.seat.script).toContain("'192.168.2.3 server # lowerdir'")
     expect(other.seat.cards.map(({ mac }) => mac)).toEqual(['52:54:00:12:01:02'])
     expect(net.addresses('server')).toEqual({ ipv4: '192.168.3.3', ipv6: '2001:db8:3::3' })
     expect(net.addresses('server', 2).ipv4).toBe('192.168.2.3')

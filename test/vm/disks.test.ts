@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { network } from '../../src/testing/boot-network.ts'
 import type { Machine } from '../../src/testing/machine.ts'
 import type { BootOptions } from '../../src/testing/options.ts'
 import { bootTested } from '../support/vm-boot.ts'
@@ -94,6 +95,21 @@ it('an upper disk can be that of a root that cannot format it', async () => {
     await machine.writeFile('/y', 'x\n')
     await machine.shutdown()
   }
+})
+
+it('a machine of a network has the others in /etc/hosts once, however often its upper disk was booted', async () => {
+  const machine = { root: '/', init: 'none', memory: 512, screen: false } as const
+  await using net = await network({
+    machines: { one: { ...machine, upper: { disk: join(folder, 'of-one.img') } } },
+  })
+  const { one } = net.machines
+  await one.succeed('echo 10.1.2.3 of-the-test >>/etc/hosts')
+  const hosts = await one.readFile('/etc/hosts')
+  await one.reboot()
+  expect(await one.readFile('/etc/hosts')).toBe(hosts)
+  expect(hosts).toMatch(/^192\.168\.1\.1 one # lowerdir\n2001:db8:1::1 one # lowerdir\n/)
+  expect(hosts).toMatch(/\n10\.1\.2\.3 of-the-test\n$/)
+  expect(await one.succeed('getent ahosts one')).toMatch(/^192\.168\.1\.1 /m)
 })
 
 it('a disk that has something else on it stays as it is', async () => {

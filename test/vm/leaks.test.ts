@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
-import { Cli } from '../support/vm-cli.ts'
+import { Cli, mainFile } from '../support/vm-cli.ts'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
 const lowerdir = new URL('../../dist/index.js', import.meta.url).href
@@ -74,6 +74,40 @@ vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
   await cli.ended
   await expectNothingLeft(cli)
 })
+
+it.each([
+  ['one', 1, 'await boot(options)'],
+  ['two in a network', 2, 'await network({ machines: { a: options, b: options } })'],
+])(
+  '`lowerdir test` that is killed leaves none of its tests’ machines: %s',
+  async (_what, machines, program) => {
+    const folder = temporaryDirectory()
+    const test = `import { test } from 'node:test'
+import { boot, network } from 'lowerdir'
+const options = { memory: 384, init: 'none' }
+test('waits', async () => {
+  ${program}
+  console.log('so far')
+  await new Promise(() => setInterval(() => {}, 1000))
+})`
+    writeFileSync(join(folder, 'waits.vm.test.mjs'), test)
+    // For a report it has artifacts of its own.
+    const argv = [
+      process.execPath,
+      mainFile,
+      'test',
+      `${folder}/waits.vm.test.mjs`,
+      '--report=report.html',
+    ]
+    await using cli = Cli.staged({ argv, env: { TMPDIR: folder } }, { cwd: folder })
+    await cli.printed('so far')
+    // The process of its tests, and their QEMUs.
+    expect(cli.helpers()).toHaveLength(1 + machines)
+    cli.child.kill('SIGKILL')
+    await cli.ended
+    await expectNothingLeft(cli)
+  },
+)
 
 it('a process that ends by itself leaves nothing either, whatever it has not disposed of', async () => {
   await using cli = start(`await boot(options); process.exit(3)`)

@@ -118,19 +118,21 @@ describe('lowerdir run', () => {
       '--cpus=2',
       '--memory=300M',
       '--append=lowerdir.test=1',
+      '--msize=64K',
       '--verbose',
       '--keep',
       '--',
       'sh',
       '-c',
-      `sleep ${FOR_EVER} & nproc; grep -c lowerdir.test=1 /proc/cmdline; grep MemTotal /proc/meminfo; kill -TERM $$`,
+      `sleep ${FOR_EVER} & nproc; grep -c lowerdir.test=1 /proc/cmdline; grep MemTotal /proc/meminfo; grep " /lower 9p .*,trans=virtio" /proc/1/mounts; kill -TERM $$`,
     ])
     const { status, stdout, stderr } = await cli.ended
-    const [processors, appended, memory = ''] = stdout.toString().split('\n')
+    const [processors, appended, memory = '', mount] = stdout.toString().split('\n')
     expect([processors, appended]).toEqual(['2', '1'])
     const kibibytes = Number(/\d+/.exec(memory)?.[0])
     expect(kibibytes).toBeGreaterThan(200 * 1024)
     expect(kibibytes).toBeLessThan(300 * 1024)
+    expect(mount).toContain(',msize=65536,')
     expect(status).toBe(143)
     expect(stderr).toContain('| lowerdir: phase root')
     expect(stderr).toMatch(/transport: vhost-user, since QEMU \S+ has vhost-user-test-device-pci$/m)

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type ChosenAccelerator,
+  chooseAccelerator,
+  sameAccelerator,
+} from '../../src/machine/accelerator.ts'
+
+describe('the accelerator of a machine that goes on', () => {
+  it('is no other, and was asked for by nobody', () => {
+    expect(sameAccelerator('tcg')).toEqual({
+      accelerator: 'tcg',
+      reason: 'the machine was emulated when it was saved',
+    })
+  })
+
+  it('is KVM where the machine ran with it, or none where that is not here', () => {
+    const { accelerator, reason } = chooseAccelerator('auto')
+    expect(reasonOf(() => sameAccelerator('kvm'))).toBe(
+      accelerator === 'kvm'
+        ? 'the machine ran with it when it was saved'
+        : `The machine ran with KVM when it was saved, and KVM cannot be used here: ${reason}. Make the snapshot again.`,
+    )
+  })
+})
+
+/** Why it was chosen, or why it could not be. */
+function reasonOf(choose: () => ChosenAccelerator): string {
+  try {
+    return choose().reason
+  } catch (error) {
+    return (error as Error).message
+  }
+}
