@@ -21,6 +21,8 @@ export interface VirtioMount extends MountPolicy {
 }
 
 interface MountPolicy {
+  /** Which of a server's exports it is (aname). Default: the one that has no name. */
+  readonly name?: string
   readonly readOnly: boolean
   readonly cache: CacheMode
   /** Largest message in bytes. */
@@ -58,6 +60,7 @@ export function mountArguments(mount: GuestMount): string {
 function options(mount: GuestMount): string {
   return [
     mount.transport === 'tcp' ? `trans=tcp,port=${mount.port}` : 'trans=virtio',
+    ...(mount.name === undefined ? [] : [`aname=${mount.name}`]),
     'version=9p2000.L',
     `msize=${mount.msize}`,
     `cache=${mount.cache}`,

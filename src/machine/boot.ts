@@ -130,7 +130,7 @@ export async function bootMachine(
   const watch = new Watch(qemu, monitor.connected, options)
   const engines = exported.engines.map(({ engine }) => engine)
   const serving = Promise.all(engines.map((engine) => engine.serving))
-  for (const { directory, engine } of exported.engines) void endWith(engine, directory, watch)
+  for (const { directories, engine } of exported.engines) void endWith(engine, directories, watch)
   void watch.ended.then((reason) => control.end(reason))
   const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
   await Promise.race([Promise.all([up, serving]), whyNot(watch, options)])
@@ -169,14 +169,14 @@ async function startQemu(
 }
 
 /** A machine is no good without one of its servers. One that could not begin has said so. */
-async function endWith(engine: Engine, directory: string, watch: Watch): Promise<void> {
+async function endWith(engine: Engine, directories: string, watch: Watch): Promise<void> {
   const hasBegun = await engine.serving.then(
     () => true,
     () => false,
   )
   if (!hasBegun) return
   await engine.ended.catch((error: unknown) =>
-    watch.end(`The server of ${directory} failed: ${String(error)}.`),
+    watch.end(`The server of ${directories} failed: ${String(error)}.`),
   )
 }
 

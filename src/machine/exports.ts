@@ -9,7 +9,7 @@ import { defaultLimits } from '../server/limits.ts'
 import { type Engine, openEngine } from '../transport/engine/engine.ts'
 import type { Listen, SavedConnection } from '../transport/engine/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
-import type { ViewPatterns } from '../tree/view/sight.ts'
+import type { HostExport } from '../tree/host/exports.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions, SocketShare, TreeShare } from './options.ts'
 import type { Resources } from './resources.ts'
@@ -28,66 +28,82 @@ const ROOT_PORT = 564
 /** Largest message: what a Linux client allows on a stream, so that each carries as much as it can. */
 export const MSIZE = defaultLimits.msize
 
+/** A directory that one of our servers has. */
+interface Place extends Export {
+  readonly exported: HostExport
+  readonly listen: Listen
+}
+
 /**
- * Starts a server for the root and for each share, all of them closed with `resources`.
+ * Starts servers for the root and for the shares, all of them closed with `resources`. They may not serve yet, but QEMU
+ * can connect.
+ *
+ * What nobody can write to is served by one thread: a read does not hold up the others, as a write may, and each thread
+ * takes a tenth of a second to start.
  *
  * @param saved the clients of each, where a machine goes on that was saved.
  */
 export async function startExports(
-  { root, rootOwner, rootView, atime, sandbox, shares, transport, msize, log }: MachineOptions,
+  options: MachineOptions,
   folder: RuntimeFolder,
   resources: Resources,
   saved: readonly (readonly SavedConnection[])[] = [],
 ): Promise<{
-  /** The servers, each with the directory that it serves. */
-  readonly engines: readonly { readonly directory: string; readonly engine: Engine }[]
+  /** The servers, each with the directories that it serves. */
+  readonly engines: readonly { readonly directories: string; readonly engine: Engine }[]
   readonly root: Export
   readonly shares: readonly (Export & { readonly target: string })[]
 }> {
-  const engines: { readonly directory: string; readonly engine: Engine }[] = []
-  const serve = async (
-    directory: string,
+  const { root, rootOwner, rootView, atime, sandbox, shares, transport, msize, log } = options
+  const place = (
     index: number,
-    {
-      readOnly,
-      owner,
-      only,
-      hide,
-    }: { readonly readOnly: boolean; readonly owner: typeof rootOwner } & ViewPatterns,
-    cache: CacheMode,
-  ): Promise<Export> => {
+    name: string | null,
+    { cache, ...exported }: Omit<HostExport, 'name' | 'atime'> & { readonly cache: CacheMode },
+  ): Place => {
     const socket = folder.file(`export${index}.sock`)
+    const policy = { readOnly: exported.readOnly, cache, ...(name === null ? {} : { name }) }
     const mount =
-      transport === 'tcp'
-        ? forwarded(index, readOnly, cache, msize)
-        : device(index, readOnly, cache, msize)
+      transport === 'tcp' ? forwarded(index, policy, msize) : device(index, policy, msize)
     const listen: Listen =
       mount.transport === 'tcp'
         ? { kind: 'unix', path: socket }
         : { kind: 'vhost-user', path: socket, tag: mount.tag }
-    const share = {
-      exports: [{ name: null, directory, readOnly, owner, atime, only, hide }],
-      limits: defaultLimits,
-      sandbox,
-      listen: [listen],
-      resume: saved[engines.length] ?? [],
-    }
-    const engine = resources.use(openEngine(share, (line) => log(`${directory}: ${line}`)))
-    engines.push({ directory, engine })
-    return { socket, mount }
+    return { socket, mount, listen, exported: { name, atime, ...exported } }
   }
 
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
-  const lower = await serve(root, 0, { readOnly: true, owner: rootOwner, ...rootView }, 'loose')
+  const policy = { directory: root, readOnly: true, owner: rootOwner, ...rootView }
+  const lower = place(0, null, { ...policy, cache: 'loose' })
+  const readOnly = [lower]
+  const threads = [readOnly]
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
+    const index = i + 1
     const { target } = share
-    const exported =
-      'source' in share
-        ? await serve(share.source, i + 1, share, share.cache ?? WRITABLE)
-        : await forward(share, i + 1, { msize, log }, folder, resources)
-    others.push({ ...exported, target })
+    if (!('source' in share)) {
+      others.push({ ...(await forward(share, index, options, folder, resources)), target })
+      continue
+    }
+    const { source: directory, owner, cache = WRITABLE } = share
+    const name = share.readOnly ? `share${index}` : null
+    const own = place(index, name, { directory, readOnly: share.readOnly, owner, cache })
+    if (share.readOnly) readOnly.push(own)
+    else threads.push([own])
+    others.push({ ...own, target })
   }
+
+  const engines = threads.map((places, i) => {
+    const directories = places.map(({ exported }) => exported.directory).join(', ')
+    const share = {
+      exports: places.map(({ exported }) => exported),
+      limits: defaultLimits,
+      sandbox,
+      listen: places.map(({ listen }) => listen),
+      resume: saved[i] ?? [],
+    }
+    const engine = resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))
+    return { directories, engine }
+  })
   return { engines, root: lower, shares: others }
 }
 
@@ -96,39 +112,32 @@ const WRITABLE = 'mmap'
 
 /** A share that no engine serves. */
 async function forward(
-  share: SocketShare | TreeShare,
+  { cache, ...share }: SocketShare | TreeShare,
   index: number,
   { msize, log }: Pick<MachineOptions, 'msize' | 'log'>,
   folder: RuntimeFolder,
   resources: Resources,
 ): Promise<Export> {
-  const { target, readOnly, cache } = share
-  if ('socket' in share)
-    return { socket: share.socket, mount: forwarded(index, readOnly, cache ?? WRITABLE, msize) }
+  const { target, readOnly } = share
+  if ('socket' in share) {
+    const mount = forwarded(index, { readOnly, cache: cache ?? WRITABLE }, msize)
+    return { socket: share.socket, mount }
+  }
   const socket = folder.file(`export${index}.sock`)
   await listenUnix(socket, resources, (stream) => {
     void serveDuplex(share.tree, stream, (line) => log(`${target}: ${line}`))
   })
-  return { socket, mount: forwarded(index, readOnly, cache ?? 'none', msize) }
+  return { socket, mount: forwarded(index, { readOnly, cache: cache ?? 'none' }, msize) }
 }
+
+type Policy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>
 
 /** The root has index 0. */
-function forwarded(
-  index: number,
-  readOnly: boolean,
-  cache: CacheMode,
-  msize: number | null,
-): TcpMount {
-  const port = ROOT_PORT + index
-  return { transport: 'tcp', port, readOnly, cache, msize: msize ?? MSIZE }
+function forwarded(index: number, policy: Policy, msize: number | null): TcpMount {
+  return { transport: 'tcp', port: ROOT_PORT + index, msize: msize ?? MSIZE, ...policy }
 }
 
-function device(
-  index: number,
-  readOnly: boolean,
-  cache: CacheMode,
-  msize: number | null,
-): VirtioMount {
+function device(index: number, policy: Policy, msize: number | null): VirtioMount {
   const tag = index === 0 ? 'root' : `share${index}`
-  return { transport: 'virtio', tag, readOnly, cache, msize: msize ?? VIRTIO_MSIZE }
+  return { transport: 'virtio', tag, msize: msize ?? VIRTIO_MSIZE, ...policy }
 }
