@@ -21,6 +21,19 @@ export function reasonIn(line: string): string | undefined {
   return panic === undefined ? undefined : `The guest's kernel panicked: ${panic}.`
 }
 
+const POWERED_OFF = 'The guest powered off.'
+
+/** Other ends of a QEMU that exits with 0, by the reason of QMP's SHUTDOWN event. */
+const ENDS: Readonly<Record<string, string>> = {
+  'guest-reset': 'The guest rebooted.',
+  'host-qmp-quit': 'QEMU was told to quit.',
+}
+
+/** Whether a machine has ended as its guest wanted. */
+export function isShutdown({ message }: Error): boolean {
+  return message === POWERED_OFF || message === ENDS['guest-reset']
+}
+
 /**
  * Why QEMU is gone, when the guest did not say.
  *
@@ -34,5 +47,5 @@ export function reasonOf({ code, signal, complaint }: QemuExit, shutdown: string
   const words = complaint === '' ? '.' : `: ${complaint}`
   if (signal !== null) return `QEMU was ended by ${signal}${words}`
   if (code !== 0) return `QEMU ended with ${code}${words}`
-  return shutdown === 'guest-reset' ? 'The guest rebooted.' : 'The guest powered off.'
+  return ENDS[shutdown] ?? POWERED_OFF
 }

@@ -760,6 +760,8 @@ export class Machine implements AsyncDisposable {
    * await vm.shutdown()
    * expect(vm.isUp).toBe(false)
    * ```
+   *
+   * @throws MachineError when it has ended otherwise.
    */
   shutdown(options: WaitOptions = {}): Promise<void> {
     return shutdown(this, this.#parts.qemu, options)
@@ -776,7 +778,7 @@ export class Machine implements AsyncDisposable {
     return reboot(this, this.#parts.qemu, options)
   }
 
-  /** Waits until the guest is off. */
+  /** Waits until the guest is off. @throws MachineError when it has ended otherwise, as by a panic. */
   waitForShutdown(options: WaitOptions = {}): Promise<void> {
     return waitForShutdown(this, options)
   }

@@ -1,4 +1,5 @@
 import { BUSYBOX } from '../guest/agent.ts'
+import { isShutdown } from '../machine/failure.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { Machine } from './machine.ts'
 import { untilLoop } from './shell-waits.ts'
@@ -15,15 +16,20 @@ function signalSystemd(machine: Machine, signal: number): void {
   machine.exec([BUSYBOX, 'kill', `-${signal}`, '1'], { quiet: true }).then(undefined, () => {})
 }
 
-/** Waits until the machine is over by itself. */
+/**
+ * Waits until the guest has ended the machine.
+ *
+ * @throws MachineError when it has ended otherwise: a panic, a QEMU that was killed.
+ */
 export async function waitForShutdown(machine: Machine, options: WaitOptions): Promise<void> {
   const { waiter } = machine
   // Its end is what is waited for, and no reason to give up.
   const patient = { ...waiter, ended: new Promise<never>(() => {}) }
-  await waitFor(patient, 'the shutdown', options, () => machine.ended)
+  const end = await waitFor(patient, 'the shutdown', options, () => machine.ended)
+  if (!isShutdown(end)) throw end
 }
 
-/** Tells the guest to power off, and waits until it has. */
+/** Tells the guest to power off, and waits until it has. @throws as {@link waitForShutdown}. */
 export async function shutdown(
   machine: Machine,
   qemu: QemuMachine,

@@ -34,6 +34,7 @@ describe('what QEMU’s exit says', () => {
     ],
     [{ code: 0, signal: null, complaint: '' }, 'guest-reset', 'The guest rebooted.'],
     [{ code: 0, signal: null, complaint: '' }, 'guest-shutdown', 'The guest powered off.'],
+    [{ code: 0, signal: null, complaint: '' }, 'host-qmp-quit', 'QEMU was told to quit.'],
   ] as const)('%o %s', (exit, shutdown, reason) => {
     expect(reasonOf(exit, shutdown)).toBe(reason)
   })

@@ -344,7 +344,7 @@ it('crashes, and everything that waits hears of it', async () => {
   expect(await waiting).toContain('The test took its power away.')
   expect(await running).toBe('The test took its power away.')
   await expect(other.succeed('true')).rejects.toThrow('The test took its power away.')
-  await other.waitForShutdown({ timeout: 5 })
+  await expect(other.waitForShutdown({ timeout: 5 })).rejects.toThrow('took its power away')
 })
 
 it('is one of several that were booted at once, and shuts down', async () => {
@@ -358,8 +358,10 @@ it('is one of several that were booted at once, and shuts down', async () => {
     'other\n',
     'third\n',
   ])
-  await third[Symbol.asyncDispose]()
+  const off = third.waitForShutdown()
+  await Promise.all([third.qmp('quit'), expect(off).rejects.toThrow('QEMU was told to quit.')])
   expect(third.isUp).toBe(false)
+  await third[Symbol.asyncDispose]()
   await expect(other.waitForShutdown({ timeout: 0.5 })).rejects.toThrow('the shutdown')
   await other.shutdown({ timeout: 60 })
   expect(other.isUp).toBe(false)

@@ -5,7 +5,6 @@ import { clearThreadUmask } from '../../libc/process.ts'
 import { setNoDelay } from '../../libc/sockets.ts'
 import { HostExports } from '../../tree/host/exports.ts'
 import type { Exports } from '../../tree/tree.ts'
-import { Backend } from '../vhost-user/backend.ts'
 import { type Client, Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { Listener } from './listener.ts'
@@ -15,9 +14,14 @@ import { SandboxError, enterSandbox } from './sandbox.ts'
 import { coldReads } from './uring-reads.ts'
 import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
-/** The engine thread: everything from here on is synchronous. */
+/** The engine thread: everything behind the first lines is synchronous. */
 
 const { served, sockets, stopFd, commandFd } = workerData as EngineStart
+
+// A tenth of what this thread loads, and most have no use for it.
+const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
+  ? await import('../vhost-user/backend.ts')
+  : undefined
 
 // An errno is an answer, not an accident: no time is spent on its stack.
 Error.stackTraceLimit = 0
@@ -62,8 +66,8 @@ function serve(loop: Loop, exports: Exports): void {
     }
     const saved = resume[place]?.shift()
     const watched =
-      listen.kind === 'vhost-user'
-        ? new Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd })
+      listen.kind === 'vhost-user' && vhostUser !== undefined
+        ? new vhostUser.Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd })
         : new Connection(fd, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }
     clients.add(client)
