@@ -162,8 +162,9 @@ function processorTimes(
   whose: readonly Parameters<typeof cpuOf>[2][],
   factor: number,
 ): string {
-  return whose
-    .map((each) => cpuOf(cell, peer, each))
+  const measured = whose.map((each) => cpuOf(cell, peer, each))
+  if (measured.every(({ length }) => length === 0)) return '-'
+  return measured
     .map((values) => (values.length === 0 ? '-' : ((median(values) / 1e6) * factor).toFixed(0)))
     .join(' + ')
 }
