@@ -147,6 +147,17 @@ describe('lowerdir test', () => {
     expect(stderr).toMatch(/^lowerdir: Here are no tests: no file is called \*\.vm\.test\.ts/)
   })
 
+  it('needs a terminal for --shell-on-failure, and has no limits then', async () => {
+    const files = { 'a.vm.test.mjs': tests(`test('x', () => {})`) }
+    const none = await run(files, ['--shell-on-failure'])
+    expect([none.status, none.out]).toEqual([125, ''])
+    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure takes a terminal, and there is none/)
+
+    const both = await run(files, ['--jobs=2'], { env: { LOWERDIR_SHELL_ON_FAILURE: '1' } })
+    expect(both.status).toBe(125)
+    expect(both.stderr).toMatch(/^lowerdir: With --shell-on-failure one file .* leave out --jobs/)
+  })
+
   it.each([
     ['does not compile', 'const = 1', /it ended with \d, outside of its tests\n[^]*SyntaxError/],
     ['has no tests', 'console.log(1)', /it has no tests/],
