@@ -65,7 +65,8 @@ In a folder, the files called *.vm.test.ts, .mts, .js or .mjs are run; without a
 left out and not checked; what is more than types, such as an enum, is an error. \`import 'lowerdir'\` works where
 nothing is installed, too. Each file runs in a process of its own, its tests one after the other.
 
-$LOWERDIR_ARTIFACTS is the same as --artifacts, $LOWERDIR_SHELL_ON_FAILURE as --shell-on-failure. The exit status is 0 when nothing has failed.`,
+$LOWERDIR_ARTIFACTS is the same as --artifacts, $LOWERDIR_SHELL_ON_FAILURE as --shell-on-failure. The exit status is 0
+when nothing has failed.`,
 
   async run(values, paths) {
     const shell = values['shell-on-failure'] === true || isShellWanted()

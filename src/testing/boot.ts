@@ -36,8 +36,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   behind then.
  */
 export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
-  const plan = await planMachine(options, seat)
-  return startMachine(options, (each) => bootPlanned(plan, each))
+  return startMachine(options, async (each) => bootPlanned(await planMachine(each, seat), each))
 }
 
 /** Boots what was planned. @throws as {@link boot}. */

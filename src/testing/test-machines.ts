@@ -6,7 +6,7 @@ import { type NodeTestContext, isContext } from './node-test-context.ts'
 import type { BootOptions } from './options.ts'
 
 /** Starts a machine; where its options name a test of node:test's, it is that test's. */
-export function startMachine<Options extends Pick<BootOptions, 'test' | 'signal'>>(
+export async function startMachine<Options extends Pick<BootOptions, 'test' | 'signal'>>(
   options: Options,
   start: (options: Options) => Promise<Machine>,
 ): Promise<Machine> {
@@ -63,7 +63,7 @@ export class TestMachines {
    * @throws what `start` does, and Error when the test is over already.
    */
   async own<D extends AsyncDisposable>(start: (signal: AbortSignal) => Promise<D>): Promise<D> {
-    if (this.#end !== undefined) throw this.#over()
+    if (this.#end !== undefined || this.#test.signal.aborted) throw this.#over()
     const abort = new AbortController()
     const started = start(abort.signal)
     this.#starting.set(abort, started)

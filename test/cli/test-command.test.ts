@@ -141,6 +141,18 @@ describe('lowerdir test', () => {
     expect(first).toMatch(new RegExp(`\\| ${expected}$`))
   })
 
+  it.each([
+    ['a suite’s', `describe('s', (s) => { it('x', () => boot({ test: s })) })`, 'cannot end'],
+    [
+      'one’s that is over',
+      `let old; test('a', (t) => { old = t })\ntest('x', () => boot({ test: old }))`,
+      'The test "a" is over',
+    ],
+  ])('does not let a machine be %s', async (_whose, body, expected) => {
+    const { out } = await run({ 'a.vm.test.ts': tests(`import { boot } from 'lowerdir'\n${body}`) })
+    expect(out).toMatch(new RegExp(`› x\\n +(Type)?Error: .*${expected}`))
+  })
+
   it('needs tests', async () => {
     const { status, stderr } = await run({ 'a.test.mjs': '' })
     expect(status).toBe(125)

@@ -80,7 +80,7 @@ const ending = `
     machines.push(await boot({ ...small, name: 'forsaken', test: t }))
   })
 
-  test('comes behind them', async () => {
+  test('comes behind them', { timeout: 30_000 }, async () => {
     const [late, forsaken] = machines
     assert.equal(late.isUp, false)
     await forsaken.ended
@@ -94,7 +94,7 @@ describe('a machine that is a test’s', () => {
     const { folder: root } = await debianRoot()
     write('owning.vm.test.ts', owning(root))
     write('ending.vm.test.ts', ending)
-    await using cli = Cli.start(['test', '--artifacts=kept'], { cwd: folder })
+    await using cli = Cli.start(['test', '--artifacts=kept', '--timeout=180'], { cwd: folder })
     const end = await cli.ended
     stdout = end.stdout.toString()
     rest = [...cli.leftovers(), ...cli.helpers()]
