@@ -14,7 +14,12 @@ export type { Capture, CaptureOptions } from './network/capture.ts'
 export type { LinkConditions } from './network/conditions.ts'
 export { Session } from './server/session.ts'
 export { boot } from './testing/boot.ts'
-export { bootAll, network, type NetworkedBootOptions } from './testing/boot-network.ts'
+export {
+  bootAll,
+  type BootNetworkOptions,
+  network,
+  type NetworkedBootOptions,
+} from './testing/boot-network.ts'
 export type { Changes, ChangesOptions } from './testing/changes.ts'
 export { CommandError } from './testing/command-error.ts'
 export { Command, type ExecResult, type OutputPiece } from './testing/command.ts'
@@ -25,6 +30,7 @@ export type { KeyOptions } from './testing/keyboard.ts'
 export { Machine, type PortOptions } from './testing/machine.ts'
 export type { NetworkChange } from './testing/network-change.ts'
 export { Network } from './testing/network.ts'
+export type { NodeTestContext } from './testing/node-test-context.ts'
 export type { BootOptions, MachineDisk, MachineShare, UpperDisk } from './testing/options.ts'
 export { share, type ShareFiles } from './testing/share.ts'
 export type { ShareContent, ShareFault, ShareFile, ShareOperation } from './testing/share-file.ts'

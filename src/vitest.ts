@@ -2,7 +2,7 @@ import { rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestAPI, type TestContext, test } from 'vitest'
 import { boot } from './testing/boot.ts'
-import { gatherEvidence } from './testing/evidence.ts'
+import { examine } from './testing/failed-test.ts'
 import { Machine } from './testing/machine.ts'
 import { MemoryQueue } from './testing/memory-queue.ts'
 import type { BootOptions } from './testing/options.ts'
@@ -160,15 +160,11 @@ async function withMachine(
 }
 
 /** @returns whether the test has failed. */
-async function afterTest(machine: Machine, task: Task): Promise<boolean> {
-  if (task.result?.state !== 'fail') return false
-  if (isToStay) {
-    say(`"${task.name}" has failed. Its machine waits for you:`)
-    await machine.shellInteract()
-  }
-  const artifacts = await gatherEvidence(machine)
-  task.meta.lowerdir = { artifacts: [...(task.meta.lowerdir?.artifacts ?? []), ...artifacts] }
-  say(`"${task.name}" has failed; ${machine.artifacts} has what is left of ${machine.name}.`)
+async function afterTest(machine: Machine, { name, result, meta }: Task): Promise<boolean> {
+  if (result?.state !== 'fail') return false
+  const artifacts = await examine(machine, { name, message: result.errors?.[0]?.message ?? '' })
+  meta.lowerdir = { artifacts: [...(meta.lowerdir?.artifacts ?? []), ...artifacts] }
+  say(`"${name}" has failed; ${machine.artifacts} has what is left of ${machine.name}.`)
   return true
 }
 
@@ -180,9 +176,6 @@ function removeIfEmpty(folder: string): void {
     if (!['ENOTEMPTY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
-
-/** Whether a failed test's machine waits for somebody to look at it. */
-const isToStay = (process.env['LOWERDIR_SHELL_ON_FAILURE'] ?? '') !== ''
 
 function referenceTo(task: Task): TestReference {
   const names = [task.name]

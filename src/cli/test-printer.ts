@@ -9,6 +9,14 @@ import {
 import type { RunListener } from '../runner/run-files.ts'
 import { ProgressLine } from './progress.ts'
 
+/** How to print. */
+export interface PrinterOptions {
+  /** Whether what files print comes between what others do. */
+  readonly isMixed: boolean
+  /** Whether the terminal is somebody else's as well, so that nothing is shown but lines that stay. */
+  readonly isStill: boolean
+}
+
 /** Prints how tests go, as they go: one line for each, and behind one that failed why. */
 export class TestPrinter implements RunListener, Disposable {
   readonly #isMixed: boolean
@@ -17,12 +25,14 @@ export class TestPrinter implements RunListener, Disposable {
   readonly #running = new Map<string, string>()
   /** What a file has printed of a line that has not ended. */
   readonly #rests = new Map<string, string>()
+  /** Whether it is shown what runs: in a line that changes. */
+  readonly #isShowing: boolean
   readonly #ticker: NodeJS.Timeout | undefined
 
-  /** @param isMixed whether what files print comes between what others do. */
-  constructor(isMixed: boolean) {
+  constructor({ isMixed, isStill }: PrinterOptions) {
     this.#isMixed = isMixed
-    if (process.stderr.isTTY) this.#ticker = setInterval(() => this.#showRunning(), 1000).unref()
+    this.#isShowing = process.stderr.isTTY && !isStill
+    if (this.#isShowing) this.#ticker = setInterval(() => this.#showRunning(), 1000).unref()
   }
 
   onResult(file: string, { name, status, duration: took, reason, failure }: TestResult): void {
@@ -41,7 +51,7 @@ export class TestPrinter implements RunListener, Disposable {
   onRunning(file: string, names: readonly (readonly string[])[]): void {
     if (names.length === 0) this.#running.delete(file)
     else this.#running.set(file, names.map(nameOf).join(', '))
-    if (process.stderr.isTTY) this.#showRunning()
+    if (this.#isShowing) this.#showRunning()
   }
 
   onFile({ name, duration: took, failure }: FileResult): void {

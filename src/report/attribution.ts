@@ -8,15 +8,16 @@ export interface Owner {
 }
 
 /**
- * Finds out whose a machine is. Its record may say it; otherwise the folder that it is in tells the file, and
- * the time when it was made tells the test, unless tests of one file run at the same time.
+ * Finds out whose a machine is. Its record may say it, and the time which one of several of that name. Otherwise the
+ * folder that it is in tells the file, and the time when it was made the test, unless tests of one file run at once.
  */
 export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): Owner {
   const { made, start } = history
   const said = made.test
   if (said !== undefined) {
     const file = files.find((each) => each.path === said.file)
-    const test = file?.tests.find(({ name }) => isSamePath(name, said.name))
+    const called = file?.tests.filter(({ name }) => isSamePath(name, said.name)) ?? []
+    const test = testAt(called, start) ?? called[0]
     if (file !== undefined) return { file, ...(test && { test }) }
   }
   const file = files.find(({ artifacts }) => artifacts !== undefined && isWithin(path, artifacts))
@@ -32,8 +33,9 @@ function testAt(tests: readonly TestResult[], time: number): TestResult | undefi
     .toSorted((a, b) => b.start - a.start || b.name.length - a.name.length)[0]
 }
 
+/** Node says no more of a test than its name and those around it in one text. */
 function isSamePath(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index])
+  return a.join(' > ') === b.join(' > ')
 }
 
 function isWithin(path: string, folder: string): boolean {

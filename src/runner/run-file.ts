@@ -12,8 +12,10 @@ export interface FileOptions {
   readonly name: string
   readonly only: string | undefined
   readonly artifacts: string | undefined
-  /** Milliseconds that may go by without any test's beginning or end. */
-  readonly timeout: number
+  /** What the tests' environment has beside ours. */
+  readonly env: Readonly<Record<string, string>>
+  /** Milliseconds that may go by without any test's beginning or end; undefined for any. */
+  readonly timeout: number | undefined
   /** Aborting it ends the tests. */
   readonly signal: AbortSignal
 }
@@ -38,7 +40,7 @@ class FileRun {
   readonly #start = Date.now()
   readonly #tests: TestResult[] = []
   readonly #output = new Output()
-  readonly #watchdog: Watchdog
+  readonly #watchdog: Watchdog | undefined
   readonly #process: TestProcess
   #running: TestBegun[] = []
   /** Why the process was told to end. */
@@ -49,12 +51,14 @@ class FileRun {
     this.#listener = listener
     this.#process = new TestProcess(options, {
       onLine: (line) => {
-        this.#watchdog.reset()
+        this.#watchdog?.reset()
         this.#take(line)
       },
       onOutput: (text) => this.#print(text),
     })
-    this.#watchdog = new Watchdog(options.timeout, () => this.#stop(this.#whyLate()))
+    const { timeout } = options
+    if (timeout !== undefined)
+      this.#watchdog = new Watchdog(timeout, () => this.#stop(this.#whyLate(timeout / 1000)))
   }
 
   async finish(): Promise<FileResult> {
@@ -77,7 +81,7 @@ class FileRun {
         ...(artifacts !== undefined && { artifacts }),
       }
     } finally {
-      this.#watchdog[Symbol.dispose]()
+      this.#watchdog?.[Symbol.dispose]()
       signal.removeEventListener('abort', abort)
     }
   }
@@ -135,8 +139,7 @@ class FileRun {
     this.#process.stop()
   }
 
-  #whyLate(): string {
-    const seconds = this.#options.timeout / 1000
+  #whyLate(seconds: number): string {
     if (this.#running.length > 0) return `it took longer than ${seconds} seconds`
     return this.#tests.length === 0
       ? `nothing was heard of it for ${seconds} seconds`

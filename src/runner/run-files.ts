@@ -9,9 +9,11 @@ export interface RunOptions {
   /** How many run at once. */
   readonly jobs: number
   readonly only: string | undefined
-  /** Milliseconds that may go by in a file without any test's beginning or end. */
-  readonly timeout: number
+  /** Milliseconds that may go by in a file without any test's beginning or end; undefined for any. */
+  readonly timeout: number | undefined
   readonly signal: AbortSignal
+  /** What the tests' environment has beside ours. */
+  readonly env: Readonly<Record<string, string>>
   /** Gives the folder for the artifacts of a file, of which it gets the name; undefined for none. */
   readonly artifacts: ((name: string) => string) | undefined
 }
@@ -26,19 +28,19 @@ export interface RunListener {
 
 /** Runs files of tests, each in a process of its own, and resolves with all results in the order of the files. */
 export async function runFiles(options: RunOptions, listener: RunListener): Promise<TestRun> {
-  const { files, jobs, only, timeout, signal, artifacts } = options
+  const { files, jobs, artifacts, ...each } = options
   const start = Date.now()
   const results: (FileResult | undefined)[] = files.map(() => undefined)
   const waiting = [...files.entries()]
 
   const work = async (): Promise<void> => {
-    while (!signal.aborted) {
+    while (!each.signal.aborted) {
       const next = waiting.shift()
       if (next === undefined) return
       const [index, path] = next
       const name = relative(process.cwd(), path)
       const result = await runFile(
-        { path, name, only, timeout, signal, artifacts: artifacts?.(name) },
+        { ...each, path, name, artifacts: artifacts?.(name) },
         {
           onResult: (test) => listener.onResult(name, test),
           onOutput: (text) => listener.onOutput(name, text),
@@ -55,7 +57,7 @@ export async function runFiles(options: RunOptions, listener: RunListener): Prom
     start,
     duration: Date.now() - start,
     files: results.filter((result) => result !== undefined),
-    ...(signal.aborted && {
+    ...(each.signal.aborted && {
       interrupted: `Interrupted: ${waiting.length} of ${files.length} files have not run.`,
     }),
   }

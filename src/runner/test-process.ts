@@ -18,6 +18,8 @@ export interface ProcessOptions {
   readonly only: string | undefined
   /** The folder for artifacts; undefined for none. */
   readonly artifacts: string | undefined
+  /** What its environment has beside ours. */
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** What is told while it runs. */
@@ -110,10 +112,10 @@ function literalPattern(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
-function environment({ artifacts }: ProcessOptions): NodeJS.ProcessEnv {
+function environment({ artifacts, env }: ProcessOptions): NodeJS.ProcessEnv {
   // With it, Node would think that it is node:test's own `run()` that listens.
   const { NODE_TEST_CONTEXT: _context, LOWERDIR_ARTIFACTS: _artifacts, ...rest } = process.env
-  return artifacts === undefined ? rest : { ...rest, LOWERDIR_ARTIFACTS: artifacts }
+  return { ...rest, ...env, ...(artifacts !== undefined && { LOWERDIR_ARTIFACTS: artifacts }) }
 }
 
 /** Undefined for a line that was cut because its writer was killed. */

@@ -5,6 +5,7 @@ import type { MachineHooks } from '../machine/options.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
 import type { MachineParts } from './machine-parts.ts'
+import { referenceTo } from './node-test-context.ts'
 import type { BootOptions, NetworkSeat } from './options.ts'
 import { Artifacts, artifactsRoot } from './record/artifacts.ts'
 import { Recorder } from './record/recorder.ts'
@@ -47,12 +48,13 @@ export async function assemble<M>(
     const folder = artifactsRoot(options.artifacts)
     const artifacts = folder === undefined ? undefined : Artifacts.create(folder, name)
     const recorder = resources.use(new Recorder(artifacts?.path))
+    const test = referenceTo(options.test)
     recorder.event({
       kind: 'machine',
       name,
       accelerator: accelerator.accelerator,
       acceleratorReason: accelerator.reason,
-      ...(options.test === undefined ? {} : { test: options.test }),
+      ...(test === undefined ? {} : { test }),
     })
     const qemu = resources.use(
       await start({

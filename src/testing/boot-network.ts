@@ -4,12 +4,18 @@ import { boot } from './boot.ts'
 import type { Machine } from './machine.ts'
 import type { Network } from './network.ts'
 import { describeChange } from './network-change.ts'
+import { isContext } from './node-test-context.ts'
 import type { BootOptions } from './options.ts'
 import { memoryMiB } from './size.ts'
 import { type NetworkOptions, type NetworkedOptions, startNetwork } from './start-network.ts'
+import { TestMachines } from './test-machines.ts'
 
-/** A machine of a network; its name is that by which the network has it. */
-export type NetworkedBootOptions = Omit<BootOptions, 'name'> & NetworkedOptions
+/** A machine of a network; its name is that by which the network has it, and it is the same test's. */
+export type NetworkedBootOptions = Omit<BootOptions, 'name' | 'test'> & NetworkedOptions
+
+/** A network, as {@link network} makes it, and whose it is: all of it is gone then at the end of the test. */
+export type BootNetworkOptions<Name extends string> = NetworkOptions<Name, NetworkedBootOptions> &
+  Pick<BootOptions, 'test'>
 
 /**
  * Boots machines that reach each other by their names, all at once as far as memory allows, and resolves when all of
@@ -24,28 +30,11 @@ export type NetworkedBootOptions = Omit<BootOptions, 'name'> & NetworkedOptions
  * @throws Error when one cannot be booted, with its name and the reason. Nothing is left behind then.
  */
 export async function network<Name extends string>(
-  options: NetworkOptions<Name, NetworkedBootOptions>,
+  options: BootNetworkOptions<Name>,
 ): Promise<Network<Name, Machine>> {
-  const booted: Machine[] = []
-  return startNetwork<Name, NetworkedBootOptions, Machine>(
-    {
-      ...options,
-      onChange: (change) => {
-        for (const { recorder } of booted)
-          recorder.event({ kind: 'network', change: describeChange(change) })
-        options.onChange?.(change)
-      },
-    },
-    {
-      memoryMiB,
-      async boot({ signal, ...own }, seat) {
-        const either = anySignal(signal, seat.signal)
-        const machine = await boot({ ...own, name: seat.hostname, signal: either }, seat)
-        booted.push(machine)
-        return machine
-      },
-    },
-  )
+  const { test } = options
+  if (!isContext(test)) return bootNetwork(options)
+  return TestMachines.of(test).own(() => bootNetwork(options))
 }
 
 /**
@@ -64,5 +53,32 @@ export async function bootAll(machines: readonly BootOptions[]): Promise<Machine
       memoryMiB: memoryMiB(options),
       boot: (signal) => boot({ ...options, signal: anySignal(options.signal, signal) }),
     })),
+  )
+}
+
+async function bootNetwork<Name extends string>({
+  test,
+  ...options
+}: BootNetworkOptions<Name>): Promise<Network<Name, Machine>> {
+  const whose = test === undefined ? {} : { test }
+  const booted: Machine[] = []
+  return startNetwork<Name, NetworkedBootOptions, Machine>(
+    {
+      ...options,
+      onChange: (change) => {
+        for (const { recorder } of booted)
+          recorder.event({ kind: 'network', change: describeChange(change) })
+        options.onChange?.(change)
+      },
+    },
+    {
+      memoryMiB,
+      async boot({ signal, ...own }, seat) {
+        const either = anySignal(signal, seat.signal)
+        const machine = await boot({ ...own, ...whose, name: seat.hostname, signal: either }, seat)
+        booted.push(machine)
+        return machine
+      },
+    },
   )
 }

@@ -16,6 +16,7 @@ import { Machine } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
 import { mebibytes, memoryMiB, messageSize } from './size.ts'
+import { startMachine } from './test-machines.ts'
 
 /** A name that a host may have (hostname(7)). */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
@@ -28,12 +29,15 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  * await vm.waitForUnit('nginx')
  * ```
  *
+ * In a test of node:test's, `boot({ root, test: t })` needs no `await using`: the machine is the test's
+ * ({@link BootOptions.test}).
+ *
  * @throws MachineError when the guest or QEMU ends before that, with the end of the console; ProvisionError
  *   when QEMU, busybox or a kernel is missing; ErrnoError when a directory cannot be served. Nothing is left
  *   behind then.
  */
 export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
-  return bootPlanned(await planMachine(options, seat), options)
+  return startMachine(options, async (each) => bootPlanned(await planMachine(each, seat), each))
 }
 
 /** Boots what was planned. @throws as {@link boot}. */

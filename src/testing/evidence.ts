@@ -5,6 +5,9 @@ import type { Machine } from './machine.ts'
 /** How long a machine that is in trouble may take to tell what it knows, in seconds. */
 const PATIENCE = 60
 
+/** Lets journald take what it has been told last, unless it is in trouble itself. */
+const SYNC = 'timeout 20 journalctl --sync 2>/dev/null'
+
 /**
  * Puts into the machine's folder of artifacts what it can still say for itself: its screen, and systemd's journal.
  * Events, console and QEMU's command line are there already.
@@ -25,7 +28,7 @@ export async function gatherEvidence(machine: Machine): Promise<string[]> {
   if (machine.isUp) await attempt('the screen', () => machine.screenshot())
   if (machine.isUp && machine.init === 'systemd') {
     await attempt('the journal', async () => {
-      const journal = await machine.succeed('journalctl --no-pager --boot', {
+      const journal = await machine.succeed(`${SYNC}; journalctl --no-pager --boot`, {
         timeout: PATIENCE,
         quiet: true,
       })

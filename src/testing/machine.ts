@@ -37,6 +37,7 @@ import {
 } from './units.ts'
 import { type MachineSnapshot, saveSnapshot } from './snapshot.ts'
 import { type RestoreOptions, restoreSnapshot } from './restore.ts'
+import { startMachine } from './test-machines.ts'
 import { type WaitOptions, type Waiter, failure } from './wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
@@ -826,7 +827,9 @@ export class Machine implements AsyncDisposable {
     snapshot: MachineSnapshot | string,
     options: RestoreOptions = {},
   ): Promise<Machine> {
-    return restoreSnapshot(snapshot, options, (parts) => new Machine(parts))
+    return startMachine(options, (each) =>
+      restoreSnapshot(snapshot, each, (parts) => new Machine(parts)),
+    )
   }
 
   /**

@@ -141,10 +141,33 @@ describe('lowerdir test', () => {
     expect(first).toMatch(new RegExp(`\\| ${expected}$`))
   })
 
+  it.each([
+    ['a suite’s', `describe('s', (s) => { it('x', () => boot({ test: s })) })`, 'cannot end'],
+    [
+      'one’s that is over',
+      `let old; test('a', (t) => { old = t })\ntest('x', () => boot({ test: old }))`,
+      'The test "a" is over',
+    ],
+  ])('does not let a machine be %s', async (_whose, body, expected) => {
+    const { out } = await run({ 'a.vm.test.ts': tests(`import { boot } from 'lowerdir'\n${body}`) })
+    expect(out).toMatch(new RegExp(`› x\\n +(Type)?Error: .*${expected}`))
+  })
+
   it('needs tests', async () => {
     const { status, stderr } = await run({ 'a.test.mjs': '' })
     expect(status).toBe(125)
     expect(stderr).toMatch(/^lowerdir: Here are no tests: no file is called \*\.vm\.test\.ts/)
+  })
+
+  it('needs a terminal for --shell-on-failure, and has no limits then', async () => {
+    const files = { 'a.vm.test.mjs': tests(`test('x', () => {})`) }
+    const none = await run(files, ['--shell-on-failure'])
+    expect([none.status, none.out]).toEqual([125, ''])
+    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure takes a terminal, and there is none/)
+
+    const both = await run(files, ['--jobs=2'], { env: { LOWERDIR_SHELL_ON_FAILURE: '1' } })
+    expect(both.status).toBe(125)
+    expect(both.stderr).toMatch(/^lowerdir: With --shell-on-failure one file .* leave out --jobs/)
   })
 
   it.each([
