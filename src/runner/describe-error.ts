@@ -31,10 +31,11 @@ function stackOf(error: Error): string {
     .join('\n')
 }
 
-/** What an error tells beside its message in several lines, such as the end of a console. */
+/** What an error tells in several lines and not in its message, such as the end of a console. */
 function detailsOf(error: Error): string[] {
   return Object.entries(error)
     .filter(([name, value]) => !['stack', 'message'].includes(name) && isLong(value))
+    .filter(([, value]) => !error.message.includes(String(value).trimEnd()))
     .map(([name, value]) => `${name}:\n${String(value).trimEnd().replaceAll(/^/gm, '  | ')}`)
 }
 

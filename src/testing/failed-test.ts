@@ -24,6 +24,7 @@ export interface FailedTest {
  * @returns the paths of its artifacts.
  */
 export async function examine(machine: Machine, test: FailedTest): Promise<string[]> {
+  machine.calm()
   const artifacts = await gatherEvidence(machine)
   if (isShellWanted() && machine.isUp) {
     shells = shells.then(() => giveShell(machine, test))

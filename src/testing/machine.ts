@@ -55,7 +55,7 @@ const CONSOLE_LINES = 30
  */
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts
-  readonly #upset = new AbortController()
+  #upset = new AbortController()
   readonly #screen: Screen
   #isUp = true
 
@@ -752,6 +752,11 @@ export class Machine implements AsyncDisposable {
       const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
       this.#upset.abort(failure(this.waiter, `always: ${what}`, why, { cause: error }))
     })
+  }
+
+  /** What does not hold any more ({@link always}) is known: from now on nothing is given up for it. For who looks at why. */
+  calm(): void {
+    this.#upset = new AbortController()
   }
 
   /**

@@ -35,6 +35,11 @@ describe('an error for people', () => {
     expect(text).not.toMatch(/short|code/)
   })
 
+  it('has nothing twice that is in its message as well', () => {
+    const error = Object.assign(new Error('x\n--- stderr\none\ntwo'), { stderr: 'one\ntwo\n' })
+    expect(describeError(error).text.match(/two/g)).toHaveLength(1)
+  })
+
   it('shows a difference', () => {
     const { message, text } = describeError(caught(() => assert.deepEqual({ a: 1 }, { a: 2 })))
     expect(message).toBe('Expected values to be strictly deep-equal:')

@@ -32,7 +32,8 @@ const owning = (root: string): string => `
     const vm = await boot({ root: '${root}', memory: 512, name: 'failing', test: t })
     await vm.waitForUnit('systemd-journald')
     await vm.succeed('logger written by the test')
-    await vm.succeed('false')
+    vm.always('it holds', () => false)
+    await vm.waitForFile('/never')
   })
 
   test('passes', async (t) => {
@@ -127,6 +128,7 @@ describe('a machine that is a test’s', () => {
   })
 
   it('ends with that, however it ends', () => {
+    expect(stdout).toMatch(/^FAIL .* › fails\n.*always: it holds/m)
     expect(stdout).toMatch(/^ok .* owning\.vm\.test\.ts › passes$/m)
     expect(stdout).toMatch(/^ok .* owning\.vm\.test\.ts › comes behind them$/m)
     expect(stdout).toMatch(/^FAIL .* ending\.vm\.test\.ts › takes too long\n.*timed out after 45/m)
