@@ -244,7 +244,10 @@ export class Session {
       this.#fail(place, writer, start, tag, message.name, error)
     }
     this.#answering = false
-    while (this.#ready[0]?.place.isBackedUp === false) this.#ready.shift()?.deliver()
+    while (this.#ready.length > 0) {
+      if (this.#ready[0]?.place.isBackedUp === true) return
+      this.#ready.shift()?.deliver()
+    }
   }
 
   /**

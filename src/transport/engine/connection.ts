@@ -84,7 +84,8 @@ export class Connection implements Watched {
       // another poll(2).
       for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
         this.#unanswered = this.#stream.answer()
-        this.#send()
+        // Once is enough: poll(2) says when there is room again.
+        if (!this.#stream.outbox.isBackedUp) this.#send()
       }
     } catch (error) {
       // Whatever it is, it concerns this client alone: the others of this thread are served on.

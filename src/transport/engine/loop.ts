@@ -6,14 +6,6 @@ import { Timers } from './timers.ts'
 /** What something is to be woken for. */
 export type Readiness = 'read' | 'write' | 'both' | 'nothing'
 
-/** What poll(2) is asked for it. */
-const events: Readonly<Record<Readiness, number>> = {
-  read: POLLIN,
-  write: POLLOUT,
-  both: POLLIN | POLLOUT,
-  nothing: 0,
-}
-
 /** Something that a {@link Loop} watches. It owns its descriptor. */
 export interface Watched {
   readonly fd: number
@@ -111,7 +103,8 @@ export class Loop {
     for (const { fd, waitsFor } of this.#round) {
       // poll(2) passes over a negative descriptor.
       if (waitsFor === 'nothing') set.add(-1, 0)
-      else set.add(fd, events[waitsFor])
+      else if (waitsFor === 'both') set.add(fd, POLLIN | POLLOUT)
+      else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
     }
   }
 
