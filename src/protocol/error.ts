@@ -9,6 +9,7 @@ export type ProtocolErrorCode =
   | 'UNEXPECTED_REPLY'
   | 'DUPLICATE_TAG'
   | 'NO_VERSION'
+  | 'TOO_MANY_REQUESTS'
 
 /** The peer broke the protocol: the connection cannot go on. */
 export class ProtocolError extends Error {

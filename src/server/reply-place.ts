@@ -6,6 +6,8 @@ import type { Payload } from '../protocol/memory.ts'
  * connection's requests, a virtqueue one for each, since there the client says where it wants its answer.
  */
 export interface ReplyPlace {
+  /** Whether what was committed cannot leave for now: then large replies are not made yet. */
+  readonly isBackedUp: boolean
   /**
    * Room for one frame of at most `bytes`, from the writer's position on. Of places that share memory,
    * nothing else is reserved before the frame is committed.

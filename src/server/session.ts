@@ -19,6 +19,7 @@ import { AttributeMemory } from './attributes.ts'
 import { FidTable } from './fids.ts'
 import { handlers } from './handlers.ts'
 import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './limits.ts'
+import { PostponedRequests } from './postponed.ts'
 import type { ReplyPlace } from './reply-place.ts'
 import { type SavedSession, checkSaved, reviveFids, savedSession } from './saved-session.ts'
 
@@ -37,8 +38,10 @@ export class Session {
   msize = 0
   /** Requests whose answer is still to come, by tag. */
   readonly #parked = new Map<number, Waiting>()
-  /** Answers that became ready while another was being made: a frame at a time. */
-  readonly #ready: (() => void)[] = []
+  /** Requests that wait until replies can leave again. */
+  readonly #postponed = new PostponedRequests()
+  /** Answers that became ready while another was being made, or none could leave: a frame at a time. */
+  readonly #ready: Ready[] = []
   #answering = false
   /** Those that the log has heard of. */
   readonly #reached = new Set<LimitName>()
@@ -78,7 +81,7 @@ export class Session {
     if (this.msize === 0 && message.name !== 'version') {
       throw new ProtocolError('NO_VERSION', `T${message.name} before Tversion`)
     }
-    if (this.#parked.has(tag)) {
+    if (this.#parked.has(tag) || this.#postponed.has(tag)) {
       throw new ProtocolError('DUPLICATE_TAG', `tag ${tag} is in use by a request under way`)
     }
     const from = this.#reader.over(memory, start + HEADER_BYTES, start + size, tail)
@@ -91,6 +94,11 @@ export class Session {
       this.#refuse(place, tag, errno.EFBIG)
       return
     }
+    if (this.#postponed.concerns(message, place)) {
+      const frame = Buffer.from(memory.bytes.subarray(start, start + size))
+      this.#postponed.add({ tag, message, request, place, frame })
+      return
+    }
     this.#answer(message, tag, request, place)
     const waiting = this.#parked.size === 0 ? undefined : this.#parked.get(tag)
     // To be asked again when the session is saved; a payload that lies elsewhere is not kept.
@@ -100,18 +108,43 @@ export class Session {
   }
 
   /**
+   * Makes the next of those replies that have waited until they can leave.
+   *
+   * @returns whether there was one.
+   */
+  catchUp(): boolean {
+    if (this.#ready.length > 0) {
+      this.#ready.shift()?.deliver()
+      return true
+    }
+    const postponed = this.#postponed.next()
+    if (postponed === undefined) return false
+    const { message, tag, request, place, frame } = postponed
+    this.#answer(message, tag, request, place)
+    const waiting = this.#parked.get(tag)
+    if (waiting !== undefined) waiting.frame = frame
+    return true
+  }
+
+  /**
    * The conversation as plain data, with which {@link load} goes on in another session, while this one goes
    * on as well: its fids with all that is known of their files, open files with their locks, values of
    * attributes under way, and requests that wait. Files that have no name any more cannot be found again.
+   * Answers that are ready go to their places first.
    *
    * @throws Error where a request waits whose bytes did not lie in one piece, as in a virtqueue.
    */
   save(): SavedSession {
+    for (const { deliver } of this.#ready.splice(0)) deliver()
     const waiting = [...this.#parked].map(([tag, { frame }]) => {
       if (frame === undefined) throw new Error(`the request with tag ${tag} cannot be saved`)
-      return frame.toString('base64')
+      return frame
     })
-    return savedSession(this, waiting)
+    const frames = [...waiting, ...this.#postponed.frames]
+    return savedSession(
+      this,
+      frames.map((frame) => frame.toString('base64')),
+    )
   }
 
   /**
@@ -146,6 +179,7 @@ export class Session {
     const waiting = [...this.#parked]
     // First of all: letting go of one may wake others, and nobody is to hear of them any more.
     this.#parked.clear()
+    this.#postponed.clear()
     for (const [tag, parked] of waiting) this.#cancel(tag, parked)
     this.fids.clear()
   }
@@ -155,6 +189,7 @@ export class Session {
     const parked = this.#parked.get(tag)
     this.#parked.delete(tag)
     if (parked !== undefined) this.#cancel(tag, parked)
+    this.#postponed.forget(tag)
   }
 
   /** Whatever goes wrong in the tree, the request is forgotten and the next one's turn comes. */
@@ -209,7 +244,10 @@ export class Session {
       this.#fail(place, writer, start, tag, message.name, error)
     }
     this.#answering = false
-    for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
+    while (this.#ready.length > 0) {
+      if (this.#ready[0]?.place.isBackedUp === true) return
+      this.#ready.shift()?.deliver()
+    }
   }
 
   /**
@@ -250,7 +288,7 @@ export class Session {
         // It may have been flushed since.
         if (this.#parked.get(tag) === waiting) this.#deliver(message, tag, outcome, place)
       }
-      if (this.#answering) this.#ready.push(deliver)
+      if (this.#answering || place.isBackedUp) this.#ready.push({ place, deliver })
       else deliver()
     })
   }
@@ -346,8 +384,15 @@ interface Waiting {
   frame: Buffer | undefined
 }
 
+/** An answer to such a request, and where it goes. */
+interface Ready {
+  readonly place: ReplyPlace
+  readonly deliver: () => void
+}
+
 /** Before the first request. */
 const nowhere: ReplyPlace = {
+  isBackedUp: false,
   reserve: () => new Writer(heapMemory(0)),
   payload: ({ memory }) => run(memory, 0, 0),
   commit() {},

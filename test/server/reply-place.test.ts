@@ -34,6 +34,7 @@ function send<M extends MessageName>(tag: number, name: M, fields: T<M>, room = 
   const memory = heapMemory(room)
   const writer = new Writer(memory)
   const place: ReplyPlace = {
+    isBackedUp: false,
     reserve: (bytes) => {
       told.push(`reserve ${tag}`)
       return writer.over(memory, 0, Math.min(bytes, room))

@@ -32,6 +32,8 @@ export class SessionProbe {
   replies: RawReply[] = []
   /** How many requests were given up without an answer. */
   forgotten = 0
+  /** Whether the session is told that no reply can leave; they are kept all the same. */
+  isBackedUp = false
   readonly #place: ReplyPlace
   readonly #memory = systemMemory(1 << 21)
   #tag = 0
@@ -41,7 +43,11 @@ export class SessionProbe {
     // One writer over one memory, as the stream's outbox has: whatever is written by two answers at
     // the same time comes out mixed.
     const writer = new Writer(this.#memory)
+    const isBackedUp = (): boolean => this.isBackedUp
     this.#place = {
+      get isBackedUp() {
+        return isBackedUp()
+      },
       reserve: (bytes) => writer.over(this.#memory, 64, 64 + bytes),
       payload: ({ memory, position }, count) => run(memory, position + 11, count),
       forget: () => this.forgotten++,

@@ -7,7 +7,7 @@ import type { Client } from '../../src/client/index.ts'
 import { payloadBytes } from '../../src/protocol/index.ts'
 import { defaultLimits } from '../../src/server/limits.ts'
 import { openDescriptors } from '../support/descriptors.ts'
-import { serveDirectory } from '../support/directory-server.ts'
+import { attached, serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 const CHUNK = 512 * 1024
@@ -100,10 +100,16 @@ describe('a read that has to wait for the disk', () => {
 
   it('does not outlive its file, its client or its server', async () => {
     const before = openDescriptors()
+    const gone: Promise<unknown>[] = []
     {
       await using server = await serveDirectory(directory)
+      const connect = async (): Promise<Client> => {
+        const socket = await server.socket()
+        gone.push(new Promise((resolve) => socket.once('close', resolve)))
+        return attached(socket, MSIZE)
+      }
       for (let i = 0; i < 8; i++) {
-        const client = await server.client(MSIZE)
+        const client = await connect()
         await opened(client)
         evict()
         const reads = Array.from({ length: CHUNKS }, (_, chunk) => readAt(client, chunk))
@@ -112,11 +118,13 @@ describe('a read that has to wait for the disk', () => {
         else client.close()
         await Promise.allSettled([...reads, clunked])
       }
-      const client = await server.client(MSIZE)
+      const client = await connect()
       await opened(client)
       evict()
       void Promise.allSettled(Array.from({ length: CHUNKS }, (_, chunk) => readAt(client, chunk)))
     }
+    // They hear of the server's end behind the replies that were on their way, and have descriptors until then.
+    await Promise.all(gone)
     expect(openDescriptors()).toBeLessThanOrEqual(before)
   })
 

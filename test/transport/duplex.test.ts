@@ -8,8 +8,11 @@ import { limits, payloadBytes } from '../../src/protocol/index.ts'
 import { serveDuplex } from '../../src/transport/stream/duplex.ts'
 import { connected } from '../support/directory-server.ts'
 import { FakeTree } from '../support/fake-tree.ts'
-import { requestFrame } from '../support/frames.ts'
+import { memoryOf, requestFrame } from '../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
+
+/** For what takes long on a busy machine. */
+const PATIENCE = { timeout: 60_000 }
 
 let tree: FakeTree
 let log: string[]
@@ -119,6 +122,51 @@ describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) 
     await ended
     await over
     expect(Buffer.concat(received)[4]).toBe(101)
+  })
+
+  it('sends all replies to a client that has said its last before it took them', async () => {
+    const { theirs, over } = await connection()
+    const ended = new Promise((resolve) => theirs.once('end', resolve))
+    const received: Buffer[] = []
+    theirs.end(
+      Buffer.concat([
+        requestFrame(limits.NOTAG, 'version', { msize: 1 << 20, version: limits.VERSION }),
+        requestFrame(1, 'attach', { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }),
+        requestFrame(1, 'walk', { fid: 0, newfid: 1, names: ['big'] }),
+        requestFrame(1, 'lopen', { fid: 1, flags: 0 }),
+        ...Array.from({ length: 20 }, (_, tag) =>
+          requestFrame(tag, 'read', { fid: 1, offset: tag, count: 500_000 }),
+        ),
+      ]),
+    )
+    await sleep(100)
+    theirs.on('data', (chunk: Buffer) => received.push(chunk))
+    await ended
+    await over
+    expect(Buffer.concat(received).length).toBe(21 + 20 + 22 + 24 + 20 * 500_011)
+  })
+
+  it('takes in what a client sends that takes no replies: QEMU takes none meanwhile', async () => {
+    const { theirs } = await connection()
+    const client = await attach(theirs, 1 << 20)
+    await opened(client, 1, 'big')
+    await client.call.walk({ fid: 0, newfid: 2, names: ['file'] })
+    await client.call.lopen({ fid: 2, flags: 1 })
+    theirs.pause()
+    const data = { memory: memoryOf(Buffer.alloc(500_000)), offset: 0, length: 500_000 }
+    const asked = Promise.all(
+      Array.from({ length: 40 }, async (_, offset) => {
+        const read = client.call.read({ fid: 1, offset, count: 500_000 })
+        const { count } = await client.call.write({ fid: 2, offset, data })
+        return [(await read).data.length, count]
+      }),
+    )
+    const written = (): number => tree.calls.filter((call) => call.startsWith('write')).length
+    await expect.poll(() => theirs.writableLength, PATIENCE).toBe(0)
+    await expect.poll(written, PATIENCE).toBe(40)
+    theirs.resume()
+    expect(await asked).toEqual(Array.from({ length: 40 }, () => [500_000, 500_000]))
+    client.close()
   })
 
   it('stops answering a client that does not read, and goes on when it does', async () => {

@@ -22,6 +22,9 @@ import { built } from '../support/ordinary-user.ts'
 import { memoryOf, rawFrame, requestFrame } from '../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
+/** For what takes long on a busy machine. */
+const PATIENCE = { timeout: 60_000 }
+
 let directory: string
 
 beforeEach(() => {
@@ -193,6 +196,68 @@ describe('an engine', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(80_000_000)
     other.close()
     lazy.close()
+  })
+
+  it('takes in what a client sends that takes no replies: QEMU takes none meanwhile', async () => {
+    writeFileSync(join(directory, 'large'), Buffer.alloc(2 << 20, 'x'))
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    const client = await attached(socket, 1 << 20)
+    await opened(client, 1, 'large')
+    await opened(client, 2, 'file', 2)
+    socket.pause()
+    const length = 1_000_000
+    const data = { memory: memoryOf(Buffer.alloc(length, 'y')), offset: 0, length }
+    const asked = Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const bytes = read(client, 1, i, length)
+        const { count } = await client.call.write({ fid: 2, offset: i * length, data })
+        return [(await bytes).length, count]
+      }),
+    )
+    await expect.poll(() => socket.writableLength, PATIENCE).toBe(0)
+    await expect.poll(() => statSync(join(directory, 'file')).size, PATIENCE).toBe(40 * length)
+    socket.resume()
+    expect(await asked).toEqual(Array.from({ length: 40 }, () => [length, length]))
+    client.close()
+  })
+
+  it('ends one that asks for more than it has tags for, and serves the others', async () => {
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    await attached(socket)
+    const other = await server.client()
+    socket.pause()
+    const over = new Promise((resolve) => socket.once('close', resolve))
+    socket.on('error', () => {})
+    const many = Buffer.concat(
+      Array.from({ length: 10_000 }, () => requestFrame(1, 'getattr', { fid: 0, mask: 0 })),
+    )
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 20; i++) socket.write(many)
+    await expect
+      .poll(() => server.log.at(-1), PATIENCE)
+      .toMatch(/^client 1: protocol error TOO_MANY_REQUESTS: \d+ bytes of replies wait to be taken/)
+    expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000)
+    await other.call.getattr({ fid: 0, mask: 0 })
+    other.close()
+    socket.resume()
+    await over
+  })
+
+  it('sends all replies to a client that has said its last before it took them', async () => {
+    writeFileSync(join(directory, 'large'), Buffer.alloc(2 << 20, 'x'))
+    await using server = await serveDirectory(directory)
+    const socket = await server.socket()
+    const client = await attached(socket, 1 << 20)
+    await opened(client, 1, 'large')
+    socket.pause()
+    const asked = Promise.all(Array.from({ length: 20 }, (_, i) => read(client, 1, i, 1_000_000)))
+    socket.end()
+    await sleep(100)
+    socket.resume()
+    for (const bytes of await asked) expect(bytes.length).toBe(1_000_000)
+    await expect.poll(() => server.log.at(-1), PATIENCE).toBe('client 1: closed by the client')
   })
 
   it('sends a slow client all its replies in the end', async () => {

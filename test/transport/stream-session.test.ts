@@ -226,6 +226,96 @@ describe('a conversation over a stream', () => {
     expect([peer.tree.uses, peer.tree.faults]).toEqual([0, []])
   })
 
+  describe('while no reply can leave', () => {
+    /** Hands over all of it; returns how many bytes were not taken in. */
+    function takesIn(peer: Peer, bytes: Buffer): number {
+      const { inbox } = peer.stream
+      let rest = bytes
+      while (rest.length > 0 && inbox.room > 0) {
+        const part = rest.subarray(0, inbox.room)
+        inbox.memory.bytes.set(part, inbox.end)
+        inbox.arrived(part.length)
+        rest = rest.subarray(part.length)
+        while (peer.stream.answer());
+      }
+      return rest.length
+    }
+
+    function backedUp(): Peer {
+      const peer = new Peer()
+      peer.send(Buffer.concat(conversation.slice(0, 6)))
+      peer.received = []
+      peer.stream.outbox.isBackedUp = true
+      return peer
+    }
+
+    it('takes in all that a client can ask for, and keeps little of it', () => {
+      const peer = backedUp()
+      const asked = Buffer.concat(
+        Array.from({ length: 2000 }, (_, i) =>
+          Buffer.concat([
+            requestFrame(2 * i, 'read', { fid: 2, offset: i, count: MSIZE }),
+            requestFrame(2 * i + 1, 'write', { fid: 1, offset: i, data: payload(i) }),
+          ]),
+        ),
+      )
+      expect(takesIn(peer, asked)).toBe(0)
+      const { inbox, outbox } = peer.stream
+      expect(peer.tree.calls.filter((call) => call.startsWith('write'))).toHaveLength(2000)
+      expect(peer.tree.calls.filter((call) => call.startsWith('read'))).toEqual([])
+      expect([inbox.waiting.length, outbox.pending]).toEqual([0, 2000 * 11])
+      expect(inbox.memory.bytes.length + outbox.memory.bytes.length).toBeLessThan(250_000)
+      outbox.isBackedUp = false
+      peer.take(10_000)
+      while (peer.stream.answer()) peer.take(10_000)
+      peer.take(10_000)
+      expect(peer.replies.length).toBe(2000 * (11 + MSIZE - 24 + 11))
+      expect(peer.tree.calls.filter((call) => call.startsWith('read'))).toHaveLength(2000)
+    })
+
+    it('goes on for as many requests as there are tags, with the longest of short replies', () => {
+      const peer = backedUp()
+      const clientId = 'x'.repeat(255)
+      const whole = { start: 0n, length: 1n, procId: 1, clientId }
+      const asked = Buffer.concat(
+        Array.from({ length: limits.NOTAG }, (_, tag) =>
+          requestFrame(tag, 'getlock', { fid: 1, type: 0, ...whole }),
+        ),
+      )
+      expect(takesIn(peer, asked)).toBe(0)
+      expect(peer.stream.outbox.pending).toBeGreaterThan(limits.NOTAG * 280)
+    })
+
+    it('ends when a client has asked for more than it can, with little kept', () => {
+      const peer = backedUp()
+      const same = Buffer.concat(
+        Array.from({ length: 10_000 }, () => ask('getattr', { fid: 1, mask: 0 })),
+      )
+      let rounds = 0
+      const askOn = (): void => {
+        for (; rounds < 100; rounds++) takesIn(peer, same)
+      }
+      expect(askOn).toThrow(expect.objectContaining({ code: 'TOO_MANY_REQUESTS' }))
+      expect(rounds).toBeGreaterThan(8)
+      expect(peer.stream.outbox.memory.bytes.length).toBeLessThan(40 << 20)
+    })
+
+    it('counts what waits, and not what has left meanwhile', () => {
+      const peer = backedUp()
+      const { outbox } = peer.stream
+      const some = Buffer.concat(
+        Array.from({ length: 60_000 }, (_, tag) =>
+          requestFrame(tag, 'getattr', { fid: 1, mask: 0 }),
+        ),
+      )
+      for (let round = 0; round < 4; round++) {
+        takesIn(peer, some)
+        // All of it but a byte: it is backed up as before.
+        outbox.left(outbox.pending - 1)
+      }
+    })
+  })
+
   it('before Tversion has no frame above the smallest msize', () => {
     const peer = new Peer()
     const name = 'x'.repeat(5000)

@@ -5,7 +5,7 @@ import type { Exports } from '../../tree/tree.ts'
 import { HOLD_MOST } from '../hold.ts'
 import { reasonFor } from '../reason.ts'
 import { type SavedStream, StreamSession } from '../stream/stream-session.ts'
-import type { Watched } from './loop.ts'
+import type { Readiness, Watched } from './loop.ts'
 
 /** How often a client's requests are taken in before the others have their turn. */
 const TURNS = 16
@@ -18,8 +18,10 @@ export class Connection implements Watched {
   readonly fd: number
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
-  /** Frames that wait until replies have left, or until somebody comes back to them. */
+  /** Whether there may be something to do without anything more arriving. */
   #unanswered = false
+  /** Whether the client has said its last while replies were on their way to it. */
+  #isOver = false
   #held = false
 
   /** @param onEnd called once when the connection is over; the owner then closes it. */
@@ -42,10 +44,12 @@ export class Connection implements Watched {
     return lost
   }
 
-  /** A client that does not take its replies gets no further requests answered. */
-  get waitsFor(): 'read' | 'write' | 'nothing' {
-    if (this.#held) return this.#stream.inbox.waiting.length < HOLD_MOST ? 'read' : 'nothing'
-    return this.#unanswered || this.#stream.outbox.pending > 0 ? 'write' : 'read'
+  /** Requests are taken in whether the client takes its replies or not, see server/postponed.ts. */
+  get waitsFor(): Readiness {
+    const { inbox, outbox } = this.#stream
+    if (this.#held) return this.#isOver || inbox.waiting.length >= HOLD_MOST ? 'nothing' : 'read'
+    if (!this.#unanswered && outbox.pending === 0) return 'read'
+    return this.#isOver ? 'write' : 'both'
   }
 
   /** Answers nothing and sends nothing from now on; what arrives is kept. */
@@ -75,12 +79,13 @@ export class Connection implements Watched {
         this.#receive(HELD_ROOM)
         return
       }
-      if (this.waitsFor === 'write' && !this.#send()) return
+      this.#send()
       // A busy client's next requests are often there already, and asking for them costs less than
       // another poll(2).
       for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
         this.#unanswered = this.#stream.answer()
-        if (!this.#send()) return
+        // Once is enough: poll(2) says when there is room again.
+        if (!this.#stream.outbox.isBackedUp) this.#send()
       }
     } catch (error) {
       // Whatever it is, it concerns this client alone: the others of this thread are served on.
@@ -101,23 +106,31 @@ export class Connection implements Watched {
    * @returns whether bytes arrived.
    */
   #receive(room = 0): boolean {
-    const { inbox } = this.#stream
+    const { inbox, outbox } = this.#stream
     if (room > 0) inbox.extend(room)
     const received = receive(this.fd, inbox.memory.address + inbox.end, inbox.room)
-    if (received === 0) this.#onEnd(this, 'closed by the client')
+    if (received === 0) {
+      this.#isOver = outbox.pending > 0
+      if (!this.#isOver) this.#onEnd(this, 'closed by the client')
+    }
     if (received <= 0) return false
     inbox.arrived(received)
     return true
   }
 
-  /** @returns whether everything has left. */
-  #send(): boolean {
+  #send(): void {
     const { outbox } = this.#stream
     while (outbox.pending > 0) {
       const sent = send(this.fd, outbox.memory.address + outbox.start, outbox.pending)
-      if (sent < 0) return false
+      if (sent < 0) {
+        outbox.isBackedUp = true
+        return
+      }
       outbox.left(sent)
     }
-    return true
+    if (!outbox.isBackedUp) return
+    outbox.isBackedUp = false
+    // Now those replies can be made that have waited.
+    this.#unanswered = true
   }
 }

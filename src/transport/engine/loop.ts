@@ -3,11 +3,13 @@ import type { Later } from '../../tree/timers.ts'
 import { Patience } from './patience.ts'
 import { Timers } from './timers.ts'
 
+/** What something is to be woken for. */
+export type Readiness = 'read' | 'write' | 'both' | 'nothing'
+
 /** Something that a {@link Loop} watches. It owns its descriptor. */
 export interface Watched {
   readonly fd: number
-  /** What to wake it for. */
-  readonly waitsFor: 'read' | 'write' | 'nothing'
+  readonly waitsFor: Readiness
   /** The descriptor is ready for what it waits for, or has failed. */
   ready(): void
   close(): void
@@ -101,6 +103,7 @@ export class Loop {
     for (const { fd, waitsFor } of this.#round) {
       // poll(2) passes over a negative descriptor.
       if (waitsFor === 'nothing') set.add(-1, 0)
+      else if (waitsFor === 'both') set.add(fd, POLLIN | POLLOUT)
       else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
     }
   }

@@ -42,6 +42,8 @@ export class DuplexConnection implements Holdable<SavedStream> {
   /** An answer that had to wait is committed outside of {@link #answer} and must be sent from there. */
   #answering = false
   #held = false
+  /** Whether the client has said its last. */
+  #isOver = false
   /** Bytes of the stream that have found no room in the inbox yet. */
   #rest: Buffer = Buffer.alloc(0)
 
@@ -57,7 +59,11 @@ export class DuplexConnection implements Holdable<SavedStream> {
         this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
         this.#answer()
       })
-      stream.on('end', () => stream.end())
+      stream.on('drain', this.#answer)
+      stream.on('end', () => {
+        this.#isOver = true
+        this.#answer()
+      })
       // The reason is the client's business; 'close' follows.
       stream.on('error', () => {})
       stream.once('close', () => {
@@ -73,7 +79,6 @@ export class DuplexConnection implements Holdable<SavedStream> {
   async hold(): Promise<void> {
     this.#descriptor()
     this.#held = true
-    if (this.#stream.isPaused()) this.#stream.resume()
     const end = performance.now() + HOLD_PATIENCE
     while (this.#stream.writableLength > 0 || !isReceived(this.#descriptor())) {
       if (performance.now() > end) {
@@ -104,25 +109,28 @@ export class DuplexConnection implements Holdable<SavedStream> {
     this.#answer()
   }
 
-  /** @returns whether the client takes its replies: without that, it gets no further ones. */
-  #send(): boolean {
-    if (this.#held) return false
+  /** Hands replies to the stream, unless that has enough of them. */
+  #send(): void {
+    if (this.#held) return
     const { outbox } = this.#session
-    if (outbox.pending > 0) {
+    const stream = this.#stream
+    if (outbox.pending > 0 && !stream.writableNeedDrain) {
       // A copy: the stream keeps it until the other side has taken it.
-      this.#stream.write(Buffer.from(outbox.waiting))
-      outbox.left(outbox.pending)
+      const bytes = Buffer.from(outbox.waiting)
+      outbox.left(bytes.length)
+      stream.write(bytes)
     }
-    return !this.#stream.writableNeedDrain
+    outbox.isBackedUp = stream.writableNeedDrain
   }
 
-  /** Answers what has arrived, as long as the replies are taken. */
+  /** Answers what has arrived; where replies are not taken, what must not wait. */
   readonly #answer = (): void => {
     if (this.#held) return
-    const { inbox } = this.#session
+    const { inbox, outbox } = this.#session
     const stream = this.#stream
     this.#answering = true
     try {
+      this.#send()
       for (let more = true; more || this.#rest.length > 0;) {
         if (!more) {
           const part = this.#rest.subarray(0, inbox.room)
@@ -131,13 +139,9 @@ export class DuplexConnection implements Holdable<SavedStream> {
           this.#rest = this.#rest.subarray(part.length)
         }
         more = this.#session.answer()
-        if (!this.#send()) {
-          stream.pause()
-          stream.once('drain', this.#answer)
-          return
-        }
+        this.#send()
       }
-      if (stream.isPaused()) stream.resume()
+      if (this.#isOver && !outbox.isBackedUp) stream.end()
     } catch (error) {
       this.#log(error instanceof Error ? error.message : String(error))
       stream.destroy()

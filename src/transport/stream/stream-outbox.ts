@@ -9,10 +9,14 @@ const BATCH = 64 * 1024
 
 /** Replies on their way into a stream, in one piece: what was answered together leaves together. */
 export class StreamOutbox implements ReplyPlace {
+  /** Whoever sends says so: the other side does not take any more now. */
+  isBackedUp = false
   #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
   readonly #writer = new Writer(this.#memory)
   #sent = 0
   #end = 0
+  /** How many bytes were added while it was backed up, since it was empty last. */
+  #added = 0
   readonly #onCommit: () => void
 
   /** @param onCommit called after each frame: for a transport that is not asking by itself. */
@@ -39,6 +43,11 @@ export class StreamOutbox implements ReplyPlace {
     return this.#memory.bytes.subarray(this.#sent, this.#end)
   }
 
+  /** How many of the pending bytes were added while it was backed up. */
+  get overdue(): number {
+    return Math.min(this.#added, this.pending)
+  }
+
   /** Before all replies of its own it sends these bytes, the rest of another outbox. */
   begin(bytes: Uint8Array): void {
     this.reserve(bytes.length)
@@ -54,7 +63,7 @@ export class StreamOutbox implements ReplyPlace {
   /** `bytes` of the pending ones have left. */
   left(bytes: number): void {
     this.#sent += bytes
-    if (this.#sent === this.#end) this.#sent = this.#end = 0
+    if (this.#sent === this.#end) this.#sent = this.#end = this.#added = 0
   }
 
   reserve(bytes: number): Writer {
@@ -70,16 +79,19 @@ export class StreamOutbox implements ReplyPlace {
   forget(): void {}
 
   commit(): void {
-    this.#end = this.#writer.position
+    const end = this.#writer.position
+    if (this.isBackedUp) this.#added += end - this.#end
+    this.#end = end
     this.#onCommit()
   }
 
-  /** Rare: a larger msize was agreed, or answers that had been waiting came all at once. */
+  /** Rare: a larger msize was agreed, answers that had been waiting came all at once, or it is backed up. */
   #grow(bytes: number): void {
     const { pending } = this
     const old = this.waiting
     const wanted = pending + bytes + BATCH
-    if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted)
+    // With room for as much again: each time all of it is copied.
+    if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted + pending)
     this.#memory.bytes.set(old)
     this.#sent = 0
     this.#end = pending

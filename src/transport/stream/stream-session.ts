@@ -1,6 +1,8 @@
+import { ProtocolError } from '../../protocol/error.ts'
+import { MSIZE_MIN, NOTAG } from '../../protocol/limits.ts'
 import type { Memory } from '../../protocol/memory.ts'
-import { MSIZE_MIN } from '../../protocol/limits.ts'
 import type { SessionLimits } from '../../server/limits.ts'
+import { REPLY_BYTES } from '../../server/postponed.ts'
 import type { SavedSession } from '../../server/saved-session.ts'
 import { Session } from '../../server/session.ts'
 import type { Exports } from '../../tree/tree.ts'
@@ -12,6 +14,12 @@ import { StreamOutbox } from './stream-outbox.ts'
  * processor; where they do not, the client could sleep through all of it while the first is ready.
  */
 const TOGETHER = 8
+
+/**
+ * How many bytes of replies may wait for a client that asks on without taking them: each request under way has a tag
+ * of its own, so a client that keeps to the protocol cannot have more.
+ */
+const OVERDUE_MOST = NOTAG * REPLY_BYTES
 
 /** A session over a byte stream as plain data, fit for JSON. The bytes are in base64. */
 export interface SavedStream {
@@ -39,31 +47,47 @@ export class StreamSession {
   }
 
   /**
-   * Answers the frames that have arrived, until none is whole or the replies should leave first.
+   * Answers the frames that have arrived, until none is whole or the replies should leave first. Where these
+   * cannot leave, all frames are taken in nevertheless.
    *
-   * @returns whether whole frames may be left.
+   * @returns whether there may be more to do now.
    * @throws ProtocolError: the connection has to end.
    */
   answer(): boolean {
     const { inbox, outbox } = this
     const session = this.#session
     for (let replies = 0; replies < TOGETHER; replies++) {
-      if (!outbox.hasRoom(session.msize || MSIZE_MIN) && outbox.pending > 0) return true
+      if (!outbox.isBackedUp) {
+        if (!outbox.hasRoom(session.msize || MSIZE_MIN) && outbox.pending > 0) return true
+        if (session.catchUp()) continue
+      }
       const size = inbox.next(session.msize)
       if (size === 0) return false
       const memory: Memory = inbox.memory
       session.receive(memory, inbox.start, size, outbox)
       inbox.consume(size)
+      if (outbox.isBackedUp && outbox.overdue > OVERDUE_MOST) {
+        throw new ProtocolError(
+          'TOO_MANY_REQUESTS',
+          `${outbox.pending} bytes of replies wait to be taken, and the client asks on`,
+        )
+      }
     }
     return true
   }
 
   /** What {@link load} goes on with. The stream itself must be empty, or its bytes are lost. */
   save(): SavedStream {
+    const { inbox, outbox } = this
+    const { isBackedUp } = outbox
+    // What becomes ready by it is no fault of the client's.
+    outbox.isBackedUp = false
+    const session = this.#session.save()
+    outbox.isBackedUp = isBackedUp
     return {
-      session: this.#session.save(),
-      received: this.inbox.waiting.toString('base64'),
-      unsent: this.outbox.waiting.toString('base64'),
+      session,
+      received: inbox.waiting.toString('base64'),
+      unsent: outbox.waiting.toString('base64'),
     }
   }
 
@@ -73,12 +97,17 @@ export class StreamSession {
    * @returns and throws as Session.load.
    */
   load({ session, received, unsent }: SavedStream): number {
+    const { inbox, outbox } = this
     const bytes = Buffer.from(received, 'base64')
-    this.inbox.extend(bytes.length)
-    this.inbox.memory.bytes.set(bytes, this.inbox.end)
-    this.inbox.arrived(bytes.length)
-    this.outbox.begin(Buffer.from(unsent, 'base64'))
-    return this.#session.load(session, this.outbox)
+    inbox.extend(bytes.length)
+    inbox.memory.bytes.set(bytes, inbox.end)
+    inbox.arrived(bytes.length)
+    outbox.begin(Buffer.from(unsent, 'base64'))
+    // What was postponed goes on being so until that has left.
+    outbox.isBackedUp = true
+    const lost = this.#session.load(session, outbox)
+    outbox.isBackedUp = false
+    return lost
   }
 
   close(): void {

@@ -25,6 +25,8 @@ export class Chain implements ReplyPlace {
   readonly writable = new Segments()
   /** Whether the segments are in memory that may be touched: not while the queue is stopped. */
   isReachable = true
+  /** Its room is its own. */
+  readonly isBackedUp = false
   readonly #owner: ChainOwner
   readonly #writer: Writer
   /** Where the reply begins that the writer writes. */
