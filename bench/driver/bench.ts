@@ -54,7 +54,8 @@ export async function benchDriver(options: DriverBenchOptions): Promise<DriverRe
       describeMachine(),
       `QEMU ${qemu.found?.version.text} with ${accelerator.toUpperCase()}, ${MEMORY_MIB} MiB, 1 virtual CPU, ` +
         `Linux ${kernel.found?.release} in the guest, files over tcp`,
-      `medians of rounds (${rounds}), each with machines of its own; commands of each kind in each: ${commands}; ` +
+      `medians of rounds (${rounds}), each with machines of its own; commands of each kind in each, once ` +
+        `its init has nothing left to start: ${commands}; ` +
         `load average at the beginning: ${load.toFixed(1)}`,
     ],
     guests: measured.filter(({ boots }) => boots.length > 0),

@@ -17,6 +17,8 @@ export interface DriverGuest {
   readonly name: string
   /** Takes it from nothing to ready for commands. */
   boot(): Promise<Machine>
+  /** Waits until its init has nothing left to start. */
+  rest(machine: Machine): Promise<unknown>
   /** QEMU's process, of the machine that was started last. */
   pid(): number
 }
@@ -35,6 +37,10 @@ export async function driverGuests(
   const guest = (name: string, options: BootOptions): DriverGuest => ({
     name,
     boot: () => boot({ ...common, qemuArguments: ['-pidfile', pidFile], ...options }),
+    rest: async (machine) => {
+      // "degraded" is an answer as well.
+      if (machine.init === 'systemd') await machine.systemctl('is-system-running --wait')
+    },
     pid: () => Number(readFileSync(pidFile, 'latin1')),
   })
   const guests = [guest('/, no init', { root: '/', init: 'none' })]

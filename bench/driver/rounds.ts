@@ -72,6 +72,7 @@ async function measureBooted(
   const { machine, first } = await timeFirstCommand(guest, () => guest.boot())
   await using vm = machine
   times.boots.push(first)
+  await guest.rest(vm)
   for (const roundTrip of roundTrips) {
     step(roundTrip.name)
     const found = await timeRoundTrips(vm, guest.pid(), roundTrip, commands)
