@@ -38,8 +38,8 @@ interface Place extends Export {
  * Starts servers for the root and for the shares, all of them closed with `resources`. They may not serve yet, but QEMU
  * can connect.
  *
- * What nobody can write to is served by one thread: a read does not hold up the others, as a write may, and each thread
- * takes a tenth of a second to start.
+ * A thread for each: what stands still, as a network's file system may, stops nothing else. But each takes a tenth of a
+ * second to start, so what is hardly looked at goes with the root.
  *
  * @param saved the clients of each, where a machine goes on that was saved.
  */
@@ -74,8 +74,8 @@ export async function startExports(
   // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
   const policy = { directory: root, readOnly: true, owner: rootOwner, ...rootView }
   const lower = place(0, null, { ...policy, cache: 'loose' })
-  const readOnly = [lower]
-  const threads = [readOnly]
+  const withRoot = [lower]
+  const threads = [withRoot]
   const others: (Export & { readonly target: string })[] = []
   for (const [i, share] of shares.entries()) {
     const index = i + 1
@@ -85,9 +85,9 @@ export async function startExports(
       continue
     }
     const { source: directory, owner, cache = WRITABLE } = share
-    const name = share.readOnly ? `share${index}` : null
+    const name = share.withRoot === true ? `share${index}` : null
     const own = place(index, name, { directory, readOnly: share.readOnly, owner, cache })
-    if (share.readOnly) readOnly.push(own)
+    if (share.withRoot === true) withRoot.push(own)
     else threads.push([own])
     others.push({ ...own, target })
   }

@@ -15,5 +15,6 @@ export function modulesShare(
 ): DirectoryShare[] {
   const target = `/lib/modules/${release}`
   if (existsSync(join(root, target)) && shows(target)) return []
-  return [{ source: modules, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
+  const owner = { uid: 0, gid: 0 }
+  return [{ source: modules, target, readOnly: true, owner, withRoot: true }]
 }

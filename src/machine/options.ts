@@ -23,6 +23,8 @@ export interface DirectoryShare {
   readonly owner: HostPolicy['owner']
   /** Default: `mmap`. */
   readonly cache?: CacheMode
+  /** Whether the root's thread serves it, instead of one of its own. A file system that stands still then stops both. */
+  readonly withRoot?: boolean
 }
 
 /** A tree of any kind, served on the main thread. Several machines may have the same one. */
