@@ -1,5 +1,3 @@
-import { rmSync, rmdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestAPI, type TestContext, test } from 'vitest'
 import { boot } from './testing/boot.ts'
 import { examine } from './testing/failed-test.ts'
@@ -7,11 +5,16 @@ import { Machine } from './testing/machine.ts'
 import { MemoryQueue } from './testing/memory-queue.ts'
 import type { BootOptions } from './testing/options.ts'
 import { artifactsRoot } from './testing/record/artifacts.ts'
-import type { TestReference } from './testing/record/event.ts'
-import { say } from './testing/say.ts'
 import { type Preparation, snapshotOf } from './testing/snapshot-of.ts'
 import type { MachineSnapshot } from './testing/snapshot.ts'
 import { memoryMiB } from './testing/size.ts'
+import {
+  defaultFolder,
+  discardArtifacts,
+  keepArtifacts,
+  taskFailure,
+  taskReference,
+} from './testing/vitest-context.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -77,7 +80,7 @@ export function vmTest(
   if (scope === 'test') {
     return test.extend<VmFixtures>({
       async vm({ task, signal }, use) {
-        await forTest({ ...options, signal }, start, task, use)
+        await forTest(options, start, { task, signal }, use)
       },
     })
   }
@@ -118,7 +121,7 @@ function fromSnapshot(options: BootOptions, preparation: Preparation): TestAPI<V
     ],
     async vm({ baseline, task, signal }, use) {
       const restore = (each: BootOptions): Promise<Machine> => Machine.restore(baseline, each)
-      await forTest({ ...options, signal }, restore, task, use)
+      await forTest(options, restore, { task, signal }, use)
     },
   })
 }
@@ -128,17 +131,34 @@ type Task = TestContext['task']
 /** How the machine of a file learns that one of its tests has failed. */
 const failures = new WeakMap<Machine, () => void>()
 
-/** Gives a test a machine of its own. */
+/**
+ * Gives a test a machine of its own. Where the test is given up, it ends at once, unless that is because its time is over: then
+ * it can still tell what it knows.
+ */
 async function forTest(
   options: BootOptions,
   start: (options: BootOptions) => Promise<Machine>,
-  task: Task,
+  { task, signal }: Pick<TestContext, 'task' | 'signal'>,
   use: (machine: Machine) => Promise<void>,
 ): Promise<void> {
-  await withMachine({ ...options, test: referenceTo(task) }, start, async (machine) => {
+  const over = new AbortController()
+  let isStarting = true
+  const giveUp = (): void => {
+    if (isStarting || !isLate(signal.reason)) over.abort(signal.reason)
+  }
+  signal.addEventListener('abort', giveUp, { once: true })
+  if (signal.aborted) giveUp()
+  const each = { ...options, test: taskReference(task), signal: over.signal }
+  await withMachine(each, start, async (machine) => {
+    isStarting = false
     await use(machine)
     return afterTest(machine, task)
   })
+}
+
+/** Whether this is Vitest's error for a test that has taken too long. */
+function isLate(reason: unknown): boolean {
+  return reason instanceof Error && reason.message.startsWith('Test timed out')
 }
 
 /** @param body says whether the artifacts are worth keeping. */
@@ -147,38 +167,20 @@ async function withMachine(
   start: (options: BootOptions) => Promise<Machine>,
   body: (machine: Machine) => Promise<boolean>,
 ): Promise<void> {
-  const artifacts = artifactsRoot(options.artifacts) ?? join(process.cwd(), '.lowerdir')
+  const artifacts = artifactsRoot(options.artifacts) ?? defaultFolder()
   const room = await memory.take(memoryMiB(options))
   try {
     await using machine = await start({ ...options, artifacts })
-    if (await body(machine)) return
-    rmSync(machine.artifacts ?? artifacts, { recursive: true, force: true })
-    removeIfEmpty(artifacts)
+    if (!(await body(machine))) discardArtifacts(machine)
   } finally {
     room[Symbol.dispose]()
   }
 }
 
 /** @returns whether the test has failed. */
-async function afterTest(machine: Machine, { name, result, meta }: Task): Promise<boolean> {
-  if (result?.state !== 'fail') return false
-  const artifacts = await examine(machine, { name, message: result.errors?.[0]?.message ?? '' })
-  meta.lowerdir = { artifacts: [...(meta.lowerdir?.artifacts ?? []), ...artifacts] }
-  say(`"${name}" has failed; ${machine.artifacts} has what is left of ${machine.name}.`)
+async function afterTest(machine: Machine, task: Task): Promise<boolean> {
+  const failure = taskFailure(task)
+  if (failure === undefined) return false
+  keepArtifacts(task, machine, await examine(machine, failure))
   return true
-}
-
-/** Other tests may have something in it. */
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder)
-  } catch (error) {
-    if (!['ENOTEMPTY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-  }
-}
-
-function referenceTo(task: Task): TestReference {
-  const names = [task.name]
-  for (let suite = task.suite; suite !== undefined; suite = suite.suite) names.unshift(suite.name)
-  return { file: task.file.filepath, name: names }
 }

@@ -1,4 +1,4 @@
-import type { TestReference } from './record/event.ts'
+import type { OwningTest } from './owning-test.ts'
 
 /** What the function of a test of node:test's gets, as far as it is used here. Node has all of it since 20.16. */
 export interface NodeTestContext {
@@ -19,18 +19,42 @@ export interface NodeTestContext {
 /** How Node joins the names of tests. */
 const SEPARATOR = ' > '
 
-/** Whether it is a test that runs, and not words about one. */
-export function isContext(
-  test: TestReference | NodeTestContext | undefined,
-): test is NodeTestContext {
-  return test !== undefined && 'signal' in test
+/** A test of node:test's. @throws TypeError for what a suite gets. */
+export function nodeTest(context: NodeTestContext): OwningTest {
+  if (typeof context.after !== 'function') {
+    throw new TypeError(
+      'The option `test` takes what the function of a test gets, `test("…", (t) => …)`. What a suite gets cannot end a machine.',
+    )
+  }
+  const [, file] = process.argv
+  return {
+    name: context.name,
+    reference: file === undefined ? undefined : { file, name: context.fullName.split(SEPARATOR) },
+    artifacts: undefined,
+    get isOver() {
+      return context.signal.aborted
+    },
+    failure: () => failureOf(context),
+    onEnd(end) {
+      context.after(end)
+      // Where a hook before this one has thrown, Node calls no other.
+      context.signal.addEventListener('abort', () => void end(), { once: true })
+    },
+    // Node tells no hook of this test that a test within it has failed.
+    onFailureWithin(examine) {
+      context.afterEach(async (within) => {
+        const failure = failureOf(within)
+        if (failure !== undefined) await examine(failure)
+      })
+    },
+    // `lowerdir test` knows where they are, and which are worth keeping.
+    keep() {},
+    discard() {},
+  }
 }
 
-/** What the record says of whose machine it is. */
-export function referenceTo(
-  test: TestReference | NodeTestContext | undefined,
-): TestReference | undefined {
-  if (!isContext(test)) return test
-  const [, file] = process.argv
-  return file === undefined ? undefined : { file, name: test.fullName.split(SEPARATOR) }
+function failureOf({ name, passed, error }: NodeTestContext): ReturnType<OwningTest['failure']> {
+  if (passed !== false) return undefined
+  const thrown: unknown = error?.cause ?? error
+  return { name, message: thrown instanceof Error ? thrown.message : String(thrown) }
 }

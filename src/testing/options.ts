@@ -4,7 +4,7 @@ import type { BootPhase, NetworkCard } from '../machine/options.ts'
 import type { transportChoices } from '../machine/transport.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
-import type { NodeTestContext } from './node-test-context.ts'
+import type { TestContext } from './owning-test.ts'
 import type { TestReference } from './record/event.ts'
 import type { Tree } from '../tree/tree.ts'
 
@@ -73,11 +73,11 @@ export interface BootOptions {
   /** The folder for what is left for people to look at. Default: `$LOWERDIR_ARTIFACTS`, else nowhere. */
   readonly artifacts?: string
   /**
-   * Whose machine it is. Given what the function of a test of node:test's gets, it is that test's: it ends with the
-   * test, however that ends, and where the test has failed, its journal and its screen are kept among the artifacts
+   * Whose machine it is. Given what the function of a test gets, of node:test's or Vitest's, it is that test's: it ends with
+   * the test, however that ends, and where the test has failed, its journal and its screen are kept among the artifacts
    * first. Otherwise it is for the report alone, which goes by the time where nobody says it.
    */
-  readonly test?: NodeTestContext | TestReference
+  readonly test?: TestContext | TestReference
   /** Leave the machine's files where they are. Default: false. */
   readonly keep?: boolean
   /** Hears how far the boot is. */

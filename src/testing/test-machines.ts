@@ -2,51 +2,54 @@ import { Resources } from '../machine/resources.ts'
 import { anySignal } from './any-signal.ts'
 import { type FailedTest, examine } from './failed-test.ts'
 import type { Machine } from './machine.ts'
-import { type NodeTestContext, isContext } from './node-test-context.ts'
 import type { BootOptions } from './options.ts'
+import { type OwningTest, type TestContext, isContext, owningTest } from './owning-test.ts'
+import { artifactsRoot } from './record/artifacts.ts'
 
-/** Starts a machine; where its options name a test of node:test's, it is that test's. */
-export async function startMachine<Options extends Pick<BootOptions, 'test' | 'signal'>>(
-  options: Options,
-  start: (options: Options) => Promise<Machine>,
-): Promise<Machine> {
+/** Starts a machine; where its options name a test that is under way, it is that test's. */
+export async function startMachine<
+  Options extends Pick<BootOptions, 'test' | 'signal' | 'artifacts'>,
+>(options: Options, start: (options: Options) => Promise<Machine>): Promise<Machine> {
   const { test } = options
   if (!isContext(test)) return start(options)
-  return TestMachines.of(test).start((signal) =>
-    start({ ...options, signal: anySignal(options.signal, signal) }),
+  const machines = TestMachines.of(test)
+  const artifacts = artifactsRoot(options.artifacts) ?? machines.artifacts
+  return machines.start((signal) =>
+    start({
+      ...options,
+      signal: anySignal(options.signal, signal),
+      ...(artifacts === undefined ? {} : { artifacts }),
+    }),
   )
 }
 
-/** The machines of a test of node:test's, and whatever else is gone with it. */
+/** The machines of a test, and whatever else is gone with it. */
 export class TestMachines {
-  static readonly #known = new WeakMap<NodeTestContext, TestMachines>()
+  static readonly #known = new WeakMap<TestContext, TestMachines>()
 
-  readonly #test: NodeTestContext
+  readonly #test: OwningTest
   readonly #resources = new Resources()
   readonly #machines: Machine[] = []
   /** What is being started, and how to stop that. */
   readonly #starting = new Map<AbortController, Promise<unknown>>()
   #end: Promise<void> | undefined
 
-  private constructor(test: NodeTestContext) {
+  private constructor(test: OwningTest) {
     this.#test = test
-    test.after(() => this.#finish())
-    // Where a hook before this one has thrown, Node calls no other.
-    test.signal.addEventListener('abort', () => void this.#finish(), { once: true })
-    // It passes whatever becomes of the tests within it, as far as hooks are told.
-    test.afterEach((within) => this.#examine(within))
+    test.onEnd(() => this.#finish())
+    test.onFailureWithin((within) => this.#examine(within))
   }
 
-  /** Those of a test, which has to be under way. */
-  static of(test: NodeTestContext): TestMachines {
-    if (typeof test.after !== 'function') {
-      throw new TypeError(
-        'The option `test` takes what the function of a test gets, `test("…", (t) => …)`. What a suite gets cannot end a machine.',
-      )
-    }
-    const known = this.#known.get(test) ?? new TestMachines(test)
-    this.#known.set(test, known)
+  /** Those of a test, which has to be under way. @throws TypeError for what a suite gets. */
+  static of(context: TestContext): TestMachines {
+    const known = this.#known.get(context) ?? new TestMachines(owningTest(context))
+    this.#known.set(context, known)
     return known
+  }
+
+  /** Where their artifacts are when nobody says it. */
+  get artifacts(): string | undefined {
+    return this.#test.artifacts
   }
 
   /** Starts a machine that is examined before its end if the test has failed. As {@link own} otherwise. */
@@ -63,7 +66,7 @@ export class TestMachines {
    * @throws what `start` does, and Error when the test is over already.
    */
   async own<D extends AsyncDisposable>(start: (signal: AbortSignal) => Promise<D>): Promise<D> {
-    if (this.#end !== undefined || this.#test.signal.aborted) throw this.#over()
+    if (this.#end !== undefined || this.#test.isOver) throw this.#over()
     const abort = new AbortController()
     const started = start(abort.signal)
     this.#starting.set(abort, started)
@@ -74,7 +77,7 @@ export class TestMachines {
     }
   }
 
-  /** What the test's hook waits for, and the abortion of its signal begins: whichever comes first. */
+  /** What the test's end waits for, however often it is told of that. */
   #finish(): Promise<void> {
     this.#end ??= this.#close()
     return this.#end
@@ -83,24 +86,21 @@ export class TestMachines {
   async #close(): Promise<void> {
     for (const abort of this.#starting.keys()) abort.abort(this.#over())
     await Promise.allSettled(this.#starting.values())
+    const failure = this.#test.failure()
     try {
-      await this.#examine(this.#test)
+      if (failure !== undefined) await this.#examine(failure)
     } finally {
       await this.#resources[Symbol.asyncDispose]()
     }
+    if (failure !== undefined) return
+    for (const machine of this.#machines) this.#test.discard(machine)
   }
 
-  async #examine(test: NodeTestContext): Promise<void> {
-    if (test.passed !== false) return
-    for (const machine of this.#machines) await examine(machine, failureOf(test))
+  async #examine(failure: FailedTest): Promise<void> {
+    for (const machine of this.#machines) this.#test.keep(machine, await examine(machine, failure))
   }
 
   #over(): Error {
     return new Error(`The test "${this.#test.name}" is over, and its machines with it.`)
   }
-}
-
-function failureOf({ name, error }: NodeTestContext): FailedTest {
-  const thrown: unknown = error?.cause ?? error
-  return { name, message: thrown instanceof Error ? thrown.message : String(thrown) }
 }

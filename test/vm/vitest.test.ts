@@ -1,0 +1,134 @@
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Cli } from '../support/vm-cli.ts'
+
+const clone = fileURLToPath(new URL('../..', import.meta.url))
+const built = (file: string): string =>
+  JSON.stringify(new URL(`../../dist/${file}`, import.meta.url).href)
+
+/** As people write them. */
+const tests = `
+  import { expect, test } from 'vitest'
+  import { boot, network } from ${built('index.js')}
+  import { vmTest } from ${built('vitest.js')}
+
+  const small = { init: 'none', memory: 384, transport: 'tcp' }
+  const machines = []
+  const withFixture = vmTest({ ...small, name: 'fixture' })
+
+  withFixture('a fixture passes', async ({ vm }) => {
+    machines.push(vm)
+    await vm.succeed('true')
+  })
+
+  withFixture('a fixture fails', async ({ vm }) => {
+    machines.push(vm)
+    await vm.succeed('false')
+  })
+
+  withFixture('a fixture takes too long', { timeout: 45_000 }, async ({ vm }) => {
+    machines.push(vm)
+    await vm.waitForFile('/never')
+  })
+
+  test('passes', async (context) => {
+    const vm = await boot({ ...small, name: 'passing', test: context })
+    machines.push(vm)
+    await vm.succeed('true')
+  })
+
+  test('owns a network', async (context) => {
+    const net = await network({ machines: { left: small, right: small }, test: context })
+    machines.push(...Object.values(net.machines))
+    throw new Error('enough')
+  })
+
+  test('takes too long', { timeout: 45_000 }, async (context) => {
+    const vm = await boot({ ...small, name: 'late', test: context })
+    machines.push(vm)
+    await vm.waitForFile('/never')
+  })
+
+  test('comes behind them', () => {
+    expect(machines.map(({ isUp }) => isUp)).toEqual(Array(7).fill(false))
+  })`
+
+/** What Vitest's own reporter tells of a test. */
+interface Reported {
+  readonly title: string
+  readonly status: string
+  readonly meta: { readonly lowerdir?: { readonly artifacts: readonly string[] } }
+}
+
+describe('machines of tests of Vitest’s', () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+  let reported: readonly Reported[]
+  let rest: readonly unknown[]
+
+  beforeAll(async () => {
+    symlinkSync(join(clone, 'node_modules'), join(folder, 'node_modules'))
+    writeFileSync(join(folder, 'machines.test.mjs'), tests)
+    const vitest = join(clone, 'node_modules/vitest/vitest.mjs')
+    const args = ['run', '--root', folder, '--testTimeout=200000']
+    const reporter = ['--reporter=json', '--outputFile=results.json']
+    await using cli = Cli.staged(
+      { argv: [process.execPath, vitest, ...args, ...reporter], env: { TMPDIR: folder } },
+      { cwd: folder },
+    )
+    await cli.ended
+    rest = [...cli.leftovers(), ...cli.helpers()]
+    const results = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as {
+      readonly testResults: readonly { readonly assertionResults: readonly Reported[] }[]
+    }
+    reported = results.testResults.flatMap(({ assertionResults }) => assertionResults)
+  }, 900_000)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const record = ['console.log', 'events.jsonl', 'qemu.txt', 'screenshot-1.png']
+
+  it('end with their tests, however these end', () => {
+    expect(reported.map(({ title, status }) => [title, status])).toEqual([
+      ['a fixture passes', 'passed'],
+      ['a fixture fails', 'failed'],
+      ['a fixture takes too long', 'failed'],
+      ['passes', 'passed'],
+      ['owns a network', 'failed'],
+      ['takes too long', 'failed'],
+      ['comes behind them', 'passed'],
+    ])
+    expect(rest).toEqual([])
+  })
+
+  it('leave what they know where a test has failed, and nothing elsewhere', () => {
+    const kept = join(folder, '.lowerdir')
+    expect(readdirSync(kept).toSorted()).toEqual(['fixture', 'fixture-2', 'late', 'left', 'right'])
+    for (const machine of readdirSync(kept))
+      expect(readdirSync(join(kept, machine)).toSorted()).toEqual(record)
+  })
+
+  it('tell reporters where that is', () => {
+    const told = reported.map(({ title, meta }) => [
+      title,
+      meta.lowerdir?.artifacts.map((path) => basename(path)).toSorted(),
+    ])
+    expect(Object.fromEntries(told)).toMatchObject({
+      'a fixture passes': undefined,
+      'a fixture fails': record,
+      'a fixture takes too long': record,
+      'owns a network': [...record, ...record].toSorted(),
+      'takes too long': record,
+    })
+  })
+})
