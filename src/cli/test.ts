@@ -45,7 +45,7 @@ export const test = command({
     keep: { type: 'boolean', help: 'keep the artifacts of tests that passed as well' },
     'shell-on-failure': {
       type: 'boolean',
-      help: 'where a test has failed, give you a shell in its machine; one file at a time, without limits of time',
+      help: 'where a test has failed, give you a shell in its machine; one file at a time, without time limits',
     },
   },
   notes: `Tests are written with node:test:
