@@ -8,6 +8,9 @@ import {
   type T,
 } from '../../src/protocol/index.ts'
 import { StreamSession } from '../../src/transport/stream/stream-session.ts'
+import { Parked } from '../../src/tree/parked.ts'
+import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
+import { SyntheticTree } from '../../src/tree/synthetic/tree.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { memoryOf, rawFrame, requestFrame } from '../support/frames.ts'
 
@@ -314,6 +317,49 @@ describe('a conversation over a stream', () => {
         outbox.left(outbox.pending - 1)
       }
     })
+  })
+
+  it('goes on elsewhere with what waited for replies to leave, and no sooner', () => {
+    const large = Buffer.alloc(5000, 'large')
+    const parked: Parked<Uint8Array>[] = []
+    const read = (): Parked<Uint8Array> => {
+      parked.push(new Parked<Uint8Array>())
+      return parked.at(-1)!
+    }
+    const begun = (): StreamSession => {
+      const files = {
+        large: constantFile(() => large),
+        slow: { kind: 'file', mode: 0o400, open: () => ({ read }) },
+      } as const
+      return new StreamSession(new SyntheticTree(directory(files)), () => {})
+    }
+    const handOver = ({ inbox }: StreamSession, bytes: Buffer): void => {
+      inbox.memory.bytes.set(bytes, inbox.end)
+      inbox.arrived(bytes.length)
+    }
+    const first = begun()
+    handOver(first, Buffer.concat(conversation.slice(0, 2)))
+    for (const [i, name] of ['large', 'slow'].entries()) {
+      handOver(first, ask('walk', { fid: 0, newfid: 1 + i, names: [name] }))
+      handOver(first, ask('lopen', { fid: 1 + i, flags: 0 }))
+    }
+    handOver(first, requestFrame(7, 'read', { fid: 2, offset: 0, count: 100 }))
+    first.answer()
+    const { outbox } = first
+    outbox.left(outbox.pending - 10)
+    outbox.isBackedUp = true
+    handOver(first, requestFrame(8, 'read', { fid: 1, offset: 0, count: 5000 }))
+    first.answer()
+    parked[0]!.resolve(Buffer.from('ready'))
+    expect(outbox.pending).toBe(10)
+    const saved = first.save()
+    expect([outbox.pending, outbox.overdue, outbox.isBackedUp]).toEqual([10 + 16, 0, true])
+
+    const second = begun()
+    second.load(saved)
+    expect([second.outbox.pending, second.outbox.isBackedUp]).toEqual([10 + 16, false])
+    while (second.answer());
+    expect(second.outbox.waiting.subarray(10 + 16 + 11).equals(large)).toBe(true)
   })
 
   it('before Tversion has no frame above the smallest msize', () => {
