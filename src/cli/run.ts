@@ -155,7 +155,6 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const { transport, reason } = await chosen(() =>
       chooseTransport(transportChoice, parts.qemu, parts.kernel),
     )
-    log(`transport: ${transport}, since ${reason}`)
     const msize = await chosen(() => checkMsize(msizeChoice, transport))
     const options: MachineOptions = {
       ...parts,
@@ -179,7 +178,10 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
       keep: values.keep ?? false,
       bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],
       signal,
-      onPhase: (phase) => progress.step(phases[phase], `(Linux ${parts.kernel.release})`),
+      onPhase: (phase) => {
+        const how = phase === 'qemu' ? `, files over ${transport}: ${reason}` : ''
+        progress.step(`${phases[phase]}${how}`, `(Linux ${parts.kernel.release})`)
+      },
       onConsoleLine: (text) => log(`| ${text}`),
       log,
     }

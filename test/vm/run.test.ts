@@ -135,7 +135,7 @@ describe('lowerdir run', () => {
     expect(mount).toContain(',msize=65536,')
     expect(status).toBe(143)
     expect(stderr).toContain('| lowerdir: phase root')
-    expect(stderr).toMatch(/transport: vhost-user, since QEMU \S+ has vhost-user-test-device-pci$/m)
+    expect(stderr).toMatch(/files over vhost-user: QEMU \S+ has vhost-user-test-device-pci$/m)
     expect(stderr).toContain('QEMU: ')
     expect(cli.leftovers().some((path) => path.endsWith('/initramfs'))).toBe(true)
     expect(cli.helpers()).toEqual([])
