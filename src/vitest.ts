@@ -11,6 +11,7 @@ import { memoryMiB } from './testing/size.ts'
 import {
   defaultFolder,
   discardArtifacts,
+  isLate,
   keepArtifacts,
   taskFailure,
   taskReference,
@@ -147,18 +148,14 @@ async function forTest(
     if (isStarting || !isLate(signal.reason)) over.abort(signal.reason)
   }
   signal.addEventListener('abort', giveUp, { once: true })
-  if (signal.aborted) giveUp()
+  // One whose time was over is tried again, with the same signal.
+  if (signal.aborted && !isLate(signal.reason)) giveUp()
   const each = { ...options, test: taskReference(task), signal: over.signal }
   await withMachine(each, start, async (machine) => {
     isStarting = false
     await use(machine)
     return afterTest(machine, task)
   })
-}
-
-/** Whether this is Vitest's error for a test that has taken too long. */
-function isLate(reason: unknown): boolean {
-  return reason instanceof Error && reason.message.startsWith('Test timed out')
 }
 
 /** @param body says whether the artifacts are worth keeping. */

@@ -27,6 +27,7 @@ export async function startMachine<
 export class TestMachines {
   static readonly #known = new WeakMap<TestContext, TestMachines>()
 
+  readonly #context: TestContext
   readonly #test: OwningTest
   readonly #resources = new Resources()
   readonly #machines: Machine[] = []
@@ -34,15 +35,16 @@ export class TestMachines {
   readonly #starting = new Map<AbortController, Promise<unknown>>()
   #end: Promise<void> | undefined
 
-  private constructor(test: OwningTest) {
-    this.#test = test
-    test.onEnd(() => this.#finish())
-    test.onFailureWithin((within) => this.#examine(within))
+  private constructor(context: TestContext) {
+    this.#context = context
+    this.#test = owningTest(context)
+    this.#test.onEnd(() => this.#finish())
+    this.#test.onFailureWithin((within) => this.#examine(within))
   }
 
   /** Those of a test, which has to be under way. @throws TypeError for what a suite gets. */
   static of(context: TestContext): TestMachines {
-    const known = this.#known.get(context) ?? new TestMachines(owningTest(context))
+    const known = this.#known.get(context) ?? new TestMachines(context)
     this.#known.set(context, known)
     return known
   }
@@ -91,6 +93,8 @@ export class TestMachines {
       if (failure !== undefined) await this.#examine(failure)
     } finally {
       await this.#resources[Symbol.asyncDispose]()
+      // It may be tried again.
+      if (!this.#test.isOver) TestMachines.#known.delete(this.#context)
     }
     if (failure !== undefined) return
     for (const machine of this.#machines) this.#test.discard(machine)

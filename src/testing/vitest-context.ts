@@ -50,8 +50,9 @@ export function vitestTest(context: VitestContext): OwningTest {
     name: task.name,
     reference: taskReference(task),
     artifacts: defaultFolder(),
+    // That its time was over is not the end of it: Vitest may try again, with the same signal.
     get isOver() {
-      return signal.aborted
+      return signal.aborted && !isLate(signal.reason)
     },
     failure: () => taskFailure(task),
     onEnd: (end) => context.onTestFinished(end, END_TIMEOUT),
@@ -60,6 +61,11 @@ export function vitestTest(context: VitestContext): OwningTest {
     keep: (machine, artifacts) => keepArtifacts(task, machine, artifacts),
     discard: discardArtifacts,
   }
+}
+
+/** Whether this is Vitest's error for a test that has taken too long. */
+export function isLate(reason: unknown): boolean {
+  return reason instanceof Error && reason.message.startsWith('Test timed out')
 }
 
 export function taskReference(task: VitestTask): TestReference {

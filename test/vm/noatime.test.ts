@@ -171,7 +171,7 @@ cat /etc/shadow`
       })
 
       it(`has its files over ${kind.transport}`, () => {
-        expect(end.stderr).toContain(`transport: ${kind.transport}, since QEMU `)
+        expect(end.stderr).toContain(`files over ${kind.transport}: QEMU `)
       })
 
       it('is refused what the host refuses its user, and no more', () => {

@@ -60,8 +60,16 @@ const tests = `
     await vm.waitForFile('/never')
   })
 
+  let attempts = 0
+  test('passes when tried again', { retry: 1, timeout: 45_000 }, async (context) => {
+    const vm = await boot({ ...small, name: 'tried', test: context })
+    machines.push(vm)
+    await vm.succeed('true')
+    if (++attempts === 1) await vm.waitForFile('/never')
+  })
+
   test('comes behind them', () => {
-    expect(machines.map(({ isUp }) => isUp)).toEqual(Array(7).fill(false))
+    expect(machines.map(({ isUp }) => isUp)).toEqual(Array(9).fill(false))
   })`
 
 /** What Vitest's own reporter tells of a test. */
@@ -106,14 +114,22 @@ describe('machines of tests of Vitest’s', () => {
       ['passes', 'passed'],
       ['owns a network', 'failed'],
       ['takes too long', 'failed'],
+      ['passes when tried again', 'passed'],
       ['comes behind them', 'passed'],
     ])
     expect(rest).toEqual([])
   })
 
-  it('leave what they know where a test has failed, and nothing elsewhere', () => {
+  it('leave what they know where a test has failed, be it at first, and nothing elsewhere', () => {
     const kept = join(folder, '.lowerdir')
-    expect(readdirSync(kept).toSorted()).toEqual(['fixture', 'fixture-2', 'late', 'left', 'right'])
+    expect(readdirSync(kept).toSorted()).toEqual([
+      'fixture',
+      'fixture-2',
+      'late',
+      'left',
+      'right',
+      'tried',
+    ])
     for (const machine of readdirSync(kept))
       expect(readdirSync(join(kept, machine)).toSorted()).toEqual(record)
   })
