@@ -133,8 +133,8 @@ type Task = TestContext['task']
 const failures = new WeakMap<Machine, () => void>()
 
 /**
- * Gives a test a machine of its own. Where the test is given up, it ends at once, unless that is because its time is over: then
- * it can still tell what it knows.
+ * Gives a test a machine of its own. Where the test is given up, it ends at once, unless that is because its time is
+ * over: then it can still tell what it knows.
  */
 async function forTest(
   options: BootOptions,
