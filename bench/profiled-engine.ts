@@ -8,6 +8,6 @@ session.connect()
 await session.post('Profiler.enable')
 await session.post('Profiler.start')
 // It serves until it is told to stop.
-await import('../src/transport/engine/worker.js')
+await import('../src/server/worker.js')
 const { profile } = await session.post('Profiler.stop')
 writeFileSync(process.argv[2] ?? '', JSON.stringify(profile))

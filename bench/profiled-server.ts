@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
-import { createEventfd, signalEventfd } from '../src/libc/eventfd.ts'
-import { defaultLimits } from '../src/server/limits.ts'
-import { listenAll } from '../src/transport/engine/listening-socket.ts'
-import type { EngineStart, Listen } from '../src/transport/engine/share.ts'
+import { createEventfd, signalEventfd } from '../src/sys/eventfd.ts'
+import { defaultLimits } from '../src/9p/session-limits.ts'
+import { listenAll } from '../src/server/listening-socket.ts'
+import type { EngineStart, Listen } from '../src/server/share.ts'
 
 /**
  * A process that serves a folder until SIGTERM, and then leaves a profile of its engine's thread: DIRECTORY,

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { Listen } from '../src/transport/engine/share.ts'
+import type { Listen } from '../src/server/share.ts'
 
 /** Node's arguments for our server, which leaves a profile of its engine's thread in a file when it ends. */
 export function profiledServer(directory: string, listen: Listen, profile: string): string[] {

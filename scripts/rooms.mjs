@@ -15,30 +15,28 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
  * @type {Record<string, { rooms: string[], packages?: string[], pure?: true }>}
  */
 const table = {
-  'errno.ts': { rooms: [], pure: true },
-  protocol: { rooms: ['errno.ts'], pure: true },
-  client: { rooms: ['errno.ts', 'protocol'] },
-  libc: { rooms: ['errno.ts'], packages: ['koffi'] },
-  tree: { rooms: ['errno.ts', 'protocol', 'libc'] },
-  server: { rooms: ['errno.ts', 'protocol', 'tree/tree.ts', 'tree/parked.ts'] },
-  transport: { rooms: ['errno.ts', 'protocol', 'libc', 'tree', 'server'] },
-  provision: { rooms: ['errno.ts', 'guest'] },
-  guest: { rooms: ['errno.ts'] },
-  machine: {
-    rooms: ['errno.ts', 'protocol', 'tree', 'server', 'transport', 'provision', 'guest'],
+  util: { rooms: [] },
+  sys: { rooms: ['util'], packages: ['koffi'] },
+  tree: { rooms: ['util', 'sys', '9p/wire'] },
+  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
+  transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
+  server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
+  guest: { rooms: ['util', 'sys'] },
+  provision: { rooms: ['util', 'sys', 'guest'] },
+  network: { rooms: ['util', 'sys'] },
+  machine: { rooms: ['util', 'sys', 'tree', '9p', 'transport', 'server', 'provision', 'guest'] },
+  record: { rooms: ['util'] },
+  driver: {
+    rooms: ['util', 'sys', 'tree', '9p', 'provision', 'guest', 'machine', 'network', 'record'],
   },
-  network: { rooms: ['errno.ts'] },
-  testing: {
-    rooms: ['errno.ts', 'protocol', 'client', 'tree', 'provision', 'guest', 'machine', 'network'],
-  },
-  report: { rooms: ['testing/record'] },
+  report: { rooms: ['util', 'record'] },
   runner: {
-    rooms: ['report', 'testing/record', 'machine/bound-command.ts'],
+    rooms: ['util', 'report', 'record', 'machine/bound-command.ts'],
     packages: ['@swc/wasm-typescript'],
   },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
-  'vitest.ts': { rooms: ['testing'], packages: ['vitest'] },
+  'vitest.ts': { rooms: ['util', 'driver', 'record'], packages: ['vitest'] },
 }
 
 /** Where a program comes in. Nothing inside imports them, whatever its row says. */

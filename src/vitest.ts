@@ -1,13 +1,13 @@
 import { type TestAPI, type TestContext, test } from 'vitest'
-import { boot } from './testing/boot.ts'
-import { examine } from './testing/failed-test.ts'
-import { Machine } from './testing/machine.ts'
-import { MemoryQueue } from './testing/memory-queue.ts'
-import type { BootOptions } from './testing/options.ts'
-import { artifactsRoot } from './testing/record/artifacts.ts'
-import { type Preparation, snapshotOf } from './testing/snapshot-of.ts'
-import type { MachineSnapshot } from './testing/snapshot.ts'
-import { memoryMiB } from './testing/size.ts'
+import { boot } from './driver/boot.ts'
+import { examine } from './driver/failed-test.ts'
+import { Machine } from './driver/machine.ts'
+import { MemoryQueue } from './driver/memory-queue.ts'
+import type { BootOptions } from './driver/options.ts'
+import { artifactsRoot } from './record/artifacts.ts'
+import { type Preparation, snapshotOf } from './driver/snapshot-of.ts'
+import type { MachineSnapshot } from './driver/machine-snapshot.ts'
+import { memoryMiB } from './driver/options.ts'
 import {
   defaultFolder,
   discardArtifacts,
@@ -15,7 +15,7 @@ import {
   keepArtifacts,
   taskFailure,
   taskReference,
-} from './testing/vitest-context.ts'
+} from './driver/vitest-context.ts'
 
 declare module 'vitest' {
   interface TaskMeta {

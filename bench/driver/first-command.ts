@@ -1,4 +1,4 @@
-import type { Machine } from '../../src/testing/machine.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 import type { DriverGuest } from './guests.ts'
 import { type ProcessorTime, processorTime, taken } from './processor-time.ts'
 

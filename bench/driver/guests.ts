@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ProvisionError } from '../../src/provision/failure.ts'
-import { boot } from '../../src/testing/boot.ts'
-import type { Machine } from '../../src/testing/machine.ts'
-import type { BootOptions } from '../../src/testing/options.ts'
+import { ProvisionError } from '../../src/provision/provision-error.ts'
+import { boot } from '../../src/driver/boot.ts'
+import type { Machine } from '../../src/driver/machine.ts'
+import type { BootOptions } from '../../src/driver/options.ts'
 import { debianRoot } from '../../test/support/debian-root.ts'
 
 /** What every guest has. The goals are for this much memory, and for one processor. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Machine } from '../../src/testing/machine.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 import { type ProcessorTime, processorTime, taken } from './processor-time.ts'
 import { median, percentile } from '../statistics.ts'
 

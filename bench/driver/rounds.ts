@@ -1,5 +1,5 @@
-import { Machine } from '../../src/testing/machine.ts'
-import type { MachineSnapshot } from '../../src/testing/snapshot.ts'
+import { Machine } from '../../src/driver/machine.ts'
+import type { MachineSnapshot } from '../../src/driver/machine-snapshot.ts'
 import { type FirstCommand, timeFirstCommand } from './first-command.ts'
 import type { DriverGuest } from './guests.ts'
 import type { GuestTimes } from './results.ts'

@@ -1,4 +1,4 @@
-import { Machine } from '../../src/testing/machine.ts'
+import { Machine } from '../../src/driver/machine.ts'
 import type { DriverGuest } from './guests.ts'
 import type { SuiteTimes } from './results.ts'
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ProgressLine } from '../../src/cli/progress.ts'
-import { quote } from '../../src/guest/quote.ts'
+import { quote } from '../../src/util/shell.ts'
 import type { FoundKernel } from '../../src/provision/kernel.ts'
 import { describeMachine } from '../machine.ts'
 import {

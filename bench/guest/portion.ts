@@ -1,4 +1,4 @@
-import { quote } from '../../src/guest/quote.ts'
+import { quote } from '../../src/util/shell.ts'
 import type { Program } from '../programs.ts'
 import { moduleName, sourceFiles, whole } from './tree.ts'
 import type { Portion } from './workload.ts'

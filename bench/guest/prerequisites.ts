@@ -1,7 +1,7 @@
 import type { Busybox } from '../../src/provision/busybox.ts'
 import { type Finding, type ProvisionOptions, provision } from '../../src/provision/inventory.ts'
 import type { FoundKernel } from '../../src/provision/kernel.ts'
-import { ProvisionError } from '../../src/provision/failure.ts'
+import { ProvisionError } from '../../src/provision/provision-error.ts'
 import { findOnPath } from '../../src/provision/path.ts'
 import type { Qemu } from '../../src/provision/qemu.ts'
 import { type Program, provideProgram } from '../programs.ts'

@@ -17,7 +17,7 @@ export const parts = {
   codec: 'reading requests and writing answers',
   session: 'fids and the session',
   tree: 'nodes of the tree',
-  libc: 'calls of libc for files: the FFI and the system calls',
+  sys: 'calls of libc for files: the FFI and the system calls',
   waking: 'telling QEMU that there are answers: write(2) to its eventfd',
   collector: 'collecting garbage',
 } as const
@@ -27,11 +27,11 @@ export type Part = keyof typeof parts
 /** Our folders, and files in them that are a part of their own, and which part they are. */
 const rooms: readonly (readonly [folder: string, part: Part])[] = [
   ['/transport/', 'ring'],
-  ['/protocol/', 'codec'],
-  ['/server/', 'session'],
+  ['/9p/wire/', 'codec'],
+  ['/9p/', 'session'],
   ['/tree/', 'tree'],
-  ['/libc/eventfd.js', 'waking'],
-  ['/libc/', 'libc'],
+  ['/sys/eventfd.js', 'waking'],
+  ['/sys/', 'sys'],
 ]
 
 /** What of V8's .cpuprofile files is of interest. */
@@ -61,7 +61,7 @@ function partTimes({ nodes, samples, timeDeltas }: CpuProfile): PartTimes {
     codec: 0,
     session: 0,
     tree: 0,
-    libc: 0,
+    sys: 0,
     waking: 0,
     collector: 0,
   }
@@ -93,7 +93,7 @@ function partBelow(
   above: Part | undefined,
 ): Part | 'asleep' | undefined {
   if (functionName === '(garbage collector)') return 'collector'
-  const isLoop = url.endsWith('/engine/loop.js')
+  const isLoop = url.endsWith('/server/loop.js')
   if (isLoop && functionName === '#sleep') return 'asleep'
   if (isLoop && functionName === 'run') return 'looking'
   if (above === 'looking') {

@@ -1,4 +1,4 @@
-import { quote } from '../../src/guest/quote.ts'
+import { quote } from '../../src/util/shell.ts'
 import type { Portion, Workload } from './workload.ts'
 
 /** Where a peer is mounted while it is measured. */

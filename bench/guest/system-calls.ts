@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type MessageName, messages } from '../../src/protocol/messages.ts'
+import { type MessageName, messages } from '../../src/9p/wire/messages.ts'
 import type { Counts } from './requests.ts'
 
 const SOURCE = 'bench/guest/system-calls.c'

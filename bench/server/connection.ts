@@ -1,13 +1,13 @@
-import { close } from '../../src/libc/files.ts'
-import { type SystemMemory, systemMemory } from '../../src/libc/memory.ts'
-import { POLLIN, PollSet } from '../../src/libc/poll.ts'
-import { connectUnix, receive, sendBlocking } from '../../src/libc/sockets.ts'
-import { type Reply, decodeReply, encodeRequest } from '../../src/protocol/codec.ts'
-import { Reader, Writer } from '../../src/protocol/cursor.ts'
-import { frameSize, frameTag, frameType } from '../../src/protocol/frame.ts'
-import { HEADER_BYTES, NOFID, VERSION } from '../../src/protocol/limits.ts'
-import type { MessageName, R, T } from '../../src/protocol/messages.ts'
-import { fromText } from '../../src/protocol/text.ts'
+import { close } from '../../src/sys/files.ts'
+import { type SystemMemory, systemMemory } from '../../src/sys/system-memory.ts'
+import { POLLIN, PollSet } from '../../src/sys/poll.ts'
+import { connectUnix, receive, sendBlocking } from '../../src/sys/sockets.ts'
+import { type Reply, decodeReply, encodeRequest } from '../../src/9p/wire/codec.ts'
+import { Reader, Writer } from '../../src/9p/wire/cursor.ts'
+import { frameSize, frameTag, frameType } from '../../src/9p/wire/frame.ts'
+import { HEADER_BYTES, NOFID, VERSION } from '../../src/9p/wire/limits.ts'
+import type { MessageName, R, T } from '../../src/9p/wire/messages.ts'
+import { fromText } from '../../src/util/text.ts'
 
 /** Replies are taken in pieces that fit into a core's own cache, whatever the msize is. */
 const RECEIVE_BYTES = 256 * 1024

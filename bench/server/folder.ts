@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../../src/libc/constants.ts'
-import { close, openat } from '../../src/libc/files.ts'
-import { setxattr } from '../../src/libc/xattr.ts'
-import { fromText } from '../../src/protocol/text.ts'
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from '../../src/sys/constants.ts'
+import { close, openat } from '../../src/sys/files.ts'
+import { setxattr } from '../../src/sys/xattr.ts'
+import { fromText } from '../../src/util/text.ts'
 
 /** Directories side by side; each lane of a workload works in one of its own. */
 const DIRECTORIES = 16

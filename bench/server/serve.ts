@@ -1,5 +1,5 @@
-import { defaultLimits } from '../../src/server/limits.ts'
-import { startEngine } from '../../src/transport/engine/engine.ts'
+import { defaultLimits } from '../../src/9p/session-limits.ts'
+import { startEngine } from '../../src/server/engine.ts'
 
 /** A process that serves a folder with our server until its parent lets go of it. */
 

@@ -1,9 +1,9 @@
-import { errno } from '../../src/errno.ts'
-import { Reader } from '../../src/protocol/cursor.ts'
-import { readDirent } from '../../src/protocol/dirent.ts'
-import { getattr, lock, open } from '../../src/protocol/flags.ts'
-import { IO_HEADER_BYTES } from '../../src/protocol/limits.ts'
-import type { MessageName, T } from '../../src/protocol/messages.ts'
+import { errno } from '../../src/sys/errno.ts'
+import { Reader } from '../../src/9p/wire/cursor.ts'
+import { readDirent } from '../../src/9p/wire/dirent.ts'
+import { getattr, lock, open } from '../../src/9p/wire/flags.ts'
+import { IO_HEADER_BYTES } from '../../src/9p/wire/limits.ts'
+import type { MessageName, T } from '../../src/9p/wire/messages.ts'
 import { type Connection, type Lane, ROOT, encode } from './connection.ts'
 import {
   FILES,

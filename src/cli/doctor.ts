@@ -2,7 +2,7 @@ import { chooseAccelerator } from '../machine/accelerator.ts'
 import { chooseTransport } from '../machine/transport.ts'
 import { cacheFolder } from '../provision/cache.ts'
 import { type Inventory, inventory } from '../provision/inventory.ts'
-import { describeSandbox } from '../transport/engine/sandbox.ts'
+import { describeSandbox } from '../server/sandbox.ts'
 import { command } from './command.ts'
 import { describeParts, row } from './describe.ts'
 

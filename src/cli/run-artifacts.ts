@@ -4,8 +4,8 @@ import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import { ownerOf } from '../report/attribution.ts'
 import { type MachineFolder, readMachines } from '../report/machine-folder.ts'
 import type { TestRun } from '../report/results.ts'
-import { Artifacts, artifactsRoot } from '../testing/record/artifacts.ts'
-import { explain } from './failure.ts'
+import { Artifacts, artifactsRoot } from '../record/artifacts.ts'
+import { explain } from './describe-failure.ts'
 
 /** The artifacts of a run of tests: a folder for each file of tests, with one for each machine in it. */
 export class RunArtifacts implements Disposable {

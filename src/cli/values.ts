@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/options.ts'
-import { MSIZE_MIN } from '../protocol/limits.ts'
-import { parseBytes, parseMebibytes } from '../testing/size.ts'
+import { MSIZE_MIN } from '../9p/wire/limits.ts'
+import { parseBytes, parseMebibytes } from '../util/size.ts'
 import type { Ownership } from '../tree/host/owners.ts'
-import { UserError } from './failure.ts'
+import { UserError } from './describe-failure.ts'
 import { takeOwnership } from './owner.ts'
 
 /** `512M`, `2G`, or a plain number of MiB, in MiB. */

@@ -1,4 +1,4 @@
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 
 /**
  * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. What

@@ -1,4 +1,4 @@
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 
 /** What the init script makes in every root that has it not: mount points. */
 export const OWN_DIRECTORIES: readonly string[] = ['/dev', '/etc', '/proc', '/run', '/sys', '/tmp']

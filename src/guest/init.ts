@@ -1,7 +1,7 @@
 import { prepareRoot } from './agent.ts'
 import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 import { machineIdLines, maskLines } from './systemd.ts'
 import { type UpperDevice, upperLines } from './upper.ts'
 

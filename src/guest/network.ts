@@ -1,4 +1,4 @@
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 
 /** A network card of the guest that is in a network with other machines. */
 export interface GuestCard {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 
 /**
  * Units of systemd that have nothing to do in a guest whose root is a directory of the host: no disks to look

@@ -1,4 +1,4 @@
-import { quote } from './quote.ts'
+import { quote } from '../util/shell.ts'
 
 /** A disk of the guest's that its upper layer is on. */
 export interface UpperDevice {

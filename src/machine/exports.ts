@@ -5,11 +5,11 @@ import {
   VIRTIO_MSIZE,
   type VirtioMount,
 } from '../guest/mount.ts'
-import { defaultLimits } from '../server/limits.ts'
-import { type Engine, openEngine } from '../transport/engine/engine.ts'
-import type { Listen, SavedConnection } from '../transport/engine/share.ts'
+import { defaultLimits } from '../9p/session-limits.ts'
+import { type Engine, openEngine } from '../server/engine.ts'
+import type { Listen, SavedConnection } from '../server/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
-import type { HostExport } from '../tree/host/exports.ts'
+import type { HostExport } from '../tree/host/host-exports.ts'
 import { listenUnix } from './listen.ts'
 import type { MachineOptions, SocketShare, TreeShare } from './options.ts'
 import type { Resources } from './resources.ts'

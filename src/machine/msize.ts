@@ -1,5 +1,5 @@
 import { VIRTIO_MSIZE } from '../guest/mount.ts'
-import { MSIZE_MAX, MSIZE_MIN } from '../protocol/limits.ts'
+import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 import type { Transport } from './transport.ts'
 
 /** The largest message that Linux's client takes over each transport, in bytes. */

@@ -1,6 +1,6 @@
 import { type FileHandle, access, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { quote } from '../guest/quote.ts'
+import { quote } from '../util/shell.ts'
 import type { QemuVersion } from '../provision/qemu.ts'
 import type { Qmp } from './qmp.ts'
 

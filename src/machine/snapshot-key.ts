@@ -31,7 +31,7 @@ const LANDMARKS = [
 ] as const
 
 /** Our own code that a guest and its saved state depend on, as folders beside this one. */
-const ROOMS = ['guest', 'machine', 'protocol', 'server', 'transport', 'tree'] as const
+const ROOMS = ['9p', 'guest', 'machine', 'server', 'sys', 'transport', 'tree', 'util'] as const
 
 /**
  * Names a snapshot by all that has gone into it: a machine's options; the files that they name, by what stat(2) says of

@@ -1,8 +1,8 @@
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommand } from './command.ts'
-import type { CommandOptions } from './command.ts'
-import { ProvisionError, diskFull } from './failure.ts'
+import { runCommand } from './run-program.ts'
+import type { CommandOptions } from './run-program.ts'
+import { ProvisionError, diskFull } from './provision-error.ts'
 import type { Source } from './mirror.ts'
 
 /** Where Debian's package `debian-archive-keyring` keeps the keys that sign the archive. */

@@ -1,4 +1,4 @@
-import { ProvisionError } from './failure.ts'
+import { ProvisionError } from './provision-error.ts'
 
 /** What one processor architecture is called by each party that has a name for it. */
 export interface Architecture {

@@ -1,4 +1,4 @@
-import { ProvisionError } from './failure.ts'
+import { ProvisionError } from './provision-error.ts'
 import { type InventoryOptions, type Parts, inventory } from './inventory.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { ProvisionError } from './failure.ts'
+import { ProvisionError } from './provision-error.ts'
 
 /**
  * Makes sure that a disk has room before anything is downloaded to it. apt does not always notice a

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { Archive } from './archive.ts'
 import type { FetchOptions } from './archive.ts'
-import { ProvisionError, explainFileError } from './failure.ts'
+import { ProvisionError, explainFileError } from './provision-error.ts'
 import { readFetched, writeManifest } from './manifest.ts'
 import type { Fetched } from './manifest.ts'
 import { commitPartial, makePartial, removeFolder } from './partial.ts'

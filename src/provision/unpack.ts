@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { runCommand } from './command.ts'
-import { ProvisionError, diskFull } from './failure.ts'
+import { runCommand } from './run-program.ts'
+import { ProvisionError, diskFull } from './provision-error.ts'
 import type { OnProgress } from './progress.ts'
 
 /** What to unpack and how to report it. */

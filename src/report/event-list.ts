@@ -1,4 +1,4 @@
-import type { CommandOutput } from '../testing/record/event.ts'
+import type { CommandOutput } from '../record/event.ts'
 import { describeEntry } from './describe-entry.ts'
 import { count, duration, offset, size } from './format.ts'
 import type { CommandEntry, Entry, MachineHistory } from './history.ts'

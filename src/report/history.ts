@@ -12,7 +12,7 @@ import type {
   ScreenshotTaken,
   SnapshotUsed,
   UnitFailed,
-} from '../testing/record/event.ts'
+} from '../record/event.ts'
 
 /** What became of one machine, put together from its events. Times are milliseconds since the epoch. */
 export interface MachineHistory {

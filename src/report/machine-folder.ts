@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { readRecord } from '../testing/record/read.ts'
+import { readRecord } from '../record/read.ts'
 import { type MachineHistory, historyOf } from './history.ts'
 
 /** Up to this many bytes a file is put into the report; of longer ones it says where they are. */

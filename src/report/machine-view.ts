@@ -1,4 +1,4 @@
-import { shellCommand } from '../testing/record/shell-command.ts'
+import { shellCommand } from '../util/shell.ts'
 import { eventList } from './event-list.ts'
 import { count, size as sizeOf } from './format.ts'
 import { type Html, html } from './html.ts'

@@ -1,4 +1,4 @@
-import { ProtocolError } from '../protocol/error.ts'
+import { ProtocolError } from '../9p/wire/protocol-error.ts'
 
 /** Why a client's connection or device ends, for the log. */
 export function reasonFor(error: unknown): string {

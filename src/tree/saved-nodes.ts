@@ -1,4 +1,4 @@
-import { ErrnoError } from '../errno.ts'
+import { ErrnoError } from '../sys/errno.ts'
 import type { Node, SavedNodes, SavedPlace } from './tree.ts'
 
 /** Where a node is, and which file it is. */

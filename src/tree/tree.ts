@@ -1,7 +1,7 @@
-import type { Payload } from '../protocol/memory.ts'
-import type { R, T } from '../protocol/messages.ts'
-import type { Qid } from '../protocol/qid.ts'
-import type { Writer } from '../protocol/cursor.ts'
+import type { Payload } from '../sys/memory.ts'
+import type { R, T } from '../9p/wire/messages.ts'
+import type { Qid } from '../9p/wire/qid.ts'
+import type { Writer } from '../9p/wire/cursor.ts'
 import type { Parked } from './parked.ts'
 
 /** What a session's client may attach to: one tree, or several by their names. */
@@ -115,7 +115,7 @@ export interface Node {
 
   /**
    * Opens a file or a directory for the attaching user `uid`. `flags` are the wire's
-   * (protocol/flags.ts).
+   * (9p/wire/flags.ts).
    *
    * @param state what {@link OpenFile.state} has said of the same file, in another process perhaps: it goes
    *   on there.
@@ -157,7 +157,7 @@ export interface Node {
   listXattrs(): Uint8Array
   /** @throws ENODATA for a name that is not there. */
   getXattr(name: string): Uint8Array
-  /** @param flags XATTR_CREATE or XATTR_REPLACE (protocol/flags.ts): EEXIST, ENODATA; 0: both will do. */
+  /** @param flags XATTR_CREATE or XATTR_REPLACE (9p/wire/flags.ts): EEXIST, ENODATA; 0: both will do. */
   setXattr(name: string, value: Uint8Array, flags: number): void
   /** @throws ENODATA for a name that is not there. */
   removeXattr(name: string): void

@@ -32,23 +32,23 @@ function profileOf(root: Call): string {
 
 describe('a profile', () => {
   it('is of parts, each with what it calls, without sleep and without the start', () => {
-    const koffi: Call = ['(anonymous)', 'file:///x/libc/ffi.js']
+    const koffi: Call = ['(anonymous)', 'file:///x/sys/ffi.js']
     const path = profileOf([
       '(root)', // 1
       '',
-      ['start', 'file:///x/transport/engine/worker.js', koffi], // 2, 4
+      ['start', 'file:///x/server/worker.js', koffi], // 2, 4
       ['(garbage collector)', ''], // 8
       [
         'run', // 16
-        'file:///x/transport/engine/loop.js',
-        ['#sleep', 'file:///x/transport/engine/loop.js', koffi], // 32, 64
+        'file:///x/server/loop.js',
+        ['#sleep', 'file:///x/server/loop.js', koffi], // 32, 64
         ['hasWork', 'file:///x/transport/vhost-user/virtqueue.js'], // 128
         [
           '#serve', // 256
           'file:///x/transport/vhost-user/request-queue.js',
-          ['signal', 'file:///x/libc/eventfd.js', koffi], // 512, 1024
-          ['walk', 'file:///x/server/handlers.js', ['walk', 'file:///x/tree/host/node.js', koffi]], // 2048, 4096, 8192
-          ['encode', 'file:///x/protocol/codec.js', ['set', '']], // 16384, 32768
+          ['signal', 'file:///x/sys/eventfd.js', koffi], // 512, 1024
+          ['walk', 'file:///x/9p/handlers.js', ['walk', 'file:///x/tree/host/node.js', koffi]], // 2048, 4096, 8192
+          ['encode', 'file:///x/9p/wire/codec.js', ['set', '']], // 16384, 32768
         ],
       ],
     ])
@@ -59,7 +59,7 @@ describe('a profile', () => {
       waking: 512 + 1024,
       session: 2048,
       tree: 4096,
-      libc: 8192,
+      sys: 8192,
       codec: 16384 + 32768,
     })
   })

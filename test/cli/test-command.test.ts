@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { Cli, type CliEnd, type CliOptions, lowerdir, processesOf } from '../support/vm-cli.ts'
 
-const recorder = new URL('../../dist/testing/record/recorder.js', import.meta.url).href
-const artifacts = new URL('../../dist/testing/record/artifacts.js', import.meta.url).href
+const recorder = new URL('../../dist/record/recorder.js', import.meta.url).href
+const artifacts = new URL('../../dist/record/artifacts.js', import.meta.url).href
 
 /** What a test does that boots a machine, without the machine: its record, into the folder of artifacts. */
 const BOOT = `
@@ -75,7 +75,7 @@ describe('lowerdir test', () => {
       'package.json': '{ "type": "commonjs" }',
       'a.vm.test.ts': tests(`
         import { ErrnoError, type Limits } from 'lowerdir'
-        import { Client } from 'lowerdir/client'
+        import { Client } from 'lowerdir/9p'
         import { twice } from './helper.ts'
         test('works', () => {
           const limits: Partial<Limits> = {}

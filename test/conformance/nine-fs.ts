@@ -1,5 +1,5 @@
-import type { Client } from '../../src/client/index.ts'
-import { errno, ErrnoError } from '../../src/errno.ts'
+import type { Client } from '../../src/9p/client.ts'
+import { errno, ErrnoError } from '../../src/sys/errno.ts'
 import {
   flags,
   payloadBytes,
@@ -8,7 +8,7 @@ import {
   type R,
   readDirent,
   Reader,
-} from '../../src/protocol/index.ts'
+} from '../../src/9p/index.ts'
 import { memoryOf } from '../support/frames.ts'
 import {
   type Entry,

@@ -15,4 +15,4 @@ libc.inject = (name) => {
   )?.fault
 }
 
-await import('../../dist/transport/engine/worker.js')
+await import('../../dist/server/worker.js')

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ErrnoError } from '../../src/errno.ts'
+import { ErrnoError } from '../../src/sys/errno.ts'
 import {
   flags,
   limits,
@@ -10,7 +10,7 @@ import {
   Reader,
   type Payload,
   type T,
-} from '../../src/protocol/index.ts'
+} from '../../src/9p/index.ts'
 import { memoryOf } from '../support/frames.ts'
 import { fieldsOf, type RawReply, type SessionProbe } from '../support/session-probe.ts'
 

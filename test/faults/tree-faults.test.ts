@@ -1,8 +1,8 @@
 // First of all: it must be there before anything of src/ is loaded.
 import { libc } from './faulty-libc.mjs'
 import { describe, expect, it } from 'vitest'
-import { errno } from '../../src/errno.ts'
-import type { MessageName } from '../../src/protocol/index.ts'
+import { errno } from '../../src/sys/errno.ts'
+import type { MessageName } from '../../src/9p/index.ts'
 import { messageNames } from '../support/arbitraries.ts'
 import { type Answered, type Run, type Scene, scenes } from './run.ts'
 

@@ -1,4 +1,4 @@
-import { flags, limits, type MessageName } from '../../src/protocol/index.ts'
+import { flags, limits, type MessageName } from '../../src/9p/index.ts'
 import { messageNames } from '../support/arbitraries.ts'
 import type { Ownership } from '../../src/tree/host/owners.ts'
 import type { Model } from './model.ts'

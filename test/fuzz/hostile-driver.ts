@@ -1,4 +1,4 @@
-import { limits, type MessageName, type T } from '../../src/protocol/index.ts'
+import { limits, type MessageName, type T } from '../../src/9p/index.ts'
 import { memoryOf, requestFrame } from '../support/frames.ts'
 import type { DeviceServer } from '../support/vhost-user/device-server.ts'
 import { u32s } from '../support/vhost-user/frontend.ts'

@@ -1,5 +1,5 @@
-import type { KindName } from '../../src/protocol/kinds.ts'
-import { limits, messages, type MessageName, type Row } from '../../src/protocol/index.ts'
+import type { KindName } from '../../src/9p/wire/kinds.ts'
+import { limits, messages, type MessageName, type Row } from '../../src/9p/index.ts'
 
 /** What a server must make of a frame, told from the table and nothing else. */
 export interface Verdict {

@@ -1,4 +1,4 @@
-import { errno } from '../../src/errno.ts'
+import { errno } from '../../src/sys/errno.ts'
 import {
   decodeRequest,
   limits,
@@ -9,10 +9,10 @@ import {
   readDirent,
   Reader,
   requestOfType,
-} from '../../src/protocol/index.ts'
-import { RLERROR } from '../../src/protocol/messages.ts'
+} from '../../src/9p/index.ts'
+import { RLERROR } from '../../src/9p/wire/messages.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
-import { HostTree } from '../../src/tree/host/tree.ts'
+import { HostTree } from '../../src/tree/host/host-tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
 import { bodyReader, memoryOf, requestFrame } from '../support/frames.ts'

@@ -1,4 +1,4 @@
-import type { MessageName, Payload } from '../../src/protocol/index.ts'
+import type { MessageName, Payload } from '../../src/9p/index.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { memoryOf, requestFrame } from '../support/frames.ts'
 import type { HostAction } from './world.ts'

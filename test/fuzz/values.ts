@@ -1,5 +1,5 @@
-import type { KindName } from '../../src/protocol/kinds.ts'
-import { flags, limits, messages, type MessageName, qidType } from '../../src/protocol/index.ts'
+import type { KindName } from '../../src/9p/wire/kinds.ts'
+import { flags, limits, messages, type MessageName, qidType } from '../../src/9p/index.ts'
 import type { KnownFid, Model } from './model.ts'
 import type { Random } from './random.ts'
 import type { JsonFields } from './steps.ts'

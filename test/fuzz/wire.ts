@@ -1,4 +1,4 @@
-import { limits } from '../../src/protocol/index.ts'
+import { limits } from '../../src/9p/index.ts'
 import { type SavedStream, StreamSession } from '../../src/transport/stream/stream-session.ts'
 import type { Tree } from '../../src/tree/tree.ts'
 import type { RawReply } from '../support/session-probe.ts'

@@ -22,8 +22,8 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll } from 'vitest'
-import { ErrnoError } from '../../src/errno.ts'
-import { setOfdLock } from '../../src/libc/locks.ts'
+import { ErrnoError } from '../../src/sys/errno.ts'
+import { setOfdLock } from '../../src/sys/locks.ts'
 import { memoryFolder } from '../support/memory-folder.ts'
 
 /** Bytes that lie outside of the export, and must never be seen inside of a reply. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type CommandLine, commandScript } from '../../src/guest/agent.ts'
-import { quote } from '../../src/guest/quote.ts'
+import { quote } from '../../src/util/shell.ts'
 import { provision } from '../../src/provision/inventory.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ownerOf } from '../../src/report/attribution.ts'
 import { readMachines } from '../../src/report/machine-folder.ts'
-import type { TestReference } from '../../src/testing/record/event.ts'
+import type { TestReference } from '../../src/record/event.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { START, at, fileResult, testResult, writeMachine } from './sample.ts'
 

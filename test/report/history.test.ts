@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { MachineEvent } from '../../src/testing/record/event.ts'
+import type { MachineEvent } from '../../src/record/event.ts'
 import { type Entry, historyOf } from '../../src/report/history.ts'
 import { describeEntry } from '../../src/report/describe-entry.ts'
 import { START, at } from './sample.ts'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { MachineEvent } from '../../src/testing/record/event.ts'
+import type { MachineEvent } from '../../src/record/event.ts'
 import { readMachines } from '../../src/report/machine-folder.ts'
 import type { TestRun } from '../../src/report/results.ts'
 import { writeReport } from '../../src/report/write-report.ts'

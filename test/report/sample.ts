@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Happening, MachineEvent } from '../../src/testing/record/event.ts'
-import { RecordFolder } from '../../src/testing/record/record-folder.ts'
+import type { Happening, MachineEvent } from '../../src/record/event.ts'
+import { RecordFolder } from '../../src/record/record-folder.ts'
 import type { FileResult, TestResult, TestRun } from '../../src/report/results.ts'
 
 /** When the sample run was, in milliseconds since the epoch. */

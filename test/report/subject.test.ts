@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MachineMade } from '../../src/testing/record/event.ts'
+import type { MachineMade } from '../../src/record/event.ts'
 import { type MachineFolder, readMachines } from '../../src/report/machine-folder.ts'
 import type { FileResult, TestRun } from '../../src/report/results.ts'
 import { subjectsOf } from '../../src/report/subject.ts'

@@ -38,7 +38,7 @@ describe('an import that was not found', () => {
   const missing = { code: 'ERR_MODULE_NOT_FOUND' }
   it.each([
     ['lowerdir', missing, true],
-    ['lowerdir/client', missing, true],
+    ['lowerdir/9p', missing, true],
     ['lowerdirs', missing, false],
     ['./lowerdir', missing, false],
     [pathToFileURL('/lowerdir').href, missing, false],

@@ -4,8 +4,8 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
-import { close } from '../../src/libc/files.ts'
-import { listenUnix } from '../../src/libc/sockets.ts'
+import { close } from '../../src/sys/files.ts'
+import { listenUnix } from '../../src/sys/sockets.ts'
 import { built, ordinaryId } from '../support/ordinary-user.ts'
 import { serveDirectory } from '../support/directory-server.ts'
 import { afterwards, needsRoot, temporaryDirectory } from '../support/temporary.ts'
@@ -36,7 +36,7 @@ const knock = `
 
 /** What another user has found at `path` by the time that `meanwhile` is done. */
 async function knocks(path: string, meanwhile: () => void): Promise<Record<string, number>> {
-  const values = [path, `${ordinaryId}`, built('libc/sockets.js'), built('libc/files.js')]
+  const values = [path, `${ordinaryId}`, built('sys/sockets.js'), built('sys/files.js')]
   const node = ['--input-type=module', '--eval', knock, ...values]
   const child = spawn(process.execPath, node, { stdio: 'pipe' })
   afterwards(() => child.kill('SIGKILL'))

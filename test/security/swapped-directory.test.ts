@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { flags } from '../../src/protocol/index.ts'
+import { flags } from '../../src/9p/index.ts'
 import { HostProbe } from '../support/host-probe.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { heapMemory } from '../../src/protocol/memory.ts'
-import type { KindName } from '../../src/protocol/kinds.ts'
-import { messages, type MessageName, type Payload } from '../../src/protocol/index.ts'
+import { heapMemory } from '../../src/sys/memory.ts'
+import type { KindName } from '../../src/9p/wire/kinds.ts'
+import { messages, type MessageName, type Payload } from '../../src/9p/index.ts'
 
 const u32 = fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.constantFrom(0, 1, 0xffff_ffff))
 

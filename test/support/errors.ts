@@ -1,4 +1,4 @@
-import { ProtocolError, type ProtocolErrorCode } from '../../src/protocol/index.ts'
+import { ProtocolError, type ProtocolErrorCode } from '../../src/9p/index.ts'
 
 /**
  * How `act` breaks the protocol; undefined when it does not. Anything else that is thrown is a

@@ -1,7 +1,7 @@
-import { errno, ErrnoError } from '../../src/errno.ts'
-import type { Writer } from '../../src/protocol/cursor.ts'
-import { direntBytes, writeDirent } from '../../src/protocol/dirent.ts'
-import type { Payload, Qid, R } from '../../src/protocol/index.ts'
+import { errno, ErrnoError } from '../../src/sys/errno.ts'
+import type { Writer } from '../../src/9p/wire/cursor.ts'
+import { direntBytes, writeDirent } from '../../src/9p/wire/dirent.ts'
+import type { Payload, Qid, R } from '../../src/9p/index.ts'
 import { Parked } from '../../src/tree/parked.ts'
 import type { Attachment, Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
 

@@ -6,7 +6,7 @@ import {
   type MessageName,
   type T,
   Writer,
-} from '../../src/protocol/index.ts'
+} from '../../src/9p/index.ts'
 
 const room = heapMemory(1 << 21)
 const writer = new Writer(room)

@@ -6,7 +6,7 @@ import { built } from './ordinary-user.ts'
 const script = `
   import { openSync, constants } from 'node:fs'
   import { createInterface } from 'node:readline'
-  const { setOfdLock } = await import(${JSON.stringify(built('libc/locks.js'))})
+  const { setOfdLock } = await import(${JSON.stringify(built('sys/locks.js'))})
   const fd = openSync(process.argv[1], constants.O_RDWR)
   console.log('open')
   for await (const line of createInterface({ input: process.stdin })) {

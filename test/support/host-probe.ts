@@ -1,16 +1,9 @@
-import {
-  limits,
-  payloadBytes,
-  type Qid,
-  type R,
-  readDirent,
-  Reader,
-} from '../../src/protocol/index.ts'
-import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
-import type { SavedSession } from '../../src/server/saved-session.ts'
+import { limits, payloadBytes, type Qid, type R, readDirent, Reader } from '../../src/9p/index.ts'
+import { defaultLimits, type SessionLimits } from '../../src/9p/session-limits.ts'
+import type { SavedSession } from '../../src/9p/saved-session.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
-import { HostTree } from '../../src/tree/host/tree.ts'
-import type { Later } from '../../src/tree/timers.ts'
+import { HostTree } from '../../src/tree/host/host-tree.ts'
+import type { Later } from '../../src/tree/later.ts'
 import type { ViewPatterns } from '../../src/tree/view/sight.ts'
 import { viewOf } from '../../src/tree/view/view-tree.ts'
 import { memoryOf } from './frames.ts'

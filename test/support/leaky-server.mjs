@@ -6,11 +6,11 @@
 
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { AT_FDCWD, O_NOATIME, O_RDONLY } from '../../dist/libc/constants.js'
-import { close, openat } from '../../dist/libc/files.js'
-import { open } from '../../dist/protocol/flags.js'
+import { AT_FDCWD, O_NOATIME, O_RDONLY } from '../../dist/sys/constants.js'
+import { close, openat } from '../../dist/sys/files.js'
+import { open } from '../../dist/9p/wire/flags.js'
 import { serveDuplex } from '../../dist/transport/stream/duplex.js'
-import { HostTree } from '../../dist/tree/host/tree.js'
+import { HostTree } from '../../dist/tree/host/host-tree.js'
 
 const [directory = '', socket = ''] = process.argv.slice(2)
 const tree = new HostTree(directory, { readOnly: true, owner: 'host', atime: 'guest' })

@@ -1,4 +1,4 @@
-import type { Later } from '../../src/tree/timers.ts'
+import type { Later } from '../../src/tree/later.ts'
 
 /** Timers that go off when the test says so. */
 export class ManualTimers {

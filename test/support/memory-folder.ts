@@ -1,8 +1,8 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ErrnoError } from '../../src/errno.ts'
-import { setxattr } from '../../src/libc/xattr.ts'
+import { ErrnoError } from '../../src/sys/errno.ts'
+import { setxattr } from '../../src/sys/xattr.ts'
 
 /** Where thousands of files that live for a moment go: memory, where that will do. */
 export const memoryFolder = willDo('/dev/shm') ? '/dev/shm' : tmpdir()

@@ -1,5 +1,5 @@
-import { landlockAbi } from '../../src/libc/landlock.ts'
-import { hasSeccomp } from '../../src/libc/seccomp.ts'
+import { landlockAbi } from '../../src/sys/landlock.ts'
+import { hasSeccomp } from '../../src/sys/seccomp.ts'
 
 /**
  * Whether this kernel can confine a thread that serves a writable directory. Where it cannot, tests of

@@ -1,5 +1,5 @@
-import { ErrnoError } from '../../src/errno.ts'
-import { systemMemory } from '../../src/libc/memory.ts'
+import { ErrnoError } from '../../src/sys/errno.ts'
+import { systemMemory } from '../../src/sys/system-memory.ts'
 import {
   decodeReply,
   limits,
@@ -9,11 +9,11 @@ import {
   run,
   type T,
   Writer,
-} from '../../src/protocol/index.ts'
-import { defaultLimits, type SessionLimits } from '../../src/server/limits.ts'
-import type { SavedSession } from '../../src/server/saved-session.ts'
-import { Session } from '../../src/server/session.ts'
-import type { ReplyPlace } from '../../src/server/reply-place.ts'
+} from '../../src/9p/index.ts'
+import { defaultLimits, type SessionLimits } from '../../src/9p/session-limits.ts'
+import type { SavedSession } from '../../src/9p/saved-session.ts'
+import { Session } from '../../src/9p/session.ts'
+import type { ReplyPlace } from '../../src/9p/reply-place.ts'
 import type { Exports } from '../../src/tree/tree.ts'
 import { memoryOf, requestFrame } from './frames.ts'
 

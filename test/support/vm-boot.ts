@@ -1,7 +1,7 @@
 import { provision } from '../../src/provision/inventory.ts'
-import { boot } from '../../src/testing/boot.ts'
-import type { Machine } from '../../src/testing/machine.ts'
-import type { BootOptions } from '../../src/testing/options.ts'
+import { boot } from '../../src/driver/boot.ts'
+import type { Machine } from '../../src/driver/machine.ts'
+import type { BootOptions } from '../../src/driver/options.ts'
 import { oldest } from './vm-machine.ts'
 
 /** A machine of the test driver's whose root is this one's, without systemd. What it takes is fetched where it is missing. */

@@ -1,16 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  limits,
-  type MessageName,
-  messages,
-  ProtocolError,
-  type T,
-} from '../../src/protocol/index.ts'
+import { limits, type MessageName, messages, ProtocolError, type T } from '../../src/9p/index.ts'
 import { StreamSession } from '../../src/transport/stream/stream-session.ts'
 import { Parked } from '../../src/tree/parked.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
-import { SyntheticTree } from '../../src/tree/synthetic/tree.ts'
+import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { memoryOf, rawFrame, requestFrame } from '../support/frames.ts'
 

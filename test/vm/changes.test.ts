@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Machine } from '../../src/testing/machine.ts'
-import { share } from '../../src/testing/share.ts'
+import type { Machine } from '../../src/driver/machine.ts'
+import { share } from '../../src/driver/share.ts'
 import { bootTested } from '../support/vm-boot.ts'
 
 /** A root that has nothing but what the test is about; its shell is the guest's busybox. */

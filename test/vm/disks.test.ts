@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { network } from '../../src/testing/boot-network.ts'
-import type { Machine } from '../../src/testing/machine.ts'
-import type { BootOptions } from '../../src/testing/options.ts'
+import { network } from '../../src/driver/boot-network.ts'
+import type { Machine } from '../../src/driver/machine.ts'
+import type { BootOptions } from '../../src/driver/options.ts'
 import { bootTested } from '../support/vm-boot.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../../src/testing/machine.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 import { bootTested } from '../support/vm-boot.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))

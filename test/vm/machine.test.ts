@@ -9,7 +9,7 @@ import type { GuestCommand } from '../../src/machine/control/control.ts'
 import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { serveDuplex } from '../../src/transport/stream/duplex.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
-import { SyntheticTree } from '../../src/tree/synthetic/tree.ts'
+import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { bootMachine, sh } from '../support/vm-machine.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))

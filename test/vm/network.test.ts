@@ -1,14 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { quote } from '../../src/guest/quote.ts'
+import { quote } from '../../src/util/shell.ts'
 import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
-import type { Network } from '../../src/testing/network.ts'
-import {
-  type Booter,
-  type NetworkedOptions,
-  startNetwork,
-} from '../../src/testing/start-network.ts'
+import type { Network } from '../../src/driver/network.ts'
+import { type Booter, type NetworkedOptions, startNetwork } from '../../src/driver/start-network.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { bootMachine, sh } from '../support/vm-machine.ts'
 

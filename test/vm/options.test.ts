@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cpio } from '../../src/guest/cpio.ts'
-import { Machine } from '../../src/testing/machine.ts'
+import { Machine } from '../../src/driver/machine.ts'
 import { bootTested } from '../support/vm-boot.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { setxattr } from '../../src/libc/xattr.ts'
+import { setxattr } from '../../src/sys/xattr.ts'
 import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
 import { HostLocker } from '../support/host-locker.ts'
@@ -52,7 +52,7 @@ async function made(name: string): Promise<void> {
 it('a guest’s extended attributes are the host’s', async () => {
   writeFileSync(join(shared, 'attributes'), '')
   const script = `
-    const { getxattr, listxattr, removexattr, setxattr } = await import('${built('libc/xattr.js')}')
+    const { getxattr, listxattr, removexattr, setxattr } = await import('${built('sys/xattr.js')}')
     const { openSync } = await import('node:fs')
     const fd = openSync('/share/attributes', 'r')
     const tried = (act) => { try { return String(act() ?? 'done') } catch (error) { return error.code } }

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fetchTesseract } from '../../src/provision/tesseract.ts'
-import { boot } from '../../src/testing/boot.ts'
-import type { Machine } from '../../src/testing/machine.ts'
+import { boot } from '../../src/driver/boot.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 
 const BUSYBOX = '/run/lowerdir/busybox'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../../src/testing/machine.ts'
-import { share } from '../../src/testing/share.ts'
+import type { Machine } from '../../src/driver/machine.ts'
+import { share } from '../../src/driver/share.ts'
 import { bootTested } from '../support/vm-boot.ts'
 
 const large = Buffer.alloc(3_000_001, 'lowerdir')

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../../src/testing/machine.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import { bootTested } from '../support/vm-boot.ts'
 import { newest, vmQemu } from '../support/vm-machine.ts'

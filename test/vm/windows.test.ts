@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { boot } from '../../src/testing/boot.ts'
-import type { Machine } from '../../src/testing/machine.ts'
+import { boot } from '../../src/driver/boot.ts'
+import type { Machine } from '../../src/driver/machine.ts'
 import { windowsRoot } from '../support/vm-programs.ts'
 
 let vm: Machine

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { ErrnoError, errno } from '../../errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 import { Parked } from '../../tree/parked.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 

@@ -1,6 +1,6 @@
-import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
-import { frameSize } from '../../protocol/frame.ts'
-import { MSIZE_MIN } from '../../protocol/limits.ts'
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
+import { frameSize } from '../../9p/wire/frame.ts'
+import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 
 /** Room beyond one message: small requests that were sent together arrive together. */
 const EXTRA = 64 * 1024

@@ -1,8 +1,8 @@
-import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
-import { Writer } from '../../protocol/cursor.ts'
-import { MSIZE_MIN, READ_OVERHEAD } from '../../protocol/limits.ts'
-import { type Payload, run } from '../../protocol/memory.ts'
-import type { ReplyPlace } from '../../server/reply-place.ts'
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
+import { Writer } from '../../9p/wire/cursor.ts'
+import { MSIZE_MIN, READ_OVERHEAD } from '../../9p/wire/limits.ts'
+import { type Payload, run } from '../../sys/memory.ts'
+import type { ReplyPlace } from '../../9p/reply-place.ts'
 
 /** Replies to small requests collect up to this many bytes before they must leave. */
 const BATCH = 64 * 1024

@@ -1,8 +1,8 @@
-import type { SystemMemory } from '../../libc/memory.ts'
-import { Writer } from '../../protocol/cursor.ts'
-import { READ_OVERHEAD } from '../../protocol/limits.ts'
-import { type Payload, run } from '../../protocol/memory.ts'
-import type { ReplyPlace } from '../../server/reply-place.ts'
+import type { SystemMemory } from '../../sys/system-memory.ts'
+import { Writer } from '../../9p/wire/cursor.ts'
+import { READ_OVERHEAD } from '../../9p/wire/limits.ts'
+import { type Payload, run } from '../../sys/memory.ts'
+import type { ReplyPlace } from '../../9p/reply-place.ts'
 import { Segments } from './segments.ts'
 
 /** The queue that a chain is of, as far as the chain needs it. */

@@ -1,7 +1,7 @@
-import { discard } from '../../libc/files.ts'
-import { Mapping, WINDOW_BYTES } from '../../libc/mapping.ts'
-import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
-import { statx } from '../../libc/statx.ts'
+import { discard } from '../../sys/files.ts'
+import { Mapping, WINDOW_BYTES } from '../../sys/mapping.ts'
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
+import { statx } from '../../sys/statx.ts'
 import { FrontendError } from './message.ts'
 
 /** Most regions of a table (VHOST_MEMORY_BASELINE_NREGIONS in QEMU). */

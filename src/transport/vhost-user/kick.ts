@@ -1,6 +1,6 @@
-import { drainEventfd } from '../../libc/eventfd.ts'
-import { discard } from '../../libc/files.ts'
-import type { Polled, Watched } from '../engine/loop.ts'
+import { drainEventfd } from '../../sys/eventfd.ts'
+import { discard } from '../../sys/files.ts'
+import type { Polled, Watched } from '../../server/loop.ts'
 
 /** The eventfd by which a driver says that there are requests (SET_VRING_KICK). It owns it. */
 export class Kick implements Watched {

@@ -1,10 +1,10 @@
-import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import {
   DESCRIPTORS_MAX,
   receiveWithDescriptors,
   sendWithDescriptors,
-} from '../../libc/descriptor-passing.ts'
-import { discard } from '../../libc/files.ts'
+} from '../../sys/descriptor-passing.ts'
+import { discard } from '../../sys/files.ts'
 
 /** request[4] flags[4] size[4], then the payload (vhost-user.rst, "Message Specification"). */
 const HEADER_BYTES = 12

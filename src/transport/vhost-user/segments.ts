@@ -1,6 +1,6 @@
-import { IoVector } from '../../libc/vectors.ts'
-import type { Pieces } from '../../protocol/memory.ts'
-import { type SystemMemory, systemMemory } from '../../libc/memory.ts'
+import { IoVector } from '../../sys/vectors.ts'
+import type { Pieces } from '../../sys/memory.ts'
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import { VirtqueueError } from './virtqueue-error.ts'
 

@@ -1,4 +1,4 @@
-import type { SystemMemory } from '../../libc/memory.ts'
+import type { SystemMemory } from '../../sys/system-memory.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import { VirtqueueError } from './virtqueue-error.ts'
 

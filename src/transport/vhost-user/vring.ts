@@ -1,5 +1,5 @@
-import { signalEventfd } from '../../libc/eventfd.ts'
-import { discard } from '../../libc/files.ts'
+import { signalEventfd } from '../../sys/eventfd.ts'
+import { discard } from '../../sys/files.ts'
 import type { RingAddresses } from './virtqueue.ts'
 
 /** What a frontend has said about its ring. It owns the descriptors. */

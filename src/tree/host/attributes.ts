@@ -1,4 +1,4 @@
-import { ErrnoError, errno } from '../../errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 import {
   type FileTime,
   UNCHANGED,
@@ -7,10 +7,10 @@ import {
   ftruncate,
   truncate,
   utimens,
-} from '../../libc/files.ts'
-import { type Stat, statx } from '../../libc/statx.ts'
-import { getattr, mode as modes, setattr } from '../../protocol/flags.ts'
-import type { R, T } from '../../protocol/messages.ts'
+} from '../../sys/files.ts'
+import { type Stat, statx } from '../../sys/statx.ts'
+import { getattr, mode as modes, setattr } from '../../9p/wire/flags.ts'
+import type { R, T } from '../../9p/wire/messages.ts'
 import { NO_UID, type OpenFile, type Owner } from '../tree.ts'
 import { HostFile } from './file.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'

@@ -1,6 +1,6 @@
-import { systemMemory } from '../../libc/memory.ts'
-import { CANNOT_TELL, IoVector, WOULD_WAIT, readCached } from '../../libc/vectors.ts'
-import type { Payload } from '../../protocol/memory.ts'
+import { systemMemory } from '../../sys/system-memory.ts'
+import { CANNOT_TELL, IoVector, WOULD_WAIT, readCached } from '../../sys/vectors.ts'
+import type { Payload } from '../../sys/memory.ts'
 
 export { CANNOT_TELL }
 

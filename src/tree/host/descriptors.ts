@@ -1,7 +1,7 @@
-import { ErrnoError, errno } from '../../errno.ts'
-import { close, discard, openat } from '../../libc/files.ts'
-import { duplicate } from '../../libc/locks.ts'
-import type { Later } from '../timers.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { close, discard, openat } from '../../sys/files.ts'
+import { duplicate } from '../../sys/locks.ts'
+import type { Later } from '../later.ts'
 
 /** Something that holds a descriptor and can open it again when it is needed. */
 export interface Holder {

@@ -1,10 +1,10 @@
-import { ErrnoError, errno } from '../../errno.ts'
-import type { Writer } from '../../protocol/cursor.ts'
-import { direntBytes } from '../../protocol/dirent.ts'
-import { kinds } from '../../protocol/kinds.ts'
-import { type Qid, qidType } from '../../protocol/qid.ts'
-import { getdents64, lseek } from '../../libc/files.ts'
-import { systemMemory } from '../../libc/memory.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import type { Writer } from '../../9p/wire/cursor.ts'
+import { direntBytes } from '../../9p/wire/dirent.ts'
+import { kinds } from '../../9p/wire/kinds.ts'
+import { type Qid, qidType } from '../../9p/wire/qid.ts'
+import { getdents64, lseek } from '../../sys/files.ts'
+import { systemMemory } from '../../sys/system-memory.ts'
 
 /** DT_* of dirent.h, as far as a qid's type depends on them. */
 const DT_UNKNOWN = 0

@@ -1,5 +1,5 @@
 import { getHeapStatistics } from 'node:v8'
-import { ErrnoError, errno } from '../../errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 
 /** What a file takes that is remembered, in bytes of the heap: some 370, and its name. */
 const FILE_BYTES = 512

@@ -1,6 +1,6 @@
-import type { Stat } from '../../libc/statx.ts'
-import { mode as modes } from '../../protocol/flags.ts'
-import { type Qid, qidType } from '../../protocol/qid.ts'
+import type { Stat } from '../../sys/statx.ts'
+import { mode as modes } from '../../9p/wire/flags.ts'
+import { type Qid, qidType } from '../../9p/wire/qid.ts'
 
 /** Bits of a qid.path below the prefix that tells file systems apart. */
 const PREFIX_SHIFT = 48n

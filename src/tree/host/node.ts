@@ -1,4 +1,4 @@
-import { ErrnoError, errno } from '../../errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -10,7 +10,7 @@ import {
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
-} from '../../libc/constants.ts'
+} from '../../sys/constants.ts'
 import {
   descriptorPath,
   fstatfs,
@@ -21,11 +21,11 @@ import {
   renameat,
   symlinkat,
   unlinkat,
-} from '../../libc/files.ts'
-import { type Stat, statx, statxAt } from '../../libc/statx.ts'
-import { V9FS_MAGIC, mode as modes, open as wire } from '../../protocol/flags.ts'
-import type { R, T } from '../../protocol/messages.ts'
-import type { Qid } from '../../protocol/qid.ts'
+} from '../../sys/files.ts'
+import { type Stat, statx, statxAt } from '../../sys/statx.ts'
+import { V9FS_MAGIC, mode as modes, open as wire } from '../../9p/wire/flags.ts'
+import type { R, T } from '../../9p/wire/messages.ts'
+import type { Qid } from '../../9p/wire/qid.ts'
 import type { Described } from '../saved-nodes.ts'
 import type { Node, OpenFile, Owner } from '../tree.ts'
 import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.ts'

@@ -1,4 +1,4 @@
-import { ErrnoError, errno } from '../../errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 import {
   O_APPEND,
   O_CLOEXEC,
@@ -13,8 +13,8 @@ import {
   O_SYNC,
   O_TRUNC,
   O_WRONLY,
-} from '../../libc/constants.ts'
-import { open } from '../../protocol/flags.ts'
+} from '../../sys/constants.ts'
+import { open } from '../../9p/wire/flags.ts'
 import type { HostContext } from './policy.ts'
 
 const access = new Map<number, number>([

@@ -1,5 +1,5 @@
-import { ErrnoError, errno } from '../../errno.ts'
-import { UNCHANGED } from '../../libc/files.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { UNCHANGED } from '../../sys/files.ts'
 
 /** Ids from `guest` on are the host's from `host` on, `count` of them; for users and groups alike. */
 export interface IdRange {

@@ -1,4 +1,4 @@
-import type { Credentials } from '../../libc/process.ts'
+import type { Credentials } from '../../sys/process.ts'
 import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { FileBudget } from './file-budget.ts'

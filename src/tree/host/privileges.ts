@@ -1,7 +1,7 @@
-import { chmod } from '../../libc/files.ts'
-import type { Credentials } from '../../libc/process.ts'
-import { statx } from '../../libc/statx.ts'
-import { mode as modes } from '../../protocol/flags.ts'
+import { chmod } from '../../sys/files.ts'
+import type { Credentials } from '../../sys/process.ts'
+import { statx } from '../../sys/statx.ts'
+import { mode as modes } from '../../9p/wire/flags.ts'
 
 /**
  * A file that somebody else than root writes to loses its setuid and setgid bits, or whoever may

@@ -1,4 +1,4 @@
-import type { Stat } from '../../libc/statx.ts'
+import type { Stat } from '../../sys/statx.ts'
 
 /** What a file is known by, see {@link Stat}. */
 export type FoundFile = Pick<

@@ -1,6 +1,6 @@
-import { ErrnoError, errno } from '../../errno.ts'
-import { getxattr, setxattr } from '../../libc/xattr.ts'
-import { mode as modes } from '../../protocol/flags.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { getxattr, setxattr } from '../../sys/xattr.ts'
+import { mode as modes } from '../../9p/wire/flags.ts'
 
 /**
  * What a guest has made of a file, kept in the file's own extended attributes: the format of QEMU's
@@ -11,7 +11,7 @@ export interface StoredAttributes {
   readonly gid?: number | undefined
   /** Type and permissions. */
   readonly mode?: number | undefined
-  /** In the kernel's encoding, see libc/device.ts. */
+  /** In the kernel's encoding, see sys/device.ts. */
   readonly rdev?: number | undefined
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { ErrnoError, errno } from '../../errno.ts'
-import { getxattr, listxattr, removexattr, setxattr } from '../../libc/xattr.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { getxattr, listxattr, removexattr, setxattr } from '../../sys/xattr.ts'
 
 /**
  * Extended attributes of the host's files: the namespaces that mean the same on every file system

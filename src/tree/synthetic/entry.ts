@@ -3,7 +3,7 @@ import type { Parked } from '../parked.ts'
 /** A directory whose entries may come and go while it is served. */
 export interface SyntheticDirectory {
   readonly kind: 'directory'
-  /** By name, a byte string (protocol/text.ts). */
+  /** By name, a byte string (util/text.ts). */
   readonly entries: Map<string, SyntheticEntry>
 }
 

@@ -3,7 +3,7 @@ const least = [0, 0, 0x80, 0x800, 0x10000]
 const MOST = 0x10ffff
 
 /**
- * The characters of a byte string (protocol/text.ts) that is UTF-8, as code points. A byte that is
+ * The characters of a byte string (util/text.ts) that is UTF-8, as code points. A byte that is
  * part of no character stands for itself, as a negative number: names on Linux need not be text.
  */
 export function charactersOf(name: string): readonly number[] {

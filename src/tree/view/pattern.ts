@@ -1,4 +1,4 @@
-import { fromText } from '../../protocol/text.ts'
+import { fromText } from '../../util/text.ts'
 import { charactersOf } from './characters.ts'
 import { Glob, isGlob } from './glob.ts'
 import { PatternError } from './pattern-error.ts'

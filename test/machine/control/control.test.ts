@@ -2,11 +2,11 @@ import { text } from 'node:stream/consumers'
 import { PassThrough, Readable, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Client } from '../../../src/client/client.ts'
+import { Client } from '../../../src/9p/client.ts'
 import { Control, type GuestCommand } from '../../../src/machine/control/control.ts'
-import { open } from '../../../src/protocol/flags.ts'
-import { NOFID } from '../../../src/protocol/limits.ts'
-import { heapMemory, payloadBytes } from '../../../src/protocol/memory.ts'
+import { open } from '../../../src/9p/wire/flags.ts'
+import { NOFID } from '../../../src/9p/wire/limits.ts'
+import { heapMemory, payloadBytes } from '../../../src/sys/memory.ts'
 
 let control: Control
 let client: Client

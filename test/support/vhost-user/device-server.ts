@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Share } from '../../../src/transport/engine/share.ts'
+import type { Share } from '../../../src/server/share.ts'
 import type { HostPolicy } from '../../../src/tree/host/policy.ts'
 import { type DirectoryServer, serveDirectory } from '../directory-server.ts'
 import { temporaryDirectory } from '../temporary.ts'

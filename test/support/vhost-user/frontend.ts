@@ -1,12 +1,9 @@
-import { errno, ErrnoError } from '../../../src/errno.ts'
-import {
-  receiveWithDescriptors,
-  sendWithDescriptors,
-} from '../../../src/libc/descriptor-passing.ts'
-import { discard } from '../../../src/libc/files.ts'
-import { systemMemory } from '../../../src/libc/memory.ts'
-import { POLLIN, PollSet } from '../../../src/libc/poll.ts'
-import { connectUnix } from '../../../src/libc/sockets.ts'
+import { errno, ErrnoError } from '../../../src/sys/errno.ts'
+import { receiveWithDescriptors, sendWithDescriptors } from '../../../src/sys/descriptor-passing.ts'
+import { discard } from '../../../src/sys/files.ts'
+import { systemMemory } from '../../../src/sys/system-memory.ts'
+import { POLLIN, PollSet } from '../../../src/sys/poll.ts'
+import { connectUnix } from '../../../src/sys/sockets.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { request, type RequestName } from '../../../src/transport/vhost-user/requests.ts'
 

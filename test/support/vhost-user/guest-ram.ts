@@ -1,7 +1,7 @@
-import { discard } from '../../../src/libc/files.ts'
-import { Mapping, WINDOW_BYTES } from '../../../src/libc/mapping.ts'
-import { createMemfd } from '../../../src/libc/memfd.ts'
-import type { SystemMemory } from '../../../src/libc/memory.ts'
+import { discard } from '../../../src/sys/files.ts'
+import { Mapping, WINDOW_BYTES } from '../../../src/sys/mapping.ts'
+import { createMemfd } from '../../../src/sys/memfd.ts'
+import type { SystemMemory } from '../../../src/sys/system-memory.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 
 export const PAGE = 4096

@@ -1,5 +1,5 @@
-import { limits } from '../../../src/protocol/index.ts'
-import { messages } from '../../../src/protocol/messages.ts'
+import { limits } from '../../../src/9p/index.ts'
+import { messages } from '../../../src/9p/wire/messages.ts'
 import { Random } from '../../fuzz/random.ts'
 import type { Part } from './driver-queue.ts'
 import type { GuestHeap } from './guest-heap.ts'

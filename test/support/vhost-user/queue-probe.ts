@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs'
-import { limits, type MessageName, type R, type T } from '../../../src/protocol/index.ts'
-import { defaultLimits } from '../../../src/server/limits.ts'
+import { limits, type MessageName, type R, type T } from '../../../src/9p/index.ts'
+import { defaultLimits } from '../../../src/9p/session-limits.ts'
 import { GuestMemory } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { RequestQueue } from '../../../src/transport/vhost-user/request-queue.ts'
 import type { Exports } from '../../../src/tree/tree.ts'

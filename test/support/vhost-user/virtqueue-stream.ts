@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import type { Client } from '../../../src/client/index.ts'
+import type { Client } from '../../../src/9p/client.ts'
 import { attached } from '../directory-server.ts'
 import { isReadable } from './frontend.ts'
 import type { Chain, Layout } from './layouts.ts'

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
-import { limits, payloadBytes } from '../../../src/protocol/index.ts'
+import { errno } from '../../../src/sys/errno.ts'
+import { limits, payloadBytes } from '../../../src/9p/index.ts'
 import { FakeTree } from '../../support/fake-tree.ts'
 import { requestFrame } from '../../support/frames.ts'
 import { fieldsOf } from '../../support/session-probe.ts'

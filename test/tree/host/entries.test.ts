@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
-import { direntBytes } from '../../../src/protocol/dirent.ts'
+import { errno } from '../../../src/sys/errno.ts'
+import { direntBytes } from '../../../src/9p/wire/dirent.ts'
 import { type Entry, HostProbe } from '../../support/host-probe.ts'
 import { mountTmpfs, temporaryDirectory } from '../../support/temporary.ts'
 

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type HostExport, HostExports } from '../../../src/tree/host/exports.ts'
+import { type HostExport, HostExports } from '../../../src/tree/host/host-exports.ts'
 import { openDescriptors } from '../../support/descriptors.ts'
 import { sharePolicy } from '../../support/directory-server.ts'
 import { afterwards, temporaryDirectory } from '../../support/temporary.ts'

@@ -1,8 +1,8 @@
 import { chmodSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
-import { flags } from '../../../src/protocol/index.ts'
+import { errno } from '../../../src/sys/errno.ts'
+import { flags } from '../../../src/9p/index.ts'
 import { openDescriptors } from '../../support/descriptors.ts'
 import { HostLocker } from '../../support/host-locker.ts'
 import { HostProbe } from '../../support/host-probe.ts'
@@ -505,7 +505,7 @@ describe('a file that the server may not open again', () => {
        chmodSync(path, 0o600)
        granted.push(file.lock({ type: 'write', owner, ...all }, false))
        console.log(JSON.stringify([...results, granted]))`,
-      { directory, tree: built('tree/host/tree.js'), locks: built('libc/locks.js') },
+      { directory, tree: built('tree/host/host-tree.js'), locks: built('sys/locks.js') },
     )
     const expected = { granted: [true, true], seen: [false, false, true] }
     expect(found).toEqual([expected, expected, [true, true]])

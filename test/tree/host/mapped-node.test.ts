@@ -9,13 +9,13 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
+import { errno } from '../../../src/sys/errno.ts'
 
-import { AT_FDCWD, O_PATH, O_RDONLY } from '../../../src/libc/constants.ts'
-import { close, openat } from '../../../src/libc/files.ts'
-import { getxattr, listxattr, setxattr } from '../../../src/libc/xattr.ts'
-import { flags } from '../../../src/protocol/index.ts'
-import { HostTree } from '../../../src/tree/host/tree.ts'
+import { AT_FDCWD, O_PATH, O_RDONLY } from '../../../src/sys/constants.ts'
+import { close, openat } from '../../../src/sys/files.ts'
+import { getxattr, listxattr, setxattr } from '../../../src/sys/xattr.ts'
+import { flags } from '../../../src/9p/index.ts'
+import { HostTree } from '../../../src/tree/host/host-tree.ts'
 import { asOrdinaryUser, built } from '../../support/ordinary-user.ts'
 import { errnoOf } from '../../support/errors.ts'
 import { HostProbe } from '../../support/host-probe.ts'
@@ -263,7 +263,7 @@ describe('an ordinary user’s directory', () => {
   it('holds a guest’s chown, devices and setuid files', () => {
     chmodSync(directory, 0o777)
     const script = `
-      import { HostTree } from '${built('tree/host/tree.js')}'
+      import { HostTree } from '${built('tree/host/host-tree.js')}'
       const tree = new HostTree(values, { readOnly: false, owner: 'mapped-xattr', atime: 'preserve' })
       const root = tree.attach('').node
       const owner = { uid: 0, gid: 0 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
-import { open } from '../../../src/protocol/flags.ts'
+import { errno } from '../../../src/sys/errno.ts'
+import { open } from '../../../src/9p/wire/flags.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
 import { FileBudget } from '../../../src/tree/host/file-budget.ts'
 import { QidPaths } from '../../../src/tree/host/identity.ts'
@@ -9,7 +9,7 @@ import { LockTable } from '../../../src/tree/host/locks.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
 import { ownersOf } from '../../../src/tree/host/owners.ts'
 import type { HostContext } from '../../../src/tree/host/policy.ts'
-import { laterOnEventLoop } from '../../../src/tree/timers.ts'
+import { laterOnEventLoop } from '../../../src/tree/later.ts'
 
 const O_CLOEXEC = 0o2000000
 

@@ -6,9 +6,9 @@ import { temporaryDirectory } from '../../support/temporary.ts'
 
 /** What the other process does: a tree without a session, its requests as the wire has them. */
 const begin = `
-import { HostTree } from '${built('tree/host/tree.js')}'
-import { systemMemory } from '${built('libc/memory.js')}'
-import { Writer } from '${built('protocol/cursor.js')}'
+import { HostTree } from '${built('tree/host/host-tree.js')}'
+import { systemMemory } from '${built('sys/system-memory.js')}'
+import { Writer } from '${built('9p/wire/cursor.js')}'
 const { directory, atime, umask } = values
 if (umask !== undefined) process.umask(umask)
 const tree = new HostTree(directory, { readOnly: false, owner: 'host', atime })
@@ -52,7 +52,7 @@ function files(): string {
 describe('a server of an ordinary user', () => {
   it('is one: it has no capability', () => {
     const script = `
-      import { threadCredentials } from '${built('libc/process.js')}'
+      import { threadCredentials } from '${built('sys/process.js')}'
       console.log(JSON.stringify(threadCredentials()))`
     expect(asOrdinaryUser(script, {})).toMatchObject({
       uid: ordinaryId,

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
+import { errno } from '../../../src/sys/errno.ts'
 import { asOrdinaryUser, built, ordinaryId } from '../../support/ordinary-user.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { needsRoot, temporaryDirectory } from '../../support/temporary.ts'
@@ -165,7 +165,7 @@ describe('Tmknod', () => {
        const { rmSync } = await import('node:fs')
        rmSync('/tmp/' + values.name + 0o10666)
        console.log(JSON.stringify(results))`,
-      { files: built('libc/files.js'), name: `lowerdir-test-${process.pid}-${ordinaryId}-` },
+      { files: built('sys/files.js'), name: `lowerdir-test-${process.pid}-${ordinaryId}-` },
     )
     expect(found).toEqual([errno.EPERM, 0])
   })

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
-import { flags, payloadBytes, readDirent, Reader } from '../../../src/protocol/index.ts'
+import { errno } from '../../../src/sys/errno.ts'
+import { flags, payloadBytes, readDirent, Reader } from '../../../src/9p/index.ts'
 import { Parked } from '../../../src/tree/parked.ts'
 import {
   constantFile,
@@ -8,7 +8,7 @@ import {
   type SyntheticDirectory,
   type SyntheticHandle,
 } from '../../../src/tree/synthetic/entry.ts'
-import { SyntheticTree } from '../../../src/tree/synthetic/tree.ts'
+import { SyntheticTree } from '../../../src/tree/synthetic/synthetic-tree.ts'
 import { memoryOf } from '../../support/frames.ts'
 import { fieldsOf, SessionProbe } from '../../support/session-probe.ts'
 

@@ -9,7 +9,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { errno } from '../../../src/errno.ts'
+import { errno } from '../../../src/sys/errno.ts'
 import { HostProbe } from '../../support/host-probe.ts'
 import { errnoOf } from '../../support/errors.ts'
 import { openDescriptors } from '../../support/descriptors.ts'

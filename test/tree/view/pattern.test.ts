@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fromText } from '../../../src/protocol/text.ts'
+import { fromText } from '../../../src/util/text.ts'
 import { charactersOf } from '../../../src/tree/view/characters.ts'
 import { PatternError } from '../../../src/tree/view/pattern-error.ts'
 import { Sight, type ViewPatterns } from '../../../src/tree/view/sight.ts'

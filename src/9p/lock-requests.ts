@@ -1,0 +1,44 @@
+import { ErrnoError, errno } from '../sys/errno.ts'
+import { lock as wire } from './wire/flags.ts'
+import { NAME_BYTES_MAX } from './wire/limits.ts'
+import type { R, T } from './wire/messages.ts'
+import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/tree.ts'
+
+/** What Tlock and Tgetlock have in common. */
+type Asked = Pick<T<'getlock'>, 'start' | 'length' | 'procId' | 'clientId'>
+
+const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
+
+/** The bytes that are meant; a length of 0 reaches to the end of any file. @throws EINVAL beyond 2^63. */
+export function lockRange({ start, length }: Asked): LockRange {
+  const end = length === 0n ? OFFSET_MAX : start + length - 1n
+  if (start > OFFSET_MAX || end > OFFSET_MAX) throw new ErrnoError(errno.EINVAL, 'range of a lock')
+  return { start, end }
+}
+
+/** @throws ENAMETOOLONG for a client_id above 255 bytes: it is kept as long as the lock. */
+export function lockOwner(client: LockClient, { procId, clientId }: Asked): LockOwner {
+  if (clientId.length > NAME_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'client_id')
+  return { client, procId, clientId }
+}
+
+/** Null is UNLCK. @throws EINVAL for a type that is none. */
+export function lockType(type: number): LockType | null {
+  if (type === wire.RDLCK) return 'read'
+  if (type === wire.WRLCK) return 'write'
+  if (type === wire.UNLCK) return null
+  throw new ErrnoError(errno.EINVAL, 'type of a lock')
+}
+
+/** A lock that is in the way, or the request with "nothing is" for its type. */
+export function getlockReply(request: Asked, holder: LockHolder | undefined): R<'getlock'> {
+  const { start, length, procId, clientId } = request
+  if (holder === undefined) return { type: wire.UNLCK, start, length, procId, clientId }
+  return {
+    type: holder.type === 'read' ? wire.RDLCK : wire.WRLCK,
+    start: holder.start,
+    length: holder.end === OFFSET_MAX ? 0n : holder.end - holder.start + 1n,
+    procId: holder.procId,
+    clientId: holder.clientId,
+  }
+}

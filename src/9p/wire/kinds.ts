@@ -1,0 +1,97 @@
+import type { Reader, Writer } from './cursor.ts'
+import { ProtocolError } from './protocol-error.ts'
+import { WALK_NAMES_MAX } from './limits.ts'
+import type { Payload } from '../../sys/memory.ts'
+import type { Qid } from './qid.ts'
+
+/** How one kind of field is read from and written to the wire. */
+interface Kind<V> {
+  /** Fewest bytes that a field of this kind takes. */
+  readonly least: number
+  read(from: Reader): V
+  write(to: Writer, value: V): void
+}
+
+function list<V>(item: Kind<V>): Kind<readonly V[]> {
+  return {
+    least: 2,
+    read(from) {
+      const count = from.u16()
+      if (count > WALK_NAMES_MAX) {
+        throw new ProtocolError('LIST_TOO_LONG', `${count} elements where 16 are allowed`)
+      }
+      const values: V[] = []
+      for (let i = 0; i < count; i++) values.push(item.read(from))
+      return values
+    },
+    write(to, values) {
+      to.u16(values.length)
+      for (const value of values) item.write(to, value)
+    },
+  }
+}
+
+const string: Kind<string> = {
+  least: 2,
+  read: (from) => from.string(),
+  write: (to, value) => to.string(value),
+}
+
+const qid: Kind<Qid> = {
+  least: 13,
+  read: (from) => ({ type: from.u8(), version: from.u32(), path: from.u64() }),
+  write(to, value) {
+    to.u8(value.type)
+    to.u32(value.version)
+    to.u64(value.path)
+  },
+}
+
+/** count[4] data[count]: never copied, the value says where the bytes lie. */
+const data: Kind<Payload> = {
+  least: 4,
+  read(from) {
+    const length = from.u32()
+    return { memory: from.memory, offset: from.take(length), length, pieces: from.tail }
+  },
+  write(to, { memory, offset, length, pieces }) {
+    to.u32(length)
+    const start = to.take(length)
+    // A reply's payload is filled in place: then it lies where it belongs already.
+    if (pieces !== undefined) to.elsewhere = length
+    else if (memory !== to.memory || offset !== start) {
+      to.memory.bytes.set(memory.bytes.subarray(offset, offset + length), start)
+    }
+  },
+}
+
+const u8: Kind<number> = { least: 1, read: (r) => r.u8(), write: (w, v) => w.u8(v) }
+const u32: Kind<number> = { least: 4, read: (r) => r.u32(), write: (w, v) => w.u32(v) }
+const u64: Kind<bigint> = { least: 8, read: (r) => r.u64(), write: (w, v) => w.u64(v) }
+const size: Kind<number> = { least: 8, read: (r) => r.size(), write: (w, v) => w.size(v) }
+const seconds: Kind<number> = { least: 8, read: (r) => r.seconds(), write: (w, v) => w.seconds(v) }
+const mask: Kind<number> = { least: 8, read: (r) => r.mask(), write: (w, v) => w.mask(v) }
+const u16: Kind<number> = { least: 2, read: (r) => r.u16(), write: (w, v) => w.u16(v) }
+
+/**
+ * Every kind of field that the table in messages.ts uses. A u64 of the protocol is one of four:
+ * `u64` where all 64 bits are real (cookies), `size` for offsets and sizes, `seconds` for times,
+ * `mask` for bit sets.
+ */
+export const kinds = {
+  u8,
+  u16,
+  u32,
+  u64,
+  size,
+  seconds,
+  mask,
+  string,
+  qid,
+  data,
+  strings: list(string),
+  qids: list(qid),
+}
+
+export type KindName = keyof typeof kinds
+export type KindValue<K extends KindName> = ReturnType<(typeof kinds)[K]['read']>

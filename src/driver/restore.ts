@@ -1,0 +1,45 @@
+import { sameAccelerator } from '../machine/accelerator.ts'
+import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
+import { QemuMachine } from '../machine/qemu-machine.ts'
+import { type WatchOptions, assemble } from './assemble.ts'
+import type { MachineParts } from './machine-parts.ts'
+import type { BootOptions } from './options.ts'
+import { MachineSnapshot } from './machine-snapshot.ts'
+
+/** What of a machine that goes on from a snapshot may be another than it was. */
+export type RestoreOptions = WatchOptions & Pick<BootOptions, 'timeout' | 'env' | 'forwardPorts'>
+
+/**
+ * Starts a machine that goes on from a snapshot.
+ *
+ * @param make makes a machine of its parts.
+ */
+export async function restoreSnapshot<M>(
+  from: MachineSnapshot | string,
+  options: RestoreOptions,
+  make: (parts: MachineParts) => M,
+): Promise<M> {
+  const { snapshot, driver } = await (
+    typeof from === 'string' ? new MachineSnapshot(from) : from
+  ).read()
+  const { hostname, init, accelerator, userNetwork } = snapshot.machine.options
+  return assemble(
+    {
+      name: hostname,
+      init,
+      accelerator: sameAccelerator(accelerator),
+      env: { ...driver.env, ...options.env },
+      seat: undefined,
+      timeout: options.timeout ?? BOOT_TIMEOUT[accelerator] / 1000,
+    },
+    options,
+    (hooks) =>
+      QemuMachine.restore(snapshot, {
+        ...hooks,
+        // Several machines cannot have the same ports of the host.
+        userNetwork: userNetwork && { ...userNetwork, forwards: options.forwardPorts ?? [] },
+      }),
+    make,
+    async () => {},
+  )
+}

@@ -1,0 +1,45 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { MachineEvent } from './event.ts'
+import { shellCommand } from '../util/shell.ts'
+
+/** The file that has every event. */
+export const EVENTS = 'events.jsonl'
+
+/**
+ * Writes events into a folder of artifacts, each before {@link add} returns, so that they are there
+ * however this process ends.
+ */
+export class RecordFolder implements Disposable {
+  readonly #path: string
+  /** By name; opened when there is something to write. */
+  readonly #files = new Map<string, number>()
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** @throws what write(2) does, as when the disk is full. */
+  add(event: MachineEvent): void {
+    this.#write(EVENTS, JSON.stringify(event))
+    if (event.kind === 'console') this.#write('console.log', event.line)
+    if (event.kind === 'qemu') this.#write('qemu.txt', shellCommand(event.command))
+  }
+
+  [Symbol.dispose](): void {
+    for (const descriptor of this.#files.values()) closeSync(descriptor)
+    this.#files.clear()
+  }
+
+  #write(name: string, line: string): void {
+    let descriptor = this.#files.get(name)
+    if (descriptor === undefined) {
+      descriptor = openSync(join(this.#path, name), 'a')
+      this.#files.set(name, descriptor)
+    }
+    const bytes = Buffer.from(`${line}\n`)
+    for (let written = 0; written < bytes.length;) {
+      written += writeSync(descriptor, bytes, written)
+    }
+  }
+}

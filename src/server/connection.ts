@@ -1,0 +1,136 @@
+import { discard } from '../sys/files.ts'
+import { isReceived, receive, send } from '../sys/sockets.ts'
+import type { SessionLimits } from '../9p/session-limits.ts'
+import type { Exports } from '../tree/tree.ts'
+import { HOLD_MOST } from '../transport/hold.ts'
+import { reasonFor } from '../transport/reason.ts'
+import { type SavedStream, StreamSession } from '../transport/stream/stream-session.ts'
+import type { Readiness, Watched } from './loop.ts'
+
+/** How often a client's requests are taken in before the others have their turn. */
+const TURNS = 16
+
+/** How much is taken in at once while nothing is answered, in bytes. */
+const HELD_ROOM = 64 * 1024
+
+/** One client on a socket. */
+export class Connection implements Watched {
+  readonly fd: number
+  readonly #stream: StreamSession
+  readonly #onEnd: (connection: Connection, reason: string) => void
+  /** Whether there may be something to do without anything more arriving. */
+  #unanswered = false
+  /** Whether the client has said its last while replies were on their way to it. */
+  #isOver = false
+  #held = false
+
+  /** @param onEnd called once when the connection is over; the owner then closes it. */
+  constructor(
+    fd: number,
+    exports: Exports,
+    limits: SessionLimits,
+    log: (line: string) => void,
+    onEnd: (connection: Connection, reason: string) => void,
+  ) {
+    this.fd = fd
+    this.#stream = new StreamSession(exports, log, limits)
+    this.#onEnd = onEnd
+  }
+
+  /** Goes on with a conversation that was saved, before it has begun one. @returns as Session.load. */
+  load(saved: SavedStream): number {
+    const lost = this.#stream.load(saved)
+    this.#unanswered = true
+    return lost
+  }
+
+  /** Requests are taken in whether the client takes its replies or not, see 9p/postponed.ts. */
+  get waitsFor(): Readiness {
+    const { inbox, outbox } = this.#stream
+    if (this.#held) return this.#isOver || inbox.waiting.length >= HOLD_MOST ? 'nothing' : 'read'
+    if (!this.#unanswered && outbox.pending === 0) return 'read'
+    return this.#isOver ? 'write' : 'both'
+  }
+
+  /** Answers nothing and sends nothing from now on; what arrives is kept. */
+  hold(): void {
+    this.#held = true
+  }
+
+  goOn(): void {
+    this.#held = false
+    this.#unanswered = true
+  }
+
+  /** Whether the client has received all that was sent, where it is at a unix socket. */
+  get isReceived(): boolean {
+    return isReceived(this.fd)
+  }
+
+  /** What goes on elsewhere, with all that has arrived by now: while it is held and its client is stopped. */
+  save(): SavedStream {
+    while (this.#receive(HELD_ROOM));
+    return this.#stream.save()
+  }
+
+  ready(): void {
+    try {
+      if (this.#held) {
+        this.#receive(HELD_ROOM)
+        return
+      }
+      this.#send()
+      // A busy client's next requests are often there already, and asking for them costs less than
+      // another poll(2).
+      for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
+        this.#unanswered = this.#stream.answer()
+        // Once is enough: poll(2) says when there is room again.
+        if (!this.#stream.outbox.isBackedUp) this.#send()
+      }
+    } catch (error) {
+      // Whatever it is, it concerns this client alone: the others of this thread are served on.
+      this.#onEnd(this, reasonFor(error))
+    }
+  }
+
+  close(): void {
+    try {
+      this.#stream.close()
+    } finally {
+      discard(this.fd)
+    }
+  }
+
+  /**
+   * @param room how many bytes may arrive; without it, as many as there is room for.
+   * @returns whether bytes arrived.
+   */
+  #receive(room = 0): boolean {
+    const { inbox, outbox } = this.#stream
+    if (room > 0) inbox.extend(room)
+    const received = receive(this.fd, inbox.memory.address + inbox.end, inbox.room)
+    if (received === 0) {
+      this.#isOver = outbox.pending > 0
+      if (!this.#isOver) this.#onEnd(this, 'closed by the client')
+    }
+    if (received <= 0) return false
+    inbox.arrived(received)
+    return true
+  }
+
+  #send(): void {
+    const { outbox } = this.#stream
+    while (outbox.pending > 0) {
+      const sent = send(this.fd, outbox.memory.address + outbox.start, outbox.pending)
+      if (sent < 0) {
+        outbox.isBackedUp = true
+        return
+      }
+      outbox.left(sent)
+    }
+    if (!outbox.isBackedUp) return
+    outbox.isBackedUp = false
+    // Now those replies can be made that have waited.
+    this.#unanswered = true
+  }
+}

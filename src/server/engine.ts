@@ -1,0 +1,234 @@
+import { Worker } from 'node:worker_threads'
+import { ErrnoError } from '../sys/errno.ts'
+import { closeEventfd, createEventfd, signalEventfd } from '../sys/eventfd.ts'
+import { checkSaved } from '../9p/saved-session.ts'
+import type { Holdable } from '../transport/hold.ts'
+import { type ListeningSocket, listenAll } from './listening-socket.ts'
+import { SandboxError } from './sandbox.ts'
+import type {
+  EngineCommand,
+  EngineMessage,
+  EngineStart,
+  Listen,
+  SavedConnection,
+  Share,
+} from './share.ts'
+
+/**
+ * Directories of the host being served by a thread of its own. Its clients at unix sockets can be saved, and
+ * {@link Share.resume} goes on with them.
+ */
+export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
+  /** Where it listens; a TCP port of 0 has become the real one. */
+  readonly listen: readonly Listen[]
+  /**
+   * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot, as
+   * {@link startEngine} does.
+   */
+  readonly serving: Promise<void>
+  /** Resolves when the thread has ended; rejects when it did so by itself. */
+  readonly ended: Promise<void>
+  /**
+   * Resolves when all of {@link Share.resume} go on, with the number of files that are not to be had any more; never
+   * when some of them do not come.
+   */
+  readonly resumed: Promise<number>
+  /** Ends all connections, closes every descriptor and removes the socket files. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a thread that serves `share` and resolves once it does.
+ *
+ * @param log as for {@link openEngine}.
+ * @throws what {@link openEngine} throws; ErrnoError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
+ *   SandboxError when one is required and incomplete.
+ */
+export async function startEngine(
+  share: Share,
+  log: (line: string) => void = () => {},
+): Promise<Engine> {
+  const engine = openEngine(share, log)
+  await engine.serving
+  return engine
+}
+
+/**
+ * Starts a thread that is going to serve `share`: its sockets listen already.
+ *
+ * The sockets are opened, closed and removed out here: whatever becomes of the thread, they are
+ * cleared away, and the thread's sandbox can forbid it every socket and every file of ours.
+ *
+ * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
+ *   those are not too many.
+ * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a conversation that
+ *   cannot go on here.
+ */
+export function openEngine(share: Share, log: (line: string) => void): Engine {
+  const { exports, limits, sandbox, resume = [] } = share
+  for (const { stream } of resume) checkSaved(stream.session, limits)
+  const eventfds: number[] = []
+  const closeEventfds = (): void => {
+    for (const fd of eventfds.splice(0)) closeEventfd(fd)
+  }
+  let sockets: readonly ListeningSocket[]
+  try {
+    eventfds.push(createEventfd())
+    eventfds.push(createEventfd())
+    sockets = listenAll(share.listen)
+  } catch (error) {
+    closeEventfds()
+    throw error
+  }
+  const [stopFd = -1, commandFd = -1] = eventfds
+  const start: EngineStart = {
+    served: { exports, limits, sandbox },
+    sockets: sockets.map(({ fd, listen }, index) => ({
+      fd,
+      listen,
+      resume: resume.filter(({ place }) => place === index).map(({ stream }) => stream),
+    })),
+    stopFd,
+    commandFd,
+  }
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: start,
+    // Not this process's own: a thread refuses some of them, such as those that come with --eval.
+    execArgv: [],
+    // What a request leaves behind is small and soon forgotten; more room for it would be fetched all the same.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    name: 'lowerdir engine',
+  })
+  let closing = false
+  let alive = true
+  let hasServed = false
+  const stop = (): void => {
+    if (alive) signalEventfd(stopFd)
+  }
+  const onProcessExit = (): void => {
+    // Node waits for its threads when the process ends, and this one sleeps in a system call.
+    stop()
+    for (const socket of sockets) socket.removeFile()
+  }
+  process.once('exit', onProcessExit)
+  let failure: Error | undefined
+
+  const ended = new Promise<void>((resolve, reject) => {
+    worker.on('error', (error) => {
+      failure ??= error instanceof Error ? error : new Error(String(error))
+    })
+    worker.on('exit', () => {
+      alive = false
+      process.off('exit', onProcessExit)
+      closeEventfds()
+      const unclosed = closeAll(sockets)
+      failure ??= unclosed
+      if (failure !== undefined) reject(failure)
+      else if (closing) resolve()
+      else reject(new Error(`the server of ${names(share)} has ended by itself`))
+    })
+  })
+  // Whoever asks for it sees the rejection; nobody has to.
+  ended.catch(() => {})
+
+  const asked: Asked[] = []
+  const resuming = new Resuming(resume.length)
+  const serving = new Promise<void>((resolve, reject) => {
+    worker.on('message', (message: EngineMessage) => {
+      if (message.kind === 'log') log(message.line)
+      else if (message.kind === 'serving') {
+        hasServed = true
+        resolve()
+      } else if (message.kind === 'resumed') resuming.one(message.lost)
+      else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
+      else if (message.kind === 'refused')
+        asked.shift()?.reject(new Error(refusal(share, message.why)))
+      else if (message.errno === null) failure = new SandboxError(message.what)
+      else failure = new ErrnoError(message.errno, message.what)
+    })
+    ended.catch(reject)
+  })
+  serving.catch(() => {})
+
+  const ask = (command: EngineCommand): Promise<readonly SavedConnection[]> =>
+    new Promise((resolve, reject) => {
+      const isOver = (): void => reject(new Error(refusal(share, 'its server has ended')))
+      ended.then(isOver, isOver)
+      if (!alive) return
+      asked.push({ resolve, reject })
+      worker.postMessage(command)
+      signalEventfd(commandFd)
+    })
+
+  const close = async (): Promise<void> => {
+    closing = true
+    stop()
+    // That it could not begin is what `serving` says.
+    await (hasServed ? ended : ended.catch(() => {}))
+  }
+  const listen = sockets.map((socket) => socket.listen)
+  return {
+    listen,
+    serving,
+    ended,
+    resumed: resuming.all,
+    async hold() {
+      await ask('hold')
+    },
+    save: () => ask('save'),
+    goOn() {
+      // A thread that has ended has said so elsewhere.
+      ask('go on').catch(() => {})
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Counts clients that go on. */
+class Resuming {
+  readonly all: Promise<number>
+  #finish!: (lost: number) => void
+  #missing: number
+  #lost = 0
+
+  constructor(count: number) {
+    this.#missing = count
+    this.all = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+    if (count === 0) this.#finish(0)
+  }
+
+  one(lost: number): void {
+    this.#lost += lost
+    if (--this.#missing === 0) this.#finish(this.#lost)
+  }
+}
+
+/** Who waits for the answer to a command. */
+interface Asked {
+  resolve(saved: readonly SavedConnection[]): void
+  reject(error: Error): void
+}
+
+function refusal(share: Share, why: string): string {
+  return `${names(share)} cannot be saved: ${why}.`
+}
+
+function names({ exports }: Share): string {
+  return exports.map(({ directory }) => directory).join(', ')
+}
+
+/** Closes all of them, whatever happens; returns what went wrong last. */
+function closeAll(sockets: readonly ListeningSocket[]): Error | undefined {
+  let failure: Error | undefined
+  for (const socket of sockets) {
+    try {
+      socket.close()
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+  return failure
+}

@@ -1,0 +1,71 @@
+import { ErrnoError, errno } from '../sys/errno.ts'
+import { createEventfd } from '../sys/eventfd.ts'
+import { discard } from '../sys/files.ts'
+import { accept } from '../sys/sockets.ts'
+import type { Watched } from './loop.ts'
+
+/** How many connections are taken in before those that are there have their turn. */
+const TURNS = 16
+
+const outOfDescriptors: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
+
+/** Takes in connections from a listening socket, which stays its owner's. */
+export class Listener implements Watched {
+  readonly fd: number
+  readonly waitsFor = 'read'
+  readonly #onAccept: (fd: number) => void
+  readonly #log: (line: string) => void
+  /** Held for the time when there is no other left, see {@link Listener.#refuse}. */
+  #spare = -1
+
+  /** @param onAccept gets each connection's descriptor, and owns it unless it throws. */
+  constructor(fd: number, onAccept: (fd: number) => void, log: (line: string) => void) {
+    this.fd = fd
+    this.#onAccept = onAccept
+    this.#log = log
+    this.#spare = createEventfd()
+  }
+
+  ready(): void {
+    try {
+      if (this.#spare < 0) this.#spare = createEventfd()
+      for (let turn = 0; turn < TURNS; turn++) {
+        const fd = accept(this.fd)
+        if (fd < 0) return
+        this.#taken(fd)
+      }
+    } catch (error) {
+      // Out of descriptors, or the client was gone again: others are served all the same.
+      if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
+      this.#log(
+        `a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+
+  #taken(fd: number): void {
+    try {
+      this.#onAccept(fd)
+    } catch (error) {
+      discard(fd)
+      throw error
+    }
+  }
+
+  /** Ends the connection that cannot be accepted: as long as it waits, poll(2) would not sleep. */
+  #refuse(): void {
+    if (this.#spare >= 0) discard(this.#spare)
+    this.#spare = -1
+    try {
+      const fd = accept(this.fd)
+      if (fd >= 0) discard(fd)
+      this.#spare = createEventfd()
+    } catch {
+      // Another thread took the place that became free; the next round tries again.
+    }
+  }
+
+  close(): void {
+    if (this.#spare >= 0) discard(this.#spare)
+  }
+}

@@ -1,0 +1,107 @@
+import { ErrnoError } from '../sys/errno.ts'
+import { access, landlockAbi, restrictThread } from '../sys/landlock.ts'
+import { setNoNewPrivileges } from '../sys/process.ts'
+import { denyCalls, hasSeccomp } from '../sys/seccomp.ts'
+import { deniedCalls } from './denied-calls.ts'
+
+/** Whether an engine restricts itself: `auto` to what this kernel can, `require` or it does not start. */
+export type SandboxMode = 'off' | 'auto' | 'require'
+
+export const sandboxModes = ['off', 'auto', 'require'] as const satisfies readonly SandboxMode[]
+
+/** A sandbox was required that this kernel does not give. */
+export class SandboxError extends Error {
+  override readonly name = 'SandboxError'
+}
+
+/** A directory that stays within reach. */
+export interface SandboxedDirectory {
+  /** Its descriptor; O_PATH will do. */
+  readonly descriptor: number
+  readonly readOnly: boolean
+}
+
+const reading = access.READ_FILE | access.READ_DIR
+
+/**
+ * What a server of a writable directory does. It makes no sockets, FIFOs or devices of its own accord,
+ * but renaming one takes the same right.
+ */
+const writing =
+  reading |
+  access.WRITE_FILE |
+  access.TRUNCATE |
+  access.REFER |
+  access.REMOVE_DIR |
+  access.REMOVE_FILE |
+  access.MAKE_DIR |
+  access.MAKE_REG |
+  access.MAKE_SYM |
+  access.MAKE_SOCK |
+  access.MAKE_FIFO |
+  access.MAKE_CHAR |
+  access.MAKE_BLOCK
+
+/** The first Landlock that lets anybody rename between directories (Linux 5.19). */
+const REFER_ABI = 2
+
+/**
+ * Restricts the calling thread, and no other, to what serving `directories` takes, for as long as it
+ * lives: Landlock for files, so that nothing outside of the directories can be opened or changed and
+ * nothing at all in a read-only one; no_new_privs; and a filter of system calls (denied-calls.ts). Where
+ * directories lie in one another, what is allowed in the outer one is allowed in the inner one.
+ *
+ * It stands behind the server's own checks. Landlock asks nobody who only looks at a file's attributes.
+ *
+ * @returns a line for the log: what is active, and what is not and why.
+ * @throws SandboxError when all of it is required and this kernel has not all.
+ */
+export function enterSandbox(
+  mode: SandboxMode,
+  directories: readonly SandboxedDirectory[],
+): string {
+  if (mode === 'off') return 'sandbox: off'
+  const active: string[] = []
+  const missing: string[] = []
+  const attempt = (name: string, act: () => void): void => {
+    try {
+      act()
+      active.push(name)
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      missing.push(`${name} (${error.message})`)
+    }
+  }
+
+  const readOnly = directories.every((directory) => directory.readOnly)
+  attempt('no_new_privs', setNoNewPrivileges)
+  const abi = landlockAbi()
+  if (abi === 0) missing.push('Landlock (this kernel has none, or it is switched off)')
+  else if (abi < REFER_ABI && !readOnly)
+    missing.push('Landlock (Linux before 5.19 has too little of it)')
+  else {
+    const rules = directories.map((directory) => ({
+      directory: directory.descriptor,
+      rights: directory.readOnly ? reading : writing,
+    }))
+    attempt(`Landlock ABI ${abi}`, () => restrictThread(rules))
+  }
+  if (!hasSeccomp()) missing.push('seccomp (not for this kernel or processor)')
+  else attempt('seccomp', () => denyCalls(deniedCalls(readOnly)))
+
+  if (mode === 'require' && missing.length > 0) {
+    throw new SandboxError(`The sandbox is not complete: there is no ${missing.join(' and no ')}.`)
+  }
+  const without = missing.length === 0 ? '' : `; without ${missing.join(', ')}`
+  return `sandbox: ${active.join(', ') || 'nothing'}${without}`
+}
+
+/** What this kernel has for it, in words. */
+export function describeSandbox(): string {
+  const abi = landlockAbi()
+  return [
+    abi > 0 ? `Landlock ABI ${abi}` : 'no Landlock: it is not in this kernel, or switched off',
+    'no_new_privs',
+    hasSeccomp() ? 'seccomp' : 'no seccomp',
+  ].join(', ')
+}

@@ -1,0 +1,190 @@
+import { ErrnoError, errno } from './errno.ts'
+import { AT_EMPTY_PATH } from './constants.ts'
+import { encodeDevice } from './device.ts'
+import { call, lastErrno, raw } from './ffi.ts'
+import { cString, emptyString, systemMemory } from './system-memory.ts'
+
+/**
+ * System calls on files, as thin as they can be: descriptors are numbers, names are byte strings,
+ * failures are ErrnoErrors. Each is described by the manual page of its name, section 2.
+ */
+const native = {
+  openat: call('int', 'openat', 'int', 'pointer', 'int', 'uint32'),
+  close: raw('int', 'close', 'int'),
+  pread: call('long', 'pread', 'int', 'pointer', 'size', 'int64'),
+  pwrite: call('long', 'pwrite', 'int', 'pointer', 'size', 'int64'),
+  lseek: call('long', 'lseek', 'int', 'int64', 'int'),
+  getdents64: call('long', 'getdents64', 'int', 'pointer', 'size'),
+  readlinkat: call('long', 'readlinkat', 'int', 'pointer', 'pointer', 'size'),
+  symlinkat: call('int', 'symlinkat', 'pointer', 'int', 'pointer'),
+  mkdirat: call('int', 'mkdirat', 'int', 'pointer', 'uint32'),
+  // A system call by number: glibc has a function of that name since 2.33 only.
+  mknodat: call('long', 'syscall', 'int64', 'int64', 'pointer', 'int64', 'int64'),
+  linkat: call('int', 'linkat', 'int', 'pointer', 'int', 'pointer', 'int'),
+  renameat: call('int', 'renameat', 'int', 'pointer', 'int', 'pointer'),
+  unlinkat: call('int', 'unlinkat', 'int', 'pointer', 'int'),
+  chmod: call('int', 'chmod', 'pointer', 'uint32'),
+  fchownat: call('int', 'fchownat', 'int', 'pointer', 'uint32', 'uint32', 'int'),
+  truncate: call('int', 'truncate', 'pointer', 'int64'),
+  utimensat: call('int', 'utimensat', 'int', 'pointer', 'pointer', 'int'),
+  fstatfs: call('int', 'fstatfs', 'int', 'pointer'),
+}
+
+export const { pread, pwrite, lseek, getdents64 } = native
+export const fsync = call('int', 'fsync', 'int')
+export const fdatasync = call('int', 'fdatasync', 'int')
+export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
+
+/**
+ * close(2). What it throws is an error of an earlier write; the descriptor is gone all the same, so
+ * nobody may try again: the number may be another file's by then. That goes for EINTR, too, which
+ * Linux answers only after it has let go of the descriptor, and which says nothing about the file.
+ */
+export function close(fd: number): void {
+  if (native.close(fd) !== -1) return
+  const number = lastErrno()
+  if (number !== errno.EINTR) throw new ErrnoError(number, 'close')
+}
+
+/** The same for what was never written through, such as O_PATH descriptors: there is nothing to say. */
+export function discard(fd: number): void {
+  native.close(fd)
+}
+
+/** "Leave this uid or gid as it is", for {@link fchown}. */
+export const UNCHANGED = 0xffffffff
+
+/** openat(2). `name` is relative to `directory`, a descriptor. */
+export function openat(directory: number, name: string, flags: number, mode = 0): number {
+  return native.openat(directory, cString(name), flags, mode)
+}
+
+/**
+ * The path that stands for a descriptor's file, whatever it is called now (proc(5)). Calls that know
+ * no AT_EMPTY_PATH reach an O_PATH descriptor's file through it.
+ */
+export function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`
+}
+
+const target = systemMemory(4097)
+
+/** readlinkat(2) of an O_PATH descriptor of a symlink itself. */
+export function readlink(fd: number): string {
+  const length = native.readlinkat(fd, emptyString(), target.address, 4097)
+  return target.bytes.toString('latin1', 0, length)
+}
+
+/** symlinkat(2): `name` in `directory` points to `to`. */
+export function symlinkat(to: string, directory: number, name: string): void {
+  native.symlinkat(cString(to, 0), directory, cString(name, 1))
+}
+
+export function mkdirat(directory: number, name: string, mode: number): void {
+  native.mkdirat(directory, cString(name), mode)
+}
+
+const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
+
+/**
+ * mknodat(2). `mode` has the S_IFMT bits.
+ *
+ * @throws EINVAL for a number that the kernel has no room for: majors above 12 bits, minors above 20.
+ */
+export function mknodat(
+  directory: number,
+  name: string,
+  mode: number,
+  major: number,
+  minor: number,
+): void {
+  if (major > 0xfff || minor > 0xfffff) throw new ErrnoError(errno.EINVAL, 'mknodat')
+  const device = encodeDevice(major, minor)
+  native.mknodat(SYS_mknodat, directory, cString(name), mode, device)
+}
+
+export function linkat(
+  from: number,
+  oldName: string,
+  to: number,
+  newName: string,
+  flags: number,
+): void {
+  native.linkat(from, cString(oldName, 0), to, cString(newName, 1), flags)
+}
+
+export function renameat(from: number, oldName: string, to: number, newName: string): void {
+  native.renameat(from, cString(oldName, 0), to, cString(newName, 1))
+}
+
+export function unlinkat(directory: number, name: string, flags: number): void {
+  native.unlinkat(directory, cString(name), flags)
+}
+
+/** chmod(2) of a descriptor's file; O_PATH will do. */
+export function chmod(fd: number, mode: number): void {
+  native.chmod(cString(descriptorPath(fd)), mode)
+}
+
+/** chown(2) of a descriptor's file, a symlink included; O_PATH will do. See {@link UNCHANGED}. */
+export function fchown(fd: number, uid: number, gid: number): void {
+  native.fchownat(fd, emptyString(), uid, gid, AT_EMPTY_PATH)
+}
+
+/** truncate(2) of a descriptor's file; O_PATH will do, the file must be writable to us. */
+export function truncate(fd: number, size: number): void {
+  native.truncate(cString(descriptorPath(fd)), size)
+}
+
+/** A time for {@link utimens}: seconds and nanoseconds, the present, or no change. */
+export type FileTime = { readonly seconds: number; readonly nanoseconds: number } | 'now' | 'keep'
+
+const UTIME_NOW = 0x3fffffff
+const UTIME_OMIT = 0x3ffffffe
+const times = systemMemory(32)
+
+/** utimensat(2) of a descriptor's file, a symlink included; O_PATH will do (Linux ≥ 5.8). */
+export function utimens(fd: number, accessed: FileTime, modified: FileTime): void {
+  putTime(0, accessed)
+  putTime(16, modified)
+  native.utimensat(fd, emptyString(), times.address, AT_EMPTY_PATH)
+}
+
+function putTime(at: number, time: FileTime): void {
+  const given = typeof time === 'object'
+  times.view.setBigInt64(at, given ? BigInt(time.seconds) : 0n, true)
+  const nanoseconds = given ? time.nanoseconds : time === 'now' ? UTIME_NOW : UTIME_OMIT
+  times.view.setBigInt64(at + 8, BigInt(nanoseconds), true)
+}
+
+/** struct statfs of 64-bit Linux (include/uapi/asm-generic/statfs.h). */
+export interface FileSystem {
+  readonly type: number
+  readonly bsize: number
+  readonly blocks: bigint
+  readonly bfree: bigint
+  readonly bavail: bigint
+  readonly files: bigint
+  readonly ffree: bigint
+  readonly fsid: bigint
+  readonly namelen: number
+}
+
+const statfsBuffer = systemMemory(120)
+
+/** fstatfs(2); O_PATH will do. */
+export function fstatfs(fd: number): FileSystem {
+  native.fstatfs(fd, statfsBuffer.address)
+  const { view } = statfsBuffer
+  return {
+    type: view.getUint32(0, true),
+    bsize: view.getUint32(8, true),
+    blocks: view.getBigUint64(16, true),
+    bfree: view.getBigUint64(24, true),
+    bavail: view.getBigUint64(32, true),
+    files: view.getBigUint64(40, true),
+    ffree: view.getBigUint64(48, true),
+    fsid: view.getBigUint64(56, true),
+    namelen: view.getUint32(64, true),
+  }
+}

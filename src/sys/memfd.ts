@@ -1,0 +1,25 @@
+import { call } from './ffi.ts'
+import { discard, ftruncate } from './files.ts'
+import { cString } from './system-memory.ts'
+
+const MFD_CLOEXEC = 1
+const MFD_HUGETLB = 4
+
+const memfdCreate = call('int', 'memfd_create', 'pointer', 'uint32')
+
+/**
+ * A file of `size` zeroes that lies in memory and has no name: memfd_create(2).
+ *
+ * @param pages `huge` are the kernel's huge pages of its default size, of which `size` is a multiple.
+ */
+export function createMemfd(size: number, pages: 'usual' | 'huge' = 'usual'): number {
+  const flags = pages === 'huge' ? MFD_CLOEXEC | MFD_HUGETLB : MFD_CLOEXEC
+  const fd = memfdCreate(cString('lowerdir'), flags)
+  try {
+    ftruncate(fd, size)
+    return fd
+  } catch (error) {
+    discard(fd)
+    throw error
+  }
+}

@@ -1,0 +1,205 @@
+import { lstatSync, unlinkSync } from 'node:fs'
+import { ErrnoError, errno } from './errno.ts'
+import { call, lastErrno, raw } from './ffi.ts'
+import { discard } from './files.ts'
+import { cString, systemMemory } from './system-memory.ts'
+
+const AF_UNIX = 1
+const AF_INET = 2
+const SOCK_STREAM = 1
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+export const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const IPPROTO_TCP = 6
+const TCP_NODELAY = 1
+export const MSG_DONTWAIT = 0x40
+export const MSG_NOSIGNAL = 0x4000
+const BACKLOG = 128
+/** The same on x86-64 and aarch64 (include/uapi/asm-generic/ioctls.h's TIOCOUTQ). */
+const SIOCOUTQ = 0x5411
+
+/** Longest path of a unix socket in bytes, without its NUL (unix(7)). */
+export const UNIX_PATH_MAX = 107
+
+const native = {
+  socket: call('int', 'socket', 'int', 'int', 'int'),
+  fchmod: call('int', 'fchmod', 'int', 'uint32'),
+  bind: call('int', 'bind', 'int', 'pointer', 'uint32'),
+  listen: call('int', 'listen', 'int', 'int'),
+  connect: call('int', 'connect', 'int', 'pointer', 'uint32'),
+  accept4: raw('int', 'accept4', 'int', 'pointer', 'pointer', 'int'),
+  getsockname: call('int', 'getsockname', 'int', 'pointer', 'pointer'),
+  setsockopt: call('int', 'setsockopt', 'int', 'int', 'int', 'pointer', 'uint32'),
+  recv: raw('long', 'recv', 'int', 'pointer', 'size', 'int'),
+  send: raw('long', 'send', 'int', 'pointer', 'size', 'int'),
+  ioctl: call('int', 'ioctl', 'int', 'size', 'pointer'),
+  unlink: call('int', 'unlink', 'pointer'),
+}
+
+const address = systemMemory(128)
+const option = systemMemory(8)
+
+/**
+ * A listening unix socket, open to this user alone (0600). A socket file that nobody listens on any
+ * more, such as a killed server leaves, is replaced.
+ *
+ * @param path a byte string of at most 107 bytes.
+ * @throws EADDRINUSE when somebody listens there, ENAMETOOLONG, EACCES, …
+ */
+export function listenUnix(path: string): number {
+  const length = unixAddress(path)
+  const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  let bound = false
+  try {
+    // bind(2) gives the file the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd). A mode
+    // that was set afterwards would come too late: a connect(2) of somebody else's that has found the file
+    // by then, and only waits for a processor, gets in as soon as somebody listens.
+    native.fchmod(fd, 0o600)
+    try {
+      native.bind(fd, address.address, length)
+    } catch (error) {
+      if (!(error instanceof ErrnoError) || error.errno !== errno.EADDRINUSE) throw error
+      if (!isAbandoned(path)) throw error
+      native.unlink(cString(path))
+      native.bind(fd, address.address, unixAddress(path))
+    }
+    bound = true
+    native.listen(fd, BACKLOG)
+    return fd
+  } catch (error) {
+    if (bound) unlinkSync(Buffer.from(path, 'latin1'))
+    discard(fd)
+    throw error
+  }
+}
+
+/** A connection to the unix socket at `path`; it blocks. */
+export function connectUnix(path: string): number {
+  return connectWith(path, 0)
+}
+
+/** @param flags for socket(2)'s type. */
+function connectWith(path: string, flags: number): number {
+  const length = unixAddress(path)
+  const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)
+  try {
+    native.connect(fd, address.address, length)
+    return fd
+  } catch (error) {
+    discard(fd)
+    throw error
+  }
+}
+
+/** Whether there is a socket file at `path` that has no listener. */
+function isAbandoned(path: string): boolean {
+  // connect(2) refuses any other file in the same words, and that one is not ours to remove.
+  const stat = lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })
+  if (!stat?.isSocket()) return false
+  try {
+    // A listener with no time for us answers EAGAIN instead of letting us wait.
+    discard(connectWith(path, SOCK_NONBLOCK))
+    return false
+  } catch (error) {
+    return error instanceof ErrnoError && error.errno === errno.ECONNREFUSED
+  }
+}
+
+function unixAddress(path: string): number {
+  if (path.length > UNIX_PATH_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'unix socket path')
+  address.bytes.fill(0)
+  address.view.setUint16(0, AF_UNIX, true)
+  address.bytes.write(path, 2, 'latin1')
+  return 2 + path.length + 1
+}
+
+/**
+ * A listening TCP socket.
+ *
+ * @param host an IPv4 address in dotted form.
+ * @param port 0 to 65535; 0 lets the kernel choose, see {@link boundPort}.
+ * @throws EADDRINUSE, EACCES for a port below 1024, EADDRNOTAVAIL, …
+ */
+export function listenTcp(host: string, port: number): number {
+  const fd = native.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  try {
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR)
+    address.bytes.fill(0)
+    address.view.setUint16(0, AF_INET, true)
+    address.view.setUint16(2, port)
+    address.bytes.set(host.split('.').map(Number), 4)
+    native.bind(fd, address.address, 16)
+    native.listen(fd, BACKLOG)
+    return fd
+  } catch (error) {
+    discard(fd)
+    throw error
+  }
+}
+
+/** The port that a TCP socket is bound to. */
+export function boundPort(fd: number): number {
+  option.view.setUint32(0, 16, true)
+  native.getsockname(fd, address.address, option.address)
+  return address.view.getUint16(2)
+}
+
+/** Sends small replies at once instead of waiting for more (tcp(7)). */
+export function setNoDelay(fd: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY)
+}
+
+/** The next connection of a listening socket, or -1 when there is none now. */
+export function accept(fd: number): number {
+  const accepted = native.accept4(fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK)
+  return accepted >= 0 ? accepted : unavailable('accept4')
+}
+
+/** Bytes received into memory at `at`; 0 at the end of the stream, -1 when there is nothing now. */
+export function receive(fd: number, at: number, length: number): number {
+  const received = native.recv(fd, at, length, MSG_DONTWAIT)
+  return received >= 0 ? received : unavailable('recv')
+}
+
+/** The same, but it waits until there is something. */
+export function receiveBlocking(fd: number, at: number, length: number): number {
+  const received = native.recv(fd, at, length, 0)
+  return received >= 0 ? received : unavailable('recv')
+}
+
+/** How many of the bytes at `at` were taken; -1 when the other side's buffers are full. */
+export function send(fd: number, at: number, length: number): number {
+  const sent = native.send(fd, at, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+  return sent >= 0 ? sent : unavailable('send')
+}
+
+/**
+ * Whether the other side of a unix socket has received all that was sent: the kernel then keeps no memory
+ * for it (unix_outq_len in net/unix/af_unix.c). Of other sockets this is known of their peer's kernel only.
+ */
+export function isReceived(fd: number): boolean {
+  native.ioctl(fd, SIOCOUTQ, option.address)
+  return option.view.getInt32(0, true) === 0
+}
+
+/** Sends all, waiting where it must. */
+export function sendBlocking(fd: number, at: number, length: number): void {
+  for (let done = 0; done < length;) {
+    const sent = native.send(fd, at + done, length - done, MSG_NOSIGNAL)
+    if (sent >= 0) done += sent
+    else unavailable('send')
+  }
+}
+
+function setOption(fd: number, level: number, name: number): void {
+  option.view.setUint32(0, 1, true)
+  native.setsockopt(fd, level, name, option.address, 4)
+}
+
+/** -1 where the errno of a failed call means "not now"; any other is thrown. */
+export function unavailable(operation: string): -1 {
+  const number = lastErrno()
+  if (number === errno.EAGAIN || number === errno.EINTR) return -1
+  throw new ErrnoError(number, operation)
+}

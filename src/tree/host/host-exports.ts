@@ -1,0 +1,68 @@
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { descriptorLimit } from '../../sys/process.ts'
+import { fromText } from '../../util/text.ts'
+import type { Later } from '../later.ts'
+import type { Attachment, Exports, Tree } from '../tree.ts'
+import type { ViewPatterns } from '../view/sight.ts'
+import { viewOf } from '../view/view-tree.ts'
+import type { ColdReads } from './cold-reads.ts'
+import type { HostPolicy } from './policy.ts'
+import { fileLimit } from './file-budget.ts'
+import { HostTree } from './host-tree.ts'
+
+/** A directory of the host that clients may attach to. Plain data: it is sent to the engine's thread. */
+export interface HostExport extends HostPolicy, ViewPatterns {
+  /** The aname that chooses it; `null` for the one that is meant by every name that is no other's. */
+  readonly name: string | null
+  readonly directory: string
+}
+
+/** Some directories of the host, each a tree of its own, chosen by the aname of Tattach. It owns the trees. */
+export class HostExports implements Exports {
+  /** The directories, whole, whatever is shown of them. */
+  readonly trees: readonly HostTree[]
+  readonly #byName: ReadonlyMap<string, Tree>
+  /** What a client gets that names none of them, as Linux does without the option aname. */
+  readonly #unnamed: Tree | undefined
+  /** What it gets that names one which is not there. */
+  readonly #other: Tree | undefined
+
+  /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
+  constructor(exports: readonly HostExport[], later?: Later, coldReads?: ColdReads) {
+    const trees: HostTree[] = []
+    const byName = new Map<string, Tree>()
+    const views: Tree[] = []
+    // Half of the process's descriptors, and of the thread's heap, for all trees together.
+    const share = {
+      descriptors: Math.floor(descriptorLimit() / 2 / exports.length),
+      files: Math.floor(fileLimit() / exports.length),
+    }
+    try {
+      for (const { name, directory, only, hide, ...policy } of exports) {
+        const tree = new HostTree(directory, { ...share, ...policy }, later, coldReads)
+        trees.push(tree)
+        const view = viewOf(tree, { only, hide })
+        views.push(view)
+        if (name === null) this.#other = view
+        else byName.set(fromText(name), view)
+      }
+    } catch (error) {
+      for (const tree of trees) tree.close()
+      throw error
+    }
+    this.trees = trees
+    this.#byName = byName
+    this.#unnamed = views.length === 1 ? views[0] : undefined
+  }
+
+  attach(aname: string): Attachment {
+    const unnamed = aname === '' || aname === '/' ? this.#unnamed : undefined
+    const tree = this.#byName.get(aname) ?? unnamed ?? this.#other
+    if (tree === undefined) throw new ErrnoError(errno.ENOENT, 'attach')
+    return tree.attach(aname)
+  }
+
+  close(): void {
+    for (const tree of this.trees) tree.close()
+  }
+}

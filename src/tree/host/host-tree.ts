@@ -1,0 +1,114 @@
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../sys/constants.ts'
+import { fstatfs } from '../../sys/files.ts'
+import { descriptorLimit, threadCredentials } from '../../sys/process.ts'
+import { statx } from '../../sys/statx.ts'
+import { fromText } from '../../util/text.ts'
+import { revivedNodes, savedNodes } from '../saved-nodes.ts'
+import { type Later, laterOnEventLoop } from '../later.ts'
+import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
+import type { ColdReads } from './cold-reads.ts'
+import { Descriptors } from './descriptors.ts'
+import { FileBudget, fileLimit } from './file-budget.ts'
+import { QidPaths, keepsBirth } from './identity.ts'
+import { isKernelView } from './kernel-views.ts'
+import { LockTable } from './locks.ts'
+import { MappedNode } from './mapped-node.ts'
+import { HostNode } from './node.ts'
+import { ownersOf } from './owners.ts'
+import type { HostContext, HostPolicy } from './policy.ts'
+import { isStorable } from './stored-attributes.ts'
+
+/** A tree needs so many descriptors to get along. */
+const LEAST = 16
+
+/** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
+export class HostTree implements Tree {
+  readonly readOnly: boolean
+  /** The directory itself; it belongs to the tree. */
+  readonly descriptor: number
+  readonly #root: HostNode
+  readonly #context: HostContext
+
+  /**
+   * @param directory a path of the host; what it means is settled here, once. A last component that
+   *   is a symlink is followed.
+   * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
+   *   kernel, such as /proc; EOPNOTSUPP for `mapped-xattr` where the file system keeps no attributes.
+   * @param later how the thread that serves the tree waits.
+   * @param coldReads how it reads what has to be waited for; without that, it waits.
+   */
+  constructor(
+    directory: string,
+    policy: HostPolicy,
+    later: Later = laterOnEventLoop,
+    coldReads?: ColdReads,
+  ) {
+    this.readOnly = policy.readOnly
+    const credentials = threadCredentials()
+    const descriptors = new Descriptors(
+      Math.max(LEAST, policy.descriptors ?? Math.floor(descriptorLimit() / 2)),
+      later,
+    )
+    const fd = openDirectory(descriptors, fromText(directory))
+    let self = -1
+    try {
+      const { type } = fstatfs(fd)
+      if (isKernelView(type)) {
+        throw new ErrnoError(errno.EINVAL, `${directory} is a view of the kernel, not files`)
+      }
+      if (policy.owner === 'mapped-xattr' && !isStorable(fd)) {
+        const what = `${directory} is where no user attributes are kept, which mapped-xattr needs`
+        throw new ErrnoError(errno.EOPNOTSUPP, what)
+      }
+      const { dev } = statx(fd)
+      self = openDirectory(descriptors, '/proc/self/fd')
+      this.#context = {
+        readOnly: policy.readOnly,
+        atime: policy.atime,
+        owners: ownersOf(policy.owner),
+        credentials,
+        descriptors,
+        files: new FileBudget(policy.files ?? fileLimit()),
+        paths: new QidPaths(dev),
+        birthDevice: keepsBirth(type) ? dev : -1,
+        self,
+        locks: new LockTable(descriptors, self, policy.readOnly, later),
+        coldReads,
+      }
+      const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode
+      this.#root = kind.root(this.#context, fd)
+      this.descriptor = fd
+    } catch (error) {
+      descriptors.discard(fd)
+      if (self >= 0) descriptors.discard(self)
+      throw error
+    }
+  }
+
+  /** The aname is a path for some servers; here there is one tree, whatever it is called. */
+  attach(_aname: string): Attachment {
+    this.#root.retain()
+    return { tree: this, node: this.#root }
+  }
+
+  save(nodes: readonly Node[]): SavedNodes {
+    return savedNodes(nodes as readonly HostNode[], (node) => node.describe())
+  }
+
+  revive(saved: SavedNodes): (Node | null)[] {
+    return revivedNodes(saved, ({ name, identity }, above: HostNode | null) =>
+      above === null ? this.#root.recall(identity) : above.revive(name, identity),
+    )
+  }
+
+  close(): void {
+    this.#root.release()
+    const { descriptors, self } = this.#context
+    descriptors.discard(self)
+  }
+}
+
+function openDirectory(descriptors: Descriptors, path: string): number {
+  return descriptors.open(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC)
+}

@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest'
+import { closeEventfd, createEventfd, drainEventfd, signalEventfd } from '../../src/sys/eventfd.ts'
+import { Loop, type Watched } from '../../src/server/loop.ts'
+import { openDescriptors } from '../support/descriptors.ts'
+import { afterwards } from '../support/temporary.ts'
+
+function loop(): Loop {
+  const made = new Loop()
+  afterwards(() => made.close())
+  return made
+}
+
+describe('a loop', () => {
+  it('does what is to be done later in its order, with nothing else to wake it', () => {
+    const made = loop()
+    const done: string[] = []
+    const start = performance.now()
+    made.later(30, () => {
+      done.push('second')
+      // Asked for from inside.
+      made.later(5, () => {
+        done.push('last')
+        made.stop()
+      })
+    })
+    made.later(10, () => done.push('first'))
+    made.run()
+    expect(done).toEqual(['first', 'second', 'last'])
+    expect(performance.now() - start).toBeGreaterThanOrEqual(34)
+  })
+
+  it('does not do what was called off, also by what was due with it', () => {
+    const made = loop()
+    const done: string[] = []
+    const offs = [made.later(5, () => done.push('never'))]
+    made.later(10, () => {
+      done.push('first')
+      for (const off of offs) off()
+    })
+    offs.push(made.later(10, () => done.push('second')))
+    offs[0]?.()
+    made.later(20, () => made.stop())
+    made.run()
+    expect(done).toEqual(['first'])
+  })
+
+  it('does not wake what waits for nothing, nor what an earlier one of the round has removed', () => {
+    const made = loop()
+    const woken: string[] = []
+    const watched = (
+      name: string,
+      waitsFor: Watched['waitsFor'],
+      ready = (): void => {},
+    ): Watched => {
+      const fd = createEventfd()
+      signalEventfd(fd)
+      const one = {
+        fd,
+        waitsFor,
+        ready: (): void => {
+          woken.push(name)
+          ready()
+        },
+        close: () => closeEventfd(fd),
+      }
+      made.add(one)
+      return one
+    }
+    watched('nothing', 'nothing')
+    watched('first', 'read', () => {
+      made.remove(second)
+      made.stop()
+    })
+    const second = watched('second', 'read')
+    made.run()
+    expect(woken).toEqual(['first'])
+  })
+
+  describe('that watches what shows work in memory', () => {
+    /** A counter of things to do that says so only while somebody listens, as a driver's notifications do. */
+    class Memory {
+      readonly fd = createEventfd()
+      readonly waitsFor = 'read'
+      readonly polled = this
+      work = 0
+      done = 0
+      isListening = false
+      looks = 0
+
+      add(): void {
+        this.work++
+        if (this.isListening) signalEventfd(this.fd)
+      }
+      look(): boolean {
+        this.looks++
+        if (this.work === 0) return false
+        this.work--
+        this.done++
+        return true
+      }
+      listen(): boolean {
+        this.isListening = true
+        return this.work > 0
+      }
+      stopListening(): void {
+        this.isListening = false
+      }
+      ready(): void {
+        drainEventfd(this.fd)
+      }
+      close(): void {
+        closeEventfd(this.fd)
+      }
+    }
+
+    it('does all of it, and sleeps in between', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.add(memory)
+      memory.work = 1000
+      let looksBefore = 0
+      made.later(20, () => {
+        expect(memory.done).toBe(1000)
+        looksBefore = memory.looks
+      })
+      made.later(60, () => {
+        expect(memory.isListening).toBe(true)
+        // Asleep for all of the time: a few looks for each of the two timers.
+        expect(memory.looks - looksBefore).toBeLessThan(50)
+        memory.add()
+      })
+      made.later(80, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1001)
+    })
+
+    it('hears of what was there before it began to listen', () => {
+      const made = loop()
+      /** What is added at the last moment, and without a signal. */
+      class Late extends Memory {
+        override listen(): boolean {
+          if (this.done === 0) this.work = 1
+          return super.listen()
+        }
+      }
+      const memory = new Late()
+      made.add(memory)
+      made.later(20, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1)
+    })
+
+    it('listens to what is added while it runs', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.later(5, () => made.add(memory))
+      made.later(20, () => {
+        expect(memory.isListening).toBe(true)
+        memory.add()
+      })
+      made.later(40, () => made.stop())
+      made.run()
+      expect(memory.done).toBe(1)
+    })
+
+    it('serves descriptors also while there is always something to do', () => {
+      const made = loop()
+      const memory = new Memory()
+      memory.work = Infinity
+      made.add(memory)
+      made.later(5, () => made.stop())
+      made.run()
+      expect(memory.done).toBeGreaterThan(0)
+    })
+
+    it('gives each its share, whatever the others have', () => {
+      const made = loop()
+      const [greedy, modest] = [new Memory(), new Memory()]
+      made.add(greedy)
+      made.add(modest)
+      greedy.work = Infinity
+      modest.work = 10
+      made.later(10, () => made.stop())
+      made.run()
+      expect(modest.done).toBe(10)
+    })
+
+    it('does not look at what was removed', () => {
+      const made = loop()
+      const memory = new Memory()
+      made.add(memory)
+      let looks = 0
+      made.later(5, () => {
+        made.remove(memory)
+        looks = memory.looks
+      })
+      made.later(15, () => made.stop())
+      made.run()
+      expect(memory.looks).toBe(looks)
+    })
+  })
+
+  it('closes all that it watches, and what it uses itself', () => {
+    const before = openDescriptors()
+    const made = new Loop()
+    const fd = createEventfd()
+    made.add({ fd, waitsFor: 'read', ready: () => {}, close: () => closeEventfd(fd) })
+    made.later(1000, () => {})
+    made.close()
+    expect(openDescriptors()).toBe(before)
+  })
+})
