@@ -64,7 +64,7 @@ export const results: GuestResults = {
       codec: 1,
       session: 1,
       tree: 1,
-      libc: 10,
+      sys: 10,
       waking: 30,
       collector: 1,
     },

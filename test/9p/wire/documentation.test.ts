@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { messages } from '../../../src/9p/index.ts'
 
-const root = new URL('../../', import.meta.url)
+const root = new URL('../../../', import.meta.url)
 const text = readFileSync(new URL('docs/protocol.md', root), 'utf8')
 const rows = [...text.matchAll(/^\| T(\w+) (\d+) \|.*\|$/gm)]
 
