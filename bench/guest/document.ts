@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
+import { guestName } from './figures.ts'
 import { plotGuest } from './plot.ts'
 import { legend, reportFailures, reportTables } from './report.ts'
 import type { GuestKind, GuestResults } from './results.ts'
-import { guestName } from './tables.ts'
+import { tableMarkdown } from './table.ts'
 
 const DOCUMENT = 'docs/performance.md'
 
@@ -39,24 +40,11 @@ turns over them. Nobody need believe it: the command fetches all that it takes.`
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),
     ...legend(results),
     ...(failures.length > 0 ? [list(failures)] : []),
-    ...reportTables(results).map(({ title, about, heading, rows }) =>
-      [`## ${title}`, ...(about ?? []), markdown(heading, rows)].join('\n\n'),
-    ),
+    ...reportTables(results).map(tableMarkdown),
   ]
   return `${sections.join('\n\n')}\n`
 }
 
 function list(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n')
-}
-
-/** A table as oxfmt leaves it: columns as wide as their widest cell. */
-function markdown(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heading.map((_, i) =>
-    Math.max(4, ...[heading, ...rows].map((cells) => cells[i]?.length ?? 0)),
-  )
-  const line = (cells: readonly string[]): string =>
-    `| ${widths.map((width, i) => (i === 0 ? (cells[i] ?? '').padEnd(width) : (cells[i] ?? '').padStart(width))).join(' | ')} |`
-  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
-  return [line(heading), line(rule), ...rows.map(line)].join('\n')
 }

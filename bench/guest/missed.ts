@@ -1,9 +1,9 @@
 import { median } from '../statistics.ts'
 import { conditionNames, ratiosOf, requestsOf } from './figures.ts'
 import { goalOf } from './goals.ts'
-import type { Table } from './report.ts'
 import { total } from './requests.ts'
 import type { Cell, DescribedPeer, GuestResults, Sample } from './results.ts'
+import type { Table } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { type Part, type Profile, parts } from './profile.ts'
-import type { Table } from './report.ts'
 import { total } from './requests.ts'
 import type { GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
+import type { Table } from './table.ts'
 
 /** Where our server's time goes in find, part by part. */
 export function profileTable(

@@ -1,22 +1,21 @@
 import { median } from '../statistics.ts'
-import { cpuOf, ratiosOf, requestsOf, secondsBy } from './figures.ts'
+import {
+  cellsByTable,
+  cpuOf,
+  guestName,
+  ratiosOf,
+  requestsOf,
+  secondsBy,
+  tableTitle,
+} from './figures.ts'
 import { goalOf } from './goals.ts'
 import { missedTable } from './missed.ts'
 import { profileTable } from './profile-table.ts'
 import { total } from './requests.ts'
 import type { Cell, DescribedPeer, GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
-import { guestName, tableTitle, tables } from './tables.ts'
+import { type Table, tableText } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
-
-/** One table: texts that are all there is in it, for a terminal or a document. */
-export interface Table {
-  readonly title: string
-  /** What has to be known to read it, in paragraphs. */
-  readonly about?: readonly string[]
-  readonly heading: readonly string[]
-  readonly rows: readonly (readonly string[])[]
-}
 
 /** Of fewer requests than that, processor time in steps of 10 ms says nothing. */
 const REQUESTS_MIN = 100
@@ -40,7 +39,7 @@ export function legend({ peers }: GuestResults): string[] {
 /** Everything that was found, as tables. */
 export function reportTables(results: GuestResults): Table[] {
   const { peers, cells, memory, profile } = results
-  const found = tables(cells).flatMap((group): Table[] => {
+  const found = cellsByTable(cells).flatMap((group): Table[] => {
     const title = group[0] === undefined ? '' : tableTitle(group[0])
     return [
       secondsTable(`${title}: seconds`, group, results),
@@ -167,12 +166,4 @@ function processorTimes(
   return measured
     .map((values) => (values.length === 0 ? '-' : ((median(values) / 1e6) * factor).toFixed(0)))
     .join(' + ')
-}
-
-function tableText({ title, about, heading, rows }: Table): string {
-  return `\n${[title, ...(about ?? [])].join('\n')}\n${[heading, ...rows].map(row).join('\n')}`
-}
-
-function row([name = '', ...columns]: readonly string[]): string {
-  return `${name.padEnd(24)}${columns.map((text) => ` ${text.padStart(16)}`).join('')}`.trimEnd()
 }
