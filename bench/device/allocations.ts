@@ -17,7 +17,7 @@ const SITES = 5
 /** One sample for about so many bytes. */
 const INTERVAL = 256
 /** Whose allocations count: those of the server, and not the driver's that asks it. */
-const OURS = /\/src\/(transport|server|protocol|tree|libc)\//
+const OURS = /\/src\/(transport|server|9p|tree|sys)\//
 
 /** What a request leaves behind for the garbage collector. */
 interface Allocation {
