@@ -3,7 +3,7 @@ import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ErrnoError } from '../sys/errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
-import { whenAborted } from '../machine/aborted.ts'
+import { whenAborted } from '../util/promises.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import {

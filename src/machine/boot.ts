@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeInitramfs } from '../guest/initramfs.ts'
-import { whenAborted } from './aborted.ts'
+import { whenAborted } from '../util/promises.ts'
 import { qemuArguments } from './arguments.ts'
 import { FORGET_FILES } from '../guest/agent.ts'
 import { clockScriptOnTheSecond } from '../guest/clock.ts'

@@ -1,7 +1,7 @@
 import { VIRTIO_MODULE } from '../guest/initramfs.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { ModuleFolder } from '../guest/modules.ts'
-import { runCommand } from '../provision/run-program.ts'
+import { runCommand } from '../util/program.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import { machineType } from './arguments.ts'
 import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.ts'

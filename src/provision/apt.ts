@@ -1,7 +1,7 @@
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommand } from './run-program.ts'
-import type { CommandOptions } from './run-program.ts'
+import { runCommand } from '../util/program.ts'
+import type { CommandOptions } from '../util/program.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
 import type { Source } from './mirror.ts'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Archive } from './archive.ts'
-import { runCommand } from './run-program.ts'
+import { runCommand } from '../util/program.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { makePartial, removeFolder } from './partial.ts'

@@ -1,6 +1,6 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { runCommand } from './run-program.ts'
+import { runCommand } from '../util/program.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
 import type { OnProgress } from './progress.ts'
 

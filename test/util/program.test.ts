@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { runCommand } from '../../src/provision/run-program.ts'
+import { runCommand } from '../../src/util/program.ts'
 
 test('a command ends with its status and both of its streams', async () => {
   const result = await runCommand('sh', ['-c', 'echo out; echo err >&2; exit 3'])
