@@ -34,10 +34,7 @@ const table = {
     rooms: ['util', 'sys', 'tree', '9p', 'provision', 'guest', 'machine', 'network', 'record'],
   },
   report: { rooms: ['util', 'record'] },
-  runner: {
-    rooms: ['util', 'report', 'record', 'machine/bound-command.ts'],
-    packages: ['@swc/wasm-typescript'],
-  },
+  runner: { rooms: ['util', 'report', 'record'], packages: ['@swc/wasm-typescript'] },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
   'vitest.ts': { rooms: ['util', 'driver', 'record'], packages: ['vitest'] },

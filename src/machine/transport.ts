@@ -1,7 +1,7 @@
 import { VIRTIO_MODULE } from '../guest/initramfs.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { ModuleFolder } from '../guest/modules.ts'
-import { runCommand } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import { machineType } from './arguments.ts'
 import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.ts'
@@ -67,7 +67,7 @@ async function qemuObstacle({ command, args, version }: Qemu): Promise<string | 
     ['-device', vhostUserDevice('tag')],
   ].flat()
   const signal = AbortSignal.timeout(TRIAL_TIMEOUT)
-  const said = await runCommand(command, [...args, ...trial], { signal }).then(
+  const said = await runProgram(command, [...args, ...trial], { signal }).then(
     ({ stderr }) => stderr,
     (error: unknown) => String(error),
   )

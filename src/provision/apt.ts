@@ -1,7 +1,7 @@
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommand } from '../util/program.ts'
-import type { CommandOptions } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
+import type { ProgramOptions } from '../util/program.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
 import type { Source } from './mirror.ts'
 
@@ -106,11 +106,11 @@ async function findKeyring(): Promise<string> {
 export async function runApt(
   program: 'apt-get' | 'apt-cache',
   args: readonly string[],
-  options?: CommandOptions,
+  options?: ProgramOptions,
 ): Promise<string> {
   let result
   try {
-    result = await runCommand(program, args, options)
+    result = await runProgram(program, args, options)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     throw new ProvisionError('no-apt', NO_APT, { cause: error })

@@ -2,7 +2,7 @@ import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Archive, FetchOptions } from './archive.ts'
 import { cacheFolder } from './cache.ts'
-import { runCommand } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
 import { readElf } from './elf.ts'
 import { ProvisionError } from './provision-error.ts'
 import { listFetched } from './manifest.ts'
@@ -109,7 +109,7 @@ async function faultOf(path: string): Promise<string | undefined> {
   if (!elf.isStatic) {
     return `${path} is linked dynamically, and the guest's first system has no libraries.`
   }
-  const listing = await runCommand(path, ['--list']).catch(() => undefined)
+  const listing = await runProgram(path, ['--list']).catch(() => undefined)
   if (listing?.status !== 0) return `${path} does not list its applets: it is not a busybox.`
   const applets = new Set(listing.stdout.split('\n').map((name) => name.trim()))
   const missing = NEEDED_APPLETS.filter((name) => !applets.has(name))

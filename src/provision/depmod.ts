@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Archive } from './archive.ts'
-import { runCommand } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { makePartial, removeFolder } from './partial.ts'
@@ -32,7 +32,7 @@ export async function indexModules(archive: Archive, root: string, release: stri
     const { command, args } = throughLoader(tools, 'usr/bin/kmod', 'depmod')
     // The host's depmod.d is about the host's modules.
     const options = ['--basedir', root, '--config', join(tools, 'etc'), release]
-    const { status, stderr } = await runCommand(command, [...args, ...options], { signal })
+    const { status, stderr } = await runProgram(command, [...args, ...options], { signal })
     if (status !== 0) {
       throw new ProvisionError('failed', `depmod failed for ${release}: ${stderr.trim()}`)
     }

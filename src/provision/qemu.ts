@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Archive, FetchOptions } from './archive.ts'
 import { architecture } from './architecture.ts'
 import { cacheFolder } from './cache.ts'
-import { runCommand } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { listFetched } from './manifest.ts'
@@ -117,7 +117,7 @@ async function makeRunnable(folder: string): Promise<void> {
   await placeLoader(folder)
   await symlink('../..', join(folder, 'usr/bin/qemu-bundle'))
   const { command, args } = throughLoader(folder, join('usr/bin', architecture().qemuCommand))
-  const { status, stdout, stderr } = await runCommand(command, [...args, '-L', 'help'])
+  const { status, stdout, stderr } = await runProgram(command, [...args, '-L', 'help'])
   const folders = stdout.split('\n').filter(Boolean)
   if (status !== 0 || folders.length === 0 || !folders.every((line) => line.startsWith(folder))) {
     const said = (stderr || stdout).trim()
@@ -135,7 +135,7 @@ async function probe(path: string, source: 'option' | 'PATH'): Promise<Qemu> {
   const advice = 'Name another with --qemu, or let `lowerdir setup` fetch one.'
   let result
   try {
-    result = await runCommand(path, ['--version'])
+    result = await runProgram(path, ['--version'])
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     const why = missing ? `There is no QEMU at ${path}.` : `${path} cannot be executed.`

@@ -1,6 +1,6 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { runCommand } from '../util/program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
 import type { OnProgress } from './progress.ts'
 
@@ -58,7 +58,7 @@ export async function extractPackage(
 ): Promise<void> {
   // tar's status decides: if dpkg-deb fails, tar finds no whole archive.
   const args = ['-c', EXTRACT, 'sh', file, folder, ...options]
-  const { status, stderr } = await runCommand('sh', args, { signal })
+  const { status, stderr } = await runProgram('sh', args, { signal })
   if (status === 0) return
   if (/No space left|Disk quota/.test(stderr)) {
     throw new ProvisionError('disk-full', diskFull('the cache folder'))

@@ -1,32 +1,32 @@
 import { access } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { runCommand } from '../../src/util/program.ts'
+import { runProgram } from '../../src/util/program.ts'
 
-test('a command ends with its status and both of its streams', async () => {
-  const result = await runCommand('sh', ['-c', 'echo out; echo err >&2; exit 3'])
+test('a program ends with its status and both of its streams', async () => {
+  const result = await runProgram('sh', ['-c', 'echo out; echo err >&2; exit 3'])
   expect(result).toEqual({ status: 3, stdout: 'out\n', stderr: 'err\n' })
 })
 
 test('a signal counts as 128 and its number, as in a shell', async () => {
-  expect((await runCommand('sh', ['-c', 'kill -TERM $$'])).status).toBe(128 + 15)
+  expect((await runProgram('sh', ['-c', 'kill -TERM $$'])).status).toBe(128 + 15)
 })
 
 test('descriptor 3 arrives line by line', async () => {
   const lines: string[] = []
-  await runCommand('sh', ['-c', 'echo a >&3; printf "b\nc" >&3'], {
+  await runProgram('sh', ['-c', 'echo a >&3; printf "b\nc" >&3'], {
     onStatusLine: (line) => lines.push(line),
   })
   expect(lines).toEqual(['a', 'b', 'c'])
 })
 
-test('a command that does not exist is an ENOENT', async () => {
-  await expect(runCommand('/nonexistent/command', [])).rejects.toMatchObject({ code: 'ENOENT' })
+test('a program that does not exist is an ENOENT', async () => {
+  await expect(runProgram('/nonexistent/command', [])).rejects.toMatchObject({ code: 'ENOENT' })
 })
 
-test('when it is aborted, the command and its children are gone before it rejects', async () => {
+test('when it is aborted, the program and its children are gone before it rejects', async () => {
   const abort = new AbortController()
   const pids: string[] = []
-  const running = runCommand('sh', ['-c', 'sleep 600 & echo $! >&3; wait'], {
+  const running = runProgram('sh', ['-c', 'sleep 600 & echo $! >&3; wait'], {
     signal: abort.signal,
     onStatusLine: (line) => {
       pids.push(line)
@@ -40,7 +40,7 @@ test('when it is aborted, the command and its children are gone before it reject
 
 test('an abort that came before keeps it from starting', async () => {
   const signal = AbortSignal.abort(new Error('too late'))
-  await expect(runCommand('/nonexistent/command', [], { signal })).rejects.toThrow('too late')
+  await expect(runProgram('/nonexistent/command', [], { signal })).rejects.toThrow('too late')
 })
 
 async function isAlive(pid: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { explainApt } from '../apt.ts'
 import type { Archive } from '../archive.ts'
-import { type CommandOptions, type CommandResult, runCommand } from '../../util/program.ts'
+import { type ProgramOptions, type ProgramResult, runProgram } from '../../util/program.ts'
 import { ProvisionError } from '../provision-error.ts'
 import { extractPackage, mergeUsr } from '../unpack.ts'
 import { writeFiles } from './files.ts'
@@ -112,14 +112,14 @@ function aptOptions(root: string): Record<string, string> {
 async function runIsolated(
   root: string,
   argv: readonly string[],
-  options: CommandOptions,
+  options: ProgramOptions,
 ): Promise<void> {
   const [command, args] = isolated(root, argv)
-  const result = await runCommand(command, args, options)
+  const result = await runProgram(command, args, options)
   if (result.status !== 0) throw explain(argv, result)
 }
 
-function explain(argv: readonly string[], { stdout, stderr }: CommandResult): ProvisionError {
+function explain(argv: readonly string[], { stdout, stderr }: ProgramResult): ProvisionError {
   const cause = new Error(`${stdout}\n${stderr}`.trim())
   if (/^(unshare|mount): .*(not permitted|permission denied)/im.test(stderr)) {
     const message =
