@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { guestName } from './figures.ts'
 import { plotGuest } from './plot.ts'
-import { legend, reportFailures, reportTables } from './report.ts'
+import { legend, reportFailures, reportTables } from './guest-report.ts'
 import type { GuestKind, GuestResults } from './results.ts'
 import { tableMarkdown } from './table.ts'
 

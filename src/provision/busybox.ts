@@ -7,7 +7,7 @@ import { readElf } from './elf.ts'
 import { ProvisionError } from './provision-error.ts'
 import { listFetched } from './manifest.ts'
 import { namedPath } from './named.ts'
-import { findOnPath } from './path.ts'
+import { findOnPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { withoutEpoch } from './version.ts'
 

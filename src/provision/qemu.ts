@@ -9,7 +9,7 @@ import { placeLoader, throughLoader } from './loader.ts'
 import { listFetched } from './manifest.ts'
 import type { Fetched } from './manifest.ts'
 import { namedPath } from './named.ts'
-import { findOnPath } from './path.ts'
+import { findOnPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { compareVersions, withoutEpoch } from './version.ts'
 

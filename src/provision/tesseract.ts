@@ -5,7 +5,7 @@ import { cacheFolder } from './cache.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { type Fetched, listFetched } from './manifest.ts'
-import { findOnPath } from './path.ts'
+import { findOnPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { withoutEpoch } from './version.ts'
 

@@ -11,7 +11,7 @@ import {
   accelerator,
   bootGuest,
 } from './guest.ts'
-import { memoryOf } from './memory.ts'
+import { memoryOf } from './server-memory.ts'
 import { type CacheMode, cacheModes } from './peer.ts'
 import { peers } from './peers.ts'
 import { describePortion, tinyPortion } from './portion.ts'

@@ -3,10 +3,10 @@ import { ratiosOf } from '../../bench/guest/figures.ts'
 import { goalOf } from '../../bench/guest/goals.ts'
 import { missedTable } from '../../bench/guest/missed.ts'
 import { plotGuest } from '../../bench/guest/plot.ts'
-import { reportFailures, reportTables, reportText } from '../../bench/guest/report.ts'
+import { reportFailures, reportTables, reportText } from '../../bench/guest/guest-report.ts'
 import type { Table } from '../../bench/guest/table.ts'
 import { median, quotients } from '../../bench/statistics.ts'
-import { findCell, results } from './results.ts'
+import { findCell, results } from './sample-results.ts'
 
 describe('statistics', () => {
   it('takes the middle, or what is between the two in the middle', () => {
