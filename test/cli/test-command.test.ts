@@ -163,7 +163,7 @@ describe('lowerdir test', () => {
     const files = { 'a.vm.test.mjs': tests(`test('x', () => {})`) }
     const none = await run(files, ['--shell-on-failure'])
     expect([none.status, none.out]).toEqual([125, ''])
-    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure takes a terminal, and there is none/)
+    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure needs a terminal/)
 
     const both = await run(files, ['--jobs=2'], { env: { LOWERDIR_SHELL_ON_FAILURE: '1' } })
     expect(both.status).toBe(125)
