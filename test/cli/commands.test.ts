@@ -57,7 +57,7 @@ describe('lowerdir', () => {
     [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
     [['test', '--jobs', '0'], '--jobs 0 is not a whole number from 1 to 1000.'],
     [['test', '--timeout', 'soon'], '--timeout soon is not a whole number'],
-    [['test', '/no/such'], 'There are no tests at /no/such: say a file'],
+    [['test', '/no/such'], 'There are no tests at /no/such: name a file'],
     [['setup', '--qemu', 'oldest'], '--qemu oldest: choose one of newest.'],
     [['setup', '--only', 'all'], '--only all: choose one of qemu, busybox, kernel.'],
   ])('%j fails and says what to do', async (args, words) => {

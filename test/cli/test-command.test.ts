@@ -156,7 +156,9 @@ describe('lowerdir test', () => {
   it('needs tests', async () => {
     const { status, stderr } = await run({ 'a.test.mjs': '' })
     expect(status).toBe(125)
-    expect(stderr).toMatch(/^lowerdir: Here are no tests: no file is called \*\.vm\.test\.ts/)
+    expect(stderr).toMatch(
+      /^lowerdir: There are no tests in this folder: no file is called \*\.vm\.test\.ts/,
+    )
   })
 
   it('needs a terminal for --shell-on-failure, and has no limits then', async () => {
@@ -244,7 +246,7 @@ describe('a test that takes too long', () => {
       ['--timeout', '2'],
     )
     expect(status).toBe(1)
-    expect(out).toMatch(/FAIL.*a\.vm\.test\.mjs\n +something keeps it running 2 seconds after/)
+    expect(out).toMatch(/FAIL.*a\.vm\.test\.mjs\n +it is still running 2 seconds after/)
   })
 
   it('is not one that has many quick tests', async () => {
