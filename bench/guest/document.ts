@@ -7,19 +7,19 @@ import { tableMarkdown } from './table.ts'
 
 const DOCUMENT = 'docs/performance.md'
 
-/** The plot for a guest, beside the document. */
+/** The file name of a guest's plot, which is in the folder of the document. */
 function plotName({ cpus }: GuestKind): string {
   return cpus === 1 ? 'performance.svg' : `performance-${cpus}-cpus.svg`
 }
 
-/** Writes what was found to docs/performance.md, with a plot for each guest. */
+/** Writes the results to docs/performance.md, with a plot for each guest. */
 export function writeDocument(results: GuestResults): void {
   const guests = plottedGuests(results)
   for (const guest of guests) writeFileSync(`docs/${plotName(guest)}`, plotGuest(results, guest))
   writeFileSync(DOCUMENT, performanceDocument(results, guests))
 }
 
-/** Those of the first kernel, in which everything was measured. */
+/** The guests with the first kernel, in which everything was measured. */
 function plottedGuests({ cells }: GuestResults): GuestKind[] {
   const kernel = cells[0]?.guest.kernel ?? ''
   const own = cells.map(({ guest }) => guest).filter((guest) => guest.kernel === kernel)
@@ -32,9 +32,9 @@ function performanceDocument(results: GuestResults, guests: readonly GuestKind[]
   const failures = reportFailures(results)
   const sections = [
     '# Performance',
-    `What a guest sees of lowerdir and of others, measured by \`npm run bench -- guest --write\`, which
-writes this file. One guest has a device of each server, all serve the same folder, and each workload goes in
-turns over them. Nobody need believe it: the command fetches all that it takes.`,
+    `Programs in a guest, with lowerdir and with other file servers. \`npm run bench -- guest --write\` measures them
+and writes this file; the command fetches everything that it needs, so you can repeat it. One guest has a device
+for each server, all servers serve the same folder, and each workload runs on them in turns.`,
     plots.join('\n'),
     list(notes),
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),

@@ -17,26 +17,26 @@ import { floorOf } from './system-calls.ts'
 import { type Table, tableText } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
-/** Of fewer requests than that, processor time in steps of 10 ms says nothing. */
+/** With fewer requests, CPU time in steps of 10 ms says nothing. */
 const REQUESTS_MIN = 100
 
-/** What a reader of the tables has to know. */
+/** How to read the tables, in paragraphs. */
 export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
-    `Seconds are medians; "host" is what the same commands take on the host, without guest and server; "floor" what ` +
-      `the system calls take that ${ours} makes for the requests, in a loop in C (each read and write as one of 4 KiB).`,
-    `Ratios are how many times as long as ${ours} another takes, the median of the rounds' own ratios; ` +
-      `with ${MISSED} where that misses its goal, which stands behind it.`,
-    `Processor time is that of the guest's own instructions + the server's process + what QEMU takes beside ` +
-      `them: its own server has no process, and all of its work is in the third number. No server can save ` +
-      `the first; what is missing to the seconds is waiting, for a processor to be woken or to be free.`,
-    `Requests were counted by the guest's kernel, in a run of its own. Over virtio and over tcp it is the same client ` +
-      `for whoever speaks 9P; FUSE's asks in its own way, and where it may cache names and attributes far less often.`,
+    `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is the ` +
+      `time of the system calls that ${ours} makes for the requests, in a loop in C (with 4 KiB for each read and write).`,
+    `A ratio is the time of another server divided by the time of ${ours}: the median of the rounds' ratios. ` +
+      `${MISSED} marks a ratio that misses its goal; the goal follows.`,
+    `CPU time has three parts: the guest's own instructions + the server's process + the rest of QEMU. QEMU's own ` +
+      `server has no process; its work is in the third part. A server cannot shorten the first part. The difference ` +
+      `between the CPU time and the seconds is waiting: for a CPU to wake up or to become free.`,
+    `The guest's kernel counted the requests, in a separate run. All 9P servers have the same client, over virtio and ` +
+      `over tcp. The client of FUSE makes other requests, and far fewer where it may cache names and attributes.`,
   ]
 }
 
-/** Everything that was found, as tables. */
+/** All results as tables. */
 export function reportTables(results: GuestResults): Table[] {
   const { peers, cells, memory, profile } = results
   const found = cellsByTable(cells).flatMap((group): Table[] => {
@@ -44,18 +44,15 @@ export function reportTables(results: GuestResults): Table[] {
     return [
       secondsTable(`${title}: seconds`, group, results),
       {
-        title: `${title}: milliseconds of processor time`,
+        title: `${title}: milliseconds of CPU time`,
         heading: ['', ...peers.map(({ name }) => name)],
-        rows: group.map((cell) => [
-          cell.workload,
-          ...peers.map(({ name }) => processorTime(cell, name)),
-        ]),
+        rows: group.map((cell) => [cell.workload, ...peers.map(({ name }) => cpuText(cell, name))]),
       },
       requestsTable(title, group, peers),
     ]
   })
   const resident: Table = {
-    title: 'Memory of the servers at the end, without what they share with the guest',
+    title: 'Memory of the servers at the end, without the memory that they share with the guest',
     heading: ['', 'MiB'],
     rows: memory.map(({ peer, guest, bytes }) => [
       `${peer}; ${guestName(guest)}`,
@@ -92,7 +89,7 @@ function secondsTable(
   return { title, heading: ['', ours?.name ?? '', ...names, 'host', 'floor'], rows }
 }
 
-/** How many requests there were, and what each costs the host. */
+/** The number of requests, and the CPU time of the host for each. */
 function requestsTable(
   title: string,
   group: readonly Cell[],
@@ -100,7 +97,7 @@ function requestsTable(
 ): Table {
   const protocols = [...new Set(peers.map(({ protocol }) => protocol))]
   return {
-    title: `${title}: requests, and milliseconds for 1,000 of them, of the server + of QEMU beside the guest`,
+    title: `${title}: requests, and milliseconds of CPU time for 1,000 of them: the server + the rest of QEMU`,
     heading: ['', ...protocols.map((name) => name.toUpperCase()), ...peers.map(({ name }) => name)],
     rows: group.map((cell) => [
       cell.workload,
@@ -118,10 +115,10 @@ function timePerRequest(cell: Cell, peer: DescribedPeer, peers: readonly Describ
   const requests = requestsOf(cell, peer, peers)
   const count = requests === undefined ? 0 : total(requests)
   if (count < REQUESTS_MIN) return '-'
-  return processorTimes(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
+  return cpuTexts(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
 }
 
-/** What could not be measured, and why. */
+/** The measurements that failed, and why. */
 export function reportFailures({ cells }: GuestResults): string[] {
   return cells.flatMap((cell) =>
     Object.entries(cell.failures).map(
@@ -150,12 +147,12 @@ function seconds(values: readonly number[]): string {
   return values.length === 0 ? '-' : median(values).toFixed(3)
 }
 
-function processorTime(cell: Cell, peer: string): string {
-  return processorTimes(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
+function cpuText(cell: Cell, peer: string): string {
+  return cpuTexts(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
 }
 
-/** Milliseconds, times `factor`. */
-function processorTimes(
+/** The medians in milliseconds, multiplied by `factor`. */
+function cpuTexts(
   cell: Cell,
   peer: string,
   whose: readonly Parameters<typeof cpuOf>[2][],

@@ -7,8 +7,8 @@ import type { Table } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
 /**
- * Where the time goes in what misses a goal, one row for each workload and condition: with one virtual processor
- * and the first kernel, where a guest that waits does nothing else.
+ * Where the time goes in workloads that miss a goal, one row for each workload and condition. Only with the first kernel
+ * and one virtual CPU, where a guest that waits for a reply does nothing else.
  */
 export function missedTable({ peers, cells }: GuestResults): Table | undefined {
   const [ours] = peers
@@ -32,14 +32,14 @@ export function missedTable({ peers, cells }: GuestResults): Table | undefined {
     .map(row)
   if (rows.length === 0) return undefined
   return {
-    title: 'Where the time goes where a goal is missed',
+    title: 'Where the time goes in workloads that miss a goal',
     about: [
-      `Milliseconds in which the guest's processor works and in which it waits, and how many requests that takes. ` +
-        `The first is the guest's own: programs, kernel and client, and no server can shorten it but by what ` +
-        `it lets the client do without. "At best" is the ratio that would be left if nobody ever waited for ` +
-        `${ours.name}: if it, QEMU beside the guest, and the ways between them took no time at all. Where ` +
-        `that misses the goal as well (${MISSED}), no server for this client on this machine reaches it. fio leaves its ` +
-        `own start out of its time but not out of the processor's, so there are only its requests.`,
+      `"Guest" is how long the guest's CPU works, "waits" how long it waits for replies, both in milliseconds; "requests" ` +
+        `is the number of requests. The guest works in its programs, its kernel and its client, and a server can ` +
+        `shorten that only by making requests unnecessary. "At best" is the ratio if ${ours.name} replied in no ` +
+        `time: if the server, QEMU's other threads, and the ways between them took no time at all. If that misses ` +
+        `the goal as well (${MISSED}), no server for this client on this machine can reach it. fio's times do not include ` +
+        `its own start, but the guest's CPU time does, so fio's rows have only the requests.`,
     ],
     heading: [
       '',
@@ -55,12 +55,12 @@ function hasMissed(cell: Cell, rival: string, ours: string): boolean {
   return goal !== undefined && median(ratiosOf(cell, rival, ours)) < goal
 }
 
-/** Whether the processor's time is about more than what counts. */
+/** Whether only a part of the elapsed time counts, so that CPU times do not belong to the seconds. */
 function isPart({ seconds, elapsed }: Sample): boolean {
   return seconds < elapsed
 }
 
-/** Seconds in which the guest's only processor had nothing to do: it waited for an answer. */
+/** How long the guest's only CPU was idle because it waited for a reply, in seconds. */
 function timeOutside({ elapsed, guestCpu }: Sample): number {
   return Math.max(0, elapsed - guestCpu / 1e9)
 }
@@ -69,7 +69,7 @@ function guestTime(sample: Sample): number {
   return sample.elapsed - timeOutside(sample)
 }
 
-/** How many times as long as we a rival took, if nobody had waited for us. */
+/** The ratio of a rival's time to ours, if our replies had taken no time. */
 function bestText(cell: Cell, rival: string, ours: string): string {
   const theirs = cell.samples[rival] ?? []
   const ratios = theirs.flatMap((sample, round) => {

@@ -4,7 +4,7 @@ import type { GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
 import type { Table } from './table.ts'
 
-/** Where our server's time goes in find, part by part. */
+/** The time of each part of lowerdir's server in find. */
 export function profileTable(
   { times, requests }: Profile,
   { systemCalls }: Pick<GuestResults, 'systemCalls'>,
@@ -17,11 +17,11 @@ export function profileTable(
     `${Math.round((100 * microseconds) / all)} %`,
   ]
   return {
-    title: 'What our server does in find, with cache=none and one virtual CPU',
+    title: "The parts of lowerdir's server in find, with cache=none and one virtual CPU",
     about: [
-      `Microseconds for each of ${count} requests, from V8's profile of its thread, which takes time itself; ` +
-        `sleep is left out. The last line is the floor of the tables above, and a part of the calls of libc: the rest ` +
-        `of those is the FFI, and what the processor has forgotten since the last request.`,
+      `Microseconds for each of ${count} requests, from V8's profile of the server's thread, without sleep. Profiling ` +
+        `itself takes time. The last line is the floor of the tables above, and a part of the calls of libc: the rest ` +
+        `of those is the FFI, and cache misses of the CPU since the last request.`,
     ],
     heading: ['', 'microseconds', 'share'],
     rows: [

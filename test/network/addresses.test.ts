@@ -55,5 +55,7 @@ it('refuses what has no address', () => {
   for (const [name, vlans, message] of wrong)
     expect(() => stationsOf({ [name]: vlans })).toThrow(message)
   const many = Object.fromEntries(Array.from({ length: 255 }, (_, i) => [`m${i}`, [1]]))
-  expect(() => stationsOf(many)).toThrow('A network can have 254 machines at most; this one has 255.')
+  expect(() => stationsOf(many)).toThrow(
+    'A network can have 254 machines at most; this one has 255.',
+  )
 })
