@@ -1,4 +1,8 @@
 #!/usr/bin/env node
+/**
+ * The command line: the only room that prints to the terminal and ends the process.
+ */
+
 import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
 

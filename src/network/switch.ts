@@ -1,3 +1,8 @@
+/**
+ * The network between the machines of a test: an Ethernet switch with VLANs, links that can be slow, lossy or cut, and
+ * captures of their frames.
+ */
+
 import { Capture, type CaptureOptions } from './capture.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { HEADER_BYTES, destinationOf, isGroup, sourceOf } from './ethernet.ts'

@@ -1,3 +1,8 @@
+/**
+ * The results of a test run for people and for other programs: one HTML page that shows what each machine did, and JUnit
+ * XML.
+ */
+
 import { createHash } from 'node:crypto'
 import { duration } from '../util/format.ts'
 import { filterTools } from './filter-tools.ts'

@@ -1,3 +1,8 @@
+/**
+ * The runner of `lowerdir test`: finds test files, runs each in a process of its own with node:test, and collects the
+ * results.
+ */
+
 import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import type { FileResult, TestResult, TestRun } from '../report/results.ts'
