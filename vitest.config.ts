@@ -36,6 +36,8 @@ export default defineConfig({
     pool: 'forks',
     // Stack traces of dist/ point into src/.
     execArgv: ['--enable-source-maps'],
+    setupFiles: ['test/support/setup.ts'],
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,
