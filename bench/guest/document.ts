@@ -32,9 +32,9 @@ function performanceDocument(results: GuestResults, guests: readonly GuestKind[]
   const failures = reportFailures(results)
   const sections = [
     '# Performance',
-    `What a guest sees of lowerdir and of others, measured by \`npm run bench -- guest --write\`, which
-writes this file. One guest has a device of each server, all serve the same folder, and each workload goes in
-turns over them. Nobody need believe it: the command fetches all that it takes.`,
+    `These tables compare lowerdir with other file servers, as a guest sees them. \`npm run bench -- guest --write\` measures
+them and writes this file; it fetches everything that it needs, so you can repeat it. One guest has a device of each
+server. All servers serve the same folder, and each workload runs over each of them in turn.`,
     plots.join('\n'),
     list(notes),
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),

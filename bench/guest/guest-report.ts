@@ -24,15 +24,16 @@ const REQUESTS_MIN = 100
 export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
-    `Seconds are medians; "host" is what the same commands take on the host, without guest and server; "floor" what ` +
-      `the system calls take that ${ours} makes for the requests, in a loop in C (each read and write as one of 4 KiB).`,
-    `Ratios are how many times as long as ${ours} another takes, the median of the rounds' own ratios; ` +
-      `with ${MISSED} where that misses its goal, which stands behind it.`,
-    `Processor time is that of the guest's own instructions + the server's process + what QEMU takes beside ` +
-      `them: its own server has no process, and all of its work is in the third number. No server can save ` +
-      `the first; what is missing to the seconds is waiting, for a processor to be woken or to be free.`,
-    `Requests were counted by the guest's kernel, in a run of its own. Over virtio and over tcp it is the same client ` +
-      `for whoever speaks 9P; FUSE's asks in its own way, and where it may cache names and attributes far less often.`,
+    `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is ` +
+      `the time of the system calls that ${ours} makes for the requests, in a loop in C (each read and write as one ` +
+      `of 4 KiB).`,
+    `A ratio is the time of another server divided by that of ${ours}, the median over the rounds. Where a ratio ` +
+      `misses its goal, ${MISSED} and the goal stand behind it.`,
+    `Processor time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
+      `QEMU's own server has no process, so its work is in the third part. No server can save the first part. ` +
+      `The difference between processor time and seconds is waiting: until a processor wakes up or becomes free.`,
+    `The guest's kernel counted the requests, in a run of its own. All 9P servers have the same client, over virtio and ` +
+      `over tcp. The FUSE client sends other requests, and far fewer where it may cache names and attributes.`,
   ]
 }
 
