@@ -7,8 +7,8 @@ import { makePartial, removeFolder } from './partial.ts'
 import { unpackPackages } from './unpack.ts'
 
 /**
- * kmod, whose depmod it is, and the decompressor for Debian's modules, which newer versions load
- * when they meet such a module and do not depend on.
+ * kmod, which depmod is a part of, and the library that decompresses Debian's modules: newer versions of
+ * kmod load it on demand and do not depend on it.
  */
 const PACKAGES = ['kmod', 'liblzma5']
 
@@ -30,7 +30,7 @@ export async function indexModules(archive: Archive, root: string, release: stri
     await placeLoader(tools)
     onProgress({ phase: 'finish', detail })
     const { command, args } = throughLoader(tools, 'usr/bin/kmod', 'depmod')
-    // The host's depmod.d is about the host's modules.
+    // Not the host's /etc/depmod.d, which is written for the host's modules.
     const options = ['--basedir', root, '--config', join(tools, 'etc'), release]
     const { status, stderr } = await runProgram(command, [...args, ...options], { signal })
     if (status !== 0) {
