@@ -1,6 +1,6 @@
 import { POLLIN, POLLOUT, PollSet } from '../sys/poll.ts'
 import type { Later } from '../tree/later.ts'
-import { Patience } from './patience.ts'
+import { Patience } from './busy-poll.ts'
 import { Timers } from './timers.ts'
 
 /** What something is to be woken for. */

@@ -4,11 +4,11 @@ import type { SessionLimits } from '../../9p/session-limits.ts'
 import type { Exports } from '../../tree/tree.ts'
 import type { Loop, Watched } from '../../server/loop.ts'
 import { reasonFor } from '../reason.ts'
-import { configSpace } from './config-space.ts'
+import { configSpace } from './p9-device.ts'
 import { GuestMemory, type MemoryRegion, REGIONS_MAX } from './guest-memory.ts'
 import { Kick } from './kick.ts'
 import { FrontendError, type FrontendMessage, MessageChannel } from './message.ts'
-import { RequestQueue } from './request-queue.ts'
+import { RequestQueue } from './queue.ts'
 import {
   type RequestName,
   deviceFeatures,

@@ -3,7 +3,7 @@ import { Writer } from '../../9p/wire/cursor.ts'
 import { READ_OVERHEAD } from '../../9p/wire/limits.ts'
 import { type Payload, run } from '../../sys/memory.ts'
 import type { ReplyPlace } from '../../9p/reply-place.ts'
-import { Segments } from './segments.ts'
+import { Segments } from './iovecs.ts'
 
 /** The queue that a chain is of, as far as the chain needs it. */
 export interface ChainOwner {

@@ -1,6 +1,6 @@
 import type { SystemMemory } from '../../sys/system-memory.ts'
 import type { GuestMemory } from './guest-memory.ts'
-import type { Segments } from './segments.ts'
+import type { Segments } from './iovecs.ts'
 import { VirtqueueError } from './virtqueue-error.ts'
 import { QUEUE_SIZE_MAX, type Virtqueue } from './virtqueue.ts'
 

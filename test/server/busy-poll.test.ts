@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Patience } from '../../src/server/patience.ts'
+import { Patience } from '../../src/server/busy-poll.ts'
 
 /** What a patience says that has seen sleeps of so many microseconds. */
 function after(...sleeps: number[]): Patience {
