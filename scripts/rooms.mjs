@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 const src = fileURLToPath(new URL('../src/', import.meta.url))
 
 /**
+ * A row may also be of a file or folder in a room: what it allows comes on top of what the room's own row allows.
+ *
  * `rooms`: the other rooms, or files and folders of them, that this room may import.
  * `packages`: the npm packages that it may import. `pure`: it may not even import Node's modules.
  *
@@ -19,7 +21,10 @@ const table = {
   sys: { rooms: ['util'], packages: ['koffi'] },
   tree: { rooms: ['util', 'sys', '9p/wire'] },
   '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
-  transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
+  transport: { rooms: ['util', 'sys'] },
+  // These two speak 9P's frames. The rest of the room knows no protocol.
+  'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
+  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },
   provision: { rooms: ['util', 'sys', 'guest'] },
@@ -60,9 +65,17 @@ function complaint(file, specifier) {
   if (targetRoom === room) return undefined
   if (targetRoom === '..') return 'src/ imports nothing from outside of src/'
   if (doors.has(targetRoom)) return `nothing imports src/${targetRoom}`
-  if (row.rooms.some((each) => each === '*' || isWithin(target, each))) return undefined
-  const allowed = row.rooms.length > 0 ? `only ${row.rooms.join(', ')}` : 'no other room'
+  const rooms = [...row.rooms, ...withinRoom(file)]
+  if (rooms.some((each) => each === '*' || isWithin(target, each))) return undefined
+  const allowed = rooms.length > 0 ? `only ${rooms.join(', ')}` : 'no other room'
   return `src/${room} may not import src/${target}, ${allowed}`
+}
+
+/** What the rows of files and folders in a room allow `file` besides. */
+function withinRoom(file) {
+  return Object.entries(table).flatMap(([place, { rooms }]) =>
+    place !== roomOf(file) && isWithin(file, place) ? rooms : [],
+  )
 }
 
 function isWithin(path, place) {

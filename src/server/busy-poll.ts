@@ -1,47 +1,46 @@
-/** The shortest and the longest time that is spent looking, in microseconds. */
+/** The shortest and the longest time of busy polling, in microseconds. */
 const SHORTEST_US = 8
 const LONGEST_US = 100
 
-/** So often in a row it may turn out that what came soon would not come while it was looked for. */
+/** After so many short sleeps in a row, each behind the longest time of polling, polling is taken to be in vain. */
 const DOUBTS = 4
 
-/** For so many sleeps nothing is looked for after that, at first and at most. */
+/** For so many sleeps nothing is polled then, the first time and at most. */
 const REST = 64
 const LONGEST_REST = 4096
 
 /**
- * How long it pays to look for work before sleeping. To be woken takes a processor some 30 microseconds in
- * a virtual machine, so a client that asks again at once is answered much sooner by somebody who still
- * looks. How long that takes is learnt from the sleeps, as KVM learns how long to poll for a halted
- * processor (virt/kvm/kvm_main.c, kvm_vcpu_block): a short one would have been worth looking a little
- * longer, after a long one nobody looks.
+ * How long busy polling pays before sleeping. Waking a processor takes some 30 microseconds in a virtual machine, so a
+ * client that asks again at once is answered much sooner by a loop that still polls. The time is learnt from the
+ * sleeps, as KVM learns how long to poll for a halted processor (virt/kvm/kvm_main.c, kvm_vcpu_block): after a short
+ * sleep polls go on a little longer, after a long one there are none.
  *
- * Where client and server share a processor looking is in vain, however soon the request comes: the client
- * cannot make it meanwhile. That shows in short sleeps after the longest look. Then nothing is looked for
- * any more for some sleeps, and each time for twice as many.
+ * Where client and server share a processor, polling is in vain however soon the next request comes: the client cannot
+ * make it meanwhile. That shows in short sleeps after the longest time of polling. Then there are no polls for some
+ * sleeps, and each time for twice as many.
  */
-export class Patience {
+export class BusyPollTime {
   #microseconds = 0
   #doubts = 0
   #rest = 0
   #nextRest = REST
 
-  /** How long to look now, in microseconds; 0 is not at all. */
+  /** How long to poll now, in microseconds; 0 is not at all. */
   get microseconds(): number {
     return this.#microseconds
   }
 
-  /** Something came while it was looked for. */
+  /** Work came while it was polled for. */
   paid(): void {
     this.#doubts = 0
     this.#nextRest = REST
   }
 
-  /** Nothing came, and then it took so long, in microseconds, until something woke the sleeper. */
+  /** No work came while it was polled for, and then the thread slept for so long, in microseconds. */
   slept(duration: number): void {
     if (this.#rest > 0) {
       this.#rest--
-      // One look will do to see whether that has changed.
+      // One time of polling is enough to see whether that has changed.
       if (this.#rest === 0) {
         this.#microseconds = LONGEST_US
         this.#doubts = DOUBTS - 1
