@@ -23,7 +23,10 @@ const table = {
   sys: { rooms: ['util'], packages: ['koffi'] },
   tree: { rooms: ['util', 'sys', '9p/wire'] },
   '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
-  transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
+  transport: { rooms: ['util', 'sys'] },
+  // These two speak 9P's frames. The rest of the room knows no protocol.
+  'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
+  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },
   provision: { rooms: ['util', 'sys', 'guest'] },

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { Patience } from '../../src/server/patience.ts'
+import { BusyPollTime } from '../../src/server/busy-poll.ts'
 
-/** What a patience says that has seen sleeps of so many microseconds. */
-function after(...sleeps: number[]): Patience {
-  const patience = new Patience()
-  for (const duration of sleeps) patience.slept(duration)
-  return patience
+/** What a time says that has seen sleeps of so many microseconds. */
+function after(...sleeps: number[]): BusyPollTime {
+  const time = new BusyPollTime()
+  for (const duration of sleeps) time.slept(duration)
+  return time
 }
 
 function times(count: number, duration: number): number[] {
@@ -14,7 +14,7 @@ function times(count: number, duration: number): number[] {
 
 describe('how long to look before sleeping', () => {
   it('is not at all at first', () => {
-    expect(new Patience().microseconds).toBe(0)
+    expect(new BusyPollTime().microseconds).toBe(0)
   })
 
   it('grows with short sleeps, to an end', () => {
@@ -28,24 +28,24 @@ describe('how long to look before sleeping', () => {
   })
 
   it('stays as long as it pays', () => {
-    const patience = after(...times(5, 40))
+    const time = after(...times(5, 40))
     for (let i = 0; i < 1000; i++) {
-      patience.paid()
+      time.paid()
       // Now and then something comes too late.
-      if (i % 3 === 0) patience.slept(40)
+      if (i % 3 === 0) time.slept(40)
     }
-    expect(patience.microseconds).toBe(100)
+    expect(time.microseconds).toBe(100)
   })
 
   it('rests where it never pays, each time for longer', () => {
-    const patience = new Patience()
+    const time = new BusyPollTime()
     let looked = 0
     let longest = 0
     for (let sleeps = 0, rest = 0; sleeps < 100_000; sleeps++) {
-      looked += patience.microseconds
-      rest = patience.microseconds === 0 ? rest + 1 : 0
+      looked += time.microseconds
+      rest = time.microseconds === 0 ? rest + 1 : 0
       longest = Math.max(longest, rest)
-      patience.slept(10)
+      time.slept(10)
     }
     // A tenth of a microsecond for each sleep, which takes ten.
     expect(looked / 100_000).toBeLessThan(0.1)
@@ -53,16 +53,16 @@ describe('how long to look before sleeping', () => {
   })
 
   it('looks again when that has begun to pay', () => {
-    const patience = after(...times(20_000, 10))
-    for (let sleeps = 0; patience.microseconds === 0 && sleeps < 5000; sleeps++) patience.slept(10)
-    expect(patience.microseconds).toBe(100)
-    patience.paid()
-    patience.slept(10)
-    expect(patience.microseconds).toBe(100)
+    const time = after(...times(20_000, 10))
+    for (let sleeps = 0; time.microseconds === 0 && sleeps < 5000; sleeps++) time.slept(10)
+    expect(time.microseconds).toBe(100)
+    time.paid()
+    time.slept(10)
+    expect(time.microseconds).toBe(100)
     // And if it ceases to pay, the first rest is a short one.
-    for (let sleeps = 0; patience.microseconds > 0; sleeps++) patience.slept(10)
+    for (let sleeps = 0; time.microseconds > 0; sleeps++) time.slept(10)
     let rest = 0
-    for (; patience.microseconds === 0; rest++) patience.slept(10)
+    for (; time.microseconds === 0; rest++) time.slept(10)
     expect(rest).toBe(64)
   })
 })

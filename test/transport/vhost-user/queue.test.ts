@@ -36,7 +36,7 @@ describe('a request that waits', () => {
     const probe = made()
     const head = probe.send(5, 'read', read)
     probe.send(6, 'getattr', getattr)
-    probe.queue.look()
+    probe.queue.poll()
     expect(probe.take().map(({ frame }) => frame.readUInt16LE(5))).toEqual([6])
     probe.driver.listen()
     probe.signals = 0
@@ -55,7 +55,7 @@ describe('a request that waits', () => {
       const probe = made()
       probe.layout = layout
       const head = probe.send(5, 'read', read)
-      probe.queue.look()
+      probe.queue.poll()
       const answer = (): void => tree.parked.pop()!.resolve(Buffer.from('at last'))
       probe.driver.listen()
       if (when === 'before') answer()
@@ -76,7 +76,7 @@ describe('a request that waits', () => {
   it('is one of many that go on after a pause, and each has its own answer', () => {
     const probe = made()
     const heads = [...Array(40).keys()].map((tag) => probe.send(tag, 'read', read))
-    probe.queue.look()
+    probe.queue.poll()
     const answer = (index: number): void =>
       tree.parked[index]!.resolve(Buffer.from(`the answer to ${index}`))
     for (let i = 0; i < 40; i += 4) answer(i)
@@ -96,7 +96,7 @@ describe('a request that waits', () => {
     const probe = made()
     const head = probe.send(5, 'read', read)
     const flush = probe.send(6, 'flush', { oldtag: 5 })
-    probe.queue.look()
+    probe.queue.poll()
     const given = probe.take()
     expect(given.map((each) => [each.head, each.length])).toEqual([
       [head, 0],
@@ -111,7 +111,7 @@ describe('a request that waits', () => {
     const probe = made()
     const head = probe.send(5, 'read', read)
     probe.send(limits.NOTAG, 'version', { msize: 8192, version: limits.VERSION })
-    probe.queue.look()
+    probe.queue.poll()
     expect(probe.take().map((each) => [each.head, each.length])).toEqual([
       [head, 0],
       [expect.any(Number), 21],
@@ -121,7 +121,7 @@ describe('a request that waits', () => {
   it('stops the device, and nobody else, where its chain has become none during a pause', () => {
     const probe = made({ indirect: false })
     const head = probe.send(5, 'read', read)
-    probe.queue.look()
+    probe.queue.poll()
     const next = probe.stop()
     const { driver } = probe
     driver.describe(driver.descriptors, head, { address: 0, length: 1, flags: 1, next: 0xffff })
@@ -130,13 +130,13 @@ describe('a request that waits', () => {
       'the device has stopped: a chain that goes on at 65535 in a table of 128',
     ])
     expect([tree.cancelled, tree.uses, tree.openFiles]).toEqual([1, 0, 0])
-    expect(probe.queue.look()).toBe(false)
+    expect(probe.queue.poll()).toBe(false)
   })
 
   it('stops its own device, and nobody else, where the driver cannot be woken', () => {
     const probe = made()
     probe.send(5, 'read', read)
-    probe.queue.look()
+    probe.queue.poll()
     probe.driver.listen()
     probe.signalError = new Error('write: EBADF')
     // Whoever causes the answer, another guest that unlocks a file perhaps, does not hear of it.
@@ -150,7 +150,7 @@ describe('another driver', () => {
   it('finds nothing of the one before', () => {
     const probe = made()
     probe.send(5, 'read', read)
-    probe.queue.look()
+    probe.queue.poll()
     probe.stop()
     probe.driver.availableWords.fill(0)
     probe.driver.usedWords.fill(0)
@@ -165,7 +165,7 @@ describe('another driver', () => {
     // Another 65,536 requests, and the indices are what they are in a new ring.
     const probe = made({ start: 0x10000 - 5 })
     probe.send(5, 'read', read)
-    probe.queue.look()
+    probe.queue.poll()
     expect(probe.stop()).toBe(0)
     probe.driver.availableWords.fill(0)
     probe.driver.usedWords.fill(0)
@@ -180,16 +180,16 @@ describe('a device that has stopped', () => {
   it('has given back all that its driver held', () => {
     const probe = made()
     probe.send(5, 'read', read)
-    probe.queue.look()
+    probe.queue.poll()
     probe.driver.offer(9999)
-    probe.queue.look()
+    probe.queue.poll()
     expect(probe.log).toEqual([
       'the device has stopped: a chain that begins at 9999 in a table of 128',
     ])
     expect([tree.cancelled, tree.uses, tree.openFiles]).toEqual([1, 0, 0])
     tree.parked[0]!.resolve(Buffer.from('too late'))
-    expect(probe.queue.look()).toBe(false)
-    expect(probe.queue.listen()).toBe(false)
+    expect(probe.queue.poll()).toBe(false)
+    expect(probe.queue.enableNotifications()).toBe(false)
   })
 })
 
@@ -208,7 +208,7 @@ describe('indices', () => {
     for (let round = 0; round < 4; round++) {
       for (let tag = 0; tag < 16; tag++) probe.send(tag, 'getattr', getattr)
       expect(() => probe.send(16, 'getattr', getattr)).toThrow('the queue is full')
-      probe.queue.look()
+      probe.queue.poll()
       expect(probe.take().map(({ frame }) => frame.readUInt16LE(5))).toEqual([...Array(16).keys()])
     }
   })
@@ -219,7 +219,7 @@ describe('notifications', () => {
   function signalsFor(probe: QueueProbe, count: number): number {
     probe.signals = 0
     for (let tag = 0; tag < count; tag++) probe.send(tag, 'getattr', getattr)
-    probe.queue.look()
+    probe.queue.poll()
     expect(probe.take().length).toBe(count)
     return probe.signals
   }
@@ -275,18 +275,18 @@ describe('notifications', () => {
     for (const eventIndex of [true, false]) {
       const probe = made({ eventIndex })
       const { driver } = probe
-      probe.queue.stopListening()
+      probe.queue.disableNotifications()
       driver.mustKick()
-      expect(probe.queue.listen()).toBe(false)
+      expect(probe.queue.enableNotifications()).toBe(false)
       probe.send(1, 'getattr', getattr)
       expect(driver.mustKick()).toBe(true)
-      probe.queue.stopListening()
+      probe.queue.disableNotifications()
       probe.send(2, 'getattr', getattr)
       expect(driver.mustKick()).toBe(false)
       // What came before it has asked is told by itself.
-      expect(probe.queue.listen()).toBe(true)
-      probe.queue.look()
-      expect(probe.queue.listen()).toBe(false)
+      expect(probe.queue.enableNotifications()).toBe(true)
+      probe.queue.poll()
+      expect(probe.queue.enableNotifications()).toBe(false)
       probe.send(3, 'getattr', getattr)
       expect(driver.mustKick()).toBe(true)
     }
@@ -297,11 +297,11 @@ describe('a share of work', () => {
   it('ends, however much there is: others have their turn', () => {
     const probe = made()
     for (let tag = 0; tag < 128; tag++) probe.send(tag, 'getattr', getattr)
-    expect(probe.queue.look()).toBe(true)
+    expect(probe.queue.poll()).toBe(true)
     expect(probe.take().length).toBe(64)
-    expect(probe.queue.look()).toBe(true)
+    expect(probe.queue.poll()).toBe(true)
     expect(probe.take().length).toBe(64)
-    expect(probe.queue.look()).toBe(false)
+    expect(probe.queue.poll()).toBe(false)
   })
 })
 
@@ -317,7 +317,7 @@ describe('an answer', () => {
         { address, length: frame.length, isWritable: false },
         { address: into, length: room, isWritable: true },
       ])
-      probe.queue.look()
+      probe.queue.poll()
       return Buffer.from(ram.bytes(into, driver.take()!.length))
     }
     // An Rwalk of no names has 9 bytes; an Rlerror 11.

@@ -5,8 +5,12 @@ import { Mapping } from '../../../src/sys/mapping.ts'
 import { createMemfd } from '../../../src/sys/memfd.ts'
 import { systemMemory } from '../../../src/sys/system-memory.ts'
 import { preadv, pwritev } from '../../../src/sys/vectors.ts'
-import { GuestMemory, type MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
-import { Segments } from '../../../src/transport/vhost-user/segments.ts'
+import {
+  GuestMemory,
+  Location,
+  type MemoryRegion,
+} from '../../../src/transport/vhost-user/guest-memory.ts'
+import { Iovecs } from '../../../src/transport/vhost-user/iovecs.ts'
 import { Random } from '../../fuzz/random.ts'
 import { memfdMappings, openDescriptors } from '../../support/descriptors.ts'
 import { afterwards } from '../../support/temporary.ts'
@@ -17,7 +21,8 @@ const SEAM = 2 ** 32 + 8 * MIB
 
 let ram: GuestRam
 let guest: GuestMemory
-let segments: Segments
+let iovecs: Iovecs
+let found: Location
 
 beforeEach(() => {
   ram = new GuestRam()
@@ -25,7 +30,8 @@ beforeEach(() => {
     ram.regions,
     ram.files.map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+')),
   )
-  segments = new Segments()
+  iovecs = new Iovecs()
+  found = new Location()
   afterwards(() => {
     guest.close()
     ram.close()
@@ -40,31 +46,31 @@ function hugePagesHere(): { readonly free: number; readonly bytes: number } {
   return { free: number('HugePages_Free'), bytes: number('Hugepagesize') * 1024 }
 }
 
-/** The first `length` bytes of all segments. */
-function gathered(length = segments.total): Buffer {
+/** The first `length` bytes of all iovecs. */
+function gathered(length = iovecs.total): Buffer {
   const bytes = Buffer.alloc(length)
-  segments.copyTo(bytes)
+  iovecs.copyTo(bytes)
   return bytes
 }
 
 describe('a guest’s address', () => {
   it('is found in its region, with as many bytes as follow it there', () => {
     for (const { guestAddress, size } of ram.regions) {
-      expect(guest.locate(guestAddress)).toBe(size)
-      expect(guest.offset).toBe(0)
-      expect(guest.locate(guestAddress + size - 1)).toBe(1)
+      expect(guest.locate(guestAddress, found)).toBe(size)
+      expect(found.offset).toBe(0)
+      expect(guest.locate(guestAddress + size - 1, found)).toBe(1)
       ram.bytes(guestAddress + size - 1, 1)[0] = 77
-      expect(guest.memory.bytes[guest.offset]).toBe(77)
+      expect(found.memory.bytes[found.offset]).toBe(77)
     }
   })
 
   it('is the frontend’s in other words', () => {
     for (const { guestAddress, userAddress, size } of ram.regions) {
       ram.bytes(guestAddress + 100, 1)[0] = 99
-      expect(guest.locateUser(userAddress + 100)).toBe(size - 100)
-      expect(guest.memory.bytes[guest.offset]).toBe(99)
-      expect(guest.locateUser(userAddress + size)).toBe(0)
-      expect(guest.locateUser(userAddress - 1)).toBe(0)
+      expect(guest.locateUser(userAddress + 100, found)).toBe(size - 100)
+      expect(found.memory.bytes[found.offset]).toBe(99)
+      expect(guest.locateUser(userAddress + size, found)).toBe(0)
+      expect(guest.locateUser(userAddress - 1, found)).toBe(0)
     }
   })
 
@@ -80,14 +86,14 @@ describe('a guest’s address', () => {
       -1,
       NaN,
     ]) {
-      expect([address, guest.locate(address)]).toEqual([address, 0])
+      expect([address, guest.locate(address, found)]).toEqual([address, 0])
     }
   })
 
   it('is found as well after another region was looked into', () => {
     for (let round = 0; round < 2; round++) {
       for (const { guestAddress, size } of ram.regions) {
-        expect(guest.locate(guestAddress + 5)).toBe(size - 5)
+        expect(guest.locate(guestAddress + 5, found)).toBe(size - 5)
       }
     }
   })
@@ -132,8 +138,8 @@ describe('guest memory in blocks', () => {
         [{ ...region, offset: huge.bytes + PAGE }],
         [openSync(`/proc/self/fd/${fd}`, 'r+')],
       )
-      expect(memory.locate(MIB + huge.bytes - 1)).toBe(1)
-      expect(memory.locate(MIB + huge.bytes)).toBe(0)
+      expect(memory.locate(MIB + huge.bytes - 1, found)).toBe(1)
+      expect(memory.locate(MIB + huge.bytes, found)).toBe(0)
       memory.close()
       expect(memfdMappings()).toBe(mappings)
       expectWithin(fd, huge.bytes, (offset) => new Mapping(fd, offset, huge.bytes, huge.bytes))
@@ -156,37 +162,37 @@ function expectWithin(fd: number, block: number, map: (offset: number) => Mappin
   expect(memfdMappings()).toBe(mappings)
 }
 
-describe('segments', () => {
+describe('iovecs', () => {
   it('are one where descriptors follow one another, and another where they do not', () => {
-    segments.add(guest, MIB + 100, 50)
-    segments.add(guest, MIB + 150, 4000)
-    segments.add(guest, MIB + 4150, 1)
-    expect([segments.count, segments.total, segments.length]).toEqual([1, 4051, 4051])
-    segments.add(guest, MIB + 4152, 1)
-    segments.add(guest, MIB + 100, 1)
-    expect([segments.count, segments.total, segments.length]).toEqual([3, 4053, 4051])
+    iovecs.add(guest, MIB + 100, 50)
+    iovecs.add(guest, MIB + 150, 4000)
+    iovecs.add(guest, MIB + 4150, 1)
+    expect([iovecs.count, iovecs.total, iovecs.length]).toEqual([1, 4051, 4051])
+    iovecs.add(guest, MIB + 4152, 1)
+    iovecs.add(guest, MIB + 100, 1)
+    expect([iovecs.count, iovecs.total, iovecs.length]).toEqual([3, 4053, 4051])
   })
 
   it('are two where one descriptor reaches from region to region', () => {
-    segments.add(guest, SEAM - 10, 30)
-    expect([segments.count, segments.total, segments.length]).toEqual([2, 30, 10])
+    iovecs.add(guest, SEAM - 10, 30)
+    expect([iovecs.count, iovecs.total, iovecs.length]).toEqual([2, 30, 10])
     ram.bytes(SEAM - 10, 10).fill('a')
     ram.bytes(SEAM, 20).fill('b')
     expect(gathered().toString()).toBe('a'.repeat(10) + 'b'.repeat(20))
   })
 
   it('are none of no bytes, and begin anew', () => {
-    segments.add(guest, 0xb0000, 0)
-    expect([segments.count, segments.total]).toEqual([0, 0])
-    segments.add(guest, 0, 5)
-    segments.clear()
-    segments.add(guest, 4096, 5)
-    expect([segments.count, segments.total, segments.offset]).toEqual([1, 5, 4096])
+    iovecs.add(guest, 0xb0000, 0)
+    expect([iovecs.count, iovecs.total]).toEqual([0, 0])
+    iovecs.add(guest, 0, 5)
+    iovecs.clear()
+    iovecs.add(guest, 4096, 5)
+    expect([iovecs.count, iovecs.total, iovecs.offset]).toEqual([1, 5, 4096])
   })
 
   it('are refused where they leave the memory', () => {
-    expect(() => segments.add(guest, 0xa0000 - 5, 6)).toThrow('outside of the guest')
-    expect(() => segments.add(guest, SEAM + 8 * MIB - 5, 6)).toThrow('outside of the guest')
+    expect(() => iovecs.add(guest, 0xa0000 - 5, 6)).toThrow('outside of the guest')
+    expect(() => iovecs.add(guest, SEAM + 8 * MIB - 5, 6)).toThrow('outside of the guest')
   })
 
   it('are copied from and to, as many bytes as there are on both sides', () => {
@@ -195,9 +201,9 @@ describe('segments', () => {
       [2 ** 32, 1],
       [100, 6],
     ] as const) {
-      segments.add(guest, at, length)
+      iovecs.add(guest, at, length)
     }
-    segments.copyFrom(Buffer.from('0123456789, and more'))
+    iovecs.copyFrom(Buffer.from('0123456789, and more'))
     expect([ram.bytes(MIB, 4), ram.bytes(2 ** 32, 2), ram.bytes(100, 7)].map(String)).toEqual([
       '012\0',
       '3\0',
@@ -212,17 +218,17 @@ describe('segments', () => {
     const fd = createMemfd(PAGE)
     afterwards(() => discard(fd))
     for (let round = 0; round < 200; round++) {
-      segments.clear()
+      iovecs.clear()
       for (let i = random.upTo(12); i >= 0; i--) {
-        segments.add(guest, random.pick([MIB, SEAM - 20, 2 ** 32]) + 64 * i, 1 + random.upTo(40))
+        iovecs.add(guest, random.pick([MIB, SEAM - 20, 2 ** 32]) + 64 * i, 1 + random.upTo(40))
       }
-      const whole = random.bytes(segments.total)
-      segments.copyFrom(whole)
+      const whole = random.bytes(iovecs.total)
+      iovecs.copyFrom(whole)
       // They may lie over one another.
       const expected = gathered()
-      const start = random.upTo(segments.total)
-      const length = random.upTo(segments.total - start)
-      const pieces = segments.pieces(start, length)
+      const start = random.upTo(iovecs.total)
+      const length = random.upTo(iovecs.total - start)
+      const pieces = iovecs.pieces(start, length)
       const part = expected.subarray(start, start + length)
       expect(pieces.gather(length)).toEqual(part)
       expect(pieces.gather(length + 5)).toEqual(part)
@@ -235,23 +241,23 @@ describe('segments', () => {
       pwrite(fd, memory.address, length, 0)
       expect(preadv(fd, pieces.vector, pieces.count, 0)).toBe(length)
       expect(
-        segments
+        iovecs
           .pieces(start, length)
           .gather(length)
           .every((byte) => byte === round),
       ).toBe(true)
-      segments.pieces(start, length).scatter(Buffer.alloc(length + 9, round + 1))
+      iovecs.pieces(start, length).scatter(Buffer.alloc(length + 9, round + 1))
       expect(gathered().subarray(start, start + length)).toEqual(Buffer.alloc(length, round + 1))
     }
   })
 
   it('are a run where they are one piece', () => {
-    segments.add(guest, MIB + 100, 11)
-    segments.add(guest, 2 ** 32 + 7, 100)
-    const { memory, offset, count } = segments.pieces(11, 100)
+    iovecs.add(guest, MIB + 100, 11)
+    iovecs.add(guest, 2 ** 32 + 7, 100)
+    const { memory, offset, count } = iovecs.pieces(11, 100)
     ram.bytes(2 ** 32 + 7, 3).write('abc')
     expect([count, memory.bytes.toString('latin1', offset, offset + 3)]).toEqual([1, 'abc'])
-    expect(segments.pieces(10, 3).count).toBe(2)
-    expect(segments.pieces(111, 0).count).toBe(0)
+    expect(iovecs.pieces(10, 3).count).toBe(2)
+    expect(iovecs.pieces(111, 0).count).toBe(0)
   })
 })

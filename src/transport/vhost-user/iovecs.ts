@@ -1,25 +1,25 @@
 import { IoVector } from '../../sys/vectors.ts'
 import type { Pieces } from '../../sys/memory.ts'
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
-import type { GuestMemory } from './guest-memory.ts'
-import { VirtqueueError } from './virtqueue-error.ts'
+import { type GuestMemory, Location } from './guest-memory.ts'
+import { VirtqueueError } from './virtqueue.ts'
 
 const nothing = systemMemory(8)
 
 /**
- * One side of a chain of descriptors: bytes of the guest's, in the order of the chain. What lies one
- * behind the other is one segment, however many descriptors it took: Linux splits each buffer at the ends
- * of pages (pack_sg_list in net/9p/trans_virtio.c).
+ * The readable or the writable bytes of a chain, in its order. Descriptors whose bytes lie one behind the other are one
+ * iovec: Linux splits each buffer at the ends of pages (pack_sg_list in net/9p/trans_virtio.c).
  */
-export class Segments {
+export class Iovecs {
   /** How many there are; the arrays below may be longer. */
   count = 0
   /** Bytes of all of them together. */
   total = 0
+  readonly #found = new Location()
   readonly #memories: SystemMemory[] = []
   readonly #offsets: number[] = []
   readonly #lengths: number[] = []
-  readonly #pieces = new SegmentPieces(this)
+  readonly #pieces = new IovecPieces(this)
   /** See {@link #seek}. */
   #skip = 0
 
@@ -28,7 +28,7 @@ export class Segments {
     this.total = 0
   }
 
-  /** The first segment's memory, where it begins there, and how many bytes it has. */
+  /** The first iovec's memory, where it begins there, and how many bytes it has. Only where {@link count} is not 0. */
   get memory(): SystemMemory {
     return this.#memories[0] as SystemMemory
   }
@@ -40,17 +40,17 @@ export class Segments {
   }
 
   /**
-   * Adds `length` bytes at a guest's address.
+   * Adds the `length` bytes that the guest has at `address`.
    *
-   * @throws VirtqueueError for bytes that are no memory of the guest's.
+   * @throws VirtqueueError for bytes outside of the guest's memory.
    */
   add(guest: GuestMemory, address: number, length: number): void {
     for (let at = address, left = length; left > 0;) {
-      const room = guest.locate(at)
+      const room = guest.locate(at, this.#found)
       if (room === 0) throw new VirtqueueError("a descriptor points outside of the guest's memory")
       const bytes = Math.min(room, left)
       const last = this.count - 1
-      const { memory, offset } = guest
+      const { memory, offset } = this.#found
       if (
         last >= 0 &&
         this.#memories[last] === memory &&
@@ -69,7 +69,7 @@ export class Segments {
     this.total += length
   }
 
-  /** Copies the bytes behind the first `start` into `target`, as many as it has room for. */
+  /** Copies the bytes behind the first `start` into `target`, as many as fit. */
   copyTo(target: Uint8Array, start = 0): void {
     let done = 0
     for (let i = this.#seek(start); done < target.length && i < this.count; i++) {
@@ -82,7 +82,7 @@ export class Segments {
     }
   }
 
-  /** Copies `source` to where the bytes behind the first `start` are. */
+  /** Copies `source` over the bytes behind the first `start`, as many as there are. */
   copyFrom(source: Uint8Array, start = 0): void {
     let done = 0
     for (let i = this.#seek(start); done < source.length && i < this.count; i++) {
@@ -97,15 +97,15 @@ export class Segments {
   }
 
   /**
-   * The `length` bytes behind the first `start`, as a payload that is not copied. It is the same object each
-   * time, good until the next call: one of its own would be most of what a read leaves behind.
+   * The `length` bytes behind the first `start`, in place. Each call returns the same object and changes it: a new one
+   * would be most of what a read allocates.
    */
-  pieces(start: number, length: number): SegmentPieces {
+  pieces(start: number, length: number): IovecPieces {
     return this.#pieces.over(start, length)
   }
 
-  /** Adds the places of `length` bytes behind the first `start`. */
-  addTo(pieces: SegmentPieces, start: number, length: number): void {
+  /** Adds the places of the `length` bytes behind the first `start` to `pieces`. */
+  addTo(pieces: IovecPieces, start: number, length: number): void {
     let left = length
     for (let i = this.#seek(start); left > 0 && i < this.count; i++) {
       const bytes = Math.min((this.#lengths[i] as number) - this.#skip, left)
@@ -119,7 +119,7 @@ export class Segments {
     }
   }
 
-  /** The segment that has the byte behind the first `start`; {@link #skip} says how far into it. */
+  /** The index of the iovec with the byte behind the first `start`; {@link #skip} says how far into it. */
   #seek(start: number): number {
     let skip = start
     let i = 0
@@ -132,25 +132,25 @@ export class Segments {
   }
 }
 
-/** A run of a chain's bytes, wherever they are. */
-export class SegmentPieces implements Pieces {
+/** Some of a chain's bytes, as system calls and copies take them. */
+export class IovecPieces implements Pieces {
   /** Where the first of them is. */
   memory: SystemMemory = nothing
   offset = 0
-  readonly #segments: Segments
+  readonly #iovecs: Iovecs
   readonly #vector = new IoVector(8)
   #start = 0
   #length = 0
 
-  constructor(segments: Segments) {
-    this.#segments = segments
+  constructor(iovecs: Iovecs) {
+    this.#iovecs = iovecs
   }
 
   over(start: number, length: number): this {
     this.#start = start
     this.#length = length
     this.#vector.clear()
-    this.#segments.addTo(this, start, length)
+    this.#iovecs.addTo(this, start, length)
     return this
   }
 
@@ -172,11 +172,11 @@ export class SegmentPieces implements Pieces {
 
   gather(length: number): Buffer {
     const gathered = Buffer.alloc(Math.min(length, this.#length))
-    this.#segments.copyTo(gathered, this.#start)
+    this.#iovecs.copyTo(gathered, this.#start)
     return gathered
   }
 
   scatter(bytes: Uint8Array): void {
-    this.#segments.copyFrom(bytes.subarray(0, this.#length), this.#start)
+    this.#iovecs.copyFrom(bytes.subarray(0, this.#length), this.#start)
   }
 }
