@@ -1,6 +1,6 @@
 import { gatherEvidence } from './evidence.ts'
 import type { Machine } from './machine.ts'
-import { OwnTerminal } from './own-terminal.ts'
+import { OwnTerminal } from './terminal.ts'
 import { say } from './say.ts'
 
 /** The environment variable that asks for a shell in the machine of a test that has failed. */

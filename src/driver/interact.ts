@@ -1,7 +1,7 @@
 import type { CommandLine } from '../guest/agent.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
-import { OwnTerminal } from './own-terminal.ts'
+import { OwnTerminal } from './terminal.ts'
 
 /** What ends {@link consoleInteract}, as in telnet(1): Ctrl-]. */
 const ESCAPE = '\u001D'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Key, keysOfCharacter, keysOfCombination } from './keys.ts'
 import type { Machine } from './machine.ts'
-import { type WaitOptions, waitFor } from './wait.ts'
+import { type WaitOptions, waitFor } from './waits/wait.ts'
 
 /** How keys are pressed. */
 export interface KeyOptions extends WaitOptions {

@@ -10,7 +10,7 @@ import { anySignal } from './any-signal.ts'
 import { type Changes, type ChangesOptions, changes } from './changes.ts'
 import { Command, type ExecResult, type OutputPiece } from './command.ts'
 import { CommandError, type CommandFailure, failureText } from './command-error.ts'
-import { waitForConsoleText } from './console-waits.ts'
+import { waitForConsoleText } from './waits/qemu.ts'
 import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment } from './exec.ts'
 import {
   type WriteFileOptions,
@@ -27,12 +27,12 @@ import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { waitForQmpEvent } from './qmp-waits.ts'
 import type { Recorder } from '../record/recorder.ts'
 import { Screen } from './screen.ts'
-import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './shell-waits.ts'
+import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './waits/shell.ts'
 import { type UserOption, systemctl } from './systemd/systemctl.ts'
 import { defaultTimeout } from './timeouts.ts'
 import type { TransferOptions } from './transfer.ts'
 import { getTtyText, waitUntilTtyMatches } from './tty.ts'
-import { waitForUnit } from './unit-waits.ts'
+import { waitForUnit } from './waits/unit.ts'
 import {
   type JournalOptions,
   changeUnit,
@@ -40,11 +40,11 @@ import {
   getUnitProperty,
   journal,
   requireUnitState,
-} from './units.ts'
+} from './systemd/units.ts'
 import { type MachineSnapshot, saveSnapshot } from './machine-snapshot.ts'
 import { type RestoreOptions, restoreSnapshot } from './restore.ts'
 import { startMachine } from './test-machines.ts'
-import { type WaitOptions, type Waiter, failure } from './wait.ts'
+import { type WaitOptions, type Waiter, failure } from './waits/wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
 /** Most bytes of a command's output, unless it is told otherwise. */

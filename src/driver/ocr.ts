@@ -13,7 +13,7 @@ import {
   isDark,
 } from './pixmap.ts'
 import type { Screen } from './screen.ts'
-import { type WaitOptions, waitForAnswer } from './wait.ts'
+import { type WaitOptions, waitForAnswer } from './waits/wait.ts'
 
 /** The letters of a screen have a dozen lines of pixels; tesseract wants some thirty. */
 const FACTOR = 3

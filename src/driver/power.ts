@@ -2,8 +2,8 @@ import { BUSYBOX } from '../guest/agent.ts'
 import { isShutdown } from '../machine/failure.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { Machine } from './machine.ts'
-import { untilLoop } from './shell-waits.ts'
-import { type WaitOptions, waitFor } from './wait.ts'
+import { untilLoop } from './waits/shell.ts'
+import { type WaitOptions, waitFor } from './waits/wait.ts'
 
 /**
  * What process 1 is told by signals (systemd(1), "SIGNALS"; SIGRTMIN is 34 to the C library). It neither needs a bus

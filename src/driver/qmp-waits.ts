@@ -1,7 +1,7 @@
 import type { Qmp, QmpEvent } from '../machine/qmp.ts'
 import type { Machine } from './machine.ts'
 import { defaultTimeout } from './timeouts.ts'
-import { type WaitOptions, waitFor } from './wait.ts'
+import { type WaitOptions, waitFor } from './waits/wait.ts'
 
 /** Waits for an event of the monitor that comes from now on. */
 export function waitForQmpEvent(

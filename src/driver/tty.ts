@@ -1,7 +1,7 @@
 import { BUSYBOX } from '../guest/agent.ts'
 import type { Machine } from './machine.ts'
 import { find, patternText } from './pattern.ts'
-import { type WaitOptions, failure, waitForAnswer } from './wait.ts'
+import { type WaitOptions, failure, waitForAnswer } from './waits/wait.ts'
 
 /** What a virtual terminal of the guest shows: its lines, without what is blank at their ends and behind them. */
 export async function getTtyText(

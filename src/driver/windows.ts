@@ -1,7 +1,7 @@
 import type { Machine } from './machine.ts'
 import { find, patternText } from './pattern.ts'
-import { waitForOpenUnixSocket } from './shell-waits.ts'
-import { type WaitOptions, waitForAnswer } from './wait.ts'
+import { waitForOpenUnixSocket } from './waits/shell.ts'
+import { type WaitOptions, waitForAnswer } from './waits/wait.ts'
 
 /** Which X server, and as whom. */
 export interface DisplayOptions {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { whenAborted } from '../machine/aborted.ts'
-import { anySignal } from './any-signal.ts'
-import type { Recorder } from '../record/recorder.ts'
-import { WaitError, type WaitErrorOptions } from './wait-error.ts'
+import { whenAborted } from '../../machine/aborted.ts'
+import { anySignal } from '../any-signal.ts'
+import type { Recorder } from '../../record/recorder.ts'
+import { WaitError, type WaitErrorOptions } from '../wait-error.ts'
 
 /** What every wait may be told. */
 export interface WaitOptions {

@@ -1,6 +1,6 @@
-import { BUSYBOX } from '../guest/agent.ts'
-import { quote } from '../util/shell.ts'
-import type { Machine } from './machine.ts'
+import { BUSYBOX } from '../../guest/agent.ts'
+import { quote } from '../../util/shell.ts'
+import type { Machine } from '../machine.ts'
 import { type WaitOptions, waitFor, waitForAnswer } from './wait.ts'
 
 /** For a shell of the guest: looks every tenth of a second until `condition` holds. */

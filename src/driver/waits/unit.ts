@@ -1,7 +1,7 @@
-import type { Machine } from './machine.ts'
-import { MANAGER_PATH, ManagerSignals } from './systemd/manager-signals.ts'
-import { type UserOption, unitStatus } from './systemd/systemctl.ts'
-import { type UnitState, lookAt } from './systemd/unit-state.ts'
+import type { Machine } from '../machine.ts'
+import { MANAGER_PATH, ManagerSignals } from '../systemd/manager-signals.ts'
+import { type UserOption, unitStatus } from '../systemd/systemctl.ts'
+import { type UnitState, lookAt } from '../systemd/unit-state.ts'
 import { type WaitOptions, failure, waitFor } from './wait.ts'
 
 /** How long the end of some other unit's job may be followed by others before the next look, in milliseconds. */

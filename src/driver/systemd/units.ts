@@ -1,7 +1,7 @@
-import type { Machine } from './machine.ts'
-import { type UserOption, managerOptions, systemctl, unitStatus } from './systemd/systemctl.ts'
-import { parseProperties } from './systemd/unit-properties.ts'
-import { failure } from './wait.ts'
+import type { Machine } from '../machine.ts'
+import { type UserOption, managerOptions, systemctl, unitStatus } from './systemctl.ts'
+import { parseProperties } from './unit-properties.ts'
+import { failure } from '../waits/wait.ts'
 
 /** What a unit's journal is asked for. */
 export interface JournalOptions extends UserOption {

@@ -1,6 +1,6 @@
-import type { Console } from '../machine/console.ts'
-import type { Machine } from './machine.ts'
-import { find, patternText } from './pattern.ts'
+import type { Console } from '../../machine/console.ts'
+import type { Machine } from '../machine.ts'
+import { find, patternText } from '../pattern.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
 /**
