@@ -1,7 +1,7 @@
 import { type TestAPI, type TestContext, test } from 'vitest'
 import { boot } from './driver/boot.ts'
 import { examine } from './driver/failed-test.ts'
-import { Machine } from './driver/machine.ts'
+import { Machine, guestOf } from './driver/machine.ts'
 import { MemoryQueue } from './driver/memory-queue.ts'
 import type { BootOptions } from './driver/options.ts'
 import { artifactsRoot } from './record/artifacts.ts'
@@ -178,6 +178,6 @@ async function withMachine(
 async function afterTest(machine: Machine, task: Task): Promise<boolean> {
   const failure = taskFailure(task)
   if (failure === undefined) return false
-  keepArtifacts(task, machine, await examine(machine, failure))
+  keepArtifacts(task, machine, await examine(guestOf(machine), failure))
   return true
 }

@@ -1,18 +1,42 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { ReadStream, WriteStream } from 'node:tty'
+import type { ChosenAccelerator } from '../machine/accelerator.ts'
 
-/** The environment variable that names the terminal where it is none of this process's session: its path. */
+/** Whether the console and the log of each machine are printed as they come. */
+export const isDebugging = (process.env['LOWERDIR_DEBUG'] ?? '') !== ''
+
+/** Prints a line on standard error, for the person who runs the tests. */
+export function say(line: string): void {
+  // oxlint-disable-next-line no-restricted-properties -- the driver runs in the test's process, without cli.
+  process.stderr.write(`lowerdir: ${line}\n`)
+}
+
+/** Accelerators that have been announced. */
+const said = new Set<string>()
+
+/** Says once whether guests run with KVM; loudly where they do not, since they are slow then. */
+export function sayAccelerator({ accelerator, reason }: ChosenAccelerator): void {
+  if (said.has(accelerator)) return
+  said.add(accelerator)
+  say(
+    accelerator === 'kvm'
+      ? `guests run with KVM: ${reason}.`
+      : `NO KVM (${reason}): guests are emulated, 10 to 20 times slower. Default timeouts are three times as long.`,
+  )
+}
+
+/** The environment variable with the path of the terminal, where this process is in another session. */
 export const TERMINAL = 'LOWERDIR_TERMINAL'
 
 /**
- * The terminal of whoever runs the tests. A test's runner gives its processes other streams, so it is not looked for
- * there.
+ * The terminal of the person who runs the tests. It is opened by its path, since test runners give their processes other
+ * standard streams.
  */
 export class OwnTerminal implements Disposable {
   readonly input: ReadStream
   readonly output: WriteStream
 
-  /** @param what wants one. @throws Error when this process has none. */
+  /** @param what needs the terminal, for the message. @throws Error when this process has none. */
   constructor(what: string) {
     const path = process.env[TERMINAL] ?? '/dev/tty'
     const flags = constants.O_RDWR | constants.O_NOCTTY

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boot } from '../../src/driver/boot.ts'
 import { bootAll } from '../../src/driver/boot-network.ts'
-import { CommandError } from '../../src/driver/command-error.ts'
+import { CommandError } from '../../src/driver/command.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import type { Machine } from '../../src/driver/machine.ts'
 

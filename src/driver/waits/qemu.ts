@@ -1,21 +1,15 @@
-import type { Console } from '../../machine/console.ts'
-import type { Machine } from '../machine.ts'
-import { find, patternText } from '../pattern.ts'
-import { type WaitOptions, waitFor } from './wait.ts'
+import type { QmpEvent } from '../../machine/qmp.ts'
+import type { Guest } from '../guest.ts'
+import { type WaitOptions, defaultTimeout, find, patternText, waitFor } from './wait.ts'
 
-/**
- * Waits until the console's text matches; what it has said before counts as well. Resolves with the match.
- *
- * @param after how many characters of the text do not count.
- */
+/** Waits until the text of the serial console matches, and resolves with the match. Earlier output counts. */
 export function waitForConsoleText(
-  machine: Machine,
-  console: Console,
+  guest: Guest,
   pattern: RegExp | string,
   options: WaitOptions,
 ): Promise<string> {
-  const what = `${patternText(pattern)} on the console`
-  return waitFor(machine.waiter, what, options, (signal) => {
+  const { console } = guest.qemu
+  return waitFor(guest, `${patternText(pattern)} on the console`, options, (signal) => {
     return new Promise<string>((resolve) => {
       const look = (): void => {
         const found = find(console.text, pattern)
@@ -27,5 +21,18 @@ export function waitForConsoleText(
       signal.addEventListener('abort', () => console.off('text', look), { once: true })
       look()
     })
+  })
+}
+
+/** Waits for an event of QEMU's monitor. Earlier events do not count. */
+export function waitForQmpEvent(
+  guest: Guest,
+  filter: (event: QmpEvent) => boolean,
+  options: WaitOptions,
+): Promise<QmpEvent> {
+  const bounds = { timeout: defaultTimeout(guest.accelerator, 600), ...options }
+  return waitFor(guest, 'an event of QEMU', bounds, async (signal) => {
+    const qmp = await guest.qemu.qmp
+    return qmp.next(filter, signal)
   })
 }
