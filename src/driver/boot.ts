@@ -38,7 +38,14 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   when QEMU, busybox or a kernel is missing; ErrnoError when a directory cannot be served. Nothing is left
  *   behind then.
  */
-export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
+export async function boot(options: BootOptions = {}): Promise<Machine> {
+  return machineOf(
+    await startMachine(options, async (each) => bootPlanned(await planMachine(each), each)),
+  )
+}
+
+/** Boots a machine of a network. @throws as {@link boot}. */
+export async function bootSeated(options: BootOptions, seat: NetworkSeat): Promise<Machine> {
   return machineOf(
     await startMachine(options, async (each) => bootPlanned(await planMachine(each, seat), each)),
   )

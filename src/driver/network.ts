@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type Station, ipv4Address, ipv6Address } from '../network/addresses.ts'
-import type { Capture, CaptureOptions } from '../network/capture.ts'
+import type { CaptureOptions } from '../network/capture.ts'
 import type { LinkConditions } from '../network/conditions.ts'
 import type { PathCounters } from '../network/path.ts'
 import type { Switch } from '../network/switch.ts'
@@ -17,6 +17,16 @@ export interface NetworkParts {
   readonly onChange: (change: NetworkChange) => void
   /** Owns the machines and all of the above. */
   readonly resources: AsyncDisposable
+}
+
+/** A capture of a network's frames, as {@link Network.capture} starts it. */
+export interface Capture extends Disposable {
+  /** The absolute path of its file. */
+  readonly file: string
+  /** The number of frames in the file so far. */
+  readonly frames: number
+  /** Stops the capture and completes its file. Disposing of the capture does the same. */
+  stop(): void
 }
 
 // What {@link Network} keeps private, set by the class itself.

@@ -3,9 +3,10 @@ import { Parked } from '../tree/parked.ts'
 import type { SyntheticFile, SyntheticHandle } from '../tree/synthetic/entry.ts'
 
 /** The content of a file; a string is written as UTF-8. A function is called once for each open, at the first read. */
-export type ShareContent = Bytes | (() => Bytes | Promise<Bytes>)
-
-type Bytes = string | Uint8Array
+export type ShareContent =
+  | string
+  | Uint8Array
+  | (() => string | Uint8Array | Promise<string | Uint8Array>)
 
 /** An operation of a guest on a file. */
 export type ShareOperation = 'open' | 'read' | 'write'
@@ -95,7 +96,7 @@ async function contentOf(content: ShareContent): Promise<Uint8Array> {
   return bytesOf(typeof content === 'function' ? await content() : content)
 }
 
-function bytesOf(content: Bytes): Uint8Array {
+function bytesOf(content: string | Uint8Array): Uint8Array {
   return typeof content === 'string' ? Buffer.from(content) : content
 }
 
