@@ -59,10 +59,9 @@ export function guestOf(machine: Machine): RunningGuest {
  *
  * Times are in seconds. A method that waits resolves when the event comes. It throws WaitError when its time is over,
  * and MachineError as soon as the machine ends.
- *
- * This class only delegates: each method is one call of the file that does the work, with the {@link RunningGuest} that
- * all of them share.
  */
+// This class only delegates: each method is one call of the file that does the work, with the RunningGuest that all of
+// them share.
 export class Machine implements AsyncDisposable {
   readonly #guest: RunningGuest
 
