@@ -136,7 +136,7 @@ function statementOf(node) {
 function withoutComments(text) {
   return text
     .replaceAll(/\/\*\*[\s\S]*?\*\/\s*/g, '')
-    .replaceAll(/^ *(#private|private constructor\(\));\n/gm, '')
+    .replaceAll(/^ *#private;\n/gm, '')
     .replaceAll(/^export /gm, '')
 }
 

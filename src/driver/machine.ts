@@ -1,3 +1,5 @@
+/** The driver is what a test sees of machines: it boots them, runs commands in them and waits for their events. */
+
 import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'

@@ -24,7 +24,8 @@ export class MemoryQueue {
 
   /** As {@link take}, but undefined where there is not enough memory now. */
   tryTake(memoryMiB: number): Disposable | undefined {
-    // A guest that has just started does not use its memory yet, so what is promised counts, and not what is in use.
+    // Guests that have just started do not use their memory yet. It still counts as available, so what was promised to
+    // them is subtracted here.
     if (this.#holders > 0 && this.#promisedMiB + memoryMiB > this.#availableMiB()) return undefined
     this.#promisedMiB += memoryMiB
     this.#holders++

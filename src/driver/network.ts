@@ -189,7 +189,7 @@ export class Network<Name extends string, M> implements AsyncDisposable {
     const chosen = vlan ?? vlans[0]
     if (chosen === undefined || !vlans.includes(chosen))
       throw new Error(
-        `The machine ${name} has no card in ${vlan === undefined ? 'any VLAN' : `VLAN ${vlan}`}.`,
+        `The machine ${name} has no NIC in ${vlan === undefined ? 'any VLAN' : `VLAN ${vlan}`}.`,
       )
     return { ipv4: ipv4Address(chosen, number), ipv6: ipv6Address(chosen, number) }
   }
