@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { SHELL_ON_FAILURE } from '../driver/failed-test.ts'
-import { TERMINAL } from '../driver/own-terminal.ts'
+import { TERMINAL } from '../driver/terminal.ts'
 import { UserError } from './user-error.ts'
 
 /**

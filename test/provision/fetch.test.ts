@@ -98,7 +98,9 @@ test('without apt it is said what to install', async () => {
   vi.stubEnv('PATH', '/nonexistent')
   await expect(fetchBusybox({ cache })).rejects.toMatchObject({
     code: 'no-apt',
-    message: expect.stringContaining('LOWERDIR_QEMU, LOWERDIR_BUSYBOX and LOWERDIR_KERNEL') as string,
+    message: expect.stringContaining(
+      'LOWERDIR_QEMU, LOWERDIR_BUSYBOX and LOWERDIR_KERNEL',
+    ) as string,
   })
 })
 

@@ -1,27 +1,27 @@
-import type { Machine } from './machine.ts'
-import { MANAGER_PATH, ManagerSignals } from './systemd/manager-signals.ts'
-import { type UserOption, unitStatus } from './systemd/systemctl.ts'
-import { type UnitState, lookAt } from './systemd/unit-state.ts'
+import type { Guest } from '../guest.ts'
+import { MANAGER_PATH, ManagerSignals } from '../systemd/manager-signals.ts'
+import { type UserOption, unitStatus } from '../systemd/systemctl.ts'
+import { type UnitState, lookAt } from '../systemd/unit-state.ts'
 import { type WaitOptions, failure, waitFor } from './wait.ts'
 
-/** How long the end of some other unit's job may be followed by others before the next look, in milliseconds. */
+/** After the end of another unit's job, how long to wait for further ends before the next look, in milliseconds. */
 const BETWEEN_JOBS = 500
 
 /**
- * Waits until a unit is active; systemd itself says when to look.
+ * Waits until a unit is active. systemd's D-Bus signals say when to look at it.
  *
- * @throws WaitError at once when it has failed, or is inactive and there is nothing that systemd has still to start or
- *   to stop; with the unit's status and the end of its journal.
+ * @throws WaitError at once when the unit has failed, or when it is inactive and systemd has no job left that could
+ *   start it. The message has the unit's status and the end of its journal.
  */
 export async function waitForUnit(
-  machine: Machine,
+  guest: Guest,
   unit: string,
   { user, ...options }: WaitOptions & UserOption,
 ): Promise<void> {
   const what = `the unit ${unit}${user === undefined ? '' : ` of ${user}`}`
   let state: UnitState | undefined
   await waitFor(
-    machine.waiter,
+    guest,
     what,
     options,
     async (signal) => {
@@ -29,20 +29,20 @@ export async function waitForUnit(
       try {
         for (let isDoubtful = false; ;) {
           signal.throwIfAborted()
-          state = await lookAt(machine, unit, user, signal)
+          state = await lookAt(guest, unit, user, signal)
           if (state.active === 'active') return
           const isIdle = state.active === 'inactive' && !state.hasJob && !state.othersHaveJobs
           if (state.active === 'failed' || (isIdle && isDoubtful)) {
             const { id, result } = state
-            machine.recorder.event({ kind: 'unit-failed', unit: id, result })
-            const details = await unitStatus(machine, unit, { user })
-            throw failure(machine.waiter, what, whyNot(state), { details })
+            guest.recorder.event({ kind: 'unit-failed', unit: id, result })
+            const details = await unitStatus(guest, unit, { user })
+            throw failure(guest, what, whyNot(state), { details })
           }
-          // The last job of all may have been its own, and have ended in between.
+          // The unit's own job may have ended between the two questions of a look, so one more look decides.
           isDoubtful = isIdle
           if (isIdle) continue
-          // What happens from now on is heard of; for what has happened before there is another look.
-          if (signals === undefined) signals = await ManagerSignals.open(machine, user)
+          // Signals report changes from now on. Another look finds the changes before.
+          if (signals === undefined) signals = await ManagerSignals.open(guest, user)
           else await news(signals, state, signal)
         }
       } finally {
@@ -54,14 +54,18 @@ export async function waitForUnit(
 }
 
 /**
- * Resolves when there may be something new about a unit. One that is about to be started says so itself; for another
- * it matters when the last of the others' jobs is over.
+ * Resolves when a unit's state may have changed. A unit with a job has signals of its own; for a unit without one it
+ * matters when other units' jobs end, since the last one decides that nothing will start it.
  */
 async function news(signals: ManagerSignals, state: UnitState, signal: AbortSignal): Promise<void> {
   if (!state.othersHaveJobs) return signals.next([state.path], signal)
   await signals.next([state.path, MANAGER_PATH], signal)
   const soon = AbortSignal.any([signal, AbortSignal.timeout(BETWEEN_JOBS)])
-  await signals.next([state.path], soon).catch(() => {})
+  try {
+    await signals.next([state.path], soon)
+  } catch (error) {
+    if (!soon.aborted) throw error
+  }
 }
 
 function whyNot({ active, described }: UnitState): string {

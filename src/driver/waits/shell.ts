@@ -1,27 +1,27 @@
-import { BUSYBOX } from '../guest/agent.ts'
-import { quote } from '../util/shell.ts'
-import type { Machine } from './machine.ts'
+import { BUSYBOX } from '../../guest/agent.ts'
+import { quote } from '../../util/shell.ts'
+import type { Guest } from '../guest.ts'
 import { type WaitOptions, waitFor, waitForAnswer } from './wait.ts'
 
-/** For a shell of the guest: looks every tenth of a second until `condition` holds. */
+/** A loop for the guest's shell that checks `condition` every 0.1 s until it holds. */
 export function untilLoop(condition: string): string {
   return `until ${condition}; do ${BUSYBOX} usleep 100000; done`
 }
 
-/** Runs `command` until it exits with 0, or with anything but 0; resolves with its output. */
+/** Runs `command` again and again until it succeeds, or until it fails; resolves with its standard output. */
 export function repeat(
-  machine: Machine,
+  guest: Guest,
   command: string,
   wanted: 'succeed' | 'fail',
   options: WaitOptions,
 ): Promise<string> {
   let last = ''
   return waitForAnswer(
-    machine.waiter,
+    guest,
     `\`${command}\` to ${wanted}`,
     options,
     async (signal) => {
-      const { exitCode, stdout, stderr } = await machine.exec(command, { signal })
+      const { exitCode, stdout, stderr } = await guest.exec(command, { signal })
       last = `it last exited with ${exitCode}: ${(stderr || stdout).trim().slice(-2000)}`
       return (exitCode === 0) === (wanted === 'succeed') ? stdout : undefined
     },
@@ -29,18 +29,14 @@ export function repeat(
   )
 }
 
-/** Waits until `path` is there. */
-export async function waitForFile(
-  machine: Machine,
-  path: string,
-  options: WaitOptions,
-): Promise<void> {
-  await until(machine, `the file ${path}`, `[ -e ${quote(path)} ]`, options)
+/** Waits until `path` exists. */
+export async function waitForFile(guest: Guest, path: string, options: WaitOptions): Promise<void> {
+  await until(guest, `the file ${path}`, `[ -e ${quote(path)} ]`, options)
 }
 
-/** Waits until something listens on a TCP port, or listens there no more. */
+/** Waits until a TCP port is open, or with `open` false until it is closed. */
 export async function waitForPort(
-  machine: Machine,
+  guest: Guest,
   port: number,
   address: string,
   open: boolean,
@@ -48,33 +44,34 @@ export async function waitForPort(
 ): Promise<void> {
   checkPort(port)
   const what = `${open ? 'an open' : 'a closed'} port ${port}${address === 'localhost' ? '' : ` of ${address}`}`
-  // The input is at its end at once: it is all about the connection.
+  // An empty input: only the connection matters.
   const connect = `${BUSYBOX} timeout 5 ${BUSYBOX} nc -w 1 ${quote(address)} ${port} </dev/null >/dev/null 2>&1`
   const condition = LOCAL.has(address) ? listens(port) : connect
-  await until(machine, what, open ? condition : `! { ${condition}; }`, options)
+  await until(guest, what, open ? condition : `! { ${condition}; }`, options)
 }
 
-/** Waits until something listens on a unix socket. */
+/** Waits until a process listens on a unix socket. */
 export async function waitForOpenUnixSocket(
-  machine: Machine,
+  guest: Guest,
   path: string,
   { datagram = false, ...options }: WaitOptions & { readonly datagram?: boolean },
 ): Promise<void> {
-  // Flags and type of unix(7)'s table in proc: __SO_ACCEPTCON; a datagram socket only has to be bound.
+  // Columns Flags and Type of /proc/net/unix (proc_pid_net(5)): __SO_ACCEPTCON says that the socket listens. A datagram
+  // socket only has to be bound.
   const state = datagram ? '* 00000000 0002 *' : '* 00010000 *'
   const condition = `while read -r line; do
   case $line in ${state.replaceAll(' ', '\\ ')}\\ ${quote(path)}) exit 0 ;; esac
 done </proc/net/unix
 false`
-  await until(machine, `the socket ${path}`, `( ${condition} )`, options)
+  await until(guest, `the socket ${path}`, `( ${condition} )`, options)
 }
 
 const LOCAL = new Set(['localhost', '127.0.0.1', '::1'])
 
-/** The state of a TCP socket that listens, in proc's tables (TCP_LISTEN of net/tcp_states.h). */
+/** The state of a listening socket in /proc/net/tcp (TCP_LISTEN of the kernel's net/tcp_states.h). */
 const LISTEN = '0A'
 
-/** Looks without connecting, so that whoever listens hears nothing of it. */
+/** Looks into the kernel's tables instead of connecting, so that the server does not see a connection. */
 function listens(port: number): string {
   const hex = port.toString(16).toUpperCase().padStart(4, '0')
   return `(
@@ -88,15 +85,15 @@ function listens(port: number): string {
 )`
 }
 
-/** Asks in the guest, since that is where the news is. */
+/** Waits in the guest: a loop there sees a change sooner than questions from the host. */
 async function until(
-  machine: Machine,
+  guest: Guest,
   what: string,
   condition: string,
   options: WaitOptions,
 ): Promise<void> {
-  await waitFor(machine.waiter, what, options, async (signal) => {
-    await machine.exec(untilLoop(condition), { signal, quiet: true })
+  await waitFor(guest, what, options, async (signal) => {
+    await guest.exec(untilLoop(condition), { signal, quiet: true })
   })
 }
 
