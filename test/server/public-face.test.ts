@@ -16,6 +16,8 @@ it('serves a tree of functions with nothing but what a user can import', async (
   const { data } = await client.call.read({ fid: 1, offset: 0, count: 100 })
   expect(Buffer.from(payloadBytes(data)).toString()).toBe('hi\n')
   client.close()
+  // A pair of streams does not tell one end that the other is destroyed.
+  there.destroy()
   await over
 })
 
