@@ -1,7 +1,6 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RequestName } from '../../../src/transport/vhost-user/requests.ts'
 import { openDescriptors } from '../../support/descriptors.ts'
-import { afterwards } from '../../support/temporary.ts'
 import { CountingDevice, IMPOSSIBLE, LATER } from '../../support/vhost-user/counting-device.ts'
 import { u32s, u64, vringAddress } from '../../support/vhost-user/frontend.ts'
 import { TwoQueues } from '../../support/vhost-user/two-queues.ts'
@@ -13,14 +12,11 @@ let device: CountingDevice
 let machine: TwoQueues
 
 beforeEach(() => {
-  const before = openDescriptors()
   device = new CountingDevice(config)
   machine = new TwoQueues(device)
-  afterwards(() => {
-    machine[Symbol.dispose]()
-    expect(openDescriptors()).toBe(before)
-  })
 })
+
+afterEach(() => machine[Symbol.dispose]())
 
 /** Both queues run. */
 function running(): void {
@@ -132,6 +128,18 @@ describe('two queues', () => {
       ['later in 1, 2 in all'],
       0,
     ])
+  })
+})
+
+describe('a machine that ends', () => {
+  it('leaves nothing open', () => {
+    const before = openDescriptors()
+    {
+      using other = new TwoQueues(device)
+      other.negotiate(device.features).start(0).start(1).send(1, LATER)
+      expect(openDescriptors()).toBeGreaterThan(before)
+    }
+    expect([openDescriptors(), device.resets]).toEqual([before, 1])
   })
 })
 
