@@ -5,11 +5,11 @@ import type { ColdReads } from '../tree/host/cold-reads.ts'
 import { Parked } from '../tree/parked.ts'
 import type { Watched } from '../transport/event-loop.ts'
 
-/** Most reads under way: more would only wait in the disk's own queue. */
+/** The most reads under way: more would only wait in the disk's own queue. */
 const MOST = 64
 
 interface Read {
-  /** Bytes of our own and not the client's: those could go away while the kernel writes to them. */
+  /** Not the client's memory, which could be unmapped while the kernel writes to it. */
   readonly memory: SystemMemory
   readonly parked: Parked<Uint8Array>
 }
@@ -21,7 +21,7 @@ export class UringReads implements ColdReads, Watched {
   readonly #reads = new Map<number, Read>()
   #id = 0
 
-  /** @throws ErrnoError where this kernel, or who runs it, does not allow it. */
+  /** @throws ErrnoError as {@link ReadRing}. */
   constructor() {
     this.fd = this.#ring.fd
   }
@@ -37,7 +37,7 @@ export class UringReads implements ColdReads, Watched {
     try {
       this.#ring.read(this.#id, fd, read.memory.address, length, offset)
     } catch (error) {
-      // Not now: then the thread waits for it by itself.
+      // The kernel takes no read now, so the thread waits for the disk itself.
       if (error instanceof ErrnoError) return undefined
       throw error
     }
@@ -54,7 +54,7 @@ export class UringReads implements ColdReads, Watched {
     })
   }
 
-  /** Also waits for reads that nobody waits for any more: the kernel still writes to their memory. */
+  /** Waits for all reads first: the kernel still writes to their memory. */
   close(): void {
     while (this.#reads.size > 0) {
       this.#ring.wait()
@@ -64,7 +64,7 @@ export class UringReads implements ColdReads, Watched {
   }
 }
 
-/** Cold reads, or a line for the log that says why the thread has to wait for them itself. */
+/** Cold reads, or a line for the log that says why the thread has to wait for the disk itself. */
 export function coldReads(): UringReads | string {
   try {
     return new UringReads()

@@ -1,7 +1,6 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../../sys/constants.ts'
-import { encodeDevice } from '../../sys/device.ts'
-import { mknodat, pread, pwrite } from '../../sys/files.ts'
+import { encodeDevice, mknodat, pread, pwrite } from '../../sys/files.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import { statx } from '../../sys/statx.ts'
 import { mode as modes, setattr } from '../../9p/wire/flags.ts'

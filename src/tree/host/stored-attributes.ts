@@ -11,7 +11,7 @@ export interface StoredAttributes {
   readonly gid?: number | undefined
   /** Type and permissions. */
   readonly mode?: number | undefined
-  /** In the kernel's encoding, see sys/device.ts. */
+  /** In the kernel's encoding, see sys/files.ts. */
   readonly rdev?: number | undefined
 }
 
