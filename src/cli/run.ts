@@ -21,12 +21,11 @@ import { findParts } from '../provision/inventory.ts'
 import { rootEnvironment } from '../driver/exec.ts'
 import { sandboxModes } from '../server/sandbox.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
-import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
-import { TimedOut, UserError, explain } from './user-error.ts'
-import { abortOnSignals } from './interrupt.ts'
+import { TimedOut, abortOnSignals } from './interrupt.ts'
 import { ProgressLine } from './progress.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
+import { UserError, checkDirectory, explain } from './user-error.ts'
 import {
   parseChoice,
   parseCount,
