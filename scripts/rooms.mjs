@@ -18,7 +18,7 @@ const table = {
   util: { rooms: [] },
   sys: { rooms: ['util'], packages: ['koffi'] },
   tree: { rooms: ['util', 'sys', '9p/wire'] },
-  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
+  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/deferred.ts'] },
   transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },

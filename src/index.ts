@@ -51,7 +51,7 @@ export { serveDuplex } from './transport/stream/duplex.ts'
 export { type HostExport, HostExports } from './tree/host/host-exports.ts'
 export type { HostPolicy } from './tree/host/policy.ts'
 export { HostTree } from './tree/host/host-tree.ts'
-export { Parked } from './tree/parked.ts'
+export { Deferred } from './tree/deferred.ts'
 export { constantFile, directory, type SyntheticEntry } from './tree/synthetic/entry.ts'
 export { SyntheticTree } from './tree/synthetic/synthetic-tree.ts'
 export type {

@@ -5,7 +5,7 @@ import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from './wi
 import { run, shortened } from '../sys/memory.ts'
 import type { MessageName, R, T } from './wire/messages.ts'
 import type { Qid } from './wire/qid.ts'
-import type { Parked } from '../tree/parked.ts'
+import type { Deferred } from '../tree/deferred.ts'
 import type { OpenFile } from '../tree/tree.ts'
 import { createAttribute, readAttribute } from './xattr-values.ts'
 import type { Fid } from './fids.ts'
@@ -15,7 +15,7 @@ import type { Session } from './session.ts'
 
 /** What to do for each request of the table; what throws becomes an Rlerror. */
 type Handlers = {
-  readonly [M in MessageName]: (session: Session, request: T<M>) => R<M> | Parked<R<M>>
+  readonly [M in MessageName]: (session: Session, request: T<M>) => R<M> | Deferred<R<M>>
 }
 
 const done = {}
@@ -142,7 +142,7 @@ export const handlers: Handlers = {
     const fid = session.fids.any(number)
     const into = session.replyPayload(count)
     if (fid.attribute !== null) return { data: fid.attribute.read(offset, into.length) }
-    const answer = opened(fid, 'file').read(offset, into, session.mayPark)
+    const answer = opened(fid, 'file').read(offset, into, session.mayDefer)
     if (typeof answer === 'number') return { data: shortened(into, answer) }
     return answer.map((bytes) => ({ data: payloadOf(bytes, into.length) }))
   },
@@ -243,7 +243,7 @@ export const handlers: Handlers = {
       return { status: locks.SUCCESS }
     }
     // A client that may not wait here is told to ask again, and does so by itself.
-    const wait = (request.flags & locks.BLOCK) !== 0 && session.mayPark
+    const wait = (request.flags & locks.BLOCK) !== 0 && session.mayDefer
     const answer = file.lock({ ...range, type, owner }, wait)
     return typeof answer === 'boolean' ? lockReply(answer) : answer.map(lockReply)
   },

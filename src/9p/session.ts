@@ -13,7 +13,7 @@ import { frameTag, frameType } from './wire/frame.ts'
 import { HEADER_BYTES, IO_HEADER_BYTES, MSIZE_MIN, READ_OVERHEAD } from './wire/limits.ts'
 import { type Memory, type Payload, type Pieces, heapMemory, run } from '../sys/memory.ts'
 import { type MessageName, type R, type T, messages } from './wire/messages.ts'
-import { type Outcome, Parked } from '../tree/parked.ts'
+import { type Outcome, Deferred } from '../tree/deferred.ts'
 import type { Exports, LockClient, Tree } from '../tree/tree.ts'
 import { AttributeMemory } from './xattr-values.ts'
 import { FidTable } from './fids.ts'
@@ -220,7 +220,7 @@ export class Session {
   }
 
   /** Whether one more request may wait. */
-  get mayPark(): boolean {
+  get mayDefer(): boolean {
     return this.#parked.size < this.limits.parked
   }
 
@@ -238,7 +238,7 @@ export class Session {
     try {
       if (changesTree(message, request)) this.#checkTree(message.name, request)
       const result = handlers[message.name](this, request)
-      if (result instanceof Parked) this.#park(message, tag, result, place)
+      if (result instanceof Deferred) this.#park(message, tag, result, place)
       else this.#reply(place, writer, start, tag, message.name, result)
     } catch (error) {
       this.#fail(place, writer, start, tag, message.name, error)
@@ -274,10 +274,10 @@ export class Session {
   #park<M extends MessageName>(
     message: Message & { name: M },
     tag: number,
-    parked: Parked<R<M>>,
+    parked: Deferred<R<M>>,
     place: ReplyPlace,
   ): void {
-    if (!this.mayPark) {
+    if (!this.mayDefer) {
       parked.cancel()
       throw new LimitError('parked', errno.ENOMEM)
     }

@@ -1,5 +1,5 @@
 import { ErrnoError, type ErrnoName, errno } from '../sys/errno.ts'
-import { Parked } from '../tree/parked.ts'
+import { Deferred } from '../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../tree/synthetic/entry.ts'
 
 /** A file's bytes; text is UTF-8. A function is called once for each open, when that is read. */
@@ -98,9 +98,9 @@ function bytesOf(content: Bytes): Uint8Array {
 }
 
 /** An answer after a while. Who does not wait for it any more does not have it made. */
-function later<V>(milliseconds: number, make: () => Promise<V>): Parked<V> {
+function later<V>(milliseconds: number, make: () => Promise<V>): Deferred<V> {
   let timer: NodeJS.Timeout | undefined
-  const answer = new Parked<V>(() => clearTimeout(timer))
+  const answer = new Deferred<V>(() => clearTimeout(timer))
   const start = (): void => {
     make().then(
       (value) => answer.resolve(value),

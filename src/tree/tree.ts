@@ -2,7 +2,7 @@ import type { Payload } from '../sys/memory.ts'
 import type { R, T } from '../9p/wire/messages.ts'
 import type { Qid } from '../9p/wire/qid.ts'
 import type { Writer } from '../9p/wire/cursor.ts'
-import type { Parked } from './parked.ts'
+import type { Deferred } from './deferred.ts'
 
 /** What a session's client may attach to: one tree, or several by their names. */
 export interface Exports {
@@ -27,7 +27,7 @@ export interface Attachment {
  *
  * The promises that hold for all methods:
  * - They are synchronous, and one at a time for all sessions of a tree. What has to wait returns a
- *   {@link Parked}.
+ *   {@link Deferred}.
  * - They throw an ErrnoError where the operation failed; then nothing has changed.
  * - Names are byte strings that the session has checked: not empty, not `.` or `..`, no `/` and no
  *   NUL, at most 255 bytes.
@@ -176,14 +176,14 @@ export interface OpenFile {
    * asked are no end yet: the client asks on. A parked answer brings its own bytes, no more than
    * asked.
    *
-   * @param mayPark whether the client may have one more request that waits.
+   * @param mayDefer whether the client may have one more request that waits.
    */
-  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array>
+  read(offset: number, into: Payload, mayDefer: boolean): number | Deferred<Uint8Array>
   /**
    * Writes `from` at `offset` and returns how many of its bytes: fewer where no more found room, and
    * the client asks on for the rest. `from` is lent for the call.
    */
-  write(offset: number, from: Payload): number | Parked<number>
+  write(offset: number, from: Payload): number | Deferred<number>
   /** Writes whole entries behind cookie `offset` while they fit; 0 begins anew. None: the end. */
   readdir(offset: bigint, to: Writer): void
   fsync(dataOnly: boolean): void
@@ -192,12 +192,12 @@ export interface OpenFile {
    * Locks a range as fcntl(2) does: whatever its owner held of it before is replaced. What others
    * hold stands in its way, be they clients of this tree or programs of the host.
    *
-   * @param wait whether to wait for the others, {@link Parked}, in the order of asking.
+   * @param wait whether to wait for the others, {@link Deferred}, in the order of asking.
    * @returns whether it was granted. False is "ask again": at once where nobody waits, and after a while
    *   where somebody did.
    * @throws ENOLCK when the client holds as many as it may, EDEADLK when waiting would never end.
    */
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean>
+  lock(lock: Lock, wait: boolean): boolean | Deferred<boolean>
   /** Gives back what `owner` holds of a range. @throws ENOLCK where that splits one too many. */
   unlock(range: LockRange, owner: LockOwner): void
   /** What stands in the way of `lock`, the first of it; undefined when it would be granted. */

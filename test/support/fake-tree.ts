@@ -2,11 +2,11 @@ import { errno, ErrnoError } from '../../src/sys/errno.ts'
 import type { Writer } from '../../src/9p/wire/cursor.ts'
 import { direntBytes, writeDirent } from '../../src/9p/wire/dirent.ts'
 import type { Payload, Qid, R } from '../../src/9p/index.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import type { Attachment, Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
 
 /** What a fake file does when it is read. */
-type Read = (offset: number, into: Payload) => number | Parked<Uint8Array>
+type Read = (offset: number, into: Payload) => number | Deferred<Uint8Array>
 
 /** A tree of JavaScript objects that counts: whoever forgets to give something back is found out. */
 export class FakeTree implements Tree {
@@ -19,9 +19,9 @@ export class FakeTree implements Tree {
   /** What may never happen: a node released or a file closed once too often. */
   readonly faults: string[] = []
   /** Reads of `slow` that wait, oldest first. */
-  readonly parked: Parked<Uint8Array>[] = []
+  readonly parked: Deferred<Uint8Array>[] = []
   /** Locks that wait, oldest first. */
-  readonly lockWaits: Parked<boolean>[] = []
+  readonly lockWaits: Deferred<boolean>[] = []
   /** How many of both were cancelled. */
   cancelled = 0
   /** Thrown when a file is closed or a node released for the last time, if set. */
@@ -36,7 +36,7 @@ export class FakeTree implements Tree {
     this.root = this.directory('', {
       file: this.file('file', bytes(Buffer.from('hello'))),
       big: this.file('big', bytes(big)),
-      slow: this.file('slow', () => this.#park()),
+      slow: this.file('slow', () => this.#defer()),
       broken: this.file('broken', () => {
         throw new TypeError('a mistake in the tree')
       }),
@@ -75,21 +75,21 @@ export class FakeTree implements Tree {
   }
 
   /** A lock is granted at once where nobody waits for it. */
-  lock(wait: boolean): boolean | Parked<boolean> {
+  lock(wait: boolean): boolean | Deferred<boolean> {
     return wait ? this.#wait(this.lockWaits) : true
   }
 
-  #park(): Parked<Uint8Array> {
+  #defer(): Deferred<Uint8Array> {
     return this.#wait(this.parked)
   }
 
-  #wait<V>(waiting: Parked<V>[]): Parked<V> {
-    const parked = new Parked<V>(() => {
+  #wait<V>(waiting: Deferred<V>[]): Deferred<V> {
+    const deferred = new Deferred<V>(() => {
       this.cancelled++
       this.onCancel()
     })
-    waiting.push(parked)
-    return parked
+    waiting.push(deferred)
+    return deferred
   }
 }
 

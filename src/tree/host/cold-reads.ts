@@ -1,4 +1,4 @@
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 
 /** Reads that have to wait for a disk, done while the thread that serves a tree does other things. */
 export interface ColdReads {
@@ -7,5 +7,5 @@ export interface ColdReads {
    *
    * @returns undefined when as many are under way as can be.
    */
-  read(fd: number, offset: number, length: number): Parked<Uint8Array> | undefined
+  read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined
 }

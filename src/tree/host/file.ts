@@ -3,7 +3,7 @@ import { fdatasync, fsync, pread, pwrite } from '../../sys/files.ts'
 import { preadv, pwritev } from '../../sys/vectors.ts'
 import type { Writer } from '../../9p/wire/cursor.ts'
 import type { Payload } from '../../sys/memory.ts'
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
 import { CANNOT_TELL, readIfCached } from './cached-read.ts'
 import type { ColdReads } from './cold-reads.ts'
@@ -47,13 +47,13 @@ export class HostFile implements OpenFile {
     this.#coldReads = coldReads
   }
 
-  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array> {
-    if (this.#coldReads !== undefined && mayPark) {
+  read(offset: number, into: Payload, mayDefer: boolean): number | Deferred<Uint8Array> {
+    if (this.#coldReads !== undefined && mayDefer) {
       const read = readIfCached(this.fd, offset, into)
       if (read >= 0) return read
       if (read === CANNOT_TELL) this.#coldReads = undefined
-      const parked = this.#coldReads?.read(this.fd, offset, into.length)
-      if (parked !== undefined) return parked
+      const deferred = this.#coldReads?.read(this.fd, offset, into.length)
+      if (deferred !== undefined) return deferred
     }
     const { memory, offset: at, length, pieces } = into
     if (pieces !== undefined) return preadv(this.fd, pieces.vector, pieces.count, offset)
@@ -77,7 +77,7 @@ export class HostFile implements OpenFile {
     else fsync(this.fd)
   }
 
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  lock(lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     return this.#fileLocks().lock(lock, wait)
   }
 

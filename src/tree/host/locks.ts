@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { ofdConflict } from '../../sys/locks.ts'
 import { statx } from '../../sys/statx.ts'
-import { Parked } from '../parked.ts'
+import { Deferred } from '../deferred.ts'
 import type { Later } from '../later.ts'
 import type { Lock, LockHolder, LockOwner, LockRange } from '../tree.ts'
 import { Anchor } from './anchor.ts'
@@ -31,7 +31,7 @@ const SEARCH_STEPS = 100_000
 interface Waiter {
   readonly lock: Lock
   readonly through: FileLocks
-  readonly parked: Parked<boolean>
+  readonly deferred: Deferred<boolean>
   /** Calls its patience off. */
   readonly stop: () => void
 }
@@ -71,7 +71,7 @@ export class LockTable {
   }
 
   /** See OpenFile.lock. */
-  lock(through: FileLocks, lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  lock(through: FileLocks, lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     const file = this.#files.get(through.key) ?? this.#add(through.key)
     try {
       const found = this.#try(file, lock, through)
@@ -134,7 +134,7 @@ export class LockTable {
     if (file === undefined) return
     for (const waiter of file.waiting.filter((each) => each.through === through)) {
       this.#remove(file, waiter)
-      waiter.parked.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
+      waiter.deferred.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
     }
     const gone = file.held.filter((held) => held.through === through)
     try {
@@ -201,19 +201,19 @@ export class LockTable {
     for (const { type, ...part } of strongest(left, range)) file.anchor?.set(type, part)
   }
 
-  #wait(file: LockedFile, lock: Lock, through: FileLocks): Parked<boolean> {
-    const parked = new Parked<boolean>(() => {
+  #wait(file: LockedFile, lock: Lock, through: FileLocks): Deferred<boolean> {
+    const deferred = new Deferred<boolean>(() => {
       this.#remove(file, waiter)
       this.#forgetIfUnused(through.key, file)
     })
     const stop = this.#later(PATIENCE_MS, () => {
       this.#remove(file, waiter)
       this.#forgetIfUnused(through.key, file)
-      parked.resolve(false)
+      deferred.resolve(false)
     })
-    const waiter: Waiter = { lock, through, parked, stop }
+    const waiter: Waiter = { lock, through, deferred, stop }
     file.waiting.push(waiter)
-    return parked
+    return deferred
   }
 
   #remove(file: LockedFile, waiter: Waiter): void {
@@ -244,11 +244,11 @@ export class LockTable {
       if (found !== 'granted') return false
     } catch (error) {
       this.#remove(file, waiter)
-      waiter.parked.reject(error)
+      waiter.deferred.reject(error)
       return false
     }
     this.#remove(file, waiter)
-    waiter.parked.resolve(true)
+    waiter.deferred.resolve(true)
     return true
   }
 
@@ -305,7 +305,7 @@ export class FileLocks {
     this.#table = table
   }
 
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  lock(lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     return this.#table.lock(this, lock, wait)
   }
 

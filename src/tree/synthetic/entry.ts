@@ -1,4 +1,4 @@
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 
 /** A directory whose entries may come and go while it is served. */
 export interface SyntheticDirectory {
@@ -29,9 +29,9 @@ export interface SyntheticHandle {
    * the bytes that its caller wanted or gets none, so a handle that gives out what it has must
    * answer the next read with nothing.
    */
-  read?(offset: number, length: number): Uint8Array | Parked<Uint8Array>
+  read?(offset: number, length: number): Uint8Array | Deferred<Uint8Array>
   /** Takes `bytes`, which are lent for the call, and returns how many it took. */
-  write?(offset: number, bytes: Uint8Array): number | Parked<number>
+  write?(offset: number, bytes: Uint8Array): number | Deferred<number>
   /** What is to be known of it where it goes on, in another process perhaps. Without it, it begins anew there. */
   state?(): string | undefined
   close?(): void

@@ -6,7 +6,7 @@ import { NAME_BYTES_MAX } from '../../9p/wire/limits.ts'
 import { type Payload, fillPayload, payloadBytes } from '../../sys/memory.ts'
 import type { R, T } from '../../9p/wire/messages.ts'
 import { type Qid, qidType } from '../../9p/wire/qid.ts'
-import { Parked } from '../parked.ts'
+import { Deferred } from '../deferred.ts'
 import { type Described, revivedNodes, savedNodes } from '../saved-nodes.ts'
 import type { Attachment, Lock, Node, OpenFile, SavedNodes, Tree } from '../tree.ts'
 import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entry.ts'
@@ -265,15 +265,15 @@ class SyntheticOpenFile extends Unlockable implements OpenFile {
     this.#handle = handle
   }
 
-  read(offset: number, into: Payload): number | Parked<Uint8Array> {
+  read(offset: number, into: Payload): number | Deferred<Uint8Array> {
     const answer = this.#handle.read?.(offset, into.length)
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
-    if (answer instanceof Parked) return answer
+    if (answer instanceof Deferred) return answer
     fillPayload(into, answer)
     return answer.length
   }
 
-  write(offset: number, from: Payload): number | Parked<number> {
+  write(offset: number, from: Payload): number | Deferred<number> {
     const answer = this.#handle.write?.(offset, payloadBytes(from))
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'write')
     return answer

@@ -5,7 +5,7 @@ import { NAME_BYTES_MAX } from '../../9p/wire/limits.ts'
 import { heapMemory } from '../../sys/memory.ts'
 import type { Payload } from '../../sys/memory.ts'
 import { qidType } from '../../9p/wire/qid.ts'
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
 import type { Sight } from './sight.ts'
 
@@ -61,11 +61,11 @@ export class ViewDirectory implements OpenFile {
     return sight !== null && (directory || sight.shown)
   }
 
-  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array> {
-    return this.inner.read(offset, into, mayPark)
+  read(offset: number, into: Payload, mayDefer: boolean): number | Deferred<Uint8Array> {
+    return this.inner.read(offset, into, mayDefer)
   }
 
-  write(offset: number, from: Payload): number | Parked<number> {
+  write(offset: number, from: Payload): number | Deferred<number> {
     return this.inner.write(offset, from)
   }
 
@@ -73,7 +73,7 @@ export class ViewDirectory implements OpenFile {
     this.inner.fsync(dataOnly)
   }
 
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  lock(lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     return this.inner.lock(lock, wait)
   }
 
