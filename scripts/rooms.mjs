@@ -17,8 +17,20 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
 const table = {
   util: { rooms: [] },
   sys: { rooms: ['util'], packages: ['koffi'] },
-  tree: { rooms: ['util', 'sys', '9p/wire'] },
-  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/deferred.ts'] },
+  tree: { rooms: ['util', 'sys'] },
+  '9p': {
+    rooms: [
+      'util',
+      'sys',
+      'tree/attributes.ts',
+      'tree/deferred.ts',
+      'tree/directory.ts',
+      'tree/flags.ts',
+      'tree/groups.ts',
+      'tree/locks.ts',
+      'tree/tree.ts',
+    ],
+  },
   transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },

@@ -54,20 +54,38 @@ export { HostTree } from './tree/host/host-tree.ts'
 export { Deferred } from './tree/deferred.ts'
 export { constantFile, directory, type SyntheticEntry } from './tree/synthetic/entry.ts'
 export { SyntheticTree } from './tree/synthetic/synthetic-tree.ts'
+export {
+  type AttributeChanges,
+  Attributes,
+  type FileIdentity,
+  type FileSystemStatistics,
+} from './tree/attributes.ts'
+export type { DirectoryEntry, DirectoryVisitor } from './tree/directory.ts'
+export { entryTypes, modes, openFlags, xattrFlags } from './tree/flags.ts'
 export type {
-  Attachment,
-  Exports,
   Lock,
   LockClient,
   LockHolder,
   LockOwner,
   LockRange,
   LockType,
+  Locks,
+} from './tree/locks.ts'
+export type {
+  Attachment,
+  DeviceNumber,
+  Exports,
+  Names,
   Node,
+  OpenDirectory,
   OpenFile,
+  OpenNode,
   Owner,
   Place,
+  SavedNodes,
+  SavedPlace,
   Tree,
+  Xattrs,
 } from './tree/tree.ts'
 export type { Later } from './tree/later.ts'
 export { PatternError } from './tree/view/pattern-error.ts'

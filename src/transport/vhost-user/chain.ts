@@ -1,8 +1,6 @@
 import type { SystemMemory } from '../../sys/system-memory.ts'
-import { Writer } from '../../9p/wire/cursor.ts'
-import { READ_OVERHEAD } from '../../9p/wire/limits.ts'
 import { type Payload, run } from '../../sys/memory.ts'
-import type { ReplyPlace } from '../../9p/reply-place.ts'
+import type { ReplyPlace } from '../../sys/reply-place.ts'
 import { Segments } from './segments.ts'
 
 /** The queue that a chain is of, as far as the chain needs it. */
@@ -28,48 +26,43 @@ export class Chain implements ReplyPlace {
   /** Its room is its own. */
   readonly isBackedUp = false
   readonly #owner: ChainOwner
-  readonly #writer: Writer
-  /** Where the reply begins that the writer writes. */
-  #start = 0
+  /** Where the reply's head is written, and how many bytes it and its payload may have together. */
+  #room: Payload
   #isInPlace = false
 
   constructor(owner: ChainOwner) {
     this.#owner = owner
-    this.#writer = new Writer(owner.scratch)
+    this.#room = run(owner.scratch, 0, 0)
   }
 
-  reserve(bytes: number): Writer {
+  reserve(bytes: number): Payload {
     const { writable } = this
     const { scratch } = this.#owner
+    const most = Math.min(bytes, writable.total)
     this.#isInPlace = this.isReachable && writable.count === 1
-    if (this.#isInPlace) {
-      const { memory, offset } = writable
-      this.#start = offset
-      return this.#writer.over(memory, offset, offset + Math.min(bytes, writable.total))
-    }
-    this.#start = 0
-    return this.#writer.over(scratch, 0, Math.min(bytes, writable.total, scratch.bytes.length))
+    this.#room = this.#isInPlace
+      ? run(writable.memory, writable.offset, most)
+      : run(scratch, 0, Math.min(most, scratch.bytes.length))
+    return this.#room
   }
 
-  payload({ memory, position, end }: Writer, count: number): Payload {
-    const length = Math.max(0, Math.min(count, end - position - READ_OVERHEAD))
-    if (this.#isInPlace || !this.isReachable) return run(memory, position + READ_OVERHEAD, length)
-    const pieces = this.writable.pieces(READ_OVERHEAD, length)
+  payload(headBytes: number, count: number): Payload {
+    const { memory, offset } = this.#room
+    const length = Math.max(0, Math.min(count, this.#room.length - headBytes))
+    if (this.#isInPlace || !this.isReachable) return run(memory, offset + headBytes, length)
+    const pieces = this.writable.pieces(headBytes, length)
     return { memory: pieces.memory, offset: pieces.offset, length, pieces }
   }
 
-  commit(): void {
-    const { position, elsewhere, memory } = this.#writer
-    const length = position - this.#start
-    if (this.#isInPlace) {
-      this.#owner.answered(this, length, undefined)
+  commit(headBytes: number, payloadBytes: number): void {
+    const length = headBytes + payloadBytes
+    const { bytes } = this.#room.memory
+    if (!this.isReachable) {
+      this.#owner.answered(this, length, bytes.subarray(0, length))
       return
     }
-    const frame = memory.bytes.subarray(0, length - elsewhere)
-    if (this.isReachable) {
-      this.writable.copyFrom(frame)
-      this.#owner.answered(this, length, undefined)
-    } else this.#owner.answered(this, length, frame)
+    if (!this.#isInPlace) this.writable.copyFrom(bytes.subarray(0, headBytes))
+    this.#owner.answered(this, length, undefined)
   }
 
   /** The driver gets it back unused: Linux's then drops it without a look at the request (req_done). */
