@@ -261,7 +261,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (this.#fd >= 0) this.pin()
   }
 
-  /** Has a descriptor until {@link unpin}, if there is one to be had. */
+  /** Has a descriptor until {@link unpin}, if it can get one. */
   protected keep(): void {
     try {
       this.descriptor()
@@ -424,7 +424,7 @@ function stale(): ErrnoError {
   return new ErrnoError(errno.ESTALE, 'file')
 }
 
-/** A file that cannot be found again is stale, whatever is in its place. */
+/** The error for a file that cannot be found again: it is stale, also where another file has its name. */
 function gone(error: unknown): unknown {
   return error instanceof ErrnoError && vanished.has(error.errno) ? stale() : error
 }
