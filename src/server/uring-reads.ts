@@ -2,7 +2,7 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { ReadRing } from '../sys/io-uring.ts'
 import { type SystemMemory, systemMemory } from '../sys/system-memory.ts'
 import type { ColdReads } from '../tree/host/cold-reads.ts'
-import { Parked } from '../tree/parked.ts'
+import { Deferred } from '../tree/deferred.ts'
 import type { Watched } from '../transport/event-loop.ts'
 
 /** The most reads under way: more would only wait in the disk's own queue. */
@@ -11,7 +11,7 @@ const MOST = 64
 interface Read {
   /** Not the client's memory, which could be unmapped while the kernel writes to it. */
   readonly memory: SystemMemory
-  readonly parked: Parked<Uint8Array>
+  readonly deferred: Deferred<Uint8Array>
 }
 
 /** Cold reads by the kernel's io_uring(7), in the engine's poll loop. */
@@ -30,9 +30,9 @@ export class UringReads implements ColdReads, Watched {
     return this.#reads.size > 0 ? 'read' : 'nothing'
   }
 
-  read(fd: number, offset: number, length: number): Parked<Uint8Array> | undefined {
+  read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined {
     if (this.#reads.size >= MOST) return undefined
-    const read = { memory: systemMemory(length), parked: new Parked<Uint8Array>() }
+    const read = { memory: systemMemory(length), deferred: new Deferred<Uint8Array>() }
     this.#id = (this.#id + 1) >>> 0
     try {
       this.#ring.read(this.#id, fd, read.memory.address, length, offset)
@@ -42,15 +42,15 @@ export class UringReads implements ColdReads, Watched {
       throw error
     }
     this.#reads.set(this.#id, read)
-    return read.parked
+    return read.deferred
   }
 
   ready(): void {
     this.#ring.completed((id, result) => {
       const read = this.#reads.get(id)
       this.#reads.delete(id)
-      if (result >= 0) read?.parked.resolve(read.memory.bytes.subarray(0, result))
-      else read?.parked.reject(new ErrnoError(-result, 'read'))
+      if (result >= 0) read?.deferred.resolve(read.memory.bytes.subarray(0, result))
+      else read?.deferred.reject(new ErrnoError(-result, 'read'))
     })
   }
 

@@ -1,8 +1,7 @@
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
-import { Writer } from '../../9p/wire/cursor.ts'
-import { MSIZE_MIN, READ_OVERHEAD } from '../../9p/wire/limits.ts'
+import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 import { type Payload, run } from '../../sys/memory.ts'
-import type { ReplyPlace } from '../../9p/reply-place.ts'
+import type { ReplyPlace } from '../../sys/reply-place.ts'
 
 /** Replies to small requests collect up to so many bytes before they are sent. */
 const BATCH = 64 * 1024
@@ -12,7 +11,6 @@ export class StreamOutbox implements ReplyPlace {
   /** Back pressure: the client takes no more now. The transport sets it. */
   isBackedUp = false
   #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
-  readonly #writer = new Writer(this.#memory)
   #sent = 0
   #end = 0
   /** How many bytes were added while it was backed up, since it was empty last. */
@@ -66,22 +64,22 @@ export class StreamOutbox implements ReplyPlace {
     if (this.#sent === this.#end) this.#sent = this.#end = this.#added = 0
   }
 
-  reserve(bytes: number): Writer {
+  reserve(bytes: number): Payload {
     if (!this.hasRoom(bytes) || this.#memory.bytes.length < bytes + BATCH) this.#grow(bytes)
-    return this.#writer.over(this.#memory, this.#end, this.#end + bytes)
+    return run(this.#memory, this.#end, bytes)
   }
 
-  payload({ memory, position }: Writer, count: number): Payload {
-    return run(memory, position + READ_OVERHEAD, count)
+  payload(headBytes: number, count: number): Payload {
+    return run(this.#memory, this.#end + headBytes, count)
   }
 
   /** A stream has reserved nothing that had to be given back. */
   forget(): void {}
 
-  commit(): void {
-    const end = this.#writer.position
-    if (this.isBackedUp) this.#added += end - this.#end
-    this.#end = end
+  commit(headBytes: number, payloadBytes: number): void {
+    const bytes = headBytes + payloadBytes
+    if (this.isBackedUp) this.#added += bytes
+    this.#end += bytes
     this.#onCommit()
   }
 
