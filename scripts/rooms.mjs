@@ -21,9 +21,24 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
 const table = {
   util: { first: 'error.ts', rooms: [] },
   sys: { rooms: ['util'], packages: ['koffi'] },
-  tree: { rooms: ['util', 'sys', '9p/wire'] },
-  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
-  transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
+  tree: { rooms: ['util', 'sys'] },
+  '9p': {
+    rooms: [
+      'util',
+      'sys',
+      'tree/attributes.ts',
+      'tree/deferred.ts',
+      'tree/directory.ts',
+      'tree/flags.ts',
+      'tree/groups.ts',
+      'tree/locks.ts',
+      'tree/tree.ts',
+    ],
+  },
+  transport: { rooms: ['util', 'sys'] },
+  // These two speak 9P's frames. The rest of the room knows no protocol.
+  'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
+  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },
   provision: { first: 'inventory.ts', rooms: ['util', 'sys', 'guest'] },

@@ -92,7 +92,7 @@ async function measure(
   const ask = (times: number): void => {
     for (let i = 0; i < times; i++) {
       for (const { parts } of chains) driver.add(parts)
-      queue.look()
+      queue.poll()
       for (const _ of chains) {
         if (driver.take() === undefined) throw new Error(`${name}: a request was not answered`)
       }

@@ -32,9 +32,9 @@ function performanceDocument(results: GuestResults, guests: readonly GuestKind[]
   const failures = reportFailures(results)
   const sections = [
     '# Performance',
-    `Programs in a guest, with lowerdir and with other file servers. \`npm run bench -- guest --write\` measures them
-and writes this file; the command fetches everything that it needs, so you can repeat it. One guest has a device
-for each server, all servers serve the same folder, and each workload runs on them in turns.`,
+    `These tables compare lowerdir with other file servers, as a guest sees them. \`npm run bench -- guest --write\` measures
+them and writes this file; it fetches everything that it needs, so you can repeat it. One guest has a device of each
+server. All servers serve the same folder, and each workload runs over each of them in turn.`,
     plots.join('\n'),
     list(notes),
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),

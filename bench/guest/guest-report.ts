@@ -24,15 +24,16 @@ const REQUESTS_MIN = 100
 export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
-    `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is the ` +
-      `time of the system calls that ${ours} makes for the requests, in a loop in C (with 4 KiB for each read and write).`,
-    `A ratio is the time of another server divided by the time of ${ours}: the median of the rounds' ratios. ` +
-      `${MISSED} marks a ratio that misses its goal; the goal follows.`,
-    `CPU time has three parts: the guest's own instructions + the server's process + the rest of QEMU. QEMU's own ` +
-      `server has no process; its work is in the third part. A server cannot shorten the first part. The difference ` +
-      `between the CPU time and the seconds is waiting: for a CPU to wake up or to become free.`,
-    `The guest's kernel counted the requests, in a separate run. All 9P servers have the same client, over virtio and ` +
-      `over tcp. The client of FUSE makes other requests, and far fewer where it may cache names and attributes.`,
+    `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is ` +
+      `the time of the system calls that ${ours} makes for the requests, in a loop in C (each read and write as one ` +
+      `of 4 KiB).`,
+    `A ratio is the time of another server divided by that of ${ours}, the median over the rounds. Where a ratio ` +
+      `misses its goal, ${MISSED} and the goal stand behind it.`,
+    `CPU time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
+      `QEMU's own server has no process, so its work is in the third part. No server can save the first part. ` +
+      `The difference between CPU time and seconds is waiting: until a CPU wakes up or becomes free.`,
+    `The guest's kernel counted the requests, in a run of its own. All 9P servers have the same client, over virtio and ` +
+      `over tcp. The FUSE client sends other requests, and far fewer where it may cache names and attributes.`,
   ]
 }
 

@@ -34,12 +34,11 @@ export function missedTable({ peers, cells }: GuestResults): Table | undefined {
   return {
     title: 'Where the time goes in workloads that miss a goal',
     about: [
-      `"Guest" is how long the guest's CPU works, "waits" how long it waits for replies, both in milliseconds; "requests" ` +
-        `is the number of requests. The guest works in its programs, its kernel and its client, and a server can ` +
-        `shorten that only by making requests unnecessary. "At best" is the ratio if ${ours.name} replied in no ` +
-        `time: if the server, QEMU's other threads, and the ways between them took no time at all. If that misses ` +
-        `the goal as well (${MISSED}), no server for this client on this machine can reach it. fio's times do not include ` +
-        `its own start, but the guest's CPU time does, so fio's rows have only the requests.`,
+      `"guest" has the milliseconds in which the guest's CPU works, and "waits" those in which it waits. The ` +
+        `guest's work is its programs, kernel and client. A server can shorten it only by needing fewer requests. ` +
+        `"At best" is the ratio if ${ours.name}, the rest of QEMU and the ways between them took no time at all. Where ` +
+        `this misses the goal as well (${MISSED}), no server for this client reaches the goal on this machine. fio's ` +
+        `seconds leave out its start and its CPU time does not, so only its requests are shown.`,
     ],
     heading: [
       '',

@@ -1,6 +1,7 @@
-#!/usr/bin/env node
 /**
  * The command line: the only room that prints to the terminal and ends the process.
+ *
+ * bin/lowerdir imports it.
  */
 
 import { readFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
-import { anySignal } from './any-signal.ts'
+import { anySignal } from './waits/wait.ts'
 import { bootAll as start } from './boot-all.ts'
-import { boot } from './boot.ts'
+import { boot, bootSeated } from './boot.ts'
 import type { Machine } from './machine.ts'
 import type { Network } from './network.ts'
 import { describeChange } from './network-change.ts'
@@ -75,7 +75,8 @@ async function bootNetwork<Name extends string>({
       memoryMiB,
       async boot({ signal, ...own }, seat) {
         const either = anySignal(signal, seat.signal)
-        const machine = await boot({ ...own, ...whose, name: seat.hostname, signal: either }, seat)
+        const place = { name: seat.hostname, signal: either }
+        const machine = await bootSeated({ ...own, ...whose, ...place }, seat)
         booted.push(machine)
         return machine
       },

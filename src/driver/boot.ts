@@ -12,11 +12,12 @@ import { chooseTransport } from '../machine/transport.ts'
 import { findParts } from '../provision/inventory.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import { type MachineIdentity, type WatchOptions, assemble } from './assemble.ts'
-import { Machine } from './machine.ts'
+import { type Machine, machineOf } from './machine.ts'
 import type { BootOptions, MachineDisk, MachineShare, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
 import { mebibytes } from '../util/size.ts'
 import { memoryMiB, messageSize } from './options.ts'
+import { RunningGuest } from './running-guest.ts'
 import { startMachine } from './test-machines.ts'
 
 /** A name that a host may have (hostname(7)). */
@@ -37,22 +38,31 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *   when QEMU, busybox or a kernel is missing; ErrnoError when a directory cannot be served. Nothing is left
  *   behind then.
  */
-export async function boot(options: BootOptions = {}, seat?: NetworkSeat): Promise<Machine> {
-  return startMachine(options, async (each) => bootPlanned(await planMachine(each, seat), each))
+export async function boot(options: BootOptions = {}): Promise<Machine> {
+  return machineOf(
+    await startMachine(options, async (each) => bootPlanned(await planMachine(each), each)),
+  )
+}
+
+/** Boots a machine of a network. @throws as {@link boot}. */
+export async function bootSeated(options: BootOptions, seat: NetworkSeat): Promise<Machine> {
+  return machineOf(
+    await startMachine(options, async (each) => bootPlanned(await planMachine(each, seat), each)),
+  )
 }
 
 /** Boots what was planned. @throws as {@link boot}. */
 export function bootPlanned(
   { data, identity }: MachinePlan,
   options: WatchOptions,
-): Promise<Machine> {
+): Promise<RunningGuest> {
   return assemble(
     identity,
     options,
     (hooks) => QemuMachine.boot({ ...data, ...hooks }),
-    (parts) => new Machine(parts),
-    async (machine) => {
-      if (data.init === 'systemd') await untilReady(machine)
+    (parts) => new RunningGuest(parts),
+    async (guest) => {
+      if (data.init === 'systemd') await untilReady(guest)
     },
   )
 }

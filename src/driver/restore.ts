@@ -2,9 +2,9 @@ import { sameAccelerator } from '../machine/accelerator.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { type WatchOptions, assemble } from './assemble.ts'
-import type { MachineParts } from './machine-parts.ts'
+import type { MachineParts } from './running-guest.ts'
 import type { BootOptions } from './options.ts'
-import { MachineSnapshot } from './machine-snapshot.ts'
+import { type MachineSnapshot, readSnapshot } from './machine-snapshot.ts'
 
 /** What of a machine that goes on from a snapshot may be another than it was. */
 export type RestoreOptions = WatchOptions & Pick<BootOptions, 'timeout' | 'env' | 'forwardPorts'>
@@ -19,9 +19,7 @@ export async function restoreSnapshot<M>(
   options: RestoreOptions,
   make: (parts: MachineParts) => M,
 ): Promise<M> {
-  const { snapshot, driver } = await (
-    typeof from === 'string' ? new MachineSnapshot(from) : from
-  ).read()
+  const { snapshot, driver } = await readSnapshot(from)
   const { hostname, init, accelerator, userNetwork } = snapshot.machine.options
   return assemble(
     {

@@ -12,7 +12,7 @@ import {
 } from '../network/addresses.ts'
 import { Switch } from '../network/switch.ts'
 import { type Start, bootAll, disposeOfAll } from './boot-all.ts'
-import { Network } from './network.ts'
+import { type Network, networkOf } from './network.ts'
 import type { NetworkChange } from './network-change.ts'
 
 /** What a network has to know about a machine that is booted in it. */
@@ -92,7 +92,7 @@ export async function startNetwork<
     const booted = await bootAll(starts)
     resources.defer(() => disposeOfAll(booted))
     const named = stations.map(({ name }, i) => [name, booted[i]])
-    return new Network(Object.fromEntries(named) as Record<Name, M>, {
+    return networkOf(Object.fromEntries(named) as Record<Name, M>, {
       stations,
       ethernet,
       seed,

@@ -26,7 +26,7 @@ export interface MachineHistory {
 }
 
 /** Something that took time. */
-interface Span {
+export interface Span {
   readonly start: number
   /** Of a span that did not end, the time of the record's last event. */
   readonly end: number

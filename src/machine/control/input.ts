@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import { Parked } from '../../tree/parked.ts'
+import { Deferred } from '../../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
 /** A command's bytes for the guest, as they come. Until there is a command, whoever reads waits. */
@@ -8,7 +8,7 @@ export class Input {
   readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: (state) => this.#open(state) }
   #stream: Readable | undefined
   #ended = false
-  #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
+  #waiting: { readonly answer: Deferred<Uint8Array>; readonly length: number } | undefined
 
   /** Where the bytes come from, once for all. */
   from(source: Readable): void {
@@ -36,7 +36,7 @@ export class Input {
       read: (_offset, length) => {
         // Whoever has something does not wait for more: the client would keep it until its buffer is full.
         if (hasGiven) return this.#take(length) ?? new Uint8Array()
-        const answer = new Parked<Uint8Array>(() => {
+        const answer = new Deferred<Uint8Array>(() => {
           this.#waiting = undefined
         })
         const first = answer.map((bytes) => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Parked } from '../../tree/parked.ts'
+import { Deferred } from '../../tree/deferred.ts'
 
 /** How many bytes of output wait here for somebody to read them before the guest has to. */
 const OUTPUT_BUFFER = 1 << 20
@@ -7,7 +7,7 @@ const OUTPUT_BUFFER = 1 << 20
 /** A command's bytes from the guest. When nobody reads them, the guest's write waits. */
 export class Output extends Readable {
   #finished = false
-  #blocked: { readonly answer: Parked<number>; readonly count: number } | undefined
+  #blocked: { readonly answer: Deferred<number>; readonly count: number } | undefined
 
   constructor() {
     super({ highWaterMark: OUTPUT_BUFFER })
@@ -31,10 +31,10 @@ export class Output extends Readable {
    *
    * What comes when nobody wants it any more is dropped: the pipe behind it is not this command's alone.
    */
-  accept(bytes: Uint8Array, count: number): number | Parked<number> {
+  accept(bytes: Uint8Array, count: number): number | Deferred<number> {
     if (this.destroyed || this.#finished || bytes.length === 0 || this.push(Buffer.from(bytes)))
       return count
-    const answer = new Parked<number>()
+    const answer = new Deferred<number>()
     this.#blocked = { answer, count }
     return answer
   }

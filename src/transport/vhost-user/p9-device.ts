@@ -1,0 +1,132 @@
+import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
+import { Session } from '../../9p/session.ts'
+import type { SessionLimits } from '../../9p/session-limits.ts'
+import { frameSize, frameType } from '../../9p/wire/frame.ts'
+import { HEADER_BYTES, MSIZE_MIN, WRITE_HEADER_BYTES } from '../../9p/wire/limits.ts'
+import { messages } from '../../9p/wire/messages.ts'
+import { ProtocolError } from '../../9p/wire/protocol-error.ts'
+import type { Exports } from '../../tree/tree.ts'
+import type { Chain, ChainServer } from './chain.ts'
+import { ChainReply } from './chain-reply.ts'
+import { CONFIG_BYTES_MAX, type Device } from './device.ts'
+import { VirtqueueError } from './virtqueue.ts'
+
+/** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG in Linux's uapi/linux/virtio_9p.h). */
+export const MOUNT_TAG = 1n << 0n
+
+/** Longest mount tag in bytes: as many as fit into the configuration space behind their length. */
+export const TAG_BYTES_MAX = CONFIG_BYTES_MAX - 2
+
+/** An Rlerror: the shortest answer that must always find room. */
+const ERROR_BYTES = HEADER_BYTES + 4
+
+/** What a 9P device is made with. */
+export interface P9DeviceOptions {
+  readonly exports: Exports
+  readonly limits: SessionLimits
+  /** The name by which a guest mounts the device: at most {@link TAG_BYTES_MAX} bytes of UTF-8. */
+  readonly tag: string
+  readonly log: (line: string) => void
+}
+
+/** A 9P transport device (virtio 1.3, 5.16): its one queue is one session of {@link Session}. */
+export class P9Device implements Device {
+  readonly queues = 1
+  readonly features = MOUNT_TAG
+  readonly config: Uint8Array
+  readonly session: Session
+  /** For replies whose chain has more than one iovec; shared by all, since one is made at a time. */
+  readonly scratch: SystemMemory
+  /** For requests whose chain has more than one iovec. */
+  #gathered: SystemMemory | undefined
+
+  constructor({ exports, limits, tag, log }: P9DeviceOptions) {
+    this.config = configSpace(tag)
+    this.session = new Session(exports, log, limits)
+    this.scratch = systemMemory(limits.msize)
+  }
+
+  serverFor(chain: Chain): ChainServer {
+    return new P9Chain(this, chain)
+  }
+
+  reset(): void {
+    this.session.reset()
+  }
+
+  /** Memory for one request at a time, of at most the largest msize. */
+  get gathered(): SystemMemory {
+    return (this.#gathered ??= systemMemory(this.session.limits.msize))
+  }
+}
+
+/** The requests of one chain, for the device's session. */
+class P9Chain implements ChainServer {
+  readonly #device: P9Device
+  readonly #chain: Chain
+  readonly #reply: ChainReply
+
+  constructor(device: P9Device, chain: Chain) {
+    this.#device = device
+    this.#chain = chain
+    this.#reply = new ChainReply(chain, device.scratch)
+  }
+
+  serve(): void {
+    try {
+      this.#receive()
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      throw new VirtqueueError(`protocol error ${error.code}: ${error.message}`)
+    }
+  }
+
+  /** @throws ProtocolError for what is no request, VirtqueueError for one that cannot be answered. */
+  #receive(): void {
+    const { readable, writable } = this.#chain
+    const { session } = this.#device
+    const { total } = readable
+    if (writable.total < ERROR_BYTES) {
+      throw new VirtqueueError(`a request with room for ${writable.total} bytes of an answer`)
+    }
+    if (total < HEADER_BYTES) {
+      throw new ProtocolError('FRAME_TOO_SMALL', `a request of ${total} bytes`)
+    }
+    const limit = session.msize || MSIZE_MIN
+    if (readable.count === 1) {
+      const { memory, offset } = readable
+      session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this.#reply)
+      return
+    }
+    // Linux writes without a copy like this: the header, then the pages (p9_virtio_zc_request).
+    if (readable.length === WRITE_HEADER_BYTES) {
+      const { memory, offset } = readable
+      const size = frameSize(memory, offset, offset + total, limit)
+      if (size === total && frameType(memory, offset) === messages.write.type) {
+        const tail = readable.pieces(WRITE_HEADER_BYTES, total - WRITE_HEADER_BYTES)
+        session.receive(memory, offset, size, this.#reply, tail)
+        return
+      }
+    }
+    if (total > limit) {
+      throw new ProtocolError('FRAME_TOO_LARGE', `${total} bytes, above the msize of ${limit}`)
+    }
+    const { gathered } = this.#device
+    readable.copyTo(gathered.bytes.subarray(0, total))
+    session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this.#reply)
+  }
+}
+
+/** The size of the frame of a request of `total` bytes. @throws ProtocolError as frameSize, and for too few bytes. */
+function wholeFrame(memory: SystemMemory, start: number, total: number, limit: number): number {
+  const size = frameSize(memory, start, start + total, limit)
+  if (size > 0) return size
+  throw new ProtocolError('TRUNCATED', `size[4] is more than the ${total} bytes of its chain`)
+}
+
+/** struct virtio_9p_config (Linux's uapi/linux/virtio_9p.h): tag_len[2] tag[tag_len], zeroes behind it. */
+function configSpace(tag: string): Buffer {
+  const bytes = Buffer.alloc(CONFIG_BYTES_MAX)
+  bytes.writeUInt16LE(bytes.write(tag, 2, TAG_BYTES_MAX, 'utf8'))
+  return bytes
+}
