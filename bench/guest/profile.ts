@@ -98,7 +98,7 @@ function partBelow(
   if (isLoop && functionName === 'run') return 'looking'
   if (above === 'looking') {
     // Code that finds the ring empty, or reads the clock, belongs to looking.
-    const serves = url.endsWith('/request-queue.js') && functionName === '#serve'
+    const serves = url.endsWith('/vhost-user/queue.js') && functionName === '#serve'
     return serves ? 'ring' : 'looking'
   }
   // All that it calls belongs to the same part.

@@ -45,7 +45,7 @@ describe('a profile', () => {
         ['hasWork', 'file:///x/transport/vhost-user/virtqueue.js'], // 128
         [
           '#serve', // 256
-          'file:///x/transport/vhost-user/request-queue.js',
+          'file:///x/transport/vhost-user/queue.js',
           ['signal', 'file:///x/sys/eventfd.js', koffi], // 512, 1024
           ['walk', 'file:///x/9p/handlers.js', ['walk', 'file:///x/tree/host/node.js', koffi]], // 2048, 4096, 8192
           ['encode', 'file:///x/9p/wire/codec.js', ['set', '']], // 16384, 32768
