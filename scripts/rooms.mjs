@@ -31,7 +31,7 @@ const table = {
   },
   report: { rooms: ['util', 'record'] },
   runner: {
-    rooms: ['util', 'report', 'record', 'machine/bound-command.ts'],
+    rooms: ['util', 'report', 'record'],
     packages: ['@swc/wasm-typescript'],
   },
   cli: { rooms: ['*'] },

@@ -3,7 +3,7 @@ import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ErrnoError } from '../sys/errno.ts'
 import type { CommandLine } from '../guest/agent.ts'
-import { whenAborted } from '../machine/aborted.ts'
+import { streamEnd, whenAborted } from '../util/promises.ts'
 import { chooseAccelerator } from '../machine/accelerator.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import {
@@ -11,12 +11,11 @@ import {
   type DirectoryShare,
   type MachineOptions,
   bareGuest,
-} from '../machine/options.ts'
+} from '../machine/plan.ts'
 import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
 import { modulesShare } from '../machine/modules-share.ts'
 import { checkMsize } from '../machine/msize.ts'
-import { streamEnd } from '../machine/stream-end.ts'
 import { chooseTransport, transportChoices } from '../machine/transport.ts'
 import { findParts } from '../provision/parts.ts'
 import { rootEnvironment } from '../driver/exec.ts'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { ErrnoError } from '../sys/errno.ts'
-import { whenAborted } from '../machine/aborted.ts'
+import { whenAborted } from '../util/promises.ts'
 import { startEngine } from '../server/engine.ts'
 import { sandboxModes } from '../server/sandbox.ts'
 import type { Served, Share } from '../server/share.ts'

@@ -1,7 +1,7 @@
 import type { GuestInit } from '../guest/init.ts'
 import type { ChosenAccelerator } from '../machine/accelerator.ts'
 import { MachineError } from '../machine/failure.ts'
-import type { MachineHooks } from '../machine/options.ts'
+import type { MachineHooks } from '../machine/plan.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
 import type { MachineParts } from './machine-parts.ts'

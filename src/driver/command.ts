@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { GuestCommand } from '../machine/control/control.ts'
-import { streamEnd } from '../machine/stream-end.ts'
+import { streamEnd } from '../util/promises.ts'
 import { type CommandFailure, failureText } from './command-error.ts'
 import type { CommandEnded } from '../record/event.ts'
 import { signalOf } from './signals.ts'

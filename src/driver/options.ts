@@ -1,7 +1,7 @@
 import { mebibytes, parseBytes } from '../util/size.ts'
 import type { CacheMode } from '../guest/mount.ts'
 import type { AcceleratorChoice } from '../machine/accelerator.ts'
-import type { BootPhase, NetworkCard } from '../machine/options.ts'
+import type { BootPhase, NetworkCard } from '../machine/plan.ts'
 import type { transportChoices } from '../machine/transport.ts'
 import type { Ownership } from '../tree/host/owners.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'

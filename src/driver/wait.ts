@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { whenAborted } from '../machine/aborted.ts'
+import { whenAborted } from '../util/promises.ts'
 import { anySignal } from './any-signal.ts'
 import type { Recorder } from '../record/recorder.ts'
 import { WaitError, type WaitErrorOptions } from './wait-error.ts'

@@ -2,8 +2,8 @@ import { EXPORT_ADDRESS, type TcpMount, type VirtioMount } from '../guest/mount.
 import { systemdArguments } from '../guest/systemd.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { DiskImage } from './disks.ts'
-import type { NetworkCard, UserNetwork } from './options.ts'
-import { sharedMemory, vhostUserDevice } from './vhost-user.ts'
+import type { NetworkCard, UserNetwork } from './plan.ts'
+import { sharedMemory, vhostUserDevice } from './devices/vhost-user.ts'
 
 /** One machine, as far as QEMU has to know about it. */
 export interface MachineSpec {

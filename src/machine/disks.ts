@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { UpperDevice } from '../guest/upper.ts'
-import type { DiskOptions, MachineOptions } from './options.ts'
+import type { DiskOptions, MachineOptions } from './plan.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
 
 /** A disk's image as QEMU gets it. */

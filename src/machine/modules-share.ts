@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Kernel } from '../guest/kernel.ts'
-import type { DirectoryShare } from './options.ts'
+import type { DirectoryShare } from './plan.ts'
 
 /**
  * The modules of a kernel that is not the root's own, where the guest's modprobe looks for them.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { MachineData } from './options.ts'
+import type { MachineData } from './plan.ts'
 
 /**
  * What is looked at of a root, relative to it: what a package manager touches. It tells whether a snapshot is still worth

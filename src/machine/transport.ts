@@ -4,7 +4,7 @@ import { ModuleFolder } from '../guest/modules.ts'
 import { runCommand } from '../provision/run-program.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import { machineType } from './arguments.ts'
-import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.ts'
+import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './devices/vhost-user.ts'
 
 /**
  * How the guest's requests get to the servers: `vhost-user` in the guest's own memory, which a server maps;

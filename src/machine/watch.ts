@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { PHASE, type GuestPhase } from '../guest/init.ts'
 import { Console } from './console.ts'
 import { MachineError, reasonIn, reasonOf } from './failure.ts'
-import type { MachineOptions } from './options.ts'
+import type { MachineOptions } from './plan.ts'
 import type { QemuProcess } from './qemu-process.ts'
 import { Qmp } from './qmp.ts'
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { boundCommand } from '../machine/bound-command.ts'
+import { boundCommand } from '../util/bound-command.ts'
 import { CHANNEL, type Line } from './line.ts'
 
 /** How the process of a file of tests has ended. */

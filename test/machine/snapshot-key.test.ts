@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, renameSync, utimesSync, writeFileSync } from
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { snapshotKey } from '../../src/machine/snapshot-key.ts'
-import type { MachineData } from '../../src/machine/options.ts'
+import type { MachineData } from '../../src/machine/plan.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 let folder: string
