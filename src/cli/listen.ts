@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { EXPORT_ADDRESS, VIRTIO_MSIZE } from '../guest/mount.ts'
-import { value } from '../machine/arguments.ts'
+import { value } from '../machine/devices/device.ts'
 import { sharedMemory, vhostUserDevice } from '../machine/devices/vhost-user.ts'
 import type { Listen } from '../server/share.ts'
 import { UserError } from './describe-failure.ts'

@@ -1,6 +1,11 @@
 import { FAILED } from '../guest/init.ts'
 import type { QemuExit } from './qemu-process.ts'
 
+/** An option asks for what this host, this QEMU, this kernel or this root does not have, or has a value that none can. */
+export class OptionError extends RangeError {
+  override readonly name = 'OptionError'
+}
+
 /** The machine ended before it should have. */
 export class MachineError extends Error {
   override readonly name = 'MachineError'

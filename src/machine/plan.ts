@@ -1,29 +1,89 @@
-import type { Readable } from 'node:stream'
-import type { GuestInit, GuestPhase } from '../guest/init.ts'
+import { resolve } from 'node:path'
+import type { GuestInit } from '../guest/init.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import type { CacheMode } from '../guest/mount.ts'
+import { MASKED_UNITS } from '../guest/systemd.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../server/sandbox.ts'
+import type { Ownership } from '../tree/host/owners.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import type { Tree } from '../tree/tree.ts'
-import type { ViewPatterns } from '../tree/view/sight.ts'
-import type { Accelerator } from './accelerator.ts'
-import type { Transport } from './transport.ts'
+import { type ViewPatterns, shows } from '../tree/view/sight.ts'
+import { mebibytes, parseBytes } from '../util/size.ts'
+import type { Accelerator, ChosenAccelerator } from './accelerator.ts'
+import { OptionError } from './failure.ts'
+import type { MachineDisk, MachineOptions, MachineShare, Nic, PortForward } from './options.ts'
+import { type ChosenTransport, type Transport, checkMsize } from './transport.ts'
+
+/**
+ * What a machine is made of: every choice made and every default filled in. It is plain data but for the trees that are
+ * served on the main thread, so a snapshot keeps it as JSON.
+ */
+export interface MachinePlan {
+  readonly arch: Arch
+  readonly qemu: Qemu
+  readonly kernel: Kernel
+  /** A static busybox. */
+  readonly busybox: string
+  readonly accelerator: Accelerator
+  /** How files get to the guest. Trees and other servers' sockets always take tcp. */
+  readonly transport: Transport
+  /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
+  readonly msize: number | null
+  /** The directory of the host that is the lower layer. */
+  readonly root: string
+  readonly rootOwner: Ownership
+  /** Which part of it the guest sees; without one, all of it. */
+  readonly rootView?: ViewPatterns
+  readonly atime: HostPolicy['atime']
+  /** Whether the servers of the root and the shares confine themselves to those directories. */
+  readonly sandbox: SandboxMode
+  readonly shares: readonly PlannedShare[]
+  readonly upper: PlannedUpper | null
+  /** Further disks, behind the one of the upper layer. */
+  readonly disks: readonly PlannedDisk[]
+  readonly memoryMiB: number
+  readonly cpus: number
+  /** Further kernel arguments. */
+  readonly append: string
+  /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
+  readonly initrd: string | null
+  /** Further arguments for QEMU. */
+  readonly qemuArguments: readonly string[]
+  readonly hostname: string
+  /** What process 1 of the guest becomes. */
+  readonly init: GuestInit
+  /** Units that systemd does not start. */
+  readonly maskedUnits: readonly string[]
+  /** A script for busybox's shell in the root, before the init. */
+  readonly prepare: string
+  /** The guest's eth0, if any. */
+  readonly userNetwork: UserNetwork | null
+  /** Further NICs: eth1, or eth0 without a user network, and so on. */
+  readonly nics: readonly Nic[]
+  /** Whether there is a graphics card, and with it a screen. */
+  readonly screen: boolean
+  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
+  readonly terminal: boolean
+}
+
+/** An architecture of guests, which is the host's, as Node calls it. */
+export type Arch = 'x64' | 'arm64'
 
 /** What the guest mounts beside its root. */
-export type ShareOptions = DirectoryShare | TreeShare | SocketShare
+export type PlannedShare = DirectoryShare | TreeShare | SocketShare
 
-/** A host directory, served by the machine. */
+/** A host directory, which the machine serves. */
 export interface DirectoryShare {
   /** A directory of the host. */
   readonly source: string
   /** An absolute path of the guest. */
   readonly target: string
   readonly readOnly: boolean
-  readonly owner: HostPolicy['owner']
+  readonly owner: Ownership
   /** Default: `mmap`. */
   readonly cache?: CacheMode
-  /** Whether the root's thread serves it, instead of one of its own. A file system that stands still then stops both. */
+  /** Whether the root's thread serves it, instead of one of its own. A file system that hangs then stops both. */
   readonly withRoot?: boolean
 }
 
@@ -33,13 +93,13 @@ export interface TreeShare {
   /** An absolute path of the guest. */
   readonly target: string
   readonly readOnly: boolean
-  /** Default: `none`, since files made of functions are not always what they were. */
+  /** Default: `none`, since the content of files that are functions may change at any time. */
   readonly cache?: CacheMode
 }
 
-/** A tree that somebody else serves: a 9P2000.L server, for this one connection. */
+/** A tree that another 9P2000.L server serves, for this one connection. */
 export interface SocketShare {
-  /** The unix socket that it listens on. */
+  /** The unix socket that the server listens on. */
   readonly socket: string
   /** An absolute path of the guest. */
   readonly target: string
@@ -48,8 +108,15 @@ export interface SocketShare {
   readonly cache?: CacheMode
 }
 
-/** A disk of the guest's: an image, or an empty one that is gone with the machine. */
-export type DiskOptions =
+/** The disk that the upper layer is on: a raw image, made where there is none. */
+export interface PlannedUpper {
+  /** An absolute path. */
+  readonly file: string
+  readonly sizeMiB: number
+}
+
+/** A disk of the guest's: an image, or an empty disk that is gone with the machine. */
+export type PlannedDisk =
   | {
       /** An absolute path. */
       readonly file: string
@@ -58,109 +125,162 @@ export type DiskOptions =
     }
   | { readonly sizeMiB: number }
 
-/** A network card of the guest's whose cable is a socket. */
-export interface NetworkCard {
-  /** The unix socket of a switch: frames, each behind its length (QEMU's `-netdev stream`). */
-  readonly socket: string
-  /** Six bytes as pairs of hexadecimal digits, with colons between them. */
-  readonly mac: string
-}
-
-/** The guest's card on QEMU's user network, which translates addresses as a home router does. */
+/** The guest's NIC on QEMU's user network, which translates addresses as a home router does. */
 export interface UserNetwork {
-  /** Whether the guest reaches nothing but what reaches it. */
+  /** QEMU's restrict=on: the guest answers forwarded connections, and reaches nothing else. */
   readonly restricted: boolean
-  /** TCP ports of 127.0.0.1 that lead to ports of the guest's. */
-  readonly forwards: readonly { readonly host: number; readonly guest: number }[]
+  readonly forwards: readonly PortForward[]
 }
 
-/** What a machine is made of. Nothing here is looked for: see provision/ for that. */
-export interface MachineOptions {
+/** What a plan takes from this host: findForPlan (find.ts) looks it up. */
+export interface Found {
+  readonly arch: Arch
+  /** The current directory. */
+  readonly cwd: string
+  readonly accelerator: ChosenAccelerator
   readonly qemu: Qemu
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
-  readonly accelerator: Accelerator
-  /** How files get to the guest; what somebody else serves always does over tcp. */
-  readonly transport: Transport
-  /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
-  readonly msize: number | null
-  /** The directory of the host that is the lower layer. */
-  readonly root: string
-  readonly rootOwner: HostPolicy['owner']
-  /** Which part of it the guest sees; without one, all of it. */
-  readonly rootView?: ViewPatterns
-  readonly atime: HostPolicy['atime']
-  /** Whether the servers of the root and the shares restrict themselves to those directories. */
-  readonly sandbox: SandboxMode
-  readonly shares: readonly ShareOptions[]
-  /** The disk that the upper layer is on: a raw image, made where there is none. Null: memory. */
-  readonly upper: { readonly file: string; readonly sizeMiB: number } | null
-  /** Further disks. */
-  readonly disks: readonly DiskOptions[]
-  readonly memoryMiB: number
-  readonly cpus: number
-  readonly append: string
-  /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
-  readonly initrd: string | null
-  /** Further arguments for QEMU. */
-  readonly qemuArguments: readonly string[]
-  readonly hostname: string
-  /** What process 1 of the guest becomes. */
-  readonly init: GuestInit
-  /** Units that systemd is not to start. */
-  readonly maskedUnits: readonly string[]
-  /** A script for busybox's shell in the root, before the init. */
-  readonly prepare: string
-  /** The guest's eth0, if any. */
-  readonly userNetwork: UserNetwork | null
-  /** Further network cards: eth1, or eth0 without a user network, and so on. */
-  readonly networkCards: readonly NetworkCard[]
-  /** Whether there is a graphics card, and with it a screen. */
-  readonly screen: boolean
-  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
-  readonly terminal: boolean
-  /** Leave sockets and the initramfs where they are. */
-  readonly keep: boolean
-  /** Milliseconds that the guest may take until it is ready for its first command. */
-  readonly bootTimeout: number
-  /** Aborting it makes the boot fail with its reason. */
-  readonly signal: AbortSignal
-  readonly onPhase: (phase: BootPhase) => void
-  readonly onConsoleLine: (line: string) => void
-  readonly log: (line: string) => void
+  readonly transport: ChosenTransport
+  readonly root: FoundRoot
 }
 
-/** How far a boot is. */
-export type BootPhase = 'qemu' | GuestPhase | 'ready'
-
-/** A command for the guest. */
-export interface CommandOptions {
-  readonly argv: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  readonly cwd: string
-  readonly stdin: Readable | null
+/** What a plan takes from the directory that is the root. */
+export interface FoundRoot {
+  /** An absolute path. */
+  readonly path: string
+  /** Who owns the directory. */
+  readonly uid: number
+  readonly hasSystemd: boolean
+  /** Whether it has /sbin/init. */
+  readonly hasInit: boolean
+  /** Whether it has the modules of the guest's kernel, where modprobe looks for them. */
+  readonly hasModules: boolean
 }
 
-/** How a machine tells what becomes of it, how long it may take, and what is left of it: nothing that is saved. */
-export type MachineHooks = Pick<
-  MachineOptions,
-  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
->
+/** Memory of a machine that asks for none, in MiB. */
+const DEFAULT_MEMORY = 1024
 
-/** What a machine is made of, as far as it is plain data. */
-export type MachineData = Omit<MachineOptions, keyof MachineHooks>
+/** A host name as hostname(7) allows it, without dots. */
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
 
-/** A guest that has its files and a shell, and nothing beside. */
-export const bareGuest = {
-  msize: null,
-  initrd: null,
-  init: 'none',
-  maskedUnits: [],
-  prepare: '',
-  userNetwork: null,
-  networkCards: [],
-  upper: null,
-  disks: [],
-  screen: false,
-} as const satisfies Partial<MachineOptions>
+/**
+ * Plans a machine. It looks at nothing but its arguments: what has to be looked up is in `found`, and what has to be
+ * opened is opened by `bootMachine` (boot.ts).
+ *
+ * @throws OptionError for an option that this host, QEMU, kernel or root cannot have; RangeError for a size that is none.
+ */
+export function planMachine(options: MachineOptions, found: Found): MachinePlan {
+  const { root, kernel, cwd } = found
+  const { transport } = found.transport
+  const { rootView } = options
+  const hasModules = root.hasModules && shows(rootView ?? {}, modulesTarget(kernel))
+  return {
+    arch: found.arch,
+    qemu: found.qemu,
+    kernel,
+    busybox: found.busybox,
+    accelerator: found.accelerator.accelerator,
+    transport,
+    msize: checkMsize(messageSize(options), transport),
+    root: root.path,
+    rootOwner: options.rootOwner ?? (root.uid === 0 ? 'host' : { uid: 0, gid: 0 }),
+    ...(rootView === undefined ? {} : { rootView }),
+    atime: options.atime ?? 'preserve',
+    sandbox: options.sandbox ?? 'auto',
+    shares: [
+      ...(options.shares ?? []).map((share) => planShare(share, cwd)),
+      ...(hasModules ? [] : [modulesShare(kernel)]),
+    ],
+    upper: planUpper(options.upper ?? 'tmpfs', cwd),
+    disks: (options.disks ?? []).map((disk) => planDisk(disk, cwd)),
+    memoryMiB: memoryMiB(options),
+    cpus: options.cpus ?? 1,
+    append: options.kernelArguments ?? '',
+    initrd: options.initrd === undefined ? null : resolve(cwd, options.initrd),
+    qemuArguments: options.qemuArguments ?? [],
+    hostname: planName(options.name ?? 'machine'),
+    init: planInit(options.init ?? 'auto', root),
+    maskedUnits: options.maskedUnits ?? MASKED_UNITS,
+    prepare: options.prepare ?? '',
+    userNetwork:
+      options.userNetwork === false
+        ? null
+        : {
+            restricted: options.restrictNetwork ?? true,
+            forwards: options.forwardPorts ?? [],
+          },
+    nics: options.nics ?? [],
+    screen: options.screen ?? true,
+    terminal: options.terminal ?? true,
+  }
+}
+
+/** A machine's memory in MiB. @throws RangeError for what is no size. */
+export function memoryMiB({ memory = DEFAULT_MEMORY }: Pick<MachineOptions, 'memory'>): number {
+  return mebibytes(memory, 'memory')
+}
+
+/** Where a guest's modprobe looks for the modules of its kernel. */
+export function modulesTarget({ release }: Kernel): string {
+  return `/lib/modules/${release}`
+}
+
+/** The modules of a kernel, for a root that does not have them. */
+function modulesShare(kernel: Kernel): DirectoryShare {
+  return {
+    source: kernel.modules,
+    target: modulesTarget(kernel),
+    readOnly: true,
+    owner: { uid: 0, gid: 0 },
+    withRoot: true,
+  }
+}
+
+/** A machine's largest message in bytes; null where the options do not say. @throws RangeError for what is no size. */
+export function messageSize({ msize }: Pick<MachineOptions, 'msize'>): number | null {
+  if (msize === undefined) return null
+  const value = parseBytes(String(msize))
+  if (value !== undefined) return value
+  throw new RangeError(`msize: ${msize} is no size. Say a number of bytes, 64K or 1M.`)
+}
+
+function planName(name: string): string {
+  if (NAME.test(name)) return name
+  throw new OptionError(`"${name}" is no host name, and a machine's name is one.`)
+}
+
+function planInit(choice: 'auto' | GuestInit, root: FoundRoot): GuestInit {
+  if (choice === 'auto') return root.hasSystemd && root.hasInit ? 'systemd' : 'none'
+  if (choice === 'systemd' && !root.hasSystemd) {
+    throw new OptionError(
+      `${root.path} has no systemd, so it cannot be its init. \`init: 'none'\` takes a shell.`,
+    )
+  }
+  return choice
+}
+
+function planShare(
+  { source, target, readOnly = false, owner = 'host', cache }: MachineShare,
+  cwd: string,
+): PlannedShare {
+  const how = { target, readOnly, ...(cache === undefined ? {} : { cache }) }
+  return typeof source === 'string'
+    ? { source: resolve(cwd, source), owner, ...how }
+    : { tree: source, ...how }
+}
+
+function planUpper(upper: NonNullable<MachineOptions['upper']>, cwd: string): MachinePlan['upper'] {
+  if (upper === 'tmpfs') return null
+  return {
+    file: resolve(cwd, upper.disk),
+    sizeMiB: mebibytes(upper.size ?? '4G', 'upper.size'),
+  }
+}
+
+function planDisk(disk: MachineDisk, cwd: string): PlannedDisk {
+  if ('size' in disk) return { sizeMiB: mebibytes(disk.size, 'disks: size') }
+  const { file, format = 'raw', readOnly = false } = disk
+  return { file: resolve(cwd, file), format, readOnly }
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { MachineData } from './plan.ts'
+import type { MachinePlan } from './plan.ts'
 
 /**
  * What is looked at of a root, relative to it: what a package manager touches. It tells whether a snapshot is still worth
@@ -42,8 +42,8 @@ const ROOMS = ['9p', 'guest', 'machine', 'server', 'sys', 'transport', 'tree', '
  * @param doing what was done with the machine between its boot and its snapshot, in words or in code.
  * @returns 64 hexadecimal digits.
  */
-export async function snapshotKey(data: MachineData, doing: string): Promise<string> {
-  const { qemu, kernel, busybox, initrd, root, shares, upper, disks } = data
+export async function snapshotKey(plan: MachinePlan, doing: string): Promise<string> {
+  const { qemu, kernel, busybox, initrd, root, shares, upper, disks } = plan
   const files = [
     qemu.command,
     ...qemu.args,
@@ -58,7 +58,7 @@ export async function snapshotKey(data: MachineData, doing: string): Promise<str
   const parts = [
     await ownCode(),
     doing,
-    data,
+    plan,
     await Promise.all(files.map((path) => state(path, true))),
     // What is in them may change as it likes.
     await Promise.all(shared.map((path) => state(path, false))),

@@ -5,19 +5,19 @@ import type { SavedConnection } from '../server/share.ts'
 import type { Engine } from '../server/engine.ts'
 import { whenAcknowledged } from './acknowledged.ts'
 import type { Control, SavedControl } from './control/control.ts'
-import type { DiskImage } from './disks.ts'
-import type { MachineData, MachineOptions } from './plan.ts'
+import type { DiskImage } from './devices/disk.ts'
+import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
 import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** Changes with every change of what is written down here or by the servers. */
-const FORMAT = 2
+const FORMAT = 3
 
 /** What is known of a machine that was saved, beside its memory. */
 export interface SavedMachine {
   readonly format: number
-  readonly options: MachineData
+  readonly plan: MachinePlan
   readonly control: SavedControl
   /** The clients of each server, of the root first and then of the shares, in their order. */
   readonly servers: readonly (readonly SavedConnection[])[]
@@ -75,7 +75,7 @@ const REST_PATIENCE = 2000
 
 /** What of a running machine is saved. */
 export interface Savable {
-  readonly options: MachineOptions
+  readonly plan: MachinePlan
   readonly control: Control
   readonly engines: readonly Engine[]
   readonly initramfs: string
@@ -91,8 +91,8 @@ export interface Savable {
  * @throws Error for a machine that cannot be saved, with the reason; it goes on all the same.
  */
 export async function saveMachine(machine: Savable, folder: string): Promise<Snapshot> {
-  const { options, control, engines, initramfs, disks, qmp } = machine
-  checkSavable(options)
+  const { plan, control, engines, initramfs, disks, qmp } = machine
+  checkSavable(plan)
   await mkdir(folder, { recursive: true })
   await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
   const servers = [control, ...engines]
@@ -106,12 +106,12 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
     try {
       saved = {
         format: FORMAT,
-        options: dataOf(options),
+        plan,
         control: await control.save(),
         servers: await Promise.all(engines.map((engine) => engine.save())),
         disks: await saveDisks(qmp, disks, folder),
       }
-      await saveMemory(qmp, options.qemu.version, join(folder, MEMORY))
+      await saveMemory(qmp, plan.qemu.version, join(folder, MEMORY))
     } finally {
       await qmp.execute('cont')
     }
@@ -125,13 +125,13 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
 }
 
 /** @throws Error for what QEMU, or we, cannot save. */
-function checkSavable({ transport, shares, networkCards }: MachineOptions): void {
+function checkSavable({ transport, shares, nics }: MachinePlan): void {
   if (transport === 'vhost-user') {
     throw new Error(
       'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
     )
   }
-  if (networkCards.length > 0) {
+  if (nics.length > 0) {
     throw new Error(
       'A machine of a network cannot be saved: the others would not be as it has known them.',
     )
@@ -143,11 +143,4 @@ function checkSavable({ transport, shares, networkCards }: MachineOptions): void
       )
     }
   }
-}
-
-/** All of them, by name: what is no data stays behind. */
-function dataOf(options: MachineOptions): MachineData {
-  const { keep, bootTimeout, signal, onPhase, onConsoleLine, log, ...data } = options
-  void [keep, bootTimeout, signal, onPhase, onConsoleLine, log]
-  return data
 }

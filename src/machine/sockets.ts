@@ -1,10 +1,8 @@
 import { type Socket, createServer } from 'node:net'
 import type { Resources } from './resources.ts'
+import type { RuntimeFolder } from './runtime-folder.ts'
 
-/**
- * Listens on a unix socket in a private folder and hands each connection on; the socket and its
- * connections are closed with `resources`.
- */
+/** Listens on a unix socket and passes each connection on. The socket and its connections are closed with `resources`. */
 export async function listenUnix(
   path: string,
   resources: Resources,
@@ -27,4 +25,25 @@ export async function listenUnix(
     for (const socket of connections) socket.destroy()
     await closed
   })
+}
+
+/** A socket that takes one connection of QEMU's. */
+export interface OneConnection {
+  readonly socket: string
+  readonly connected: Promise<Socket>
+}
+
+/** Listens for one connection, on a socket in the machine's folder. */
+export async function listenOnce(
+  folder: RuntimeFolder,
+  name: string,
+  resources: Resources,
+): Promise<OneConnection> {
+  const socket = folder.file(name)
+  let connect!: (stream: Socket) => void
+  const connected = new Promise<Socket>((resolve) => {
+    connect = resolve
+  })
+  await listenUnix(socket, resources, connect)
+  return { socket, connected }
 }

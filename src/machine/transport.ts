@@ -1,10 +1,17 @@
-import { VIRTIO_MODULE } from '../guest/initramfs.ts'
+import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { ModuleFolder } from '../guest/modules.ts'
+import { VIRTIO_MSIZE } from '../guest/mount.ts'
 import { runCommand } from '../provision/run-program.ts'
 import type { Qemu } from '../provision/qemu.ts'
-import { machineType } from './arguments.ts'
-import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './devices/vhost-user.ts'
+import { machineType } from './devices/board.ts'
+import {
+  P9_MODULE,
+  VHOST_USER_DEVICE,
+  sharedMemory,
+  vhostUserDevice,
+} from './devices/vhost-user.ts'
+import { OptionError } from './failure.ts'
 
 /**
  * How the guest's requests get to the servers: `vhost-user` in the guest's own memory, which a server maps;
@@ -18,6 +25,9 @@ export const transportChoices = ['auto', 'vhost-user', 'tcp'] as const satisfies
   | 'auto'
 )[]
 
+export type TransportChoice = (typeof transportChoices)[number]
+
+/** A transport, and why it was chosen. */
 export interface ChosenTransport {
   readonly transport: Transport
   /** Why, in a sentence without its full stop. */
@@ -30,10 +40,10 @@ const TRIAL_TIMEOUT = 10_000
 /**
  * Decides how files get to a guest: over vhost-user where QEMU and the guest's kernel can.
  *
- * @throws Error for `vhost-user` where they cannot: it was asked for, so nothing slower will do.
+ * @throws OptionError for `vhost-user` where they cannot: it was asked for, so nothing slower will do.
  */
 export async function chooseTransport(
-  choice: (typeof transportChoices)[number],
+  choice: TransportChoice,
   qemu: Qemu,
   kernel: Kernel,
 ): Promise<ChosenTransport> {
@@ -49,7 +59,7 @@ export async function chooseTransport(
     }
   }
   if (choice === 'vhost-user') {
-    throw new Error(
+    throw new OptionError(
       `vhost-user cannot be used: ${obstacle}. ` +
         'Without --transport vhost-user files take the slower way, over tcp.',
     )
@@ -89,6 +99,26 @@ export function obstacleIn(said: string, version: string): string | undefined {
 
 async function kernelObstacle({ modules, release }: Kernel): Promise<string | undefined> {
   const folder = await ModuleFolder.open(modules)
-  if (folder.has(VIRTIO_MODULE)) return undefined
-  return `the guest's kernel ${release} has no ${VIRTIO_MODULE}`
+  if (folder.has(P9_MODULE)) return undefined
+  return `the guest's kernel ${release} has no ${P9_MODULE}`
+}
+
+/** The largest message that Linux's client takes over each transport, in bytes. */
+const MOST: Readonly<Record<Transport, number>> = { 'vhost-user': VIRTIO_MSIZE, tcp: MSIZE_MAX }
+
+/**
+ * Returns `msize`, a largest message in bytes, if the root and the shares can be mounted with it over `transport`. Null
+ * leaves it to the transport.
+ *
+ * @throws OptionError for a size that Linux's client refuses, or replaces by a smaller one with a line on the console
+ *   alone (net/9p/client.c).
+ */
+export function checkMsize(msize: number | null, transport: Transport): number | null {
+  const most = MOST[transport]
+  if (msize === null || (msize >= MSIZE_MIN && msize <= most)) return msize
+  const elsewhere = most < MSIZE_MAX ? `, over tcp up to ${MSIZE_MAX}` : ''
+  throw new OptionError(
+    `The largest message (msize) cannot have ${msize} bytes: ` +
+      `over ${transport} Linux takes ${MSIZE_MIN} to ${most}${elsewhere}.`,
+  )
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { PHASE, type GuestPhase } from '../guest/init.ts'
 import { Console } from './console.ts'
 import { MachineError, reasonIn, reasonOf } from './failure.ts'
-import type { MachineOptions } from './plan.ts'
+import type { MachineHooks } from './hooks.ts'
 import type { QemuProcess } from './qemu-process.ts'
 import { Qmp } from './qmp.ts'
 
@@ -28,7 +28,7 @@ export class Watch {
   constructor(
     qemu: QemuProcess,
     monitor: Promise<Socket>,
-    { onPhase, onConsoleLine }: Pick<MachineOptions, 'onPhase' | 'onConsoleLine'>,
+    { onPhase, onConsoleLine }: Pick<MachineHooks, 'onPhase' | 'onConsoleLine'>,
   ) {
     this.#qemu = qemu
     this.console = new Console(qemu.console, (line) => {

@@ -1,4 +1,4 @@
-import { clockScript } from '../../guest/clock.ts'
+import { clockScript } from '../../guest/agent.ts'
 import type { SyntheticFile } from '../../tree/synthetic/entry.ts'
 import { OnceFile } from './once-file.ts'
 

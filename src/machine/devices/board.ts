@@ -1,0 +1,31 @@
+import type { MachinePlan } from '../plan.ts'
+import { sharedMemory } from './vhost-user.ts'
+
+/** QEMU's machine for guests of an architecture, as Node calls it. */
+export function machineType(arch: string): string {
+  return arch === 'arm64' ? 'virt' : 'q35'
+}
+
+/**
+ * QEMU's arguments for what every machine has: a board, CPUs and memory.
+ *
+ * `-no-reboot`, with the kernel's `panic=-1`, ends QEMU at once when the kernel panics.
+ *
+ * @param sharesMemory whether programs of the host map the guest's memory.
+ */
+export function boardArguments(
+  { arch, accelerator, memoryMiB, cpus }: MachinePlan,
+  sharesMemory: boolean,
+): string[] {
+  const memory = sharesMemory ? sharedMemory(`${memoryMiB}M`) : undefined
+  return [
+    ['-nodefaults', '-no-user-config', '-no-reboot'],
+    ['-display', 'none'],
+    ['-machine', [machineType(arch), ...(memory ? [memory.machine] : [])].join(',')],
+    ['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm'],
+    ['-cpu', accelerator === 'tcg' ? 'max' : 'host'],
+    ['-m', `${memoryMiB}M`],
+    ...(memory ? [['-object', memory.object]] : []),
+    ['-smp', String(cpus)],
+  ].flat()
+}

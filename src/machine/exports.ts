@@ -1,0 +1,159 @@
+import { MSIZE_MAX } from '../9p/wire/limits.ts'
+import {
+  type CacheMode,
+  type GuestMount,
+  type TcpMount,
+  VIRTIO_MSIZE,
+  type VirtioMount,
+} from '../guest/mount.ts'
+import type { Listen } from '../server/share.ts'
+import type { HostExport } from '../tree/host/host-exports.ts'
+import type { Tree } from '../tree/tree.ts'
+import type { DirectoryShare, MachinePlan, SocketShare, TreeShare } from './plan.ts'
+
+/** A tree that the guest mounts: how it mounts the tree, and who serves it. */
+export interface Export {
+  readonly use: 'control' | 'root' | { readonly target: string }
+  readonly mount: GuestMount
+  /** The unix socket of the server, which QEMU connects to. */
+  readonly socket: string
+  readonly server: ExportServer
+}
+
+/** Who serves an export: the control channel, an engine's thread, the main thread, or another process. */
+export type ExportServer =
+  | { readonly kind: 'control' }
+  | EngineExport
+  | { readonly kind: 'tree'; readonly tree: Tree }
+  | { readonly kind: 'process' }
+
+/** A host directory that one of the machine's engines serves. */
+export interface EngineExport {
+  readonly kind: 'engine'
+  /** Exports with the same number share an engine. */
+  readonly thread: number
+  readonly exported: HostExport
+  readonly listen: Listen
+}
+
+/** 564 is 9P's own port (IANA): the root has it, the control channel the one before, the shares those behind it. */
+const ROOT_PORT = 564
+const CONTROL_PORT = 563
+
+/** The default of writable shares: `none` plus shared writable mappings, which linkers need. */
+const WRITABLE = 'mmap'
+
+/**
+ * The exports of a machine: the control channel, the root, the shares in their order.
+ *
+ * Each host directory has an engine of its own: a file system that hangs, as a network's may, then stops no other. But
+ * each engine takes a tenth of a second to start, so a share that is hardly read goes with the root.
+ *
+ * @param file the path of a file in the machine's folder, by its name.
+ */
+export function planExports(plan: MachinePlan, file: (name: string) => string): Export[] {
+  const exports = [controlExport(file('control.sock')), rootExport(plan, file('export0.sock'))]
+  let threads = 1
+  for (const [i, share] of plan.shares.entries()) {
+    const index = i + 1
+    const socket = file(`export${index}.sock`)
+    if ('tree' in share) exports.push(treeExport(plan, share, index, socket))
+    else if ('socket' in share) exports.push(processExport(plan, share, index))
+    else {
+      const thread = share.withRoot === true ? 0 : threads++
+      exports.push(directoryExport(plan, share, index, thread, socket))
+    }
+  }
+  return exports
+}
+
+function controlExport(socket: string): Export {
+  const mount = {
+    transport: 'tcp',
+    port: CONTROL_PORT,
+    readOnly: false,
+    cache: 'none',
+    msize: MSIZE_MAX,
+    // Its files have none, and Linux would ask for them at each write.
+    noXattrs: true,
+  } as const
+  return { use: 'control', mount, socket, server: { kind: 'control' } }
+}
+
+function rootExport(plan: MachinePlan, socket: string): Export {
+  const { root, rootOwner, rootView, atime } = plan
+  const exported = {
+    name: null,
+    directory: root,
+    readOnly: true,
+    owner: rootOwner,
+    atime,
+    ...rootView,
+  }
+  // Nothing changes the lower layer while the guest runs, so its client may cache all of it.
+  return { use: 'root', ...engineExport(plan, exported, 'loose', 0, 0, socket) }
+}
+
+function directoryExport(
+  plan: MachinePlan,
+  { source, target, readOnly, owner, cache = WRITABLE, withRoot }: DirectoryShare,
+  index: number,
+  thread: number,
+  socket: string,
+): Export {
+  const name = withRoot === true ? `share${index}` : null
+  const exported = { name, directory: source, readOnly, owner, atime: plan.atime }
+  return { use: { target }, ...engineExport(plan, exported, cache, index, thread, socket) }
+}
+
+function treeExport(
+  { msize }: MachinePlan,
+  { tree, target, readOnly, cache = 'none' }: TreeShare,
+  index: number,
+  socket: string,
+): Export {
+  const mount = tcpMount(index, { readOnly, cache }, msize)
+  return { use: { target }, mount, socket, server: { kind: 'tree', tree } }
+}
+
+function processExport(
+  { msize }: MachinePlan,
+  { socket, target, readOnly, cache = WRITABLE }: SocketShare,
+  index: number,
+): Export {
+  const mount = tcpMount(index, { readOnly, cache }, msize)
+  return { use: { target }, mount, socket, server: { kind: 'process' } }
+}
+
+/** An export of a host directory, over the machine's transport. */
+function engineExport(
+  { transport, msize }: MachinePlan,
+  exported: HostExport,
+  cache: CacheMode,
+  index: number,
+  thread: number,
+  socket: string,
+): Pick<Export, 'mount' | 'socket' | 'server'> {
+  const { name, readOnly } = exported
+  const policy = { readOnly, cache, ...(name === null ? {} : { name }) }
+  if (transport === 'tcp') {
+    const mount = tcpMount(index, policy, msize)
+    const listen = { kind: 'unix', path: socket } as const
+    return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+  }
+  const mount = virtioMount(index, policy, msize)
+  const listen = { kind: 'vhost-user', path: socket, tag: mount.tag } as const
+  return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+}
+
+type MountPolicy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>
+
+/** @param index 0 for the root, 1 for the first share. */
+function tcpMount(index: number, policy: MountPolicy, msize: number | null): TcpMount {
+  return { transport: 'tcp', port: ROOT_PORT + index, msize: msize ?? MSIZE_MAX, ...policy }
+}
+
+function virtioMount(index: number, policy: MountPolicy, msize: number | null): VirtioMount {
+  const tag = index === 0 ? 'root' : `share${index}`
+  return { transport: 'virtio', tag, msize: msize ?? VIRTIO_MSIZE, ...policy }
+}
