@@ -89,7 +89,7 @@ for module in ${modules.map(quote).join(' ')}; do
 done
 ip link set lo up
 
-# What runs in the root neither sees the card that the exports are behind nor can take it down.
+# Processes in the root neither see the NIC of the exports nor can they take it down.
 ${exportNetworkLines(`eth${nics.length}`)}
 in_exports_net mount ${mountArguments(control)} /control || die 'the control channel cannot be mounted over 9P'
 in_exports_net mount ${mountArguments(root)} /lower || die 'the root cannot be mounted over 9P'
@@ -128,10 +128,10 @@ function exportNetworkLines(nic: string): string {
 mkfifo /holder
 unshare --net=/exports.net /bin/sh -c 'echo $$ >/holder; read -r moved </holder' &
 read -r holder </holder
-ip link set ${nic} netns "$holder" || die 'there is no network card to reach the host through'
+ip link set ${nic} netns "$holder" || die 'there is no NIC to reach the host through'
 echo moved >/holder
 in_exports_net() { nsenter --net=/exports.net "$@"; }
-# IPv6 would keep the card busy with looking for neighbours and routers.
+# IPv6 would keep the NIC busy with looking for neighbours and routers.
 in_exports_net sh -c '[ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/${nic}/disable_ipv6
 ip addr add ${EXPORT_GUEST} dev ${nic} && ip link set ${nic} up'`
 }

@@ -10,7 +10,7 @@ export type Accelerator = 'kvm' | 'tcg'
  */
 export const BOOT_TIMEOUT: Readonly<Record<Accelerator, number>> = { kvm: 60_000, tcg: 300_000 }
 
-/** What a user may ask for. */
+/** The choices that a user has. */
 export type AcceleratorChoice = Accelerator | 'auto'
 
 /** An accelerator, and why it was chosen. */

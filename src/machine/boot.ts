@@ -4,6 +4,7 @@ import { FORGET_FILES, clockScriptOnTheSecond } from '../guest/agent.ts'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { Engine } from '../server/engine.ts'
+import { messageOf } from '../util/error.ts'
 import { whenAborted } from '../util/promises.ts'
 import { shellCommand } from '../util/shell.ts'
 import { qemuArguments } from './arguments.ts'
@@ -114,7 +115,7 @@ export async function bootMachine(
   const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
   await Promise.race([Promise.all([up, serving]), whyNot(watch, hooks)])
   hooks.onPhase('ready')
-  if (disks.upper !== null) resources.defer(() => writeBack(control))
+  if (disks.upper !== null) resources.defer(() => writeBack(control, log))
   return {
     folder: folder.path,
     control,
@@ -197,10 +198,10 @@ export async function setClock(control: Control): Promise<void> {
 const WRITE_BACK_TIMEOUT = 10_000
 
 /** Makes the guest write everything to its disk: what it has written must outlast a QEMU that is killed. */
-async function writeBack(control: Control): Promise<void> {
+async function writeBack(control: Control, log: (line: string) => void): Promise<void> {
   const over = new AbortController()
   // A guest that has ended has nothing left to write.
-  const written = control.ask('sync').catch(() => {})
+  const written = control.ask('sync').catch((error: unknown) => log(`sync: ${messageOf(error)}`))
   await Promise.race([written, sleep(WRITE_BACK_TIMEOUT, undefined, { signal: over.signal })])
   over.abort()
 }

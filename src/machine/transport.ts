@@ -19,7 +19,7 @@ import { OptionError } from './failure.ts'
  */
 export type Transport = 'vhost-user' | 'tcp'
 
-/** What a user may ask for. */
+/** The choices that a user has. */
 export const transportChoices = ['auto', 'vhost-user', 'tcp'] as const satisfies readonly (
   | Transport
   | 'auto'
@@ -34,7 +34,7 @@ export interface ChosenTransport {
   readonly reason: string
 }
 
-/** How long QEMU may take to say whether it can, in milliseconds: it takes a tenth of a second. */
+/** How long the trial of a device may take, in milliseconds. It takes about 100. */
 const TRIAL_TIMEOUT = 10_000
 
 /**
@@ -67,7 +67,7 @@ export async function chooseTransport(
   return { transport: 'tcp', reason: obstacle }
 }
 
-/** Makes QEMU make such a device, with everything but a backend: its list of devices promises less. */
+/** Lets QEMU create the device without a backend. QEMU's list of devices does not tell whether users may create one. */
 async function qemuObstacle({ command, args, version }: Qemu): Promise<string | undefined> {
   const memory = sharedMemory('64M')
   const trial = [
@@ -85,8 +85,8 @@ async function qemuObstacle({ command, args, version }: Qemu): Promise<string | 
 }
 
 /**
- * What QEMU's words at the trial mean: undefined if it can. A device that has got as far as to miss its backend
- * is one that it can make.
+ * The obstacle that QEMU's message of the trial stands for; undefined if there is none. A device that complains about its
+ * missing backend is one that QEMU can create.
  */
 export function obstacleIn(said: string, version: string): string | undefined {
   if (said.includes('missing chardev')) return undefined

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-/** Rejects with the signal's reason once it is aborted. */
+/** Rejects with the signal's reason once the signal is aborted, and never resolves. */
 export function whenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const fail = (): void => reject(signal.reason as Error)
@@ -9,7 +9,7 @@ export function whenAborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Resolves when a stream has ended or was destroyed. An error of the stream is left to its other listeners. */
+/** Resolves when a stream has no more to give: it has ended, or it was destroyed, for whatever reason. */
 export function streamEnd(stream: Readable): Promise<void> {
   return new Promise((resolve) => {
     if (stream.readableEnded || stream.destroyed) resolve()

@@ -1,4 +1,5 @@
 import type { MachinePlan } from '../plan.ts'
+import type { Device } from './device.ts'
 import { sharedMemory } from './vhost-user.ts'
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */
@@ -29,3 +30,9 @@ export function boardArguments(
     ['-smp', String(cpus)],
   ].flat()
 }
+
+/**
+ * The generation of a machine (vmgenid). A new value tells the guest's kernel that it was restored, and that other machines
+ * may have the same random numbers. QEMU has it for x86 alone.
+ */
+export const generation: Device = { device: ['-device', 'vmgenid,guid=auto'] }
