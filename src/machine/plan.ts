@@ -10,7 +10,8 @@ import type { HostPolicy } from '../tree/host/policy.ts'
 import type { Tree } from '../tree/tree.ts'
 import { type ViewPatterns, shows } from '../tree/view/sight.ts'
 import { mebibytes, parseBytes } from '../util/size.ts'
-import type { Accelerator, ChosenAccelerator } from './accelerator.ts'
+import type { ChosenAccelerator } from './accelerator.ts'
+import type { Arch, Board } from './devices/board.ts'
 import { OptionError } from './failure.ts'
 import type { MachineDisk, MachineOptions, MachineShare, Nic, PortForward } from './options.ts'
 import { type ChosenTransport, type Transport, checkMsize } from './transport.ts'
@@ -19,13 +20,11 @@ import { type ChosenTransport, type Transport, checkMsize } from './transport.ts
  * What a machine is made of: every choice made and every default filled in. It is plain data but for the trees that are
  * served on the main thread, so a snapshot keeps it as JSON.
  */
-export interface MachinePlan {
-  readonly arch: Arch
+export interface MachinePlan extends Board {
   readonly qemu: Qemu
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
-  readonly accelerator: Accelerator
   /** How files get to the guest. Trees and other servers' sockets always take tcp. */
   readonly transport: Transport
   /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
@@ -42,8 +41,6 @@ export interface MachinePlan {
   readonly upper: PlannedUpper | null
   /** Further disks, behind the one of the upper layer. */
   readonly disks: readonly PlannedDisk[]
-  readonly memoryMiB: number
-  readonly cpus: number
   /** Further kernel arguments. */
   readonly append: string
   /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
@@ -63,12 +60,9 @@ export interface MachinePlan {
   readonly nics: readonly Nic[]
   /** Whether there is a graphics card, and with it a screen. */
   readonly screen: boolean
-  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
+  /** Whether the guest has a terminal that the host can join (hvc0). */
   readonly terminal: boolean
 }
-
-/** An architecture of guests, which is the host's, as Node calls it. */
-export type Arch = 'x64' | 'arm64'
 
 /** What the guest mounts beside its root. */
 export type PlannedShare = DirectoryShare | TreeShare | SocketShare

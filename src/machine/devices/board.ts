@@ -1,6 +1,17 @@
-import type { MachinePlan } from '../plan.ts'
+import type { Accelerator } from '../accelerator.ts'
 import type { Device } from './device.ts'
 import { sharedMemory } from './vhost-user.ts'
+
+/** An architecture of guests, which is the host's, as Node calls it. */
+export type Arch = 'x64' | 'arm64'
+
+/** What every machine has. */
+export interface Board {
+  readonly arch: Arch
+  readonly accelerator: Accelerator
+  readonly memoryMiB: number
+  readonly cpus: number
+}
 
 /** QEMU's machine for guests of an architecture, as Node calls it. */
 export function machineType(arch: string): string {
@@ -15,7 +26,7 @@ export function machineType(arch: string): string {
  * @param sharesMemory whether programs of the host map the guest's memory.
  */
 export function boardArguments(
-  { arch, accelerator, memoryMiB, cpus }: MachinePlan,
+  { arch, accelerator, memoryMiB, cpus }: Board,
   sharesMemory: boolean,
 ): string[] {
   const memory = sharesMemory ? sharedMemory(`${memoryMiB}M`) : undefined

@@ -1,4 +1,4 @@
-import type { Arch } from '../plan.ts'
+import type { Arch } from './board.ts'
 import { type Device, value } from './device.ts'
 
 /**
