@@ -1,3 +1,10 @@
+/**
+ * What goes into a guest: its kernel and modules, the initramfs, the init script, and the agent that runs commands.
+ *
+ * The init script, here, is process 1 of the initramfs. agent.ts is the guest's end of the control channel, and
+ * initramfs.ts puts both into an archive with the kernel's modules.
+ */
+
 import { prepareRoot } from './agent.ts'
 import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'

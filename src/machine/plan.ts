@@ -1,3 +1,11 @@
+/**
+ * A machine is one QEMU with the servers of its files, from what a user asks of it to a guest that runs commands.
+ *
+ * The way there: the options (options.ts) and what this host has (find.ts) make a plan, here. The plan's exports
+ * (exports.ts) and parts (parts.ts, devices/) make QEMU's command line (arguments.ts) and the initramfs. boot.ts then opens
+ * and starts all of it, and qemu-machine.ts is what the other rooms get.
+ */
+
 import { resolve } from 'node:path'
 import type { GuestInit } from '../guest/init.ts'
 import type { Kernel } from '../guest/kernel.ts'
