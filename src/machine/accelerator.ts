@@ -82,7 +82,7 @@ function kvmObstacle(): string | undefined {
     process.arch === 'x64' &&
     !/^flags\s*:.*\b(vmx|svm)\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))
   ) {
-    return `${KVM} is there, but this processor shows neither vmx nor svm`
+    return `${KVM} is there, but this CPU shows neither vmx nor svm`
   }
   return undefined
 }

@@ -73,7 +73,7 @@ const MEMORY = 'memory'
 const INITRAMFS = 'initramfs'
 
 /** How long a guest may take to get ready for its next command, in milliseconds. After that it is saved as it is. */
-const REST_PATIENCE = 2000
+const REST_TIMEOUT = 2000
 
 /** The parts of a running machine that are saved. */
 export interface Savable {
@@ -100,7 +100,7 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
   const servers = [control, ...engines]
   let saved: SavedMachine
   // Otherwise each machine that goes on from the snapshot has to get ready first.
-  await Promise.race([control.prepareToRest(), sleep(REST_PATIENCE, undefined, { ref: false })])
+  await Promise.race([control.prepareToRest(), sleep(REST_TIMEOUT, undefined, { ref: false })])
   try {
     await Promise.all(servers.map((server) => server.hold()))
     await whenAcknowledged(qmp)
