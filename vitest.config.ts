@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
@@ -7,6 +8,13 @@ const root = dirname(fileURLToPath(import.meta.url))
 function fileUrl(...path: readonly string[]): string {
   return pathToFileURL(join(root, ...path)).href
 }
+
+/** The files of the package's entries (`exports` of package.json), by the names that users import. */
+const faces = new Map(
+  Object.entries(
+    (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: object }).exports,
+  ).map(([path, file]) => [join('lowerdir', path), String(file)]),
+)
 
 /**
  * The tests run what ships. A test names the source that it is about, `../../src/room/file.ts`, so
@@ -18,9 +26,9 @@ const loadWhatShips: NonNullable<ViteUserConfig['plugins']>[number] = {
   enforce: 'pre',
   resolveId(specifier, importer) {
     if (!importer) return undefined
-    // As somebody would who has installed it.
-    const own = /^lowerdir(?:\/(\w+))?$/.exec(specifier)
-    if (own) return { id: fileUrl('dist', `${own[1] ?? 'index'}.js`), external: true }
+    // The package's own name, as users of the package import it.
+    const own = faces.get(specifier)
+    if (own !== undefined) return { id: fileUrl(own), external: true }
     if (!specifier.startsWith('.')) return undefined
     const [folder] = relative(root, importer).split('/', 1)
     if (folder !== 'test' && folder !== 'bench') return undefined
@@ -36,6 +44,8 @@ export default defineConfig({
     pool: 'forks',
     // Stack traces of dist/ point into src/.
     execArgv: ['--enable-source-maps'],
+    setupFiles: ['test/support/setup.ts'],
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,

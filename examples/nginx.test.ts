@@ -1,7 +1,7 @@
-// A unit on a Debian system with systemd: it comes up, it answers, it minds its configuration.
+// A systemd unit on a Debian system: nginx starts, answers, and refuses a broken configuration.
 //
-// `debianRoot` makes the system once, which takes root and half a minute, and keeps it. All tests of this file have
-// one machine; the host's directory stays as it is, whatever they do.
+// `debianRoot` makes the system once and keeps it. Making it takes root and half a minute. All tests of this file share
+// one machine. Whatever they do, the directory of the system on the host stays as it is.
 
 import { expect } from 'vitest'
 import { debianRoot } from 'lowerdir'

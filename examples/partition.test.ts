@@ -1,5 +1,5 @@
-// Three machines, one network: a primary that serves a value, and two replicas that follow it. In the middle of the
-// test the network parts one of them from the rest.
+// Three machines in one network: a primary serves a value, and two replicas follow it. In the second test the network
+// cuts one replica off from the others.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Machine, type Network, debianRoot, network } from 'lowerdir'
@@ -13,7 +13,7 @@ let net: Network<'primary' | 'near' | 'far', Machine>
 
 beforeAll(async () => {
   const { folder: root } = await debianRoot({ include: ['nginx-light', 'curl'] })
-  // No systemd is needed to run one program.
+  // One program runs without systemd.
   const options = { root, init: 'none', memory: '384M' } as const
   net = await network({ machines: { primary: options, near: options, far: options } })
   await net.machines.primary.succeed('nginx')
@@ -40,7 +40,7 @@ test('both replicas follow the primary, also over a slow link', async () => {
   net.link('primary', 'far', {})
 })
 
-test('a replica that is parted from the rest keeps what it has, and catches up', async () => {
+test('a replica that is cut off keeps its value, and catches up', async () => {
   using capture = net.capture('/tmp/lowerdir-partition.pcap', { link: ['primary', 'far'] })
   net.partition('far')
   await publish('two')
@@ -53,7 +53,7 @@ test('a replica that is parted from the rest keeps what it has, and catches up',
   expect(capture.frames).toBeGreaterThan(0)
 })
 
-test('a machine whose cables are out reaches nobody', async () => {
+test('a machine with its cables pulled out reaches no other machine', async () => {
   const { near, far } = net.machines
   near.block()
   await near.fail('curl -sf --max-time 2 http://primary/value')

@@ -1,5 +1,5 @@
-// Twenty tests, one boot: the machine is prepared once, and each test goes on from there with a machine of its own.
-// What one of them breaks is whole again in the next.
+// Twenty tests, one boot. The machine is prepared once, and each test goes on from there with a machine of its own. What
+// one test breaks is whole again in the next.
 
 import { expect } from 'vitest'
 import { vmTest } from 'lowerdir/vitest'
@@ -10,7 +10,7 @@ const test = vmTest(
     snapshot: true,
     async prepare(vm) {
       await vm.succeed('mkdir -p /srv/data; seq 1 1000 >/srv/data/numbers')
-      // A program that runs goes on running, with the file that it has open.
+      // This program goes on running in each restored machine, with its file open.
       await vm.succeed(
         `(exec 3>>/tmp/ticks; while :; do echo tick >&3; sleep 0.2; done) >/dev/null 2>&1 &`,
       )

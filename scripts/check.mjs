@@ -29,6 +29,9 @@ if (!isNarrowed || words.includes('static')) {
   await check('lint', () => tool('oxlint'))
   await check('format', () => tool('oxfmt', '--check'))
   await check('dead code', () => tool('knip'))
+  await check('API report', () =>
+    run(process.execPath, ['scripts/api.mjs', '--check'], { capture: true }),
+  )
 }
 if (!isNarrowed || projects.length > 0 || files.length > 0) {
   await check('guests', provisionForTests)

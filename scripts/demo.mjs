@@ -25,12 +25,12 @@ const unchanged = fingerprint('/etc') === before
 console.log(
   `\nThe guest ended with ${status}. /etc on this machine is ${unchanged ? 'as it was' : 'NOT as it was'}.`,
 )
-console.log('Now try: npx lowerdir run')
+console.log('Now try: ./bin/lowerdir run')
 process.exitCode = status === 0 && unchanged ? 0 : 1
 
 function lowerdir(...args) {
-  console.log(`$ npx lowerdir ${args.map((arg) => (arg.includes('\n') ? "'…'" : arg)).join(' ')}`)
-  const ended = spawnSync(process.execPath, ['dist/cli/main.js', ...args], { stdio: 'inherit' })
+  console.log(`$ ./bin/lowerdir ${args.map((arg) => (arg.includes('\n') ? "'…'" : arg)).join(' ')}`)
+  const ended = spawnSync(process.execPath, ['bin/lowerdir', ...args], { stdio: 'inherit' })
   if (ended.error) throw ended.error
   if (args[0] !== 'run' && ended.status !== 0) process.exit(ended.status ?? 1)
   return ended.status

@@ -1,7 +1,7 @@
 // Makes a clone ready to run: the right machine, the dependencies, an up-to-date dist/. Quick and
 // silent when there is nothing to do. Needs Node alone, since node_modules may be missing.
 
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run, runTool } from './child.mjs'
@@ -54,7 +54,6 @@ export async function build() {
     rmSync('dist', { recursive: true, force: true })
     result = await compile()
   }
-  if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
   if (timeOf(buildNotes) !== before) say('built dist/')
   return result
 }

@@ -1,8 +1,10 @@
 // Which room of src/ may import which: the table is the rule, the linter enforces it.
 //
 // A room is a folder of src/ with all that is in it, or a single file beside the folders. Every
-// import counts, also one of types only and one spelled `import()`. A room without a row may not be.
+// import counts, also one of types only and one spelled `import()`. Each room needs a row. A file
+// or a folder inside of a room can have a row too, which adds to what its room may import.
 
+import { existsSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,15 +13,20 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
 /**
  * `rooms`: the other rooms, or files and folders of them, that this room may import.
  * `packages`: the npm packages that it may import. `pure`: it may not even import Node's modules.
+ * `first`: the file in the room that a newcomer opens first. It begins with a doc comment, whose
+ * first paragraph says in one sentence what the room is.
  *
- * @type {Record<string, { rooms: string[], packages?: string[], pure?: true }>}
+ * @type {Record<string, { rooms: string[], packages?: string[], pure?: true, first?: string }>}
  */
 const table = {
   util: { rooms: [] },
   sys: { rooms: ['util'], packages: ['koffi'] },
   tree: { rooms: ['util', 'sys', '9p/wire'] },
   '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
-  transport: { rooms: ['util', 'sys', 'tree', '9p', 'server'] },
+  transport: { rooms: ['util', 'sys'] },
+  // These two speak 9P's frames. The rest of the room knows no protocol.
+  'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
+  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },
   provision: { rooms: ['util', 'sys', 'guest'] },
@@ -30,10 +37,7 @@ const table = {
     rooms: ['util', 'sys', 'tree', '9p', 'provision', 'guest', 'machine', 'network', 'record'],
   },
   report: { rooms: ['util', 'record'] },
-  runner: {
-    rooms: ['util', 'report', 'record'],
-    packages: ['@swc/wasm-typescript'],
-  },
+  runner: { rooms: ['util', 'report', 'record'], packages: ['@swc/wasm-typescript'] },
   cli: { rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
   'vitest.ts': { rooms: ['util', 'driver', 'record'], packages: ['vitest'] },
@@ -42,15 +46,21 @@ const table = {
 /** Where a program comes in. Nothing inside imports them, whatever its row says. */
 const doors = new Set(['cli', 'index.ts', 'vitest.ts'])
 
+for (const [room, { first }] of Object.entries(table)) {
+  if (first !== undefined && !existsSync(`${src}${room}/${first}`)) {
+    throw new Error(`scripts/rooms.mjs names src/${room}/${first}, which does not exist`)
+  }
+}
+
 /** What is wrong with the import of `specifier` in `file`, a path in src/; undefined if it is right. */
 function complaint(file, specifier) {
   const room = roomOf(file)
-  const row = table[room] ?? { rooms: [] }
+  const { rooms, packages, pure } = rightsOf(file)
   if (specifier.startsWith('node:')) {
-    return row.pure ? `src/${room} is pure: it may not import Node's modules` : undefined
+    return pure ? `src/${room} is pure: it may not import Node's modules` : undefined
   }
   if (!specifier.startsWith('.')) {
-    return row.packages?.includes(specifier)
+    return packages.includes(specifier)
       ? undefined
       : `src/${room} may not import the package ${specifier}`
   }
@@ -60,9 +70,35 @@ function complaint(file, specifier) {
   if (targetRoom === room) return undefined
   if (targetRoom === '..') return 'src/ imports nothing from outside of src/'
   if (doors.has(targetRoom)) return `nothing imports src/${targetRoom}`
-  if (row.rooms.some((each) => each === '*' || isWithin(target, each))) return undefined
-  const allowed = row.rooms.length > 0 ? `only ${row.rooms.join(', ')}` : 'no other room'
+  if (rooms.some((each) => each === '*' || isWithin(target, each))) return undefined
+  const allowed = rooms.length > 0 ? `only ${rooms.join(', ')}` : 'no other room'
   return `src/${room} may not import src/${target}, ${allowed}`
+}
+
+/** The sum of the rows that are about `file`: its room's, and its own or its folder's if there is one. */
+function rightsOf(file) {
+  const rows = Object.entries(table).flatMap(([place, row]) => (isWithin(file, place) ? [row] : []))
+  return {
+    rooms: rows.flatMap((row) => row.rooms),
+    packages: rows.flatMap((row) => row.packages ?? []),
+    pure: rows.some((row) => row.pure),
+  }
+}
+
+/** What is wrong with the beginning of `file`, whose text is `text`; undefined if it is right. */
+function openingComplaint(file, text) {
+  const room = roomOf(file)
+  const first = table[room]?.first
+  if (first === undefined || file !== `${room}/${first}`) return undefined
+  const comment = /^(?:#!.*\n+)?\/\*\*([^]*?)\*\//.exec(text)?.[1]
+  if (comment === undefined) {
+    return `It is the first file of src/${room}: begin it with a doc comment, /** … */, that says what the room is`
+  }
+  const lines = comment.split('\n').map((line) => line.replace(/^\s*\* ?/, '').trim())
+  const [paragraph = ''] = lines.join('\n').trim().split(/\n\n+/, 1)
+  const sentences = paragraph.split(/(?<=[.!?])\s+(?=[^a-z])/)
+  if (sentences.length === 1 && paragraph.endsWith('.')) return undefined
+  return `Say in one sentence what src/${room} is; a second paragraph may say more`
 }
 
 function isWithin(path, place) {
@@ -85,8 +121,11 @@ const importDirection = {
     }
     return {
       Program(node) {
-        if (roomOf(file) in table) return
-        context.report({ node, message: `src/${roomOf(file)} has no row in scripts/rooms.mjs` })
+        const message =
+          roomOf(file) in table
+            ? openingComplaint(file, context.sourceCode.text)
+            : `src/${roomOf(file)} has no row in scripts/rooms.mjs`
+        if (message) context.report({ node, message })
       },
       ImportDeclaration: (node) => check(node.source),
       ExportNamedDeclaration: (node) => check(node.source),

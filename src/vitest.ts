@@ -1,7 +1,7 @@
 import { type TestAPI, type TestContext, test } from 'vitest'
 import { boot } from './driver/boot.ts'
 import { examine } from './driver/failed-test.ts'
-import { Machine } from './driver/machine.ts'
+import { Machine, guestOf } from './driver/machine.ts'
 import { MemoryQueue } from './driver/memory-queue.ts'
 import type { BootOptions } from './driver/options.ts'
 import { artifactsRoot } from './record/artifacts.ts'
@@ -19,37 +19,37 @@ import {
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The files that tell about the machines of a test that has failed. */
+    /** The artifacts of the machines of a failed test: absolute paths. */
     lowerdir?: { readonly artifacts: readonly string[] }
   }
 }
 
-/** How tests share machines. */
+/** How tests use machines. */
 export interface VmTestOptions {
-  /** Whether each test has a machine of its own, or all tests of a file have one. Default: `test`. */
+  /** Whether each test has a machine of its own, or all tests of a file share one. Default: `test`. */
   readonly scope?: 'test' | 'file'
   /**
-   * Boots once, and lets each test go on from there with a machine of its own, which starts in a fraction of the time.
-   * The snapshot is kept: the next run does not boot at all, unless something has changed ({@link snapshotOf}).
-   * Files get to the machine over tcp. Default: false.
+   * Boots once and takes a snapshot. Each test has a machine of its own that goes on from it, which starts in a fraction of
+   * the time of a boot. The snapshot is kept: later runs do not boot at all, as long as nothing has changed that it depends
+   * on ({@link snapshotOf}). The transport is then tcp. Default: false.
    */
   readonly snapshot?: boolean
-  /** What is done to a machine before its tests: with `snapshot`, once for all of them. */
+  /** Prepares a machine for its tests; with `snapshot`, once before the snapshot is taken. */
   readonly prepare?: (vm: Machine) => Promise<unknown>
 }
 
-/** What a test gets. */
+/** The fixtures of a test. */
 export interface VmFixtures {
   readonly vm: Machine
 }
 
-/** Of all machines of this process. */
+/** The memory of all machines of this process. */
 const memory = new MemoryQueue()
 
 /**
- * Vitest's `test` with a machine, `vm`, which is booted for the tests that ask for it and is gone behind them. Where
- * a test fails, the record of its machine is kept with console, journal, screen and QEMU's command line: below
- * `$LOWERDIR_ARTIFACTS`, or `.lowerdir` of the current directory. `task.meta.lowerdir` says where, for reporters.
+ * Vitest's `test` with a fixture `vm`: a machine that is booted for the tests that use it, and ended after them. When a test
+ * fails, the artifacts of its machine are kept (record, console, journal, screenshot, QEMU's command line) in
+ * `$LOWERDIR_ARTIFACTS`, or in `.lowerdir` of the current directory. `task.meta.lowerdir` has their paths, for reporters.
  *
  * ```ts
  * import { expect } from 'vitest'
@@ -110,7 +110,7 @@ export function vmTest(
   })
 }
 
-/** Each test of a file goes on from where the file's machine was when it had been prepared. */
+/** Gives each test of a file a machine that goes on from the snapshot. */
 function fromSnapshot(options: BootOptions, preparation: Preparation): TestAPI<VmFixtures> {
   return test.extend<VmFixtures & { baseline: MachineSnapshot }>({
     baseline: [
@@ -129,12 +129,12 @@ function fromSnapshot(options: BootOptions, preparation: Preparation): TestAPI<V
 
 type Task = TestContext['task']
 
-/** How the machine of a file learns that one of its tests has failed. */
+/** Called when a test of the file that a machine belongs to has failed. */
 const failures = new WeakMap<Machine, () => void>()
 
 /**
- * Gives a test a machine of its own. Where the test is given up, it ends at once, unless that is because its time is
- * over: then it can still tell what it knows.
+ * Gives a test a machine of its own. When Vitest aborts the test, the machine ends at once; after a timeout it lives on until
+ * its journal and its screen are kept.
  */
 async function forTest(
   options: BootOptions,
@@ -148,7 +148,7 @@ async function forTest(
     if (isStarting || !isLate(signal.reason)) over.abort(signal.reason)
   }
   signal.addEventListener('abort', giveUp, { once: true })
-  // One whose time was over is tried again, with the same signal.
+  // Vitest runs a test again after a timeout, with the same signal, which is aborted already then.
   if (signal.aborted && !isLate(signal.reason)) giveUp()
   const each = { ...options, test: taskReference(task), signal: over.signal }
   await withMachine(each, start, async (machine) => {
@@ -178,6 +178,6 @@ async function withMachine(
 async function afterTest(machine: Machine, task: Task): Promise<boolean> {
   const failure = taskFailure(task)
   if (failure === undefined) return false
-  keepArtifacts(task, machine, await examine(machine, failure))
+  keepArtifacts(task, machine, await examine(guestOf(machine), failure))
   return true
 }

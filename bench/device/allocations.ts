@@ -17,7 +17,7 @@ const SITES = 5
 /** One sample for about so many bytes. */
 const INTERVAL = 256
 /** Whose allocations count: those of the server, and not the driver's that asks it. */
-const OURS = /\/src\/(transport|server|protocol|tree|libc)\//
+const OURS = /\/src\/(transport|server|9p|tree|sys)\//
 
 /** What a request leaves behind for the garbage collector. */
 interface Allocation {
@@ -89,7 +89,7 @@ async function measure(
   const ask = (times: number): void => {
     for (let i = 0; i < times; i++) {
       for (const { parts } of chains) driver.add(parts)
-      queue.look()
+      queue.poll()
       for (const _ of chains) {
         if (driver.take() === undefined) throw new Error(`${name}: a request was not answered`)
       }

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
+import { guestName } from './figures.ts'
 import { plotGuest } from './plot.ts'
-import { legend, reportFailures, reportTables } from './report.ts'
+import { legend, reportFailures, reportTables } from './guest-report.ts'
 import type { GuestKind, GuestResults } from './results.ts'
-import { guestName } from './tables.ts'
+import { tableMarkdown } from './table.ts'
 
 const DOCUMENT = 'docs/performance.md'
 
@@ -31,32 +32,19 @@ function performanceDocument(results: GuestResults, guests: readonly GuestKind[]
   const failures = reportFailures(results)
   const sections = [
     '# Performance',
-    `What a guest sees of lowerdir and of others, measured by \`npm run bench -- guest --write\`, which
-writes this file. One guest has a device of each server, all serve the same folder, and each workload goes in
-turns over them. Nobody need believe it: the command fetches all that it takes.`,
+    `These tables compare lowerdir with other file servers, as a guest sees them. \`npm run bench -- guest --write\` measures
+them and writes this file; it fetches everything that it needs, so you can repeat it. One guest has a device of each
+server. All servers serve the same folder, and each workload runs over each of them in turn.`,
     plots.join('\n'),
     list(notes),
     list(peers.map(({ name, what }) => `**${name}**: ${what}`)),
     ...legend(results),
     ...(failures.length > 0 ? [list(failures)] : []),
-    ...reportTables(results).map(({ title, about, heading, rows }) =>
-      [`## ${title}`, ...(about ?? []), markdown(heading, rows)].join('\n\n'),
-    ),
+    ...reportTables(results).map(tableMarkdown),
   ]
   return `${sections.join('\n\n')}\n`
 }
 
 function list(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n')
-}
-
-/** A table as oxfmt leaves it: columns as wide as their widest cell. */
-function markdown(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heading.map((_, i) =>
-    Math.max(4, ...[heading, ...rows].map((cells) => cells[i]?.length ?? 0)),
-  )
-  const line = (cells: readonly string[]): string =>
-    `| ${widths.map((width, i) => (i === 0 ? (cells[i] ?? '').padEnd(width) : (cells[i] ?? '').padStart(width))).join(' | ')} |`
-  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
-  return [line(heading), line(rule), ...rows.map(line)].join('\n')
 }

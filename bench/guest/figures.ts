@@ -1,13 +1,33 @@
 import { quotients } from '../statistics.ts'
 import type { Peer } from './peer.ts'
 import type { Counts } from './requests.ts'
-import type { Cell, Condition, Sample } from './results.ts'
+import type { Cell, Condition, GuestKind, Sample } from './results.ts'
 
 /** What a person calls the conditions. */
 export const conditionNames: Readonly<Record<Condition, string>> = {
   none: 'cache=none',
   loose: 'cache=loose, first run',
   cached: 'cache=loose, second run',
+}
+
+/** The cells that belong in one table each: those of one guest and one condition. */
+export function cellsByTable(cells: readonly Cell[]): Cell[][] {
+  const found = new Map<string, Cell[]>()
+  for (const cell of cells) {
+    const title = tableTitle(cell)
+    found.set(title, [...(found.get(title) ?? []), cell])
+  }
+  return [...found.values()]
+}
+
+/** The title of the table that has a cell. */
+export function tableTitle({ guest, condition }: Cell): string {
+  return `${guestName(guest)}, ${conditionNames[condition]}`
+}
+
+/** A guest for people: `Linux 7.2, 2 virtual CPUs`. */
+export function guestName({ kernel, cpus }: GuestKind): string {
+  return `Linux ${kernel}, ${cpus} virtual CPU${cpus > 1 ? 's' : ''}`
 }
 
 /** How many times as long as we a peer took, in each round that both were measured in. */

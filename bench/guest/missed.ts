@@ -1,9 +1,9 @@
 import { median } from '../statistics.ts'
 import { conditionNames, ratiosOf, requestsOf } from './figures.ts'
 import { goalOf } from './goals.ts'
-import type { Table } from './report.ts'
 import { total } from './requests.ts'
 import type { Cell, DescribedPeer, GuestResults, Sample } from './results.ts'
+import type { Table } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
 /**
@@ -34,12 +34,11 @@ export function missedTable({ peers, cells }: GuestResults): Table | undefined {
   return {
     title: 'Where the time goes where a goal is missed',
     about: [
-      `Milliseconds in which the guest's processor works and in which it waits, and how many requests that takes. ` +
-        `The first is the guest's own: programs, kernel and client, and no server can shorten it but by what ` +
-        `it lets the client do without. "At best" is the ratio that would be left if nobody ever waited for ` +
-        `${ours.name}: if it, QEMU beside the guest, and the ways between them took no time at all. Where ` +
-        `that misses the goal as well (${MISSED}), no server for this client on this machine reaches it. fio leaves its ` +
-        `own start out of its time but not out of the processor's, so there are only its requests.`,
+      `"guest" has the milliseconds in which the guest's processor works, and "waits" those in which it waits. The ` +
+        `guest's work is its programs, kernel and client. A server can shorten it only by needing fewer requests. ` +
+        `"At best" is the ratio if ${ours.name}, the rest of QEMU and the ways between them took no time at all. Where ` +
+        `this misses the goal as well (${MISSED}), no server for this client reaches the goal on this machine. fio's ` +
+        `seconds leave out its start and its processor time does not, so only its requests are shown.`,
     ],
     heading: [
       '',
@@ -69,7 +68,7 @@ function guestTime(sample: Sample): number {
   return sample.elapsed - timeOutside(sample)
 }
 
-/** How many times as long as we a rival took, if nobody had waited for us. */
+/** How many times as long as we a rival took, if the guest had never waited for us. */
 function bestText(cell: Cell, rival: string, ours: string): string {
   const theirs = cell.samples[rival] ?? []
   const ratios = theirs.flatMap((sample, round) => {

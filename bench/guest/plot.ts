@@ -1,8 +1,7 @@
 import { median } from '../statistics.ts'
-import { conditionNames, ratiosOf } from './figures.ts'
+import { conditionNames, guestName, ratiosOf } from './figures.ts'
 import { goalOf } from './goals.ts'
 import type { Cell, Condition, GuestKind, GuestResults } from './results.ts'
-import { guestName } from './tables.ts'
 
 /** Pixels: the margin for names, the width of a panel with its gap, a row, a bar. */
 const NAMES = 170

@@ -1,8 +1,8 @@
 import { type Part, type Profile, parts } from './profile.ts'
-import type { Table } from './report.ts'
 import { total } from './requests.ts'
 import type { GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
+import type { Table } from './table.ts'
 
 /** Where our server's time goes in find, part by part. */
 export function profileTable(
@@ -19,9 +19,9 @@ export function profileTable(
   return {
     title: 'What our server does in find, with cache=none and one virtual CPU',
     about: [
-      `Microseconds for each of ${count} requests, from V8's profile of its thread, which takes time itself; ` +
-        `sleep is left out. The last line is the floor of the tables above, and a part of the calls of libc: the rest ` +
-        `of those is the FFI, and what the processor has forgotten since the last request.`,
+      `Microseconds for each of ${count} requests, from V8's profile of the serving thread. Profiling takes time itself; ` +
+        `sleep is left out. The last line is the floor of the tables above. It is a part of the calls of libc: the rest ` +
+        `of these is the FFI, and filling the processor's caches again after the last request.`,
     ],
     heading: ['', 'microseconds', 'share'],
     rows: [

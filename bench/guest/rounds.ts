@@ -1,13 +1,12 @@
 import type { ProgressLine } from '../../src/cli/progress.ts'
 import type { Program } from '../programs.ts'
-import { requestsOf } from './figures.ts'
+import { guestName, requestsOf } from './figures.ts'
 import type { BenchGuest } from './guest.ts'
 import { countGuest, measureGuest, measureHost } from './measure.ts'
 import type { CacheMode } from './peer.ts'
 import { portionOf } from './portion.ts'
 import type { Counts } from './requests.ts'
 import type { Cell, Condition, GuestKind, Sample } from './results.ts'
-import { guestName } from './tables.ts'
 import type { Workload } from './workload.ts'
 
 /** What is measured with one guest. */

@@ -8,7 +8,7 @@ import { heapMemory } from '../sys/memory.ts'
 import { type MessageName, type R, type T, messages } from './wire/messages.ts'
 
 /** One method for each row of the table: `client.walk({ fid, newfid, names })`. */
-type Methods = { readonly [M in MessageName]: (request: T<M>) => Promise<R<M>> }
+export type Methods = { readonly [M in MessageName]: (request: T<M>) => Promise<R<M>> }
 
 interface Waiting {
   readonly name: MessageName

@@ -1,8 +1,10 @@
 /** 9P2000.L: the table of messages and its codec, a client, and the session of a server. */
-export { Client } from './client.ts'
+export { Client, type Methods } from './client.ts'
 export {
   type Message,
   type Reply,
+  type Struct,
+  type Values,
   decodeReply,
   decodeRequest,
   encodeError,
@@ -11,6 +13,7 @@ export {
   requestOfType,
 } from './wire/codec.ts'
 export { Reader, Writer } from './wire/cursor.ts'
+export type { Kind, KindName, KindValue } from './wire/kinds.ts'
 export { type Dirent, readDirent, writeDirent } from './wire/dirent.ts'
 export { ProtocolError, type ProtocolErrorCode } from './wire/protocol-error.ts'
 export * as flags from './wire/flags.ts'
@@ -25,6 +28,15 @@ export {
   payloadBytes,
   run,
 } from '../sys/memory.ts'
-export { type MessageName, type R, type Row, type T, messages } from './wire/messages.ts'
+export {
+  type Changes,
+  type Decoded,
+  type Fields,
+  type MessageName,
+  type R,
+  type Row,
+  type T,
+  messages,
+} from './wire/messages.ts'
 export { type Qid, qidType } from './wire/qid.ts'
 export { fromText, toText } from '../util/text.ts'

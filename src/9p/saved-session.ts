@@ -21,7 +21,7 @@ export interface SavedSession {
 }
 
 /** A Tattach, and the fids that descend from it. */
-interface SavedAttached {
+export interface SavedAttached {
   readonly aname: string
   readonly uid: number
   /** What the fids stand for, in their order. */
@@ -29,13 +29,13 @@ interface SavedAttached {
   readonly fids: readonly SavedFid[]
 }
 
-interface SavedFid {
+export interface SavedFid {
   readonly fid: number
   readonly opened?: SavedFile
   readonly attribute?: SavedAttribute
 }
 
-interface SavedFile {
+export interface SavedFile {
   readonly flags: number
   readonly locks: readonly SavedLock[]
   /** See OpenFile.state. */
@@ -43,7 +43,7 @@ interface SavedFile {
 }
 
 /** The numbers in decimal, since they have 64 bits. */
-interface SavedLock {
+export interface SavedLock {
   readonly type: LockType
   readonly start: string
   readonly end: string

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { explain } from './describe-failure.ts'
+import { explain } from './user-error.ts'
 
 /**
  * Whether there is a directory at `path`.

@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 
 /** One option of a command, as it is parsed and as `--help` shows it. */
 export interface Option {

@@ -4,7 +4,7 @@ import { cacheFolder } from '../provision/cache.ts'
 import { type Inventory, inventory } from '../provision/inventory.ts'
 import { describeSandbox } from '../server/sandbox.ts'
 import { command } from './command.ts'
-import { describeParts, row } from './describe.ts'
+import { describeParts, row } from './describe-parts.ts'
 
 /** What a boot of the default guest takes, as measured on two cores of a server. */
 const EXPECTATION = {

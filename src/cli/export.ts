@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { HostExport } from '../tree/host/host-exports.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 import { takeOwnership } from './owner.ts'
 import { splitAtCommas } from './values.ts'
 

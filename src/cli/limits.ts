@@ -1,5 +1,5 @@
 import { type Limits, defaultLimits, limitTable } from '../9p/session-limits.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 import { parseCount } from './values.ts'
 
 const names = Object.keys(limitTable) as (keyof Limits)[]

@@ -3,7 +3,7 @@ import { EXPORT_ADDRESS, VIRTIO_MSIZE } from '../guest/mount.ts'
 import { value } from '../machine/devices/device.ts'
 import { sharedMemory, vhostUserDevice } from '../machine/devices/vhost-user.ts'
 import type { Listen } from '../server/share.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 import { splitAtCommas } from './values.ts'
 
 /** The tag of a vhost-user device that is given none. */

@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+// The command line. bin/lowerdir imports it.
+
 import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
 

@@ -1,5 +1,5 @@
 import type { IdRange, Ownership } from '../tree/host/owners.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 
 /** The largest id there is: -1 means none. */
 const MOST = 2 ** 32 - 2

@@ -1,4 +1,4 @@
-import type { OnProgress, ProgressPhase } from '../provision/progress.ts'
+import type { OnProgress, ProgressPhase } from '../provision/archive.ts'
 
 const phases: Readonly<Record<ProgressPhase, string>> = {
   index: 'reading the index of',

@@ -1,6 +1,6 @@
 import { makeRoot } from '../provision/root/root.ts'
 import { command } from './command.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { ProgressLine, showFetch } from './progress.ts'
 

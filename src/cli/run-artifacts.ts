@@ -5,7 +5,7 @@ import { ownerOf } from '../report/attribution.ts'
 import { type MachineFolder, readMachines } from '../report/machine-folder.ts'
 import type { TestRun } from '../report/results.ts'
 import { Artifacts, artifactsRoot } from '../record/artifacts.ts'
-import { explain } from './describe-failure.ts'
+import { explain } from './user-error.ts'
 
 /** The artifacts of a run of tests: a folder for each file of tests, with one for each machine in it. */
 export class RunArtifacts implements Disposable {

@@ -7,7 +7,7 @@ import { BOOT_TIMEOUT } from '../machine/accelerator.ts'
 import { findForPlan } from '../machine/find.ts'
 import type { BootPhase, MachineHooks } from '../machine/hooks.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
-import type { MachineOptions } from '../machine/options.ts'
+import type { PlanOptions } from '../machine/options.ts'
 import { type MachinePlan, planMachine } from '../machine/plan.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { transportChoices } from '../machine/transport.ts'
@@ -17,7 +17,7 @@ import { type ViewPatterns, shows } from '../tree/view/sight.ts'
 import { streamEnd, whenAborted } from '../util/promises.ts'
 import { checkDirectory } from './check-directory.ts'
 import { type Option, type Values, command } from './command.ts'
-import { TimedOut, UserError, explain } from './describe-failure.ts'
+import { TimedOut, UserError, explain } from './user-error.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { ProgressLine } from './progress.ts'
@@ -169,7 +169,7 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
  *
  * @throws UserError for a value that is none.
  */
-function machineOptions(values: Values<typeof flags>, argv: readonly string[]): MachineOptions {
+function machineOptions(values: Values<typeof flags>, argv: readonly string[]): PlanOptions {
   const { owner, atime } = parsePolicy(values)
   return {
     name: 'lowerdir',
@@ -221,7 +221,7 @@ function checkMemory(mebibytes: number): number {
 }
 
 /** Reports a missing directory before QEMU and the kernel are looked for. */
-function checkDirectories({ root = '/', shares = [] }: MachineOptions): void {
+function checkDirectories({ root = '/', shares = [] }: PlanOptions): void {
   checkDirectory('The root', root)
   for (const { source } of shares) {
     if (typeof source === 'string') checkDirectory('The share', source)

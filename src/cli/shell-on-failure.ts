@@ -1,8 +1,8 @@
 import { readlinkSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { SHELL_ON_FAILURE } from '../driver/failed-test.ts'
-import { TERMINAL } from '../driver/own-terminal.ts'
-import { UserError } from './describe-failure.ts'
+import { TERMINAL } from '../driver/terminal.ts'
+import { UserError } from './user-error.ts'
 
 /**
  * What the process of a file of tests needs in its environment to give a shell where a test has failed. It is in a

@@ -1,6 +1,6 @@
 import { type CachedSnapshot, SnapshotCache } from '../machine/snapshot-cache.ts'
 import { command } from './command.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 
 /** As much of a key as a person needs. */
 const SHORT = 12

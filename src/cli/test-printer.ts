@@ -1,4 +1,4 @@
-import { duration } from '../report/format.ts'
+import { duration } from '../util/format.ts'
 import {
   type FileResult,
   type TestResult,

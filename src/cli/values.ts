@@ -4,7 +4,7 @@ import type { DirectoryShare } from '../machine/plan.ts'
 import { MSIZE_MIN } from '../9p/wire/limits.ts'
 import { parseBytes, parseMebibytes } from '../util/size.ts'
 import type { Ownership } from '../tree/host/owners.ts'
-import { UserError } from './describe-failure.ts'
+import { UserError } from './user-error.ts'
 import { takeOwnership } from './owner.ts'
 
 /** `512M`, `2G`, or a plain number of MiB, in MiB. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { PatternError } from '../tree/view/pattern-error.ts'
 import { Sight, type ViewPatterns } from '../tree/view/sight.ts'
 import type { Option } from './command.ts'
-import { UserError, explain } from './describe-failure.ts'
+import { UserError, explain } from './user-error.ts'
 
 /** Options of all commands that show a directory, or a part of it. */
 export const viewOptions = {

@@ -1,14 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from './waits/wait.ts'
 
-/** A condition that is checked as long as this is not disposed of. */
+/** Checks a condition again and again, until it does not hold or this is disposed of. */
 export class Always implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #checking: Promise<void>
 
   /**
-   * @param check false, or what it throws, is the end of it.
+   * @param check fails the condition by returning false or by throwing.
    * @param interval seconds between two checks.
-   * @param onUpset is called once, when it does not hold.
+   * @param onUpset is called once, when the condition does not hold.
    */
   constructor(check: () => unknown, interval: number, onUpset: (error: unknown) => void) {
     this.#checking = this.#run(check, interval, onUpset)
@@ -27,11 +27,11 @@ export class Always implements AsyncDisposable {
         if (!signal.aborted) onUpset(error)
         return
       }
-      await sleep(interval * 1000, undefined, { signal, ref: false }).catch(() => {})
+      await pause(interval * 1000, signal)
     }
   }
 
-  /** Stops checking, once a check that is under way has ended. */
+  /** Stops checking. Resolves when a check that is under way has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await this.#checking

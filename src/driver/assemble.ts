@@ -4,13 +4,13 @@ import { MachineError } from '../machine/failure.ts'
 import type { MachineHooks } from '../machine/hooks.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
-import type { MachineParts } from './machine-parts.ts'
+import type { MachineParts } from './running-guest.ts'
 import { referenceTo } from './owning-test.ts'
 import type { BootOptions, NetworkSeat } from './options.ts'
 import { Artifacts, artifactsRoot } from '../record/artifacts.ts'
 import { Recorder } from '../record/recorder.ts'
-import { endWithVitest } from './orphan.ts'
-import { isDebugging, say, sayAccelerator } from './say.ts'
+import { endWithVitest } from './vitest-context.ts'
+import { isDebugging, say, sayAccelerator } from './terminal.ts'
 
 /** What the tests of a machine know of it, whether it was booted or restored. */
 export interface MachineIdentity {

@@ -1,21 +1,21 @@
 import { throwAll } from '../machine/resources.ts'
 import { MemoryQueue } from './memory-queue.ts'
 
-/** A machine that is to be booted beside others. */
+/** A machine to boot, together with others. */
 export interface Start<M> {
   readonly name: string
   readonly memoryMiB: number
-  /** @param signal is aborted when another one has failed: nobody waits for this one any more. */
+  /** @param signal is aborted when another machine has failed to boot. */
   boot(signal: AbortSignal): Promise<M>
 }
 
 /**
- * Boots machines, all at once as far as memory allows: one that does not fit beside those that are being booted
- * waits for them. It is tried after that, however little memory there is, since a guest seldom uses all that it has.
+ * Boots machines, all at once as far as memory allows. A machine that does not fit beside those that boot waits for them.
+ * A machine that boots alone need not fit, since a guest seldom uses all of its memory.
  *
- * @param availableMiB how much memory there is now.
- * @returns the machines, in the order of their starts.
- * @throws Error with the name and the reason of the first that fails. Nothing is left behind then.
+ * @param availableMiB the available memory now.
+ * @returns the machines, in the order of `starts`.
+ * @throws Error with the name and the reason of the first machine that fails, after all others have ended.
  */
 export async function bootAll<M extends AsyncDisposable>(
   starts: readonly Start<M>[],
@@ -45,12 +45,16 @@ export async function bootAll<M extends AsyncDisposable>(
 
   const machines = [...booted].toSorted(([a], [b]) => a - b).map(([, machine]) => machine)
   if (failure === undefined) return machines
-  // Why one did not boot says more than what went wrong in ending another.
-  await disposeOfAll(machines).catch(() => {})
+  try {
+    await disposeOfAll(machines)
+  } catch (error) {
+    // The machine that did not boot is the first reason, and gives the message.
+    throw new AggregateError([failure, error], failure.message, { cause: error })
+  }
   throw failure
 }
 
-/** Ends machines, all at once and each whatever becomes of the others. @throws what kept them from it. */
+/** Ends machines, all at once. An error with one does not stop the others. @throws the errors. */
 export async function disposeOfAll(machines: readonly AsyncDisposable[]): Promise<void> {
   const ends = machines.map(async (machine) => machine[Symbol.asyncDispose]())
   const results = await Promise.allSettled(ends)

@@ -1,4 +1,4 @@
-import { anySignal } from './any-signal.ts'
+import { anySignal } from './waits/wait.ts'
 import { bootAll as start } from './boot-all.ts'
 import { boot, bootSeated } from './boot.ts'
 import type { Machine } from './machine.ts'

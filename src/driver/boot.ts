@@ -3,9 +3,10 @@ import { findForPlan } from '../machine/find.ts'
 import { type MachinePlan, planMachine } from '../machine/plan.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { type MachineIdentity, type WatchOptions, assemble } from './assemble.ts'
-import { Machine } from './machine.ts'
+import { type Machine, machineOf } from './machine.ts'
 import type { BootOptions, NetworkSeat } from './options.ts'
 import { untilReady } from './power.ts'
+import { RunningGuest } from './running-guest.ts'
 import { startMachine } from './test-machines.ts'
 
 /**
@@ -24,23 +25,30 @@ import { startMachine } from './test-machines.ts'
  *   directory cannot be served. Nothing is left behind then.
  */
 export async function boot(options: BootOptions = {}): Promise<Machine> {
-  return startMachine(options, async (each) => bootPlanned(await planBoot(each), each))
+  return machineOf(
+    await startMachine(options, async (each) => bootPlanned(await planBoot(each), each)),
+  )
 }
 
 /** Boots a machine of a network. @throws as {@link boot}. */
 export async function bootSeated(options: BootOptions, seat: NetworkSeat): Promise<Machine> {
-  return startMachine(options, async (each) => bootPlanned(await planBoot(each, seat), each))
+  return machineOf(
+    await startMachine(options, async (each) => bootPlanned(await planBoot(each, seat), each)),
+  )
 }
 
 /** Boots what was planned. @throws as {@link boot}. */
-export function bootPlanned({ plan, identity }: BootPlan, options: WatchOptions): Promise<Machine> {
+export function bootPlanned(
+  { plan, identity }: BootPlan,
+  options: WatchOptions,
+): Promise<RunningGuest> {
   return assemble(
     identity,
     options,
     (hooks) => QemuMachine.boot(plan, hooks),
-    (parts) => new Machine(parts),
-    async (machine) => {
-      if (plan.init === 'systemd') await untilReady(machine)
+    (parts) => new RunningGuest(parts),
+    async (guest) => {
+      if (plan.init === 'systemd') await untilReady(guest)
     },
   )
 }

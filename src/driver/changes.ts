@@ -2,20 +2,23 @@ import { posix } from 'node:path'
 import { CHANGES_SCRIPT, CONTAINER_MARK, OWN_DIRECTORIES } from '../guest/changes.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 
-/** What a guest has written. Absolute paths, sorted; each is in one list only. */
+/** The paths that a guest has written: absolute and sorted. Each path is in one list only. */
 export interface Changes {
   readonly created: string[]
   readonly changed: string[]
   readonly deleted: string[]
 }
 
-/** Which changes are wanted. */
+/** Which changes are listed. */
 export interface ChangesOptions {
-  /** A directory, without symlinks in its path: what is in it, itself, and what is gone with a directory above it. */
+  /**
+   * Only the changes of this directory and below it. Its path must not contain symlinks. Deleted directories above it are
+   * listed as well. Default: `/`.
+   */
   readonly under?: string
 }
 
-/** Asks the guest what it has written. */
+/** Asks the guest for its changes. */
 export async function changes(
   qemu: QemuMachine,
   { under = '/' }: ChangesOptions,
@@ -31,7 +34,7 @@ export async function changes(
   }
 }
 
-/** What the fields say that the guest's script has written (guest/changes.ts). */
+/** Parses the output of the guest's script (guest/changes.ts): fields that end with a NUL. */
 function parseChanges(fields: Buffer): Changes {
   const created = new Set<string>()
   const changed = new Set<string>()
@@ -54,7 +57,7 @@ function parseChanges(fields: Buffer): Changes {
     const now = new Set(names())
     for (const name of before) if (!now.has(name)) deleted.add(`${path}/${name}`)
   }
-  // They were there before anybody in the guest: none of these can be created by others, and the mark is never seen.
+  // lowerdir made these directories before the guest's init ran, and the guest never sees the mark.
   for (const path of own) created.delete(path)
   deleted.delete(CONTAINER_MARK)
   return {
@@ -64,7 +67,7 @@ function parseChanges(fields: Buffer): Changes {
   }
 }
 
-/** A path and all that it is in, without the root. */
+/** A path and the directories above it, without the root. */
 function ancestry(path: string): string[] {
   return path === '/' || path === '' ? [] : [path, ...ancestry(posix.dirname(path))]
 }

@@ -1,53 +1,144 @@
+import { constants } from 'node:os'
 import { Readable } from 'node:stream'
 import type { GuestCommand } from '../machine/control/control.ts'
 import { streamEnd } from '../util/promises.ts'
-import { type CommandFailure, failureText } from './command-error.ts'
 import type { CommandEnded } from '../record/event.ts'
-import { signalOf } from './signals.ts'
 
 /** How a command ended. */
 export interface ExecResult<Output extends string | Buffer = string> {
-  /** As a shell gives it: 128 + n for signal n, 127 where there is no such program. */
+  /** As a shell gives it: 128 + n for signal n, 127 where the program does not exist. */
   readonly exitCode: number
-  /** The name of the signal that ended it, going by the exit code; null when none did. */
+  /** The name of the signal that an exit code above 128 stands for; otherwise null. */
   readonly signal: NodeJS.Signals | null
   readonly stdout: Output
   readonly stderr: Output
 }
 
-/** A piece of output, as it came. */
+/** A piece of a command's output, as it arrived. */
 export interface OutputPiece {
   readonly stream: 'stdout' | 'stderr'
   readonly data: Buffer
 }
 
-/** What a command's life is bounded by. */
+/** Why the driver ended a command. */
+export type CommandFailure =
+  | { readonly kind: 'timeout'; readonly seconds: number }
+  | { readonly kind: 'output'; readonly bytes: number }
+  | { readonly kind: 'aborted'; readonly reason: unknown }
+
+/** The failure as a predicate of the command, without a full stop. */
+export function failureText(failure: CommandFailure): string {
+  switch (failure.kind) {
+    case 'timeout':
+      return `was ended after ${failure.seconds} seconds`
+    case 'output':
+      return `was ended after ${failure.bytes} bytes of output; maxOutput allows for more`
+    case 'aborted':
+      return 'was aborted'
+  }
+}
+
+/** A command that failed, and its output. */
+export interface FailedCommand {
+  /** The name of the machine that it ran on. */
+  readonly machine: string
+  readonly command: string
+  /** Null where the driver ended the command. */
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** The end of the machine's console. */
+  readonly console: string
+}
+
+/** The limit for one stream in a message, in characters. The end of the stream is shown: it usually has the reason. */
+const SHOWN = 4000
+
+/** A command failed, or succeeded where it was to fail. The message has its output and the end of the console. */
+export class CommandError extends Error implements FailedCommand {
+  override readonly name = 'CommandError'
+  readonly machine: string
+  readonly command: string
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly console: string
+
+  /** @param what a predicate without its full stop, such as "exited with 3". */
+  constructor(what: string, failed: FailedCommand, options?: ErrorOptions) {
+    super(message(what, failed), options)
+    this.machine = failed.machine
+    this.command = failed.command
+    this.exitCode = failed.exitCode
+    this.signal = failed.signal
+    this.stdout = failed.stdout
+    this.stderr = failed.stderr
+    this.console = failed.console
+  }
+}
+
+function message(
+  what: string,
+  { machine, command, stdout, stderr, console }: FailedCommand,
+): string {
+  return [
+    `${machine}: \`${command}\` ${what}.`,
+    part('stdout', stdout),
+    part('stderr', stderr),
+    part('console', console),
+  ]
+    .filter((text) => text !== '')
+    .join('\n')
+}
+
+function part(name: string, text: string): string {
+  const trimmed = text.trimEnd()
+  if (trimmed === '') return ''
+  const shown = trimmed.length > SHOWN ? `…${trimmed.slice(-SHOWN)}` : trimmed
+  return `--- ${name}\n${shown}`
+}
+
+/** The limits of a command. */
 export interface CommandBounds {
-  /** Seconds until it is ended, with everything that it has started. */
+  /** Seconds until the command and all its children are killed. */
   readonly timeout: number
   readonly signal: AbortSignal | undefined
-  /** Most bytes of output that are kept; a command with more is ended. */
+  /** The limit of both streams together, in bytes; a command with more output is killed. */
   readonly maxOutput: number
   readonly encoding: 'utf8' | 'buffer'
 }
 
-/** Who hears of a command. */
+/** What is called while a command runs. */
 export interface CommandObserver {
   onOutput(piece: OutputPiece): void
   onEnd(how: Pick<CommandEnded, 'exitCode' | 'signal' | 'failure'>): void
-  /** The error for a command that did not get to its end. */
+  /** Makes the error for a command that the driver ended. */
   failure(failure: CommandFailure): Error
 }
 
+/** Calls the constructor of {@link Command}, which is private so that its types stay internal. */
+let make: (guest: GuestCommand, bounds: CommandBounds, observer: CommandObserver) => Command
+
+/** Follows a command that has been started in a guest. */
+export function startCommand(
+  guest: GuestCommand,
+  bounds: CommandBounds,
+  observer: CommandObserver,
+): Command<string | Buffer> {
+  return make(guest, bounds, observer)
+}
+
 /**
- * A command under way in a guest: a promise of its result, and an iterable of its output while it runs.
+ * A command that runs in a guest: a promise of its result, and an async iterable of its output.
  *
  * ```ts
  * const { exitCode, stdout } = await vm.exec('make check')
  * for await (const { stream, data } of vm.exec('journalctl -f')) process[stream].write(data)
  * ```
  *
- * To leave the loop ends the command, with everything that it has started.
+ * Leaving the loop kills the command and all its children.
  */
 export class Command<Output extends string | Buffer = string>
   implements PromiseLike<ExecResult<Output>>, AsyncIterable<OutputPiece>
@@ -62,20 +153,24 @@ export class Command<Output extends string | Buffer = string>
   #size = 0
   #endedFor: CommandFailure | undefined
 
-  constructor(guest: GuestCommand, bounds: CommandBounds, observer: CommandObserver) {
+  static {
+    make = (guest, bounds, observer) => new Command(guest, bounds, observer)
+  }
+
+  private constructor(guest: GuestCommand, bounds: CommandBounds, observer: CommandObserver) {
     this.#guest = guest
     this.#bounds = bounds
     this.#observer = observer
     this.#result = this.#follow()
-    // One that nobody waits for is no failure of the process.
+    // A test need not await a command. Its failure must not end the process as an unhandled rejection.
     this.#result.catch(() => {})
   }
 
   /**
-   * Resolves with how it ended, whatever its exit code.
+   * Resolves with how the command ended, also when it exits with another code than 0.
    *
-   * @throws CommandError when it takes longer than its timeout or says more than is kept, the signal's reason when
-   *   it is aborted, MachineError when the machine ends first. Nothing of it runs on then.
+   * @throws CommandError when it takes longer than its timeout or writes more than `maxOutput`; the signal's reason when
+   *   that is aborted; MachineError when the machine ends first. No process of the command runs on then.
    */
   // oxlint-disable-next-line unicorn/no-thenable -- what `await vm.exec(…)` is about.
   then<A = ExecResult<Output>, B = never>(
@@ -85,7 +180,7 @@ export class Command<Output extends string | Buffer = string>
     return this.#result.then(onResult, onError)
   }
 
-  /** The output as it comes, from the command's beginning on. Ends with it; throws what the result throws. */
+  /** The output as it arrives, from the command's start on. It ends with the command, and throws as {@link then}. */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputPiece, void> {
     try {
       for (let next = 0; ;) {
@@ -105,7 +200,7 @@ export class Command<Output extends string | Buffer = string>
     }
   }
 
-  /** The lines of a stream as they come, without their ends. Leaving the loop ends the command. */
+  /** The lines of one stream as they arrive, without their line ends. Leaving the loop kills the command. */
   async *lines(stream: OutputPiece['stream'] = 'stdout'): AsyncGenerator<string, void> {
     const decoder = new TextDecoder()
     let line = ''
@@ -122,17 +217,17 @@ export class Command<Output extends string | Buffer = string>
     if (line !== '') yield line
   }
 
-  /** The standard output as a stream, from the command's beginning on. */
+  /** The standard output as a stream, from the command's start on. */
   get stdout(): Readable {
     return this.#stream('stdout')
   }
 
-  /** The standard error as a stream, from the command's beginning on. */
+  /** The standard error as a stream, from the command's start on. */
   get stderr(): Readable {
     return this.#stream('stderr')
   }
 
-  /** Ends it with everything that it has started; its result is then that of SIGKILL. */
+  /** Kills the command and all its children; its result is then that of SIGKILL. */
   kill(): void {
     this.#guest.kill()
   }
@@ -182,7 +277,7 @@ export class Command<Output extends string | Buffer = string>
     return signal === null ? { exitCode } : { exitCode, signal }
   }
 
-  /** What it has said so far, as text. */
+  /** What the command has written to a stream so far, as text. */
   said(stream: OutputPiece['stream']): string {
     return this.#bytes(stream).toString()
   }
@@ -214,4 +309,12 @@ export class Command<Output extends string | Buffer = string>
     this.#wake = []
     for (const wake of waiting) wake()
   }
+}
+
+/** The signal that a shell's exit status stands for: 128 + n is signal n. Null for any other status. */
+function signalOf(exitCode: number): NodeJS.Signals | null {
+  for (const [name, number] of Object.entries(constants.signals)) {
+    if (number === exitCode - 128) return name as NodeJS.Signals
+  }
+  return null
 }

@@ -2,37 +2,38 @@ import { Readable } from 'node:stream'
 import { BUSYBOX, commandScript, surroundings } from '../guest/agent.ts'
 import { quote } from '../util/shell.ts'
 
-/** How a command runs in the guest. */
+/** Options of a command in the guest. */
 export interface ExecOptions {
-  /** Variables of its environment, beside PATH and HOME and the machine's own. */
+  /** Variables of its environment, in addition to PATH, HOME and the machine's own. */
   readonly env?: Readonly<Record<string, string>>
-  /** Where it runs, an absolute path of the guest. Default: `/`. */
+  /** Its current directory, an absolute path of the guest. Default: `/`. */
   readonly cwd?: string
-  /** Who runs it: a user of the guest's /etc/passwd. Default: root. */
+  /** A user of the guest's /etc/passwd, who runs it. Default: root. */
   readonly user?: string | undefined
-  /** What it reads. Default: nothing. */
+  /** Its standard input. Default: empty. */
   readonly stdin?: string | Uint8Array | Readable
-  /** Seconds until it is ended with all that it has started. Default: 900, thrice as many if emulated. */
+  /** Seconds until the command and all its children are killed. Default: 900, three times as many where emulated. */
   readonly timeout?: number
-  /** Aborting it ends the command with all that it has started. */
+  /** Aborting it kills the command and all its children. */
   readonly signal?: AbortSignal
-  /** Bytes as they are, instead of text. Default: `utf8`. */
+  /** `buffer` gives the output as bytes instead of text. Default: `utf8`. */
   readonly encoding?: 'utf8' | 'buffer'
-  /** Most bytes of output; a command with more is ended. Default: 64 MiB. */
+  /** The limit of the output of both streams, in bytes; a command with more is killed. Default: 64 MiB. */
   readonly maxOutput?: number
-  /** Keep it out of the record. Default: false. */
+  /** Keeps the command out of the record. Default: false. */
   readonly quiet?: boolean
 }
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** What root's commands find in their environment. */
+/** The environment of root's commands. */
 export const rootEnvironment: Readonly<Record<string, string>> = { PATH, HOME: '/root' }
 
 /**
- * The script for a command: text is a shell's, a list is a program and its arguments.
+ * The script that runs a command: a string is for the shell, a list is a program and its arguments.
  *
- * Another user's command is a shell's of that user, with what systemd's user manager is reached by.
+ * The command of another user than root runs in a shell of that user, with the variables that lead to systemd's user
+ * manager.
  */
 export function execScript(
   command: string | readonly string[],
@@ -59,6 +60,7 @@ export function commandText(command: string | readonly string[]): string {
   return typeof command === 'string' ? command : command.join(' ')
 }
 
+/** The standard input of a command as a stream; null for an empty one. */
 export function inputStream(stdin: ExecOptions['stdin']): Readable | null {
   if (stdin === undefined) return null
   if (typeof stdin === 'string' || stdin instanceof Uint8Array)

@@ -1,46 +1,76 @@
-import { gatherEvidence } from './evidence.ts'
-import type { Machine } from './machine.ts'
-import { OwnTerminal } from './own-terminal.ts'
-import { say } from './say.ts'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { shellInteract } from './interact.ts'
+import type { RunningGuest } from './running-guest.ts'
+import { OwnTerminal, say } from './terminal.ts'
+import type { FailedTest } from './test-owner.ts'
 
-/** The environment variable that asks for a shell in the machine of a test that has failed. */
+/** The environment variable that asks for a shell in the machine of a failed test. */
 export const SHELL_ON_FAILURE = 'LOWERDIR_SHELL_ON_FAILURE'
 
-/** Whether it does. */
+/** Whether the variable is set. */
 export function isShellWanted(): boolean {
   return (process.env[SHELL_ON_FAILURE] ?? '') !== ''
 }
 
-/** A test that has failed, and why. */
-export interface FailedTest {
-  readonly name: string
-  readonly message: string
-}
+/** The time that a machine in trouble has to give its journal, in seconds. */
+const JOURNAL_TIMEOUT = 60
+
+/** Lets journald write the newest lines. It has 20 s, in case it is in trouble itself. */
+const SYNC = 'timeout 20 journalctl --sync 2>/dev/null'
 
 /**
- * Does with a machine what is to be done while it is still there, when its test has failed: it is asked for what it
- * knows, and whoever wants to look gets a shell in it.
+ * Collects what explains a failed test, while its machine still runs: the screen and the journal go to the artifacts.
+ * Then it gives the person at the terminal a shell in the machine, if {@link SHELL_ON_FAILURE} asks for it.
  *
- * @returns the paths of its artifacts.
+ * @returns the paths of all artifacts of the machine.
  */
-export async function examine(machine: Machine, test: FailedTest): Promise<string[]> {
-  machine.calm()
-  const artifacts = await gatherEvidence(machine)
-  if (isShellWanted() && machine.isUp) {
-    shells = shells.then(() => giveShell(machine, test))
+export async function examine(guest: RunningGuest, test: FailedTest): Promise<string[]> {
+  guest.calm()
+  const artifacts = await gatherEvidence(guest)
+  if (isShellWanted() && guest.isUp) {
+    shells = shells.then(() => giveShell(guest, test))
     await shells
   }
   return artifacts
 }
 
-/** One after the other: there is one terminal, and tests may fail at the same time. */
+/**
+ * Puts screen and journal into the machine's folder of artifacts. Events, console and QEMU's command line are there
+ * already. An error becomes a note of the record, so that it does not hide the test's own failure.
+ */
+async function gatherEvidence(guest: RunningGuest): Promise<string[]> {
+  const folder = guest.artifacts
+  if (folder === undefined) return []
+  const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
+    try {
+      await action()
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      guest.recorder.event({ kind: 'note', text: `${what} could not be kept: ${why}` })
+    }
+  }
+  if (guest.isUp) await attempt('the screen', () => guest.screen.screenshot())
+  if (guest.isUp && guest.init === 'systemd') {
+    await attempt('the journal', async () => {
+      const journal = await guest.succeed(`${SYNC}; journalctl --no-pager --boot`, {
+        timeout: JOURNAL_TIMEOUT,
+        quiet: true,
+      })
+      writeFileSync(join(folder, 'journal.txt'), journal)
+    })
+  }
+  return readdirSync(folder).map((name) => join(folder, name))
+}
+
+/** Shells come one after the other: there is one terminal, and several tests may fail at the same time. */
 let shells: Promise<void> = Promise.resolve()
 
-async function giveShell(machine: Machine, { name, message }: FailedTest): Promise<void> {
+async function giveShell(guest: RunningGuest, { name, message }: FailedTest): Promise<void> {
   try {
     const why = message.trimEnd().replaceAll(/^/gm, '  ')
     tell(`lowerdir: "${name}" has failed, and its machine waits for you:\n${why}\n`)
-    await machine.shellInteract()
+    await shellInteract(guest)
   } catch (error) {
     say(`"${name}" has failed: ${error instanceof Error ? error.message : String(error)}`)
   }

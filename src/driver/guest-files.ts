@@ -6,101 +6,151 @@ import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { BUSYBOX } from '../guest/agent.ts'
 import { quote } from '../util/shell.ts'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
-import { FileError } from './file-error.ts'
 import { pack, unpack } from './host-tar.ts'
-import type { Machine } from './machine.ts'
+import type { Guest } from './guest.ts'
 import { type Transfer, type TransferOptions, transfer } from './transfer.ts'
 
-/** How a file is to be written. */
+/** The text of error numbers in programs of the guest (strerror(3) in the C locale), and their names. */
+const CODES: readonly (readonly [text: string, code: string])[] = [
+  ['No such file or directory', 'ENOENT'],
+  ['Permission denied', 'EACCES'],
+  ['Operation not permitted', 'EPERM'],
+  ['Is a directory', 'EISDIR'],
+  ['Not a directory', 'ENOTDIR'],
+  ['Directory not empty', 'ENOTEMPTY'],
+  ['File exists', 'EEXIST'],
+  ['Read-only file system', 'EROFS'],
+  ['No space left on device', 'ENOSPC'],
+  ['Disk quota exceeded', 'EDQUOT'],
+  ['File too large', 'EFBIG'],
+  ['File name too long', 'ENAMETOOLONG'],
+  ['Too many levels of symbolic links', 'ELOOP'],
+  ['Text file busy', 'ETXTBSY'],
+  ['Device or resource busy', 'EBUSY'],
+  ['No such device or address', 'ENXIO'],
+  ['Stale file handle', 'ESTALE'],
+  ['Input/output error', 'EIO'],
+]
+
+/** A file could not be read or written: one of the guest, or one of the host that was to be copied. */
+export class FileError extends Error {
+  override readonly name = 'FileError'
+  /** The machine's name. */
+  readonly machine: string
+  /** A path of the guest, or of the host where that failed. */
+  readonly path: string
+  /** The name of the errno, as in Node's own errors; undefined where it is not known. */
+  readonly code: string | undefined
+
+  /**
+   * @param what a predicate of the file, such as "cannot be read".
+   * @param complaint the message of the program or of the system call that failed.
+   */
+  constructor(
+    { machine, path }: Pick<FileError, 'machine' | 'path'>,
+    what: string,
+    complaint: string,
+    options?: ErrorOptions,
+  ) {
+    const known = CODES.find(([text]) => complaint.includes(text))
+    // A complaint about another file, such as a directory that could not be made, is shown whole.
+    const words =
+      known === undefined || !complaint.includes(`'${path}'`) ? complaint.trim() : known[0]
+    const why = known === undefined ? words : `${words} (${known[1]})`
+    super(`${machine}: ${path} ${what}: ${why || 'nothing was said about why'}`, options)
+    this.machine = machine
+    this.path = path
+    const cause = options?.cause as NodeJS.ErrnoException | undefined
+    this.code = known?.[1] ?? cause?.code
+  }
+}
+
+/** How a file is written. */
 export interface WriteFileOptions extends TransferOptions {
   /** Permission bits. Default: 0o644, or those that the file has. */
   readonly mode?: number
-  /** `user`, `user:group` or numbers, as chown(1) takes them. Default: root, or whose the file is. */
+  /** `user`, `user:group` or numbers, as chown(1) takes them. Default: root, or the owner that the file has. */
   readonly owner?: string
 }
 
-/** Reads a file of the guest's, whatever its size says. */
+/** Reads a file of the guest to its end. Its size does not matter, so that files of /proc can be read as well. */
 export async function readFile(
-  machine: Machine,
-  qemu: QemuMachine,
+  guest: Guest,
   path: string,
   options: TransferOptions,
 ): Promise<Buffer> {
   const script = `exec ${BUSYBOX} cat ${guestPath(path)}`
-  const bytes = await moved(machine, qemu, path, 'cannot be read', {
+  const bytes = await moved(guest, path, 'cannot be read', {
     ...options,
     script,
     take: buffer,
   })
-  machine.recorder.event({ kind: 'note', text: `read ${path} (${bytes.length} bytes)` })
+  guest.recorder.event({ kind: 'note', text: `read ${path} (${bytes.length} bytes)` })
   return bytes
 }
 
-/** Writes a file of the guest's, and makes the directories that it is in. */
+/** Writes a file of the guest, and makes the directories around it. */
 export async function writeFile(
-  machine: Machine,
-  qemu: QemuMachine,
+  guest: Guest,
   path: string,
   data: string | Uint8Array | Readable,
   options: WriteFileOptions,
 ): Promise<void> {
   const input = data instanceof Readable ? data : Readable.from([Buffer.from(data)])
-  await write(machine, qemu, path, input, options)
+  await write(guest, path, input, options)
   const size = data instanceof Readable ? '' : ` (${Buffer.byteLength(data)} bytes)`
-  machine.recorder.event({ kind: 'note', text: `wrote ${path}${size}` })
+  guest.recorder.event({ kind: 'note', text: `wrote ${path}${size}` })
 }
 
-/** Copies a file or a directory of the host's to a path of the guest's. */
+/** Copies a file or a directory of the host to a path of the guest. */
 export async function copyFromHost(
-  machine: Machine,
-  qemu: QemuMachine,
+  guest: Guest,
   source: string,
   target: string,
   options: TransferOptions,
 ): Promise<void> {
   const from = resolve(source)
-  const { mode, isDirectory } = await hostFile(machine, from)
+  const { mode, isDirectory } = await hostFile(guest, from)
   if (isDirectory) {
     const to = guestPath(target)
     const { archive, done } = pack(from)
     const script = `${BUSYBOX} mkdir -p ${to} && exec ${BUSYBOX} tar -x -f - -C ${to}`
     const packed = done.catch((cause: unknown) => {
-      throw hostError(machine, from, 'cannot be read', cause)
+      throw hostError(guest, from, 'cannot be read', cause)
     })
+    // It is awaited below, and must not count as unhandled until then.
     packed.catch(() => {})
     const how = { ...options, script, input: archive }
-    await moved(machine, qemu, target, 'cannot be written', how).catch(async (error: unknown) => {
-      // An archive that has no end is the host's fault.
+    await moved(guest, target, 'cannot be written', how).catch(async (error: unknown) => {
+      // The guest's tar complains about an archive that is cut off, which the host's tar has the reason for.
       if (error instanceof FileError && error.code === undefined) await packed
       throw error
     })
     await packed
   } else {
-    await write(machine, qemu, target, createReadStream(from), { ...options, mode }, from)
+    await write(guest, target, createReadStream(from), { ...options, mode }, from)
   }
-  machine.recorder.event({ kind: 'file-copied', direction: 'to-guest', source: from, target })
+  guest.recorder.event({ kind: 'file-copied', direction: 'to-guest', source: from, target })
 }
 
-/** Copies a file or a directory of the guest's into a directory of the host's; resolves with its path there. */
+/** Copies a file or a directory of the guest into a directory of the host, and resolves with the path of the copy. */
 export async function copyToHost(
-  machine: Machine,
-  qemu: QemuMachine,
+  guest: Guest,
   source: string,
   targetDirectory: string,
   options: TransferOptions,
 ): Promise<string> {
   const from = guestPath(source)
   const target = join(resolve(targetDirectory), posix.basename(source))
-  // Its type and mode; a symlink is what it leads to.
-  const about = await moved(machine, qemu, source, 'cannot be read', {
+  // Type and mode. A symlink is followed.
+  const about = await moved(guest, source, 'cannot be read', {
     ...options,
     script: `exec ${BUSYBOX} stat -L -c '%F/%a' ${from}`,
     take: buffer,
   })
   const [type, mode = '644'] = about.toString().trim().split('/')
   const onHost = (cause: unknown): never => {
-    throw hostError(machine, target, 'cannot be written', cause)
+    throw hostError(guest, target, 'cannot be written', cause)
   }
   const isDirectory = type === 'directory'
   await mkdir(isDirectory ? target : resolve(targetDirectory), { recursive: true }).catch(onHost)
@@ -111,17 +161,16 @@ export async function copyToHost(
     (isDirectory ? unpack(output, target) : pipeline(output, createWriteStream(target))).catch(
       onHost,
     )
-  await moved(machine, qemu, source, 'cannot be read', { ...options, script, take })
-  // No set-user-ID comes out of a guest.
+  await moved(guest, source, 'cannot be read', { ...options, script, take })
+  // A set-user-ID bit never comes out of a guest.
   if (!isDirectory) await chmod(target, Number.parseInt(mode, 8) & 0o777).catch(onHost)
-  machine.recorder.event({ kind: 'file-copied', direction: 'to-host', source, target })
+  guest.recorder.event({ kind: 'file-copied', direction: 'to-host', source, target })
   return target
 }
 
-/** @param source the host's file that the input comes from, if any. */
+/** @param source the file of the host that the input is read from, if any. */
 async function write(
-  machine: Machine,
-  qemu: QemuMachine,
+  guest: Guest,
   path: string,
   input: Readable,
   { mode, owner, ...options }: WriteFileOptions,
@@ -130,54 +179,48 @@ async function write(
   const file = guestPath(path)
   const steps = [
     `${BUSYBOX} mkdir -p ${quote(posix.dirname(path))}`,
-    // Nobody sees what is only for some before it is theirs alone.
+    // A file with a mode is closed to other users from the start.
     ...(mode === undefined ? [] : ['umask 077']),
-    // Not by the shell, each of which has words of its own for what goes wrong.
+    // dd, since each shell words the errors of a redirection differently.
     `${BUSYBOX} dd of=${file} bs=1M status=none`,
     ...(owner === undefined ? [] : [`${BUSYBOX} chown ${quote(owner)} ${file}`]),
     ...(mode === undefined ? [] : [`${BUSYBOX} chmod ${mode.toString(8)} ${file}`]),
   ]
   try {
     const script = steps.join(' && ')
-    await moved(machine, qemu, path, 'cannot be written', { ...options, script, input })
+    await moved(guest, path, 'cannot be written', { ...options, script, input })
   } catch (error) {
     if (source === undefined || error !== input.errored) throw error
-    throw hostError(machine, source, 'cannot be read', error)
+    throw hostError(guest, source, 'cannot be read', error)
   }
 }
 
-/** A transfer that is to succeed, with what it has given. */
-async function moved<T>(
-  machine: Machine,
-  qemu: QemuMachine,
-  path: string,
-  what: string,
-  how: Transfer<T>,
-): Promise<T> {
-  const { exitStatus, complaint, taken } = await transfer(machine, qemu, how)
+/** Runs a transfer that has to succeed, and resolves with what it has read. */
+async function moved<T>(guest: Guest, path: string, what: string, how: Transfer<T>): Promise<T> {
+  const { exitStatus, complaint, taken } = await transfer(guest, how)
   if (exitStatus === 0) return taken as T
-  throw new FileError({ machine: machine.name, path }, what, complaint)
+  throw new FileError({ machine: guest.name, path }, what, complaint)
 }
 
 async function hostFile(
-  machine: Machine,
+  guest: Guest,
   path: string,
 ): Promise<{ readonly mode: number; readonly isDirectory: boolean }> {
   const stats = await stat(path).catch((cause: unknown) => {
-    throw hostError(machine, path, 'cannot be read', cause)
+    throw hostError(guest, path, 'cannot be read', cause)
   })
   return { mode: stats.mode & 0o7777, isDirectory: stats.isDirectory() }
 }
 
-function hostError(machine: Machine, path: string, what: string, cause: unknown): FileError {
+function hostError(guest: Guest, path: string, what: string, cause: unknown): FileError {
   const complaint = cause instanceof Error ? cause.message : String(cause)
-  return new FileError({ machine: machine.name, path }, `of the host ${what}`, complaint, { cause })
+  return new FileError({ machine: guest.name, path }, `of the host ${what}`, complaint, { cause })
 }
 
-/** As a word of a shell. */
+/** A path as a word for the guest's shell. @throws RangeError for a relative path. */
 function guestPath(path: string): string {
   if (!path.startsWith('/')) {
-    throw new RangeError(`"${path}" is no absolute path, and a guest's files have no other.`)
+    throw new RangeError(`"${path}" is not an absolute path. A file of the guest is named by one.`)
   }
   return quote(path)
 }

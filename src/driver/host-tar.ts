@@ -4,35 +4,36 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 
-/** The host's tar, which every distribution has (Debian: Essential). */
+/** The host's GNU tar. Every distribution has it; in Debian it is essential. */
 const TAR = 'tar'
 
-/** A child's environment whose messages are in English. */
+/** An environment with messages in English, from which the reasons of errors are read. */
 const ENGLISH = { ...process.env, LC_ALL: 'C', LANGUAGE: '' }
 
-/** An archive under way. */
+/** An archive that is being written. */
 export interface Packing {
   readonly archive: Readable
-  /** Ends with the archive. Rejects with tar's words when it could not read everything. */
+  /** Resolves at the end of the archive. Rejects with tar's message when a file could not be read. */
   readonly done: Promise<void>
 }
 
-/** Packs what is in a directory, and the directory's own mode; all of it is root's. */
+/** Packs the contents of a directory, and the directory's own mode. Root owns everything in the archive. */
 export function pack(directory: string): Packing {
   const owner = ['--numeric-owner', '--owner=0', '--group=0']
   const args = ['-C', directory, '--create', '--file=-', '--format=gnu', ...owner, '.']
   const tar = spawn(TAR, args, { env: ENGLISH, stdio: ['ignore', 'pipe', 'pipe'] })
   const done = ended(tar, tar.stderr)
+  // The caller awaits it later; until then it must not count as unhandled.
   done.catch(() => {})
   return { archive: tar.stdout, done }
 }
 
 /**
- * Unpacks an archive into an existing directory. What is there belongs to whoever runs this, with the modes that
- * their umask leaves: no other owners and no set-user-ID come out of a guest. GNU tar keeps names within the
- * directory, whatever the archive says.
+ * Unpacks an archive of a guest into an existing directory. The user of this process owns the files, and the umask applies
+ * to their modes: a guest cannot set owners or a set-user-ID bit on the host. GNU tar refuses names that lead out of the
+ * directory.
  *
- * @throws Error with tar's words.
+ * @throws Error with tar's message.
  */
 export async function unpack(archive: Readable, directory: string): Promise<void> {
   const args = ['-C', directory, '--extract', '--file=-', '--no-same-owner']
@@ -49,7 +50,7 @@ export async function unpack(archive: Readable, directory: string): Promise<void
 async function ended(child: NodeJS.EventEmitter, stderr: Readable): Promise<void> {
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const [[code, signal], complaint] = await Promise.all([closed, text(stderr)])
-  // Whoever does not read on knows why.
+  // SIGPIPE: the reader of the archive stopped, and reports the reason itself.
   if (code === 0 || signal === 'SIGPIPE') return
   throw new Error(`tar: ${complaint.trim() || `ended with ${code ?? signal}`}`)
 }

@@ -1,30 +1,34 @@
-import type { CommandLine } from '../guest/agent.ts'
 import { joinTerminal } from '../machine/join-terminal.ts'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
-import { OwnTerminal } from './own-terminal.ts'
+import { rootEnvironment } from './exec.ts'
+import type { RunningGuest } from './running-guest.ts'
+import { OwnTerminal } from './terminal.ts'
 
-/** What ends {@link consoleInteract}, as in telnet(1): Ctrl-]. */
+/** The key that leaves {@link consoleInteract}, as in telnet(1): Ctrl-]. */
 const ESCAPE = '\u001D'
 
-/** How much of the console's end is shown first. */
+/** How many lines of the console are shown first. */
 const CONSOLE_LINES = 20
 
-/** Joins the terminal of whoever runs the tests to a shell of the guest, until that ends. */
-export async function shellInteract(
-  name: string,
-  qemu: QemuMachine,
-  line: Pick<CommandLine, 'env'>,
-): Promise<number> {
+/**
+ * Connects this process's terminal to a shell of the guest, and resolves with the shell's exit status.
+ *
+ * @throws Error when this process has no terminal.
+ */
+export async function shellInteract({ name, qemu, parts }: RunningGuest): Promise<number> {
   using terminal = new OwnTerminal('shellInteract')
   const argv = ['/bin/sh', '-c', '[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l']
   const term = process.env['TERM']
-  const env = { ...(term === undefined ? {} : { TERM: term }), ...line.env }
+  const env = { ...(term === undefined ? {} : { TERM: term }), ...rootEnvironment, ...parts.env }
   terminal.output.write(`lowerdir: a shell of ${name}; Ctrl-D or \`exit\` leaves it.\n`)
   return await joinTerminal(qemu, { argv, env, cwd: '/' }, terminal)
 }
 
-/** Joins that terminal to the guest's serial console, until Ctrl-] is typed or the machine ends. */
-export async function consoleInteract(name: string, qemu: QemuMachine): Promise<void> {
+/**
+ * Connects this process's terminal to the guest's serial console, until Ctrl-] is typed or the machine ends.
+ *
+ * @throws Error when this process has no terminal.
+ */
+export async function consoleInteract({ name, qemu }: RunningGuest): Promise<void> {
   using terminal = new OwnTerminal('consoleInteract')
   const { input, output } = terminal
   const show = (text: string): void => void output.write(text)

@@ -1,7 +1,4 @@
-/**
- * The keys of a US keyboard that have characters on them: QEMU's name of the key (QKeyCode of qapi/ui.json), and
- * its characters without and with shift.
- */
+/** The printed keys of a US keyboard: QEMU's name (QKeyCode of qapi/ui.json), the character, and the one with shift. */
 const PRINTED: readonly (readonly [key: string, plain: string, shifted: string])[] = [
   ...Array.from('abcdefghijklmnopqrstuvwxyz', (c) => [c, c, c.toUpperCase()] as const),
   ...Array.from(')!@#$%^&*(', (shifted, digit) => [`${digit}`, `${digit}`, shifted] as const),
@@ -18,7 +15,7 @@ const PRINTED: readonly (readonly [key: string, plain: string, shifted: string])
   ['slash', '/', '?'],
 ]
 
-/** Characters that are keys of their own. */
+/** Characters with a key of their own. */
 const CONTROLS: Readonly<Record<string, string>> = {
   ' ': 'spc',
   '\n': 'ret',
@@ -29,7 +26,7 @@ const CONTROLS: Readonly<Record<string, string>> = {
   '\u001B': 'esc',
 }
 
-/** What else people call keys. */
+/** Other usual names of keys. */
 const ALIASES: Readonly<Record<string, string>> = {
   control: 'ctrl',
   del: 'delete',
@@ -43,7 +40,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   super: 'meta_l',
 }
 
-/** A key for QEMU (KeyValue of qapi/ui.json): by name, or by the number that a PC's keyboard has for it. */
+/** A key for QEMU (KeyValue of qapi/ui.json): by its name, or by its scan code on a PC's keyboard. */
 export type Key =
   | { readonly type: 'qcode'; readonly data: string }
   | { readonly type: 'number'; readonly data: number }
@@ -60,9 +57,9 @@ const characters = new Map<string, readonly string[]>([
 ])
 
 /**
- * The keys that make a character, to be held in this order.
+ * The keys that type a character, in the order in which they go down.
  *
- * @throws RangeError for one that a US keyboard has not got.
+ * @throws RangeError for a character that a US keyboard does not have.
  */
 export function keysOfCharacter(character: string): Key[] {
   const keys = characters.get(character)
@@ -74,8 +71,8 @@ export function keysOfCharacter(character: string): Key[] {
 }
 
 /**
- * The keys of a combination such as `ctrl-alt-delete`, to be held in this order. A part of it is a key's name, a
- * character, or a number such as 0x0c. Whether there is a key of that name is for QEMU to say.
+ * The keys of a combination such as `ctrl-alt-delete`, in the order in which they go down. A part is the name of a key, a
+ * character, or a scan code such as 0x0c. QEMU refuses names that it does not know.
  */
 export function keysOfCombination(combination: string): Key[] {
   if (combination === '') throw new RangeError('An empty text names no key.')

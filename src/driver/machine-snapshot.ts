@@ -1,48 +1,53 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import { Snapshot } from '../machine/snapshot.ts'
-import type { Recorder } from '../record/recorder.ts'
+import type { RunningGuest } from './running-guest.ts'
 
-/** What a test's machine is, beside what QEMU and the servers know. */
+/** The state of a machine that only the driver knows. */
 interface DriverData {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** The file of a snapshot's folder that has it. */
+/** The file of a snapshot's folder with the driver's state. */
 const DRIVER = 'driver.json'
 
-/** A machine at one moment, from which others can go on. */
+/** A saved machine, from which any number of machines can go on. */
 export class MachineSnapshot implements AsyncDisposable {
-  /** Where it is. */
+  /** The folder that it is in. */
   readonly folder: string
   readonly #owned: Disposable | undefined
 
-  /** @param owned gives the folder back, where it is to go with this. */
+  /** @param owned removes the folder when the snapshot is disposed of; without it, the folder stays. */
   constructor(folder: string, owned?: Disposable) {
     this.folder = folder
     this.#owned = owned
   }
 
-  /** All of it, for a machine to go on from. @throws Error when there is none, or one of another version. */
-  async read(): Promise<{ readonly snapshot: Snapshot; readonly driver: DriverData }> {
-    const snapshot = await Snapshot.read(this.folder)
-    const driver = JSON.parse(await readFile(join(this.folder, DRIVER), 'utf8')) as DriverData
-    return { snapshot, driver }
-  }
-
-  /** Removes one that was given no folder of its own. */
+  /** Removes the folder, unless the snapshot was saved to a folder of the caller's. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#owned?.[Symbol.dispose]()
   }
 }
 
-/** Saves a machine, to `folder` or for as long as the snapshot is not disposed of. */
+/**
+ * Reads a snapshot, for a machine to go on from.
+ *
+ * @param from a snapshot, or the folder of one.
+ * @throws Error when there is none, or one of another version.
+ */
+export async function readSnapshot(
+  from: MachineSnapshot | string,
+): Promise<{ readonly snapshot: Snapshot; readonly driver: DriverData }> {
+  const folder = typeof from === 'string' ? from : from.folder
+  const snapshot = await Snapshot.read(folder)
+  const driver = JSON.parse(await readFile(join(folder, DRIVER), 'utf8')) as DriverData
+  return { snapshot, driver }
+}
+
+/** Saves a machine. @param folder keeps it for good; without one, it lasts until the snapshot is disposed of. */
 export async function saveSnapshot(
-  qemu: QemuMachine,
-  env: DriverData['env'],
-  recorder: Recorder,
+  { qemu, recorder, parts: { env } }: RunningGuest,
   folder?: string,
 ): Promise<MachineSnapshot> {
   const owned = folder === undefined ? RuntimeFolder.create() : undefined

@@ -1,17 +1,15 @@
-import { stripVTControlCharacters } from 'node:util'
+/** The driver is what a test sees of machines: it boots them, runs commands in them and waits for their events. */
+
 import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
-import { shellWord } from '../util/shell.ts'
 import { USER_NETDEV } from '../machine/devices/network.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
-import { Always } from './always.ts'
-import { anySignal } from './any-signal.ts'
+import type { Recorder } from '../record/recorder.ts'
+import { shellWord } from '../util/shell.ts'
 import { type Changes, type ChangesOptions, changes } from './changes.ts'
-import { Command, type ExecResult, type OutputPiece } from './command.ts'
-import { CommandError, type CommandFailure, failureText } from './command-error.ts'
-import { waitForConsoleText } from './console-waits.ts'
-import { type ExecOptions, commandText, execScript, inputStream, rootEnvironment } from './exec.ts'
+import type { Command, ExecResult } from './command.ts'
+import type { ExecOptions } from './exec.ts'
 import {
   type WriteFileOptions,
   copyFromHost,
@@ -21,18 +19,12 @@ import {
 } from './guest-files.ts'
 import { consoleInteract, shellInteract } from './interact.ts'
 import { type KeyOptions, sendChars, sendKey } from './keyboard.ts'
-import type { MachineParts } from './machine-parts.ts'
+import { type MachineSnapshot, saveSnapshot } from './machine-snapshot.ts'
 import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
-import { waitForQmpEvent } from './qmp-waits.ts'
-import type { Recorder } from '../record/recorder.ts'
-import { Screen } from './screen.ts'
-import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './shell-waits.ts'
+import { type RestoreOptions, restoreSnapshot } from './restore.ts'
+import { RunningGuest } from './running-guest.ts'
 import { type UserOption, systemctl } from './systemd/systemctl.ts'
-import { defaultTimeout } from './timeouts.ts'
-import type { TransferOptions } from './transfer.ts'
-import { getTtyText, waitUntilTtyMatches } from './tty.ts'
-import { waitForUnit } from './unit-waits.ts'
 import {
   type JournalOptions,
   changeUnit,
@@ -40,155 +32,126 @@ import {
   getUnitProperty,
   journal,
   requireUnitState,
-} from './units.ts'
-import { type MachineSnapshot, saveSnapshot } from './machine-snapshot.ts'
-import { type RestoreOptions, restoreSnapshot } from './restore.ts'
+} from './systemd/units.ts'
 import { startMachine } from './test-machines.ts'
-import { type WaitOptions, type Waiter, failure } from './wait.ts'
+import type { TransferOptions } from './transfer.ts'
+import { getTtyText, waitUntilTtyMatches } from './tty.ts'
+import { waitForConsoleText, waitForQmpEvent } from './waits/qemu.ts'
+import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './waits/shell.ts'
+import { waitForUnit } from './waits/unit.ts'
+import type { WaitOptions } from './waits/wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
-/** Most bytes of a command's output, unless it is told otherwise. */
-const MAX_OUTPUT = 64 << 20
+// What {@link Machine} keeps private, set by the class itself.
+let make: (guest: RunningGuest) => Machine
+let reveal: (machine: Machine) => RunningGuest
 
-/** How many lines of the console explain a failure. */
-const CONSOLE_LINES = 30
+/** The machine that tests see, made of a guest. Tests call {@link boot} instead. */
+export function machineOf(guest: RunningGuest): Machine {
+  return make(guest)
+}
+
+/** The guest of a machine, for the parts of the driver that take one. */
+export function guestOf(machine: Machine): RunningGuest {
+  return reveal(machine)
+}
 
 /**
  * A machine under test: a guest that runs, and everything that a test does with it. {@link boot} makes one.
  *
- * Times are in seconds. What waits ends when the event comes, throws WaitError when its time is over, and at
- * once when the machine has ended.
+ * Times are in seconds. A method that waits resolves when the event comes. It throws WaitError when its time is over,
+ * and MachineError as soon as the machine ends.
  */
+// This class only delegates: each method is one call of the file that does the work, with the RunningGuest that all of
+// them share.
 export class Machine implements AsyncDisposable {
-  readonly #parts: MachineParts
-  #upset = new AbortController()
-  readonly #screen: Screen
-  #isUp = true
+  readonly #guest: RunningGuest
 
-  constructor(parts: MachineParts) {
-    this.#parts = parts
-    const { name, recorder, artifacts } = parts
-    const { folder } = parts.qemu
-    const qmp = this.qmp.bind(this)
-    this.#screen = new Screen({ name, qmp, folder, recorder, artifacts })
-    void this.#followEnd()
+  static {
+    make = (guest) => new Machine(guest)
+    reveal = (machine) => machine.#guest
   }
 
-  /** Its name, which is its host name as well. */
+  private constructor(guest: RunningGuest) {
+    this.#guest = guest
+  }
+
+  /** Its name, which is also its host name. */
   get name(): string {
-    return this.#parts.name
+    return this.#guest.name
   }
 
-  /** What its process 1 is. */
+  /** Its process 1: systemd, or none but a shell. */
   get init(): GuestInit {
-    return this.#parts.init
+    return this.#guest.init
   }
 
-  /** How it runs. */
+  /** Whether KVM or QEMU's emulation (TCG) runs it. */
   get accelerator(): Accelerator {
-    return this.#parts.accelerator
+    return this.#guest.accelerator
   }
 
-  /** Whether it runs. */
+  /** Whether it still runs. */
   get isUp(): boolean {
-    return this.#isUp
+    return this.#guest.isUp
   }
 
-  /** Resolves when it is over, with the reason. */
+  /** Resolves when the machine has ended, with the reason. */
   get ended(): Promise<Error> {
-    return this.#parts.qemu.ended
+    return this.#guest.ended
   }
 
-  /** What has happened to it. */
+  /** The record of everything that has happened to it. */
   get recorder(): Recorder {
-    return this.#parts.recorder
+    return this.#guest.recorder
   }
 
-  /** Where what is left for people to look at is; undefined where nothing is to be left. */
+  /** The absolute path of its folder of artifacts; undefined where none is kept. */
   get artifacts(): string | undefined {
-    return this.#parts.artifacts?.path
+    return this.#guest.artifacts
   }
 
-  /** QEMU's command line, as a shell takes it. */
+  /** QEMU's command line, quoted for a shell. */
   get commandLine(): string {
-    return this.#parts.qemu.command.map(shellWord).join(' ')
-  }
-
-  /** For what waits on this machine. */
-  get waiter(): Waiter {
-    return {
-      name: this.name,
-      recorder: this.recorder,
-      ended: this.ended,
-      defaultTimeout: defaultTimeout(this.accelerator),
-      upset: this.#upset.signal,
-      consoleTail: () => this.#consoleTail(),
-    }
+    return this.#guest.qemu.command.map(shellWord).join(' ')
   }
 
   /**
-   * Runs a command: text is run by the guest's /bin/sh, a list is a program with its arguments. Many may run at
-   * once. It resolves with how the command ended, whatever its exit code.
+   * Runs a command. The guest's /bin/sh runs a string; a list is a program and its arguments. Many commands may run at
+   * once. The promise resolves with how the command ended, also when it exits with another code than 0.
    *
    * ```ts
    * const { exitCode, stdout } = await vm.exec('ls /srv', { user: 'www-data', timeout: 10 })
    * for await (const line of vm.exec(['journalctl', '-f']).lines()) console.log(line)
    * ```
    *
-   * @throws CommandError when it takes too long or says too much, the signal's reason when it is aborted; nothing
-   *   that it has started runs on then. MachineError when the machine ends first.
+   * @throws CommandError when it takes longer than `timeout` or writes more than `maxOutput`; the reason of `signal` when
+   *   that is aborted; MachineError when the machine ends first. The command and all its children are killed then.
    */
   exec(
     command: string | readonly string[],
     options: ExecOptions & { readonly encoding: 'buffer' },
   ): Command<Buffer>
   exec(command: string | readonly string[], options?: ExecOptions): Command
-  exec(command: string | readonly string[], options: ExecOptions = {}): Command<string | Buffer> {
-    const { stdin, signal, timeout = defaultTimeout(this.accelerator) } = options
-    const { qemu, recorder, env } = this.#parts
-    const script = execScript(command, { ...options, env: { ...env, ...options.env } })
-    const guest = qemu.runScript(script, inputStream(stdin))
-    const text = commandText(command)
-    const { user, cwd } = options
-    const record =
-      options.quiet === true
-        ? undefined
-        : recorder.command({
-            text,
-            ...(user === undefined ? {} : { user }),
-            ...(cwd === undefined ? {} : { cwd }),
-          })
-    const bounds = {
-      timeout,
-      signal: anySignal(signal, this.#upset.signal),
-      maxOutput: options.maxOutput ?? MAX_OUTPUT,
-      encoding: options.encoding ?? 'utf8',
-    } as const
-    const running: Command<string | Buffer> = new Command(guest, bounds, {
-      onOutput: ({ stream, data }: OutputPiece) => record?.output(stream, data),
-      onEnd: (how) => record?.end(how),
-      failure: (why: CommandFailure) => this.#commandFailure(text, running, why),
-    })
-    return running
+  exec(command: string | readonly string[], options?: ExecOptions): Command<string | Buffer> {
+    return this.#guest.exec(command, options)
   }
 
   /**
-   * Runs a command that is to succeed, and resolves with its standard output.
+   * Runs a command that has to succeed, and resolves with its standard output.
    *
    * ```ts
    * expect(await vm.succeed('cat /etc/hostname')).toBe('machine\n')
    * ```
    *
-   * @throws CommandError when it exits with anything but 0: with both streams and the end of the console.
+   * @throws CommandError when it exits with another code than 0. The message has its output and the end of the console.
    */
-  async succeed(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
-    const result = await this.exec(command, { ...options, encoding: 'utf8' })
-    if (result.exitCode !== 0) throw this.#unexpected(command, result, endOf(result))
-    return result.stdout
+  succeed(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    return this.#guest.succeed(command, options)
   }
 
   /**
-   * Runs a command that is to fail, and resolves with its standard output.
+   * Runs a command that has to fail, and resolves with its standard output.
    *
    * ```ts
    * await vm.fail('ping -c 1 10.1.2.3')
@@ -196,10 +159,8 @@ export class Machine implements AsyncDisposable {
    *
    * @throws CommandError when it exits with 0.
    */
-  async fail(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
-    const result = await this.exec(command, { ...options, encoding: 'utf8' })
-    if (result.exitCode === 0) throw this.#unexpected(command, result, 'was to fail, and succeeded')
-    return result.stdout
+  fail(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    return this.#guest.fail(command, options)
   }
 
   /**
@@ -210,33 +171,34 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   waitUntilSucceeds(command: string, options: WaitOptions = {}): Promise<string> {
-    return repeat(this, command, 'succeed', options)
+    return repeat(this.#guest, command, 'succeed', options)
   }
 
   /**
-   * Runs a command again and again until it exits with anything but 0; resolves with its standard output.
+   * Runs a command again and again until it exits with another code than 0; resolves with its standard output.
    *
    * ```ts
    * await vm.waitUntilFails('pgrep backup')
    * ```
    */
   waitUntilFails(command: string, options: WaitOptions = {}): Promise<string> {
-    return repeat(this, command, 'fail', options)
+    return repeat(this.#guest, command, 'fail', options)
   }
 
   /**
-   * Waits until a file is there, of whatever type.
+   * Waits until a path exists: a file, a directory or any other type.
    *
    * ```ts
    * await vm.waitForFile('/run/app.pid')
    * ```
    */
   waitForFile(path: string, options: WaitOptions = {}): Promise<void> {
-    return waitForFile(this, path, options)
+    return waitForFile(this.#guest, path, options)
   }
 
   /**
-   * Waits until something listens on a TCP port. On the guest's own addresses it is looked for, elsewhere connected to.
+   * Waits until a process listens on a TCP port. For `localhost` the guest's kernel is asked and no connection is made;
+   * another address is connected to.
    *
    * ```ts
    * await vm.waitForOpenPort(5432)
@@ -244,22 +206,22 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   waitForOpenPort(port: number, options: WaitOptions & PortOptions = {}): Promise<void> {
-    return waitForPort(this, port, options.address ?? 'localhost', true, options)
+    return waitForPort(this.#guest, port, options.address ?? 'localhost', true, options)
   }
 
   /**
-   * Waits until nothing listens on a TCP port.
+   * Waits until no process listens on a TCP port.
    *
    * ```ts
    * await vm.waitForClosedPort(5432)
    * ```
    */
   waitForClosedPort(port: number, options: WaitOptions & PortOptions = {}): Promise<void> {
-    return waitForPort(this, port, options.address ?? 'localhost', false, options)
+    return waitForPort(this.#guest, port, options.address ?? 'localhost', false, options)
   }
 
   /**
-   * Waits until something listens on a unix socket, or has bound it if it is to be one for datagrams.
+   * Waits until a process listens on a unix socket, or has bound it where it is a datagram socket.
    *
    * ```ts
    * await vm.waitForOpenUnixSocket('/run/docker.sock')
@@ -269,44 +231,44 @@ export class Machine implements AsyncDisposable {
     path: string,
     options: WaitOptions & { readonly datagram?: boolean } = {},
   ): Promise<void> {
-    return waitForOpenUnixSocket(this, path, options)
+    return waitForOpenUnixSocket(this.#guest, path, options)
   }
 
   /**
-   * Waits until a unit of systemd is active. Everywhere, a unit's name may go without `.service`.
+   * Waits until a unit of systemd is active. In all methods, the name of a unit may leave out `.service`.
    *
    * ```ts
    * await vm.waitForUnit('nginx')
    * await vm.waitForUnit('podman.socket', { user: 'alice', timeout: 60 })
    * ```
    *
-   * @throws WaitError at once when it has failed, or is inactive and nothing is about to start it; with its status and
-   *   the end of its journal.
+   * @throws WaitError at once when the unit has failed, or when it is inactive and no job of systemd will start it. The
+   *   message has its status and the end of its journal.
    */
   waitForUnit(unit: string, options: WaitOptions & UserOption = {}): Promise<void> {
-    return waitForUnit(this, unit, options)
+    return waitForUnit(this.#guest, unit, options)
   }
 
   /**
-   * Runs `systemctl`, and resolves with how it ended.
+   * Runs `systemctl`, and resolves with its output and exit code.
    *
    * ```ts
    * const { stdout } = await vm.systemctl('list-timers --all')
    * ```
    */
   systemctl(query: string, options: UserOption = {}): Promise<ExecResult> {
-    return systemctl(this, query, options)
+    return systemctl(this.#guest, query, options)
   }
 
   /**
-   * All properties of a unit, as `systemctl show` has them.
+   * All properties of a unit, as `systemctl show` prints them.
    *
    * ```ts
    * const { MainPID, ActiveState } = await vm.getUnitInfo('nginx')
    * ```
    */
   getUnitInfo(unit: string, options: UserOption = {}): Promise<Record<string, string>> {
-    return getUnitInfo(this, unit, options)
+    return getUnitInfo(this.#guest, unit, options)
   }
 
   /**
@@ -316,27 +278,27 @@ export class Machine implements AsyncDisposable {
    * expect(await vm.getUnitProperty('nginx', 'NRestarts')).toBe('0')
    * ```
    *
-   * @throws Error when units have no such property.
+   * @throws Error when units do not have this property.
    */
   getUnitProperty(unit: string, property: string, options: UserOption = {}): Promise<string> {
-    return getUnitProperty(this, unit, property, options)
+    return getUnitProperty(this.#guest, unit, property, options)
   }
 
   /**
-   * Makes sure that a unit is in a state, by default `active`.
+   * Checks that a unit is in a state, by default `active`.
    *
    * ```ts
    * await vm.requireUnitState('backup', 'inactive')
    * ```
    *
-   * @throws WaitError with the unit's status when it is in another one.
+   * @throws WaitError with the unit's status when it is in another state.
    */
   requireUnitState(unit: string, state = 'active', options: UserOption = {}): Promise<void> {
-    return requireUnitState(this, unit, state, options)
+    return requireUnitState(this.#guest, unit, state, options)
   }
 
   /**
-   * Starts a unit, and resolves when systemd says that it is started.
+   * Starts a unit, and resolves when systemd has started it.
    *
    * ```ts
    * await vm.startUnit('backup')
@@ -345,18 +307,18 @@ export class Machine implements AsyncDisposable {
    * @throws WaitError with the unit's status when it cannot be started.
    */
   startUnit(unit: string, options: UserOption = {}): Promise<void> {
-    return changeUnit(this, 'start', unit, options)
+    return changeUnit(this.#guest, 'start', unit, options)
   }
 
   /**
-   * Stops a unit, and resolves when it is stopped.
+   * Stops a unit, and resolves when systemd has stopped it.
    *
    * ```ts
    * await vm.stopUnit('nginx')
    * ```
    */
   stopUnit(unit: string, options: UserOption = {}): Promise<void> {
-    return changeUnit(this, 'stop', unit, options)
+    return changeUnit(this.#guest, 'stop', unit, options)
   }
 
   /**
@@ -367,11 +329,11 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   journal(options: JournalOptions = {}): Promise<string> {
-    return journal(this, options)
+    return journal(this.#guest, options)
   }
 
   /**
-   * Sleeps, in the guest's time.
+   * Sleeps for some seconds of the guest's clock.
    *
    * ```ts
    * await vm.sleep(2)
@@ -381,20 +343,20 @@ export class Machine implements AsyncDisposable {
     await this.succeed(['sleep', String(seconds)], { timeout: Math.max(60, seconds * 10) })
   }
 
-  /** What the kernel, the init and everybody else has printed on the serial console. */
+  /** The text of the serial console: the output of the kernel, the init, and other processes. */
   get consoleLog(): string {
-    return this.#parts.qemu.console.text
+    return this.#guest.qemu.console.text
   }
 
   /**
-   * Waits until the serial console's text matches, and resolves with what did. What it has said before counts.
+   * Waits until the text of the serial console matches, and resolves with the match. Earlier output counts.
    *
    * ```ts
    * await vm.waitForConsoleText(/login: $/)
    * ```
    */
   waitForConsoleText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
-    return waitForConsoleText(this, this.#parts.qemu.console, pattern, options)
+    return waitForConsoleText(this.#guest, pattern, options)
   }
 
   /**
@@ -405,60 +367,61 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   sendConsole(text: string): void {
-    this.#parts.qemu.keyboard.write(text)
+    this.#guest.qemu.keyboard.write(text)
   }
 
   /**
-   * Takes a picture of the screen, kept among the machine's artifacts; resolves with a PNG file.
+   * Takes a screenshot, which is kept among the machine's artifacts; resolves with a PNG file.
    *
    * ```ts
    * await vm.screenshot('login.png')
    * ```
    *
-   * @param file where to write it as well.
-   * @throws Error when the machine has no screen.
+   * @param file a path of the host to which it is written as well.
+   * @throws Error when the machine has no screen (option `screen` of {@link boot}).
    */
   screenshot(file?: string): Promise<Buffer> {
-    return this.#screen.screenshot(file)
+    return this.#guest.screen.screenshot(file)
   }
 
   /**
-   * The text on the screen, as tesseract reads it (`lowerdir setup --ocr` fetches it): not to the letter.
+   * The text on the screen, as tesseract reads it: single letters may be wrong. `lowerdir setup --ocr` fetches
+   * tesseract.
    *
    * ```ts
    * expect(await vm.getScreenText()).toMatch(/welcome/i)
    * ```
    *
-   * @throws ProvisionError when there is no tesseract.
+   * @throws ProvisionError when tesseract is missing.
    */
   getScreenText(): Promise<string> {
-    return getScreenText(this.#screen)
+    return getScreenText(this.#guest.screen)
   }
 
   /**
-   * The text on the screen, read in several ways: as one block, with its shades inverted, as words here and there.
+   * The text on the screen, read in three ways: as one block, as one block with inverted shades, and as single words.
    *
    * ```ts
    * expect((await vm.getScreenTextVariants()).join('\n')).toContain('Sign in')
    * ```
    */
   getScreenTextVariants(): Promise<string[]> {
-    return getScreenTextVariants(this.#screen)
+    return getScreenTextVariants(this.#guest.screen)
   }
 
   /**
-   * Waits until the text on the screen matches, however it is read, and resolves with what did.
+   * Waits until one of the {@link getScreenTextVariants} matches, and resolves with the match.
    *
    * ```ts
    * await vm.waitForText(/sign in/i)
    * ```
    */
   waitForText(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
-    return waitForText(this, this.#screen, pattern, options)
+    return waitForText(this.#guest, this.#guest.screen, pattern, options)
   }
 
   /**
-   * Presses a key, or several at once: names as QEMU has them (QKeyCode), joined by `-`, or a character.
+   * Presses a key, or several at once. A key is a name of QEMU (QKeyCode) or a character; several are joined by `-`.
    *
    * ```ts
    * await vm.sendKey('ctrl-alt-f2')
@@ -466,35 +429,35 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   sendKey(key: string, options: KeyOptions = {}): Promise<void> {
-    return sendKey(this, key, options)
+    return sendKey(this.#guest, key, options)
   }
 
   /**
-   * Types a text on a US keyboard, no faster than the guest reads it.
+   * Types a text on a US keyboard, as fast as the guest reads it.
    *
    * ```ts
    * await vm.sendChars('root\n')
    * ```
    *
-   * @throws RangeError for a character that such a keyboard has not got; nothing has been typed then.
+   * @throws RangeError for a character that a US keyboard does not have; nothing has been typed then.
    */
   sendChars(text: string, options: KeyOptions = {}): Promise<void> {
-    return sendChars(this, text, options)
+    return sendChars(this.#guest, text, options)
   }
 
   /**
-   * What a virtual terminal shows: its lines, without what is blank at their ends.
+   * The text of a virtual terminal, without blanks at the ends of its lines.
    *
    * ```ts
    * expect(await vm.getTtyText(1)).toContain('login:')
    * ```
    */
   getTtyText(tty: number): Promise<string> {
-    return getTtyText(this, tty)
+    return getTtyText(this.#guest, tty)
   }
 
   /**
-   * Waits until what a virtual terminal shows matches, and resolves with what did.
+   * Waits until the text of a virtual terminal matches, and resolves with the match.
    *
    * ```ts
    * await vm.waitUntilTtyMatches(1, /login:$/m)
@@ -505,29 +468,29 @@ export class Machine implements AsyncDisposable {
     pattern: RegExp | string,
     options: WaitOptions = {},
   ): Promise<string> {
-    return waitUntilTtyMatches(this, tty, pattern, options)
+    return waitUntilTtyMatches(this.#guest, tty, pattern, options)
   }
 
   /**
-   * Waits until an X server takes connections.
+   * Waits until an X server listens.
    *
    * ```ts
    * await vm.waitForX()
    * ```
    */
   waitForX(options: WaitOptions & Pick<DisplayOptions, 'display'> = {}): Promise<void> {
-    return waitForX(this, options)
+    return waitForX(this.#guest, options)
   }
 
   /**
-   * The names of an X server's windows, which takes xwininfo in the guest (Debian's package x11-utils).
+   * The names of an X server's windows. The guest needs xwininfo (Debian's package x11-utils).
    *
    * ```ts
    * expect(await vm.getWindowNames({ user: 'alice' })).toContain('Mozilla Firefox')
    * ```
    */
   getWindowNames(options: DisplayOptions = {}): Promise<string[]> {
-    return getWindowNames(this, options)
+    return getWindowNames(this.#guest, options)
   }
 
   /**
@@ -541,12 +504,12 @@ export class Machine implements AsyncDisposable {
     pattern: RegExp | string,
     options: WaitOptions & DisplayOptions = {},
   ): Promise<string> {
-    return waitForWindow(this, pattern, options)
+    return waitForWindow(this.#guest, pattern, options)
   }
 
   /**
-   * Joins the terminal of whoever runs the test to a shell of the guest, until that ends; resolves with its exit
-   * status. Everything else goes on meanwhile, and so does the test's timeout.
+   * Connects the terminal of the person who runs the test to a shell of the guest, and resolves with the shell's exit
+   * status. Other work of the test goes on meanwhile, and so does the test's timeout.
    *
    * ```ts
    * await vm.shellInteract()
@@ -555,12 +518,11 @@ export class Machine implements AsyncDisposable {
    * @throws Error when this process has no terminal.
    */
   shellInteract(): Promise<number> {
-    const { qemu, env } = this.#parts
-    return shellInteract(this.name, qemu, { env: { ...rootEnvironment, ...env } })
+    return shellInteract(this.#guest)
   }
 
   /**
-   * Joins that terminal to the serial console, until Ctrl-] is typed or the machine ends.
+   * Connects that terminal to the serial console, until Ctrl-] is typed or the machine ends.
    *
    * ```ts
    * await vm.consoleInteract()
@@ -569,35 +531,36 @@ export class Machine implements AsyncDisposable {
    * @throws Error when this process has no terminal.
    */
   consoleInteract(): Promise<void> {
-    return consoleInteract(this.name, this.#parts.qemu)
+    return consoleInteract(this.#guest)
   }
 
   /**
-   * Asks QEMU's monitor, in its machine protocol (docs/interop/qemu-qmp-ref).
+   * Runs a command of QEMU's monitor in its machine protocol (QEMU's docs/interop/qemu-qmp-ref).
    *
    * ```ts
    * const { status } = await vm.qmp('query-status') as { status: string }
    * ```
    *
-   * @throws Error with QEMU's own words.
+   * @throws Error with QEMU's message.
    */
-  async qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
-    return (await this.#parts.qemu.qmp).execute(command, parameters)
+  qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    return this.#guest.qmp(command, parameters)
   }
 
   /**
-   * Asks QEMU's monitor as a person would, and resolves with what it prints.
+   * Runs a command of QEMU's monitor in its language for people, and resolves with the output.
    *
    * ```ts
    * console.log(await vm.hmp('info network'))
    * ```
    */
-  async hmp(commandLine: string): Promise<string> {
-    return String(await this.qmp('human-monitor-command', { 'command-line': commandLine }))
+  hmp(commandLine: string): Promise<string> {
+    return this.#guest.hmp(commandLine)
   }
 
   /**
-   * Waits for an event of QEMU's monitor that comes from now on. Timeout: 600 seconds by default.
+   * Waits for an event of QEMU's monitor. Earlier events do not count. Default timeout: 600 seconds, three times as many
+   * where the guest is emulated.
    *
    * ```ts
    * const reset = vm.waitForQmpEvent(({ event }) => event === 'RESET')
@@ -607,11 +570,11 @@ export class Machine implements AsyncDisposable {
     filter: (event: QmpEvent) => boolean,
     options: WaitOptions = {},
   ): Promise<QmpEvent> {
-    return waitForQmpEvent(this, this.#parts.qemu.qmp, filter, options)
+    return waitForQmpEvent(this.#guest, filter, options)
   }
 
   /**
-   * Lets a TCP port of the host's 127.0.0.1 lead to a port of the guest's.
+   * Forwards a TCP port of the host's 127.0.0.1 to a port of the guest.
    *
    * ```ts
    * await vm.forwardPort(8080, 80)
@@ -624,40 +587,40 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Copies a file or a directory of the host's. It is root's in the guest, with the modes and symlinks that it has on
-   * the host; what `source` itself leads to is copied. `target` is what it is called there, and the directories around
-   * it are made; a directory's files come beside those that are there already.
+   * Copies a file or a directory of the host to the path `target` of the guest. Root owns the copy. Modes and symlinks
+   * are kept, but `source` itself is followed if it is a symlink. Directories around `target` are made. A directory that
+   * exists already keeps its other files.
    *
    * ```ts
    * await vm.copyFromHost('fixtures/site', '/var/www/site')
    * ```
    *
-   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   * @throws FileError with the path, of the host or of the guest, and the reason.
    */
   copyFromHost(source: string, target: string, options: TransferOptions = {}): Promise<void> {
-    return copyFromHost(this, this.#parts.qemu, source, target, options)
+    return copyFromHost(this.#guest, source, target, options)
   }
 
   /**
-   * Copies a file or a directory of the guest's into a directory of the host's, which is made, and resolves with its
-   * path there. It belongs to whoever runs the test.
+   * Copies a file or a directory of the guest into a directory of the host, which is made if it does not exist, and
+   * resolves with the path of the copy. The user who runs the test owns the copy.
    *
    * ```ts
    * const log = await vm.copyToHost('/var/log/app.log', 'artifacts')
    * ```
    *
-   * @throws FileError that says which file it was, of the host or of the guest, and why.
+   * @throws FileError with the path, of the host or of the guest, and the reason.
    */
   copyToHost(
     source: string,
     targetDirectory: string,
     options: TransferOptions = {},
   ): Promise<string> {
-    return copyToHost(this, this.#parts.qemu, source, targetDirectory, options)
+    return copyToHost(this.#guest, source, targetDirectory, options)
   }
 
   /**
-   * Reads a file of the guest's: as text, or with `buffer` as bytes. Files of /proc and /sys will do as well.
+   * Reads a file of the guest: as text, or with `buffer` as bytes. It reads files of /proc and /sys as well.
    *
    * ```ts
    * expect(await vm.readFile('/etc/hostname')).toBe('machine\n')
@@ -673,12 +636,12 @@ export class Machine implements AsyncDisposable {
     encoding: BufferEncoding | 'buffer' = 'utf8',
     options: TransferOptions = {},
   ): Promise<string | Buffer> {
-    const bytes = await readFile(this, this.#parts.qemu, path, options)
+    const bytes = await readFile(this.#guest, path, options)
     return encoding === 'buffer' ? bytes : bytes.toString(encoding)
   }
 
   /**
-   * Writes a file of the guest's, and makes the directories that it is in.
+   * Writes a file of the guest, and makes the directories around it.
    *
    * ```ts
    * await vm.writeFile('/etc/app/token', 'secret', { mode: 0o600, owner: 'app:app' })
@@ -691,28 +654,28 @@ export class Machine implements AsyncDisposable {
     data: string | Uint8Array | Readable,
     options: WriteFileOptions = {},
   ): Promise<void> {
-    return writeFile(this, this.#parts.qemu, path, data, options)
+    return writeFile(this.#guest, path, data, options)
   }
 
   /**
-   * Lists what the guest has written: the paths that are in its root now and were not before, those that are other
-   * than before, and those that are gone. The root's own file system counts, and none that is mounted in it.
+   * Lists what the guest has written to its root: the paths that were created, changed and deleted since the boot. File
+   * systems that are mounted in the root do not count.
    *
    * ```ts
    * await vm.succeed('apt-get install -y nginx')
    * const { created, changed, deleted } = await vm.changes({ under: '/etc' })
    * ```
    *
-   * A file counts as changed once it was opened for writing, or its mode or its owner was set; a directory when its
-   * mode or owner is another, not for what is in it. Of a directory that is gone only its own path is listed. What
-   * was written before the guest's own init ran does not count.
+   * A file counts as changed once it was opened for writing, or once its mode or owner was set. A directory counts as
+   * changed when its mode or owner is different; its entries do not matter. Of a deleted directory only its own path is
+   * listed. Writes before the guest's own init ran do not count.
    */
   changes(options: ChangesOptions = {}): Promise<Changes> {
-    return changes(this.#parts.qemu, options)
+    return changes(this.#guest.qemu, options)
   }
 
   /**
-   * Pulls its network cables out: nothing reaches it in its VLANs, and it reaches nobody.
+   * Pulls its network cables out: no frame gets to it or away from it, in any of its VLANs.
    *
    * ```ts
    * net.machines.a.block()
@@ -728,7 +691,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Runs a part of a test that has a name in the record and in the report. Steps may be within steps.
+   * Runs a part of a test under a name, which the record and the report show. Steps may contain steps.
    *
    * ```ts
    * await vm.step('log in', async () => { … })
@@ -739,112 +702,106 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Checks a condition until what this returns is disposed of. When it does not hold, whatever waits or runs on the
-   * machine is given up with that as its error, and so is all that comes after.
+   * Checks a condition again and again, until the result is disposed of. When the condition does not hold, all waits and
+   * commands on the machine fail with that error, and later ones as well.
    *
    * ```ts
    * await using _ = vm.always('the service runs', () => vm.succeed('pgrep app'))
    * ```
    *
-   * @param options.interval seconds between two checks; default 2.
+   * @param check fails the condition by returning false or by throwing.
+   * @param options.interval seconds between two checks. Default: 2.
    */
   always(
     what: string,
     check: () => unknown,
     options: { readonly interval?: number } = {},
   ): AsyncDisposable {
-    return new Always(check, options.interval ?? 2, (error) => {
-      // What it says beside its first line, such as the console, is in the cause.
-      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
-      this.#upset.abort(failure(this.waiter, `always: ${what}`, why, { cause: error }))
-    })
-  }
-
-  /** What does not hold any more ({@link always}) is known: from now on nothing is given up for it. For who looks at why. */
-  calm(): void {
-    this.#upset = new AbortController()
+    return this.#guest.always(what, check, options.interval ?? 2)
   }
 
   /**
-   * Powers the guest off as its init does it, and resolves when it is off.
+   * Powers the guest off by its init, and resolves when it is off.
    *
    * ```ts
    * await vm.shutdown()
    * expect(vm.isUp).toBe(false)
    * ```
    *
-   * @throws MachineError when it has ended otherwise.
+   * @throws MachineError when it ends in another way.
    */
   shutdown(options: WaitOptions = {}): Promise<void> {
-    return shutdown(this, this.#parts.qemu, options)
+    return shutdown(this.#guest, options)
   }
 
   /**
-   * Reboots the guest, and resolves when it takes commands again. What it wrote is gone, but for what is on disks.
+   * Reboots the guest, and resolves when it takes commands again. Its writes are lost, except those on disks.
    *
    * ```ts
    * await vm.reboot()
    * ```
    */
   reboot(options: WaitOptions = {}): Promise<void> {
-    return reboot(this, this.#parts.qemu, options)
+    return reboot(this.#guest, options)
   }
 
-  /** Waits until the guest is off. @throws MachineError when it has ended otherwise, as by a panic. */
+  /** Waits until the guest is off. @throws MachineError when it ends in another way, such as by a panic. */
   waitForShutdown(options: WaitOptions = {}): Promise<void> {
-    return waitForShutdown(this, options)
+    return waitForShutdown(this.#guest, options)
   }
 
   /**
-   * Takes the power away: nothing is written back.
+   * Takes the power away: the guest cannot write anything back.
    *
    * ```ts
    * await vm.crash()
    * ```
    */
   async crash(): Promise<void> {
-    this.#parts.qemu.end('The test took its power away.')
+    this.#guest.qemu.end('The test took its power away.')
     await this.ended
   }
 
   /**
-   * Saves it as it is at this moment, with all that runs and every open file, and lets it go on. Others go on from
-   * there with {@link restore}, as many as wanted, their root still served live.
+   * Saves the machine with all its processes and open files, and lets it go on. Any number of machines can go on from the
+   * snapshot ({@link restore}). Their root is still served live from the host.
    *
    * ```ts
    * await using snapshot = await vm.snapshot()
    * await using other = await Machine.restore(snapshot)
    * ```
    *
-   * @param folder where to, for good. Without one, the snapshot is gone when it is disposed of, or this process ends.
-   * @throws Error for one that cannot be saved: over vhost-user, in a network, with shares that others serve.
+   * @param folder keeps the snapshot for good. Without one, it is removed when it is disposed of or this process ends.
+   * @throws Error for a machine that cannot be saved: one with the transport vhost-user, in a network, or with a share
+   *   of functions.
    */
   snapshot(folder?: string): Promise<MachineSnapshot> {
-    const { qemu, env, recorder } = this.#parts
-    return saveSnapshot(qemu, env, recorder, folder)
+    return saveSnapshot(this.#guest, folder)
   }
 
   /**
-   * Goes on from a snapshot, and resolves when the machine takes commands: long before it could have booted. Its
-   * clock is right. A file that has changed on the host since then gives ESTALE to who had it open.
+   * Starts a machine that goes on from a snapshot, and resolves when it takes commands, which is much earlier than a
+   * boot. Its clock is set. A process that had a file open gets ESTALE where the file has changed on the host since.
    *
    * ```ts
    * const vm = await Machine.restore('/var/cache/snapshots/nginx')
    * ```
    *
-   * @param snapshot one that was made, or the folder that one is in.
+   * @param snapshot a snapshot, or the folder of one.
    */
-  static restore(
+  static async restore(
     snapshot: MachineSnapshot | string,
     options: RestoreOptions = {},
   ): Promise<Machine> {
-    return startMachine(options, (each) =>
-      restoreSnapshot(snapshot, each, (parts) => new Machine(parts)),
+    return new Machine(
+      await startMachine(options, (each) =>
+        restoreSnapshot(snapshot, each, (parts) => new RunningGuest(parts)),
+      ),
     )
   }
 
   /**
-   * Another machine that goes on from here, with memory and disks of its own.
+   * Starts a second machine that goes on from the state of this one, with memory and disks of its own.
    *
    * ```ts
    * const [a, b] = await Promise.all([vm.fork(), vm.fork()])
@@ -855,55 +812,20 @@ export class Machine implements AsyncDisposable {
     return await Machine.restore(snapshot, options)
   }
 
-  /** Ends it at once, and everything that belongs to it. */
+  /** Ends the machine at once, and frees everything that belongs to it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#parts.resources[Symbol.asyncDispose]()
-  }
-
-  async #followEnd(): Promise<void> {
-    await this.ended
-    this.#isUp = false
+    await this.#guest[Symbol.asyncDispose]()
   }
 
   #cables(): { block(): void; unblock(): void } {
-    const { cables } = this.#parts
+    const { cables } = this.#guest.parts
     if (cables !== undefined) return cables
-    throw new Error(`${this.name} is in no network: \`network()\` makes one.`)
-  }
-
-  #consoleTail(): string {
-    return stripVTControlCharacters(this.#parts.qemu.console.tail(CONSOLE_LINES))
-  }
-
-  #unexpected(command: string | readonly string[], result: ExecResult, what: string): CommandError {
-    return new CommandError(what, {
-      machine: this.name,
-      command: commandText(command),
-      ...result,
-      console: this.#consoleTail(),
-    })
-  }
-
-  #commandFailure(command: string, running: Command<string | Buffer>, why: CommandFailure): Error {
-    if (why.kind === 'aborted') return why.reason as Error
-    return new CommandError(failureText(why), {
-      machine: this.name,
-      command,
-      exitCode: null,
-      signal: null,
-      stdout: running.said('stdout'),
-      stderr: running.said('stderr'),
-      console: this.#consoleTail(),
-    })
+    throw new Error(`${this.name} is in no network. \`network()\` boots machines in one.`)
   }
 }
 
-/** Where a port is. */
+/** The address of a port. */
 export interface PortOptions {
-  /** A name or an address, as the guest knows it. Default: `localhost`. */
+  /** A host name or an address, as the guest resolves it. Default: `localhost`. */
   readonly address?: string
-}
-
-function endOf({ exitCode, signal }: ExecResult): string {
-  return signal === null ? `exited with ${exitCode}` : `was ended by ${signal}`
 }

@@ -1,6 +1,6 @@
 /**
- * Lets what takes memory go on one after the other where there is not enough for all of it at once. What is alone
- * goes on however little there is, since a guest seldom uses all that it has.
+ * Shares memory among machines: a machine that does not fit beside the others waits for them. A machine that is alone
+ * never waits, since a guest seldom uses all of its memory.
  */
 export class MemoryQueue {
   readonly #availableMiB: () => number
@@ -8,12 +8,12 @@ export class MemoryQueue {
   #promisedMiB = 0
   #holders = 0
 
-  /** @param availableMiB how much memory there is now. */
+  /** @param availableMiB the available memory now. */
   constructor(availableMiB: () => number = availableMemory) {
     this.#availableMiB = availableMiB
   }
 
-  /** Resolves when there is room; what it returns gives the room back. */
+  /** Reserves memory, as soon as there is enough of it. Disposing of the result gives it back. */
   async take(memoryMiB: number): Promise<Disposable> {
     for (;;) {
       const room = this.tryTake(memoryMiB)
@@ -22,9 +22,10 @@ export class MemoryQueue {
     }
   }
 
-  /** The same, or undefined where there is no room now. */
+  /** As {@link take}, but undefined where there is not enough memory now. */
   tryTake(memoryMiB: number): Disposable | undefined {
-    // What is promised is not all in use yet, so it counts beside what is.
+    // Guests that have just started do not use their memory yet. It still counts as available, so what was promised to
+    // them is subtracted here.
     if (this.#holders > 0 && this.#promisedMiB + memoryMiB > this.#availableMiB()) return undefined
     this.#promisedMiB += memoryMiB
     this.#holders++
@@ -38,7 +39,7 @@ export class MemoryQueue {
   }
 }
 
-/** Of this process and its control group. */
+/** The memory that this process may still use, within its control group. */
 function availableMemory(): number {
   return process.availableMemory() / 2 ** 20
 }

@@ -1,21 +1,21 @@
 import type { LinkConditions } from '../network/conditions.ts'
 
-/** What has been done to a network while it ran. */
+/** A change of a network while it runs. */
 export type NetworkChange =
-  /** Frames from one machine to another have these conditions from now on. */
+  /** The link from one machine to another has these conditions from now on. */
   | {
       readonly kind: 'link'
       readonly from: string
       readonly to: string
       readonly conditions: LinkConditions
     }
-  /** Machines on different sides do not reach each other any more. */
+  /** No frame gets from one side to another any more. */
   | { readonly kind: 'partition'; readonly sides: readonly (readonly string[])[] }
-  /** Nobody is parted from anybody any more. */
+  /** All partitions have ended. */
   | { readonly kind: 'heal' }
-  /** A machine's cables are pulled out, or are plugged in again. */
+  /** The cables of a machine are pulled out, or plugged in again. */
   | { readonly kind: 'block' | 'unblock'; readonly machine: string }
-  /** Frames are written into a file. */
+  /** Frames are captured into a file. */
   | { readonly kind: 'capture'; readonly file: string }
 
 /** A change, for a person. */

@@ -1,26 +1,50 @@
 import { resolve } from 'node:path'
 import { type Station, ipv4Address, ipv6Address } from '../network/addresses.ts'
-import type { Capture, CaptureOptions } from '../network/capture.ts'
+import type { CaptureOptions } from '../network/capture.ts'
 import type { LinkConditions } from '../network/conditions.ts'
 import type { PathCounters } from '../network/path.ts'
 import type { Switch } from '../network/switch.ts'
 import type { NetworkChange } from './network-change.ts'
 
-/** What a network consists of, beside its machines. */
+/** The parts of a network, besides its machines. */
 export interface NetworkParts {
   readonly stations: readonly Station[]
   readonly ethernet: Switch
-  /** Of all that is left to chance on its links. */
+  /** The seed of the random loss and jitter on its links. */
   readonly seed: number
-  /** Where captures go whose file is a relative path. */
+  /** The folder that relative paths of captures start from. */
   readonly folder: string
   readonly onChange: (change: NetworkChange) => void
   /** Owns the machines and all of the above. */
   readonly resources: AsyncDisposable
 }
 
+/** A capture of a network's frames, as {@link Network.capture} starts it. */
+export interface Capture extends Disposable {
+  /** The absolute path of its file. */
+  readonly file: string
+  /** The number of frames in the file so far. */
+  readonly frames: number
+  /** Stops the capture and completes its file. Disposing of the capture does the same. */
+  stop(): void
+}
+
+// What {@link Network} keeps private, set by the class itself.
+let make: <Name extends string, M>(
+  machines: Readonly<Record<Name, M>>,
+  parts: NetworkParts,
+) => Network<Name, M>
+
+/** A network of its parts. Tests call `network()` instead. */
+export function networkOf<Name extends string, M>(
+  machines: Readonly<Record<Name, M>>,
+  parts: NetworkParts,
+): Network<Name, M> {
+  return make(machines, parts)
+}
+
 /**
- * Machines that reach each other, by their names, through an Ethernet switch in this process.
+ * Machines that reach each other by their names, through an Ethernet switch in this process.
  *
  * ```ts
  * await using net = await network({ machines: { client: { root }, server: { root } } })
@@ -31,25 +55,29 @@ export interface NetworkParts {
 export class Network<Name extends string, M> implements AsyncDisposable {
   /** The machines by their names. */
   readonly machines: Readonly<Record<Name, M>>
-  /** What to give to `network()` for the same loss and jitter again. */
+  /** Given to `network()` as `seed`, it repeats the same loss and jitter. */
   readonly seed: number
   readonly #parts: NetworkParts
 
-  constructor(machines: Readonly<Record<Name, M>>, parts: NetworkParts) {
+  static {
+    make = (machines, parts) => new Network(machines, parts)
+  }
+
+  private constructor(machines: Readonly<Record<Name, M>>, parts: NetworkParts) {
     this.machines = machines
     this.seed = parts.seed
     this.#parts = parts
   }
 
   /**
-   * Sets what befalls frames between two machines, in both directions, in place of what was set before.
+   * Sets the conditions of the link between two machines, in both directions. They replace those that were set before.
    *
    * ```ts
    * net.link('client', 'server', { delay: 50, jitter: 10, loss: 0.01, bandwidth: 1_000_000 })
    * net.link('client', 'server', {})   // a good link again
    * ```
    *
-   * @throws RangeError for a condition out of its range, Error for a name that is no machine's.
+   * @throws RangeError for a condition out of its range; Error for a name that no machine has.
    */
   link(a: Name, b: Name, conditions: LinkConditions): void {
     this.linkOneWay(a, b, conditions)
@@ -57,7 +85,7 @@ export class Network<Name extends string, M> implements AsyncDisposable {
   }
 
   /**
-   * As {@link link}, but only for frames from the first machine to the second.
+   * As {@link link}, only for frames from the first machine to the second.
    *
    * ```ts
    * net.linkOneWay('server', 'client', { loss: 1 })   // requests arrive, replies do not
@@ -69,15 +97,16 @@ export class Network<Name extends string, M> implements AsyncDisposable {
   }
 
   /**
-   * Parts machines: nothing gets from one side to another until {@link heal}, and what is on its way there is lost.
-   * Whoever is on no side reaches all. With one side only, the other is everybody else. Partitions add up.
+   * Partitions the network: no frame gets from one side to another until {@link heal}, and frames on their way there are
+   * lost. A machine on no side reaches all others. With one side given, all other machines are the second side.
+   * Partitions add up.
    *
    * ```ts
    * net.partition(['a'], ['b', 'c'])
    * net.partition('a')   // the same among three machines
    * ```
    *
-   * @throws Error for a machine on two sides, and for a name that is no machine's.
+   * @throws Error for a machine on two sides, and for a name that no machine has.
    */
   partition(...sides: (Name | readonly Name[])[]): void {
     const lists: (readonly string[])[] = sides.map((side) =>
@@ -101,37 +130,38 @@ export class Network<Name extends string, M> implements AsyncDisposable {
     this.#changed({ kind: 'partition', sides: lists })
   }
 
-  /** Undoes all partitions. The conditions of links stay, and so do cables that are pulled out. */
+  /** Ends all partitions. Conditions of links stay, and cables that are pulled out stay out. */
   heal(): void {
     this.#parts.ethernet.links.heal()
     this.#changed({ kind: 'heal' })
   }
 
-  /** Pulls all of a machine's cables out: nothing reaches it, and it reaches nobody. Its cards do not notice. */
+  /** Pulls all cables of a machine out: no frame gets to it or away from it. Its NICs still report a carrier. */
   block(machine: Name): void {
     this.#parts.ethernet.links.block(this.#station(machine).name)
     this.#changed({ kind: 'block', machine })
   }
 
-  /** Plugs them in again. */
+  /** Plugs all cables of a machine in again. */
   unblock(machine: Name): void {
     this.#parts.ethernet.links.unblock(this.#station(machine).name)
     this.#changed({ kind: 'unblock', machine })
   }
 
   /**
-   * Writes frames into a file that Wireshark opens, until the capture is stopped or the network is over.
+   * Writes frames into a pcap file for Wireshark, until the capture is stopped or the network ends.
    *
-   * Without further options these are the frames that the machines send, each once, whether they arrive or not.
-   * `{ vlan }` is only those of a VLAN; `{ machine }` what this machine sends and what arrives there; `{ link }` what
-   * arrives at one of two machines from the other.
+   * Without options, it captures each frame that a machine sends once, also if the frame is lost. `{ vlan }` captures the
+   * frames of one VLAN; `{ machine }` the frames that this machine sends, and those that arrive there; `{ link }` the
+   * frames that arrive at one of two machines from the other.
    *
    * ```ts
    * net.capture('all.pcap')
    * using capture = net.capture('link.pcap', { link: ['client', 'server'] })
    * ```
    *
-   * @throws Node's error when the file cannot be made. One that is there already is replaced.
+   * @param file is replaced if it exists.
+   * @throws Node's error when the file cannot be made.
    */
   capture(file: string, options: CaptureOptions = {}): Capture {
     const { machine, link = [] } = options
@@ -142,29 +172,29 @@ export class Network<Name extends string, M> implements AsyncDisposable {
     return capture
   }
 
-  /** What has become of the frames from one machine to another: how many arrived, how many were lost. */
+  /** Counts of the frames from one machine to another: how many arrived, how many were lost. */
   traffic(from: Name, to: Name): Readonly<PathCounters> {
     return { ...this.#pathBetween(from, to).counters }
   }
 
   /**
-   * A machine's addresses, which are those that NixOS's tests give it: its number, from 1 in the order of the
-   * names, is the last part.
+   * A machine's addresses. They are those of NixOS's tests: the last part is the machine's number, which counts from 1 in
+   * the order of the names.
    *
-   * @param vlan in which to reach it. Default: the machine's first one.
-   * @throws Error when it has no card there.
+   * @param vlan default: the machine's first one.
+   * @throws Error when the machine has no NIC in the VLAN.
    */
   addresses(machine: Name, vlan?: number): { readonly ipv4: string; readonly ipv6: string } {
     const { name, number, vlans } = this.#station(machine)
     const chosen = vlan ?? vlans[0]
     if (chosen === undefined || !vlans.includes(chosen))
       throw new Error(
-        `The machine ${name} has no card in ${vlan === undefined ? 'any VLAN' : `VLAN ${vlan}`}.`,
+        `The machine ${name} has no NIC in ${vlan === undefined ? 'any VLAN' : `VLAN ${vlan}`}.`,
       )
     return { ipv4: ipv4Address(chosen, number), ipv6: ipv6Address(chosen, number) }
   }
 
-  /** Ends the machines at once, then the network, and completes its captures. */
+  /** Ends the machines at once, then the network, and completes the files of its captures. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.resources[Symbol.asyncDispose]()
   }

@@ -1,25 +1,26 @@
-import type { OwningTest } from './owning-test.ts'
+import type { OwningTest } from './test-owner.ts'
 
-/** What the function of a test of node:test's gets, as far as it is used here. Node has all of it since 20.16. */
+/** The argument of a node:test test's function, as far as it is used here. Node has all of it since 20.16. */
 export interface NodeTestContext {
   readonly name: string
-  /** With the names of the tests and suites around it, joined by {@link SEPARATOR}. */
+  /** The names of the suites and tests around it and its own, joined by `" > "`. */
   readonly fullName: string
   /** Aborted when the test's time is over, and at its end. */
   readonly signal: AbortSignal
-  /** Whether it has passed, for hooks that run behind it. Node's types do not know of it before version 24. */
+  /** Whether the test has passed, for hooks that run after it. Node's types have it since version 24. */
   readonly passed?: boolean
-  /** Why it has failed, within an error of Node's own. */
+  /** Why it has failed; the test's own error is the cause. */
   readonly error?: Error | null
+  /** Runs `hook` after the test. */
   after(hook: () => Promise<void>): void
-  /** Behind each test within this one. */
+  /** Runs `hook` after each subtest. */
   afterEach(hook: (test: NodeTestContext) => Promise<void>): void
 }
 
-/** How Node joins the names of tests. */
+/** What Node puts between the names in `fullName`. */
 const SEPARATOR = ' > '
 
-/** A test of node:test's. @throws TypeError for what a suite gets. */
+/** A node:test test as the owner of machines. @throws TypeError for the context of a suite. */
 export function nodeTest(context: NodeTestContext): OwningTest {
   if (typeof context.after !== 'function') {
     throw new TypeError(
@@ -37,17 +38,17 @@ export function nodeTest(context: NodeTestContext): OwningTest {
     failure: () => failureOf(context),
     onEnd(end) {
       context.after(end)
-      // Where a hook before this one has thrown, Node calls no other.
+      // Node calls no further hooks after one that throws, but it always aborts the signal.
       context.signal.addEventListener('abort', () => void end(), { once: true })
     },
-    // Node tells no hook of this test that a test within it has failed.
+    // Hooks of the test itself are not told that a subtest has failed.
     onFailureWithin(examine) {
       context.afterEach(async (within) => {
         const failure = failureOf(within)
         if (failure !== undefined) await examine(failure)
       })
     },
-    // `lowerdir test` knows where they are, and which are worth keeping.
+    // `lowerdir test` finds the artifacts by itself, and removes those of tests that have passed.
     keep() {},
     discard() {},
   }

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { type Tesseract, findTesseract } from '../provision/tesseract.ts'
-import type { Machine } from './machine.ts'
-import { find, patternText } from './pattern.ts'
+import type { Guest } from './guest.ts'
 import {
   type Graymap,
   type Pixmap,
@@ -13,26 +12,26 @@ import {
   isDark,
 } from './pixmap.ts'
 import type { Screen } from './screen.ts'
-import { type WaitOptions, waitForAnswer } from './wait.ts'
+import { type WaitOptions, find, patternText, waitForAnswer } from './waits/wait.ts'
 
-/** The letters of a screen have a dozen lines of pixels; tesseract wants some thirty. */
+/** The letters of a screen are about 12 pixels high; tesseract reads letters of about 30 best. */
 const FACTOR = 3
 
-/** How the letters of a page lie: tesseract's `--psm`. */
+/** The layout of the text: tesseract's `--psm`. */
 const LAYOUT = {
-  /** One block of lines, as on a console. */
+  /** One block of lines, as on a console: PSM_SINGLE_BLOCK. */
   block: '6',
-  /** Here and there, as in windows. */
+  /** Words in any place, as in windows: PSM_SPARSE_TEXT. */
   sparse: '11',
 } as const
 
-/** What a screen says, read once. */
+/** The text on a screen, read once. */
 export async function getScreenText(screen: Screen, signal?: AbortSignal): Promise<string> {
   const tesseract = await findTesseract()
   return read(tesseract, darkOnBright(await screen.pixmap()), LAYOUT.block, signal)
 }
 
-/** What a screen says, read in several ways of which each finds what others do not. */
+/** The text on a screen, read in three ways. Each way finds words that the others miss. */
 export async function getScreenTextVariants(
   screen: Screen,
   signal?: AbortSignal,
@@ -46,16 +45,16 @@ export async function getScreenTextVariants(
   ])
 }
 
-/** Waits until a screen's text matches in one of its variants; resolves with the match. */
+/** Waits until the text on a screen matches in one of its variants, and resolves with the match. */
 export async function waitForText(
-  machine: Machine,
+  guest: Guest,
   screen: Screen,
   pattern: RegExp | string,
   options: WaitOptions,
 ): Promise<string> {
   let last: readonly string[] = []
   return waitForAnswer(
-    machine.waiter,
+    guest,
     `${patternText(pattern)} on the screen`,
     options,
     async (signal) => {
@@ -66,7 +65,7 @@ export async function waitForText(
   )
 }
 
-/** A picture as tesseract likes them. */
+/** A picture as tesseract reads it best: dark letters on a bright ground. */
 function darkOnBright(pixmap: Pixmap): Graymap {
   const shades = gray(pixmap)
   return enlarged(isDark(shades) ? inverted(shades) : shades, FACTOR)
@@ -79,7 +78,7 @@ async function read(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const child = spawn(command, [...args, '-', '-', '--psm', layout, '--dpi', '300'], {
-    // Its threads wait for each other more than they do.
+    // One thread is faster than several, which mostly wait for each other.
     env: { ...process.env, ...env, OMP_THREAD_LIMIT: '1' },
     signal,
   })
@@ -87,13 +86,20 @@ async function read(
     child.once('error', reject)
     child.once('close', settle)
   })
-  // One that ends early says why on its standard error.
-  child.stdin.on('error', () => {})
+  const fed = new Promise<void>((settle, reject) => {
+    child.stdin.once('error', (error: NodeJS.ErrnoException) => {
+      // tesseract ended early, and says why on its standard error.
+      if (error.code === 'EPIPE' || error.code === 'ECONNRESET') settle()
+      else reject(error)
+    })
+    child.stdin.once('close', settle)
+  })
   child.stdin.end(graymapFile(picture))
   const [said, complaint, status] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
     ended,
+    fed,
   ])
   if (status === 0) return said
   throw new Error(`${command} cannot read the screen (status ${status}): ${complaint.trim()}`)

@@ -6,11 +6,8 @@ import type { TestContext } from './owning-test.ts'
 export { memoryMiB } from '../machine/plan.ts'
 export type { MachineDisk, MachineShare, UpperDisk } from '../machine/options.ts'
 
-/** Options of machines that a test does not choose: the driver does, or a network. */
-type Chosen = 'atime' | 'nics' | 'prepare' | 'sandbox' | 'terminal' | 'userNetwork'
-
 /** A machine, as {@link boot} makes it. */
-export interface BootOptions extends Omit<MachineOptions, Chosen> {
+export interface BootOptions extends MachineOptions {
   /** Environment variables of all commands. */
   readonly env?: Readonly<Record<string, string>>
   /** Seconds until the guest must be ready. Default: 60, or 300 where it is emulated. */

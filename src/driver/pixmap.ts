@@ -5,11 +5,11 @@ export interface Pixmap {
   readonly pixels: Uint8Array
 }
 
-/** A picture in shades of grey, a byte a pixel: 0 is black. */
+/** A picture in shades of grey, one byte a pixel: 0 is black, 255 is white. */
 export type Graymap = Pixmap
 
 /**
- * Reads a binary PPM file (ppm(5)), as QEMU makes them.
+ * Parses a binary PPM file (ppm(5)), the format of QEMU's screendump.
  *
  * @throws Error for any other file.
  */
@@ -26,7 +26,7 @@ export function parsePixmap(file: Buffer): Pixmap {
   return picture
 }
 
-/** A picture's shades, as bright as the eye finds its colours (ITU-R BT.601). */
+/** The luma of a picture's colours (ITU-R BT.601). */
 export function gray({ width, height, pixels }: Pixmap): Graymap {
   const shades = new Uint8Array(width * height)
   for (let i = 0; i < shades.length; i++) {
@@ -41,12 +41,12 @@ export function inverted({ width, height, pixels }: Graymap): Graymap {
   return { width, height, pixels: pixels.map((shade) => 255 - shade) }
 }
 
-/** Whether more of it is dark than bright, as a console is. */
+/** Whether the mean shade is dark, as on a console. */
 export function isDark({ pixels }: Graymap): boolean {
   return pixels.reduce((sum, shade) => sum + shade, 0) < 128 * pixels.length
 }
 
-/** `factor` times as wide and as high, with soft edges: shades between those of neighbours (bilinear). */
+/** A picture enlarged `factor` times in both directions, with bilinear interpolation. */
 export function enlarged({ width, height, pixels }: Graymap, factor: number): Graymap {
   const [wide, high] = [width * factor, height * factor]
   const large = new Uint8Array(wide * high)
@@ -67,7 +67,7 @@ export function graymapFile({ width, height, pixels }: Graymap): Buffer {
   return Buffer.concat([Buffer.from(`P5\n${width} ${height}\n255\n`), pixels])
 }
 
-/** Between which two of `length` old pixels the middle of a new one lies, and how far from the first, 0 to 1. */
+/** The two of `length` old pixels around the middle of a new one, and its distance from the first of them, 0 to 1. */
 function between(position: number, factor: number, length: number): [number, number, number] {
   const old = Math.max(0, (position + 0.5) / factor - 0.5)
   const first = Math.floor(old)

@@ -1,67 +1,63 @@
-import { BUSYBOX } from '../guest/agent.ts'
 import { isShutdown } from '../machine/failure.ts'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
-import type { Machine } from './machine.ts'
-import { untilLoop } from './shell-waits.ts'
-import { type WaitOptions, waitFor } from './wait.ts'
+import type { Guest } from './guest.ts'
+import { untilLoop } from './waits/shell.ts'
+import { type WaitOptions, type Waiter, waitFor } from './waits/wait.ts'
 
 /**
- * What process 1 is told by signals (systemd(1), "SIGNALS"; SIGRTMIN is 34 to the C library). It neither needs a bus
- * for that nor asks logind whether somebody minds.
+ * Signals to process 1 (systemd(1), "SIGNALS"; SIGRTMIN is 34 in glibc). They need no bus, and no inhibitor of logind
+ * delays them.
  */
 const SYSTEMD_SIGNALS = { poweroff: 34 + 4, reboot: 34 + 5 } as const
 
-function signalSystemd(machine: Machine, signal: number): void {
-  // It may be ended by what it asks for.
-  machine.exec([BUSYBOX, 'kill', `-${signal}`, '1'], { quiet: true }).then(undefined, () => {})
+function signalSystemd({ qemu }: Guest, signal: number): void {
+  qemu.tellAgent(`kill -${signal} 1\n`)
 }
 
 /**
- * Waits until the guest has ended the machine.
+ * Waits until the guest has powered itself off.
  *
- * @throws MachineError when it has ended otherwise: a panic, a QEMU that was killed.
+ * @throws MachineError when it ends in another way, such as by a panic or because QEMU was killed.
  */
-export async function waitForShutdown(machine: Machine, options: WaitOptions): Promise<void> {
-  const { waiter } = machine
-  // Its end is what is waited for, and no reason to give up.
-  const patient = { ...waiter, ended: new Promise<never>(() => {}) }
-  const end = await waitFor(patient, 'the shutdown', options, () => machine.ended)
+export async function waitForShutdown(guest: Guest, options: WaitOptions): Promise<void> {
+  const { name, recorder, defaultTimeout, upset } = guest
+  const waiter: Waiter = {
+    name,
+    recorder,
+    defaultTimeout,
+    upset,
+    consoleTail: () => guest.consoleTail(),
+    // The wait is for the machine's end, which therefore does not give it up.
+    ended: new Promise<never>(() => {}),
+  }
+  const end = await waitFor(waiter, 'the shutdown', options, () => guest.ended)
   if (!isShutdown(end)) throw end
 }
 
-/** Tells the guest to power off, and waits until it has. @throws as {@link waitForShutdown}. */
-export async function shutdown(
-  machine: Machine,
-  qemu: QemuMachine,
-  options: WaitOptions,
-): Promise<void> {
-  if (machine.init === 'systemd') {
-    signalSystemd(machine, SYSTEMD_SIGNALS.poweroff)
+/** Tells the guest to power off, and waits until it is off. @throws as {@link waitForShutdown}. */
+export async function shutdown(guest: Guest, options: WaitOptions): Promise<void> {
+  if (guest.init === 'systemd') {
+    signalSystemd(guest, SYSTEMD_SIGNALS.poweroff)
   } else {
-    await qemu.powerOff()
+    await guest.qemu.powerOff()
   }
-  await waitForShutdown(machine, options)
+  await waitForShutdown(guest, options)
 }
 
 /** Makes the guest reboot, and waits until it takes commands again. */
-export async function reboot(
-  machine: Machine,
-  qemu: QemuMachine,
-  options: WaitOptions,
-): Promise<void> {
-  await waitFor(machine.waiter, 'the reboot', options, async (signal) => {
+export async function reboot(guest: Guest, options: WaitOptions): Promise<void> {
+  await waitFor(guest, 'the reboot', options, async (signal) => {
     const begin = (): void => {
-      if (machine.init === 'systemd') signalSystemd(machine, SYSTEMD_SIGNALS.reboot)
-      else qemu.tellAgent('sync; reboot -f\n')
+      if (guest.init === 'systemd') signalSystemd(guest, SYSTEMD_SIGNALS.reboot)
+      else guest.qemu.tellAgent('sync; reboot -f\n')
     }
-    await qemu.reboot(begin, () => untilReady(machine, signal))
+    await guest.qemu.reboot(begin, () => untilReady(guest, signal))
   })
 }
 
-/** Waits until the guest takes commands and, where its init is systemd, until that does. */
-export async function untilReady(machine: Machine, signal?: AbortSignal): Promise<void> {
-  const ready = machine.init === 'systemd' ? '[ -S /run/systemd/private ]' : ':'
-  await machine.exec(untilLoop(ready), {
+/** Waits until the guest takes commands and, where its init is systemd, until systemd answers. */
+export async function untilReady(guest: Guest, signal?: AbortSignal): Promise<void> {
+  const ready = guest.init === 'systemd' ? '[ -S /run/systemd/private ]' : ':'
+  await guest.exec(untilLoop(ready), {
     quiet: true,
     ...(signal === undefined ? {} : { signal }),
   })

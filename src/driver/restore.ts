@@ -1,9 +1,9 @@
 import { BOOT_TIMEOUT, sameAccelerator } from '../machine/accelerator.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { type WatchOptions, assemble } from './assemble.ts'
-import type { MachineParts } from './machine-parts.ts'
+import type { MachineParts } from './running-guest.ts'
 import type { BootOptions } from './options.ts'
-import { MachineSnapshot } from './machine-snapshot.ts'
+import { type MachineSnapshot, readSnapshot } from './machine-snapshot.ts'
 
 /** What a machine that goes on from a snapshot may have of its own. */
 export type RestoreOptions = WatchOptions & Pick<BootOptions, 'timeout' | 'env' | 'forwardPorts'>
@@ -18,9 +18,7 @@ export async function restoreSnapshot<M>(
   options: RestoreOptions,
   make: (parts: MachineParts) => M,
 ): Promise<M> {
-  const { snapshot, driver } = await (
-    typeof from === 'string' ? new MachineSnapshot(from) : from
-  ).read()
+  const { snapshot, driver } = await readSnapshot(from)
   const { hostname, init, accelerator, userNetwork } = snapshot.machine.plan
   return assemble(
     {

@@ -2,64 +2,54 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Pixmap, parsePixmap } from './pixmap.ts'
 import type { Artifacts } from '../record/artifacts.ts'
-import type { Recorder } from '../record/recorder.ts'
+import type { Guest } from './guest.ts'
 
-/** What a screen is seen through. */
-export interface ScreenParts {
-  /** The machine's name. */
-  readonly name: string
-  /** Asks QEMU's monitor. */
-  readonly qmp: (command: string, parameters: Readonly<Record<string, unknown>>) => Promise<unknown>
-  /** A folder that QEMU may write to. */
-  readonly folder: string
-  readonly recorder: Recorder
-  readonly artifacts: Artifacts | undefined
-}
-
-/** What a machine's graphics card shows. QEMU draws it, so nothing in the guest has to help. */
+/** The picture of a machine's graphics card. QEMU draws it, so it needs no help of the guest. */
 export class Screen {
-  readonly #parts: ScreenParts
+  readonly #guest: Guest
+  readonly #artifacts: Artifacts | undefined
   #dumps = 0
   #screenshots = 0
 
-  constructor(parts: ScreenParts) {
-    this.#parts = parts
+  /** @param artifacts the folder that keeps screenshots, if any. */
+  constructor(guest: Guest, artifacts: Artifacts | undefined) {
+    this.#guest = guest
+    this.#artifacts = artifacts
   }
 
   /**
-   * Takes a picture: it is returned, kept among the machine's artifacts, and written to `file` if there is one.
+   * Takes a screenshot, keeps it among the machine's artifacts, and writes it to `file` if that is given.
    *
    * @returns a PNG file.
    */
   async screenshot(file?: string): Promise<Buffer> {
-    const { artifacts, recorder } = this.#parts
-    // Of QEMU 7.1 and later.
+    // QEMU writes PNG since 7.1.
     const png = await this.#dump({ format: 'png' })
     if (file !== undefined) await writeFile(resolve(file), png)
-    if (artifacts !== undefined) {
+    if (this.#artifacts !== undefined) {
       const name = `screenshot-${++this.#screenshots}.png`
-      await writeFile(artifacts.file(name), png)
-      recorder.event({ kind: 'screenshot', file: name })
+      await writeFile(this.#artifacts.file(name), png)
+      this.#guest.recorder.event({ kind: 'screenshot', file: name })
     }
     return png
   }
 
-  /** Its pixels as they are now. */
+  /** The pixels as they are now. */
   async pixmap(): Promise<Pixmap> {
     return parsePixmap(await this.#dump({}))
   }
 
   async #dump(format: { readonly format?: 'png' }): Promise<Buffer> {
-    const { name, qmp, folder } = this.#parts
-    const filename = join(folder, `screen-${++this.#dumps}`)
+    const filename = join(this.#guest.qemu.folder, `screen-${++this.#dumps}`)
     try {
-      await qmp('screendump', { filename, ...format })
+      await this.#guest.qmp('screendump', { filename, ...format })
       return await readFile(filename)
     } catch (cause) {
       const why = (cause as Error).message
-      throw new Error(`The screen of ${name} cannot be seen (boot's option \`screen\`): ${why}`, {
-        cause,
-      })
+      throw new Error(
+        `${this.#guest.name}: no screenshot (the machine needs \`screen: true\`): ${why}`,
+        { cause },
+      )
     } finally {
       await rm(filename, { force: true })
     }

@@ -2,17 +2,18 @@ import { ErrnoError, type ErrnoName, errno } from '../sys/errno.ts'
 import { Parked } from '../tree/parked.ts'
 import type { SyntheticFile, SyntheticHandle } from '../tree/synthetic/entry.ts'
 
-/** A file's bytes; text is UTF-8. A function is called once for each open, when that is read. */
-export type ShareContent = Bytes | (() => Bytes | Promise<Bytes>)
+/** The content of a file; a string is written as UTF-8. A function is called once for each open, at the first read. */
+export type ShareContent =
+  | string
+  | Uint8Array
+  | (() => string | Uint8Array | Promise<string | Uint8Array>)
 
-type Bytes = string | Uint8Array
-
-/** What a guest does with a file. */
+/** An operation of a guest on a file. */
 export type ShareOperation = 'open' | 'read' | 'write'
 
 /**
- * What goes wrong with a file: always, the first so many times, or as a function says, which is asked each time. The
- * first two are about reads and writes, the last about opens as well.
+ * The error that operations on a file fail with: always, the first `times` times, or as a function decides each time. An
+ * errno's name and `times` apply to reads and writes; the function is asked for opens as well.
  */
 export type ShareFault =
   | ErrnoName
@@ -24,14 +25,15 @@ export interface ShareFile {
   /** Its content. A file without it cannot be read. */
   readonly read?: ShareContent
   /**
-   * Gets what is written, as it comes, and where; what it throws the writer gets as its error, EIO where it is no
-   * system error. A file without it cannot be written.
+   * Called with the data of each write and its offset in bytes. An ErrnoError that it throws is the writer's error; other
+   * errors become EIO. A file without it cannot be written.
    */
   readonly write?: (data: Buffer, offset: number) => void | Promise<void>
-  /** Milliseconds that each read and each write waits for its answer. Default: 0. */
+  /** The delay of each read and each write, in milliseconds. Default: 0. */
   readonly delay?: number
+  /** The error that operations fail with. Default: none. */
   readonly fault?: ShareFault
-  /** Permission bits. Default: for everybody what can be done with it. */
+  /** Permission bits. Default: 0o444 for a file that can be read, 0o222 for one that can be written, or both. */
   readonly mode?: number
 }
 
@@ -43,11 +45,12 @@ export function isFile(value: object): value is ShareFile {
   return keys.length > 0 && keys.every((key) => PROPERTIES.has(key))
 }
 
+/** Whether a value is the content of a file. */
 export function isContent(value: unknown): value is ShareContent {
   return typeof value === 'string' || typeof value === 'function' || value instanceof Uint8Array
 }
 
-/** The entry for a file. */
+/** The synthetic tree's entry for a file. */
 export function shareFile({ read, write, delay = 0, fault, mode }: ShareFile): SyntheticFile {
   const faults = new Faults(fault)
   const constant = read === undefined || typeof read === 'function' ? undefined : bytesOf(read)
@@ -88,16 +91,16 @@ export function shareFile({ read, write, delay = 0, fault, mode }: ShareFile): S
   }
 }
 
-/** A content that fails has failed for the whole of an open. */
+/** The bytes of a content. When the function fails, all reads of that open fail. */
 async function contentOf(content: ShareContent): Promise<Uint8Array> {
   return bytesOf(typeof content === 'function' ? await content() : content)
 }
 
-function bytesOf(content: Bytes): Uint8Array {
+function bytesOf(content: string | Uint8Array): Uint8Array {
   return typeof content === 'string' ? Buffer.from(content) : content
 }
 
-/** An answer after a while. Who does not wait for it any more does not have it made. */
+/** Makes an answer after a delay. A request that is given up before does not call `make`. */
 function later<V>(milliseconds: number, make: () => Promise<V>): Parked<V> {
   let timer: NodeJS.Timeout | undefined
   const answer = new Parked<V>(() => clearTimeout(timer))
@@ -112,7 +115,7 @@ function later<V>(milliseconds: number, make: () => Promise<V>): Parked<V> {
   return answer
 }
 
-/** What goes wrong with one file, whoever opens it. */
+/** The faults of one file, counted over all opens. */
 class Faults {
   readonly #ask: (operation: ShareOperation) => ErrnoName | null | undefined
 
@@ -126,7 +129,7 @@ class Faults {
     this.#ask = (operation) => (operation === 'open' || left-- <= 0 ? undefined : error)
   }
 
-  /** @throws ErrnoError when it is time for one. */
+  /** @throws ErrnoError when the operation has to fail. */
   check(operation: ShareOperation): void {
     const name = this.#ask(operation)
     if (name != null) throw new ErrnoError(errno[name], `share: ${operation}`)

@@ -5,17 +5,17 @@ import type { Tree } from '../tree/tree.ts'
 import { type ShareContent, type ShareFile, isContent, isFile, shareFile } from './share-file.ts'
 
 /**
- * Files and directories by their names: a file is its content, a function that gives it, or a {@link ShareFile}; a
- * directory is such an object again, or what comes before a slash in a name. An object with nothing but the properties
- * of a ShareFile is a file.
+ * Files and directories by their names. A file is its content, a function that returns the content, or a
+ * {@link ShareFile}. A directory is another such object; a name with slashes makes directories as well. An object whose
+ * properties are all those of a ShareFile is a file.
  */
 export interface ShareFiles {
   readonly [name: string]: ShareContent | ShareFile | ShareFiles
 }
 
 /**
- * A directory that is made of functions, for a share of one machine or of several. They are called in this process
- * when a guest reads or writes; they may be slow, and they may fail.
+ * A directory whose files are functions, for a share of one machine or of several. The functions run in this process when
+ * a guest reads or writes. They may be slow, and they may fail.
  *
  * ```ts
  * const orders: string[] = []
@@ -28,11 +28,11 @@ export interface ShareFiles {
  * await using vm = await boot({ root, shares: [{ source: tree, target: '/mnt' }] })
  * ```
  *
- * What a function gives is asked for once for each open. Such a file's size is shown as 0, like those in /proc, and
- * programs that read until the end find all of it; a constant's size is shown, so that it can be mapped as well.
- * Nothing can be created, renamed or removed in it.
+ * A function is called once for each open. The size of its file is 0, as in /proc; programs that read to the end get all
+ * of the content. A constant has its true size, so that it can be mapped into memory as well. The guest cannot create,
+ * rename or remove files.
  *
- * @throws RangeError for a name that no file can have, and for one that is there twice.
+ * @throws RangeError for a name that no file can have, and for a name that comes twice.
  */
 export function share(files: ShareFiles): Tree {
   const root = directory()
@@ -56,7 +56,7 @@ function fill(into: SyntheticDirectory, files: ShareFiles, path: string): void {
   }
 }
 
-/** A directory of that name, made where there is none. */
+/** The directory of that name, made if it does not exist. */
 function directoryIn(parent: SyntheticDirectory, name: string, path: string): SyntheticDirectory {
   const key = nameOf(name, path)
   const there = parent.entries.get(key)
@@ -66,7 +66,7 @@ function directoryIn(parent: SyntheticDirectory, name: string, path: string): Sy
   return found
 }
 
-/** A name as the tree has it. */
+/** A name in the form that the tree uses. @throws RangeError for a name that no file can have. */
 function nameOf(name: string, path: string): string {
   const bytes = fromText(name)
   if (!['', '.', '..'].includes(name) && !name.includes('\0') && bytes.length <= 255) return bytes

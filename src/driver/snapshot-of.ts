@@ -1,40 +1,42 @@
 import { SnapshotCache } from '../machine/snapshot-cache.ts'
 import { snapshotKey } from '../machine/snapshot-key.ts'
 import { bootPlanned, planBoot } from './boot.ts'
-import type { Machine } from './machine.ts'
+import { type Machine, machineOf } from './machine.ts'
 import type { BootOptions } from './options.ts'
-import { MachineSnapshot } from './machine-snapshot.ts'
+import { MachineSnapshot, saveSnapshot } from './machine-snapshot.ts'
 
-/** What is done to a machine between its boot and its snapshot. */
+/** The preparation of a machine between its boot and its snapshot. */
 export interface Preparation {
   /**
-   * What a snapshot is known by that has it done: with `prepare`'s own text, which says nothing of the variables
-   * around it. Whatever these may change belongs in here.
+   * Tells snapshots with different preparations apart, together with the source text of `prepare`. That text does not
+   * show the values of variables from outside the function: put those that matter in here.
    */
   readonly doing?: string
+  /** Prepares the machine. It does not run where a kept snapshot is used. */
   readonly prepare?: (vm: Machine) => Promise<unknown>
 }
 
 /**
- * A snapshot of a machine that was booted with these options and prepared: the one that was kept, where nothing has
- * changed that has gone into it, or one that is made now, and kept for the next time.
+ * A snapshot of a machine that was booted with these options and prepared. It is made once and kept; later calls use the
+ * kept one, as long as nothing has changed that it depends on.
  *
- * What goes into it: all options, the root's place and state as a package manager leaves it, QEMU, kernel, lowerdir,
- * and the preparation. `lowerdir snapshot` lists and removes what is kept; what is not used for 14 days goes by itself,
- * and so does what is more than 4 GiB in all.
+ * A snapshot depends on all options, the path of the root and the state of its package manager, QEMU, the kernel,
+ * lowerdir, and the preparation. `lowerdir snapshot` lists and removes kept snapshots. They are removed by themselves
+ * when they are not used for 14 days, and those used longest ago when all
+ * together are larger than 4 GiB.
  *
  * ```ts
  * const snapshot = await snapshotOf({ root }, { prepare: (vm) => vm.waitForUnit('postgresql') })
  * await using vm = await Machine.restore(snapshot)
  * ```
  *
- * @throws as `boot` and {@link Machine.snapshot}, and what `prepare` throws.
+ * @throws as {@link boot} and {@link Machine.snapshot}; what `prepare` throws.
  */
 export async function snapshotOf(
   options: BootOptions,
   { doing = '', prepare }: Preparation = {},
 ): Promise<MachineSnapshot> {
-  // QEMU saves no other.
+  // QEMU cannot save a machine with vhost-user devices.
   const portable: BootOptions = { ...options, transport: options.transport ?? 'tcp' }
   const planned = await planBoot(portable)
   const { plan, identity } = planned
@@ -43,8 +45,8 @@ export async function snapshotOf(
   const kept = await cache.find(key)
   if (kept !== undefined) return new MachineSnapshot(kept)
 
-  await using machine = await bootPlanned(planned, portable)
-  await prepare?.(machine)
+  await using guest = await bootPlanned(planned, portable)
+  await prepare?.(machineOf(guest))
   const about = { name: plan.hostname, root: plan.root, doing }
-  return new MachineSnapshot(await cache.add(key, about, (folder) => machine.snapshot(folder)))
+  return new MachineSnapshot(await cache.add(key, about, (folder) => saveSnapshot(guest, folder)))
 }

@@ -13,7 +13,7 @@ import {
 } from '../network/addresses.ts'
 import { Switch } from '../network/switch.ts'
 import { type Start, bootAll, disposeOfAll } from './boot-all.ts'
-import { Network } from './network.ts'
+import { type Network, networkOf } from './network.ts'
 import type { NetworkChange } from './network-change.ts'
 
 /** The options of a machine that its network reads. */
@@ -93,7 +93,7 @@ export async function startNetwork<
     const booted = await bootAll(starts)
     resources.defer(() => disposeOfAll(booted))
     const named = stations.map(({ name }, i) => [name, booted[i]])
-    return new Network(Object.fromEntries(named) as Record<Name, M>, {
+    return networkOf(Object.fromEntries(named) as Record<Name, M>, {
       stations,
       ethernet,
       seed,

@@ -1,15 +1,16 @@
 import { Resources } from '../machine/resources.ts'
-import { anySignal } from './any-signal.ts'
-import { type FailedTest, examine } from './failed-test.ts'
-import type { Machine } from './machine.ts'
-import type { BootOptions } from './options.ts'
-import { type OwningTest, type TestContext, isContext, owningTest } from './owning-test.ts'
+import { examine } from './failed-test.ts'
 import { artifactsRoot } from '../record/artifacts.ts'
+import type { BootOptions } from './options.ts'
+import { type TestContext, isContext, owningTest } from './owning-test.ts'
+import type { RunningGuest } from './running-guest.ts'
+import type { FailedTest, OwningTest } from './test-owner.ts'
+import { anySignal } from './waits/wait.ts'
 
-/** Starts a machine; where its options name a test that is under way, it is that test's. */
+/** Starts a machine. Where its options have the context of a running test, that test owns it. */
 export async function startMachine<
   Options extends Pick<BootOptions, 'test' | 'signal' | 'artifacts'>,
->(options: Options, start: (options: Options) => Promise<Machine>): Promise<Machine> {
+>(options: Options, start: (options: Options) => Promise<RunningGuest>): Promise<RunningGuest> {
   const { test } = options
   if (!isContext(test)) return start(options)
   const machines = TestMachines.of(test)
@@ -23,15 +24,15 @@ export async function startMachine<
   )
 }
 
-/** The machines of a test, and whatever else is gone with it. */
+/** The machines of a test, and everything else that ends with it. */
 export class TestMachines {
   static readonly #known = new WeakMap<TestContext, TestMachines>()
 
   readonly #context: TestContext
   readonly #test: OwningTest
   readonly #resources = new Resources()
-  readonly #machines: Machine[] = []
-  /** What is being started, and how to stop that. */
+  readonly #machines: RunningGuest[] = []
+  /** Starts that are under way. Aborting the key stops one. */
   readonly #starting = new Map<AbortController, Promise<unknown>>()
   #end: Promise<void> | undefined
 
@@ -42,30 +43,30 @@ export class TestMachines {
     this.#test.onFailureWithin((within) => this.#examine(within))
   }
 
-  /** Those of a test, which has to be under way. @throws TypeError for what a suite gets. */
+  /** The machines of a running test. @throws TypeError for the context of a suite. */
   static of(context: TestContext): TestMachines {
     const known = this.#known.get(context) ?? new TestMachines(context)
     this.#known.set(context, known)
     return known
   }
 
-  /** Where their artifacts are when nobody says it. */
+  /** The default folder of artifacts; undefined for none. */
   get artifacts(): string | undefined {
     return this.#test.artifacts
   }
 
-  /** Starts a machine that is examined before its end if the test has failed. As {@link own} otherwise. */
-  async start(start: (signal: AbortSignal) => Promise<Machine>): Promise<Machine> {
+  /** As {@link own}, for a machine, which is examined before its end if the test has failed. */
+  async start(start: (signal: AbortSignal) => Promise<RunningGuest>): Promise<RunningGuest> {
     const machine = await this.own(start)
     this.#machines.push(machine)
     return machine
   }
 
   /**
-   * Starts something that is closed at the end of the test. When the test ends before it is there, nobody waits for it.
+   * Starts a resource that is closed at the end of the test.
    *
-   * @param start gets a signal that is aborted then, and not later on.
-   * @throws what `start` does, and Error when the test is over already.
+   * @param start gets a signal that is aborted when the test ends before the resource has started.
+   * @throws what `start` throws; Error when the test has ended already.
    */
   async own<D extends AsyncDisposable>(start: (signal: AbortSignal) => Promise<D>): Promise<D> {
     if (this.#end !== undefined || this.#test.isOver) throw this.#over()
@@ -79,7 +80,7 @@ export class TestMachines {
     }
   }
 
-  /** What the test's end waits for, however often it is told of that. */
+  /** Ends everything once. The runner may call it several times, and waits for each call. */
   #finish(): Promise<void> {
     this.#end ??= this.#close()
     return this.#end
@@ -93,7 +94,7 @@ export class TestMachines {
       if (failure !== undefined) await this.#examine(failure)
     } finally {
       await this.#resources[Symbol.asyncDispose]()
-      // It may be tried again.
+      // The runner may run the test again, which then gets machines of its own.
       if (!this.#test.isOver) TestMachines.#known.delete(this.#context)
     }
     if (failure !== undefined) return

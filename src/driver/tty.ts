@@ -1,42 +1,37 @@
 import { BUSYBOX } from '../guest/agent.ts'
-import type { Machine } from './machine.ts'
-import { find, patternText } from './pattern.ts'
-import { type WaitOptions, failure, waitForAnswer } from './wait.ts'
+import type { Guest } from './guest.ts'
+import { type WaitOptions, failure, find, patternText, waitForAnswer } from './waits/wait.ts'
 
-/** What a virtual terminal of the guest shows: its lines, without what is blank at their ends and behind them. */
-export async function getTtyText(
-  machine: Machine,
-  tty: number,
-  signal?: AbortSignal,
-): Promise<string> {
+/** The text of a virtual terminal of the guest, without blanks at the ends of lines and without empty lines at the end. */
+export async function getTtyText(guest: Guest, tty: number, signal?: AbortSignal): Promise<string> {
   if (!Number.isInteger(tty) || tty < 1 || tty > 63)
     throw new RangeError(`There is no tty${tty}: say a whole number from 1 to 63.`)
-  // Since Linux 4.19 there is a device with characters, beside those with what the font has for them (vcs(4)).
+  // /dev/vcsu (Linux 4.19) has Unicode characters, where /dev/vcs has positions in the font (vcs(4)).
   const script = `${BUSYBOX} head -c 4 /dev/vcsa${tty} && ${BUSYBOX} cat /dev/vcsu${tty}`
-  const { exitCode, stdout, stderr } = await machine.exec(script, {
+  const { exitCode, stdout, stderr } = await guest.exec(script, {
     encoding: 'buffer',
     quiet: true,
     ...(signal === undefined ? {} : { signal }),
   })
   if (exitCode === 0) return ttyText(stdout)
-  const why = `cannot be read, since nobody has opened it yet: ${stderr.toString().trim()}`
-  throw failure(machine.waiter, `tty${tty}`, why)
+  const why = `cannot be read, since no process has opened it yet: ${stderr.toString().trim()}`
+  throw failure(guest, `tty${tty}`, why)
 }
 
-/** Waits until what a virtual terminal shows matches; resolves with the match. */
+/** Waits until the text of a virtual terminal matches, and resolves with the match. */
 export function waitUntilTtyMatches(
-  machine: Machine,
+  guest: Guest,
   tty: number,
   pattern: RegExp | string,
   options: WaitOptions,
 ): Promise<string> {
   let last = ''
   return waitForAnswer(
-    machine.waiter,
+    guest,
     `${patternText(pattern)} on tty${tty}`,
     options,
     async (signal) => {
-      last = await getTtyText(machine, tty, signal)
+      last = await getTtyText(guest, tty, signal)
       return find(last, pattern)
     },
     () => `it shows:\n${last}`,
@@ -44,10 +39,10 @@ export function waitUntilTtyMatches(
 }
 
 /**
- * The text in what the guest has read: the header of /dev/vcsaN (lines, columns, and where the cursor is), and
- * /dev/vcsuN, four bytes a character.
+ * The text of a terminal.
  *
- * @throws Error if it is not that.
+ * @param bytes the header of /dev/vcsaN (lines, columns, the cursor's place) and then /dev/vcsuN, four bytes a character.
+ * @throws Error for another number of bytes.
  */
 export function ttyText(bytes: Buffer): string {
   const [lines = 0, columns = 0] = bytes

@@ -1,33 +1,32 @@
-import type { Machine } from './machine.ts'
-import { find, patternText } from './pattern.ts'
-import { waitForOpenUnixSocket } from './shell-waits.ts'
-import { type WaitOptions, waitForAnswer } from './wait.ts'
+import type { Guest } from './guest.ts'
+import { waitForOpenUnixSocket } from './waits/shell.ts'
+import { type WaitOptions, find, patternText, waitForAnswer } from './waits/wait.ts'
 
-/** Which X server, and as whom. */
+/** An X server, and the user who connects to it. */
 export interface DisplayOptions {
-  /** Its number. Default: 0. */
+  /** The number of the display. Default: 0. */
   readonly display?: number
-  /** The user whom the server lets in. Default: root. */
+  /** A user of the guest who may connect. Default: root. */
   readonly user?: string
-  /** That user's file with what the server wants to be told (Xauthority). Default: the user's own. */
+  /** The Xauthority file with the server's cookie. Default: the user's own. */
   readonly authority?: string
 }
 
-/** Waits until an X server can be connected to. */
+/** Waits until an X server listens. */
 export async function waitForX(
-  machine: Machine,
+  guest: Guest,
   { display = 0, ...options }: WaitOptions & Pick<DisplayOptions, 'display'>,
 ): Promise<void> {
-  await waitForOpenUnixSocket(machine, `/tmp/.X11-unix/X${display}`, options)
+  await waitForOpenUnixSocket(guest, `/tmp/.X11-unix/X${display}`, options)
 }
 
-/** The names of an X server's windows, which takes xwininfo in the guest. */
+/** The names of an X server's windows. The guest needs xwininfo. */
 export async function getWindowNames(
-  machine: Machine,
+  guest: Guest,
   { display = 0, user, authority }: DisplayOptions,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const tree = await machine.succeed('xwininfo -root -tree', {
+  const tree = await guest.succeed('xwininfo -root -tree', {
     env: {
       DISPLAY: `:${display}`,
       ...(authority === undefined ? {} : { XAUTHORITY: authority }),
@@ -39,19 +38,19 @@ export async function getWindowNames(
   return windowNames(tree)
 }
 
-/** Waits for a window of a name; resolves with the name. */
+/** Waits for a window whose name matches, and resolves with the name. */
 export async function waitForWindow(
-  machine: Machine,
+  guest: Guest,
   pattern: RegExp | string,
   options: WaitOptions & DisplayOptions,
 ): Promise<string> {
   let last: readonly string[] = []
   return waitForAnswer(
-    machine.waiter,
+    guest,
     `a window ${patternText(pattern)}`,
     options,
     async (signal) => {
-      last = await getWindowNames(machine, options, signal)
+      last = await getWindowNames(guest, options, signal)
       return last.find((name) => find(name, pattern) !== undefined)
     },
     () => `there are: ${last.map((name) => `"${name}"`).join(', ') || 'none'}`,
@@ -59,8 +58,8 @@ export async function waitForWindow(
 }
 
 /**
- * The names in what `xwininfo -root -tree` prints: a line for each window, `0x20000c "xterm": ("xterm" "XTerm") …`;
- * of one without a name, `0x20000c (has no name): () …`.
+ * The names in the output of `xwininfo -root -tree`, which has a line for each window:
+ * `0x20000c "xterm": ("xterm" "XTerm") …`, or `0x20000c (has no name): () …`.
  */
 export function windowNames(tree: string): string[] {
   return [...tree.matchAll(/^ +0x[0-9a-f]+ "(.*)": \(/gm)].map(([, name = '']) => name)

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Kernel } from '../guest/kernel.ts'
-import { findParts } from '../provision/parts.ts'
+import { findParts } from '../provision/inventory.ts'
 import { ErrnoError, errnoOf } from '../sys/errno.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import type { MachineOptions } from './options.ts'

@@ -8,10 +8,7 @@ import type { ViewPatterns } from '../tree/view/sight.ts'
 import type { AcceleratorChoice } from './accelerator.ts'
 import type { TransportChoice } from './transport.ts'
 
-/**
- * What a user may ask of a machine, with `lowerdir run` and with `boot` alike. `planMachine` (plan.ts) fills in what is
- * left out. Relative paths start at the current directory.
- */
+/** What a user may ask of a machine, with `lowerdir run` and with `boot` alike. Relative paths start at the current directory. */
 export interface MachineOptions {
   /** The directory of the host that is the root's lower layer, never changed. Default: `/`. */
   readonly root?: string
@@ -19,10 +16,6 @@ export interface MachineOptions {
   readonly rootOwner?: Ownership
   /** Which part of the root the guest sees. Default: all. */
   readonly rootView?: ViewPatterns
-  /** Whether reading the root and the shares changes the host's access times. Default: `preserve`. */
-  readonly atime?: HostPolicy['atime']
-  /** Whether the servers of the root and the shares confine themselves to those directories. Default: `auto`. */
-  readonly sandbox?: SandboxMode
   /** Where the guest's writes go: memory, or a disk that lasts. Default: `tmpfs`. */
   readonly upper?: 'tmpfs' | UpperDisk
   /** The machine's host name, and its name in messages and artifacts. Default: `machine`. */
@@ -42,20 +35,12 @@ export interface MachineOptions {
   readonly shares?: readonly MachineShare[]
   /** Further disks, in order: /dev/vda, or /dev/vdb behind an upper disk, and so on. Default: none. */
   readonly disks?: readonly MachineDisk[]
-  /** Whether the guest has a NIC on QEMU's user network: eth0. Default: true. */
-  readonly userNetwork?: boolean
   /** TCP ports of the host's 127.0.0.1 that QEMU forwards to ports of the guest. Default: none. */
   readonly forwardPorts?: readonly PortForward[]
   /** Whether eth0 has QEMU's `restrict=on`: it answers what comes in, and reaches nothing else. Default: true. */
   readonly restrictNetwork?: boolean
-  /** NICs in networks with other machines: eth1, or eth0 without a user network, and so on. Default: none. */
-  readonly nics?: readonly Nic[]
-  /** A script for busybox's shell in the guest's root, before its init starts. Default: nothing. */
-  readonly prepare?: string
   /** Whether the guest has a graphics card, for screenshots and for its virtual terminals. Default: true. */
   readonly screen?: boolean
-  /** Whether the guest has a terminal that the host can join (hvc0). Default: true. */
-  readonly terminal?: boolean
   /** How QEMU runs the guest's instructions; `kvm` fails where KVM cannot be used. Default: `auto`. */
   readonly accel?: AcceleratorChoice | undefined
   /** How files get to the guest. A machine that is to be saved takes `tcp`. Default: `auto`. */
@@ -79,6 +64,22 @@ export interface MachineOptions {
   readonly qemu?: string | undefined
   /** Further arguments for QEMU. */
   readonly qemuArguments?: readonly string[] | undefined
+}
+
+/** All that a machine is planned by. A test does not choose the options here: `run` does, or a network. */
+export interface PlanOptions extends MachineOptions {
+  /** Whether reading the root and the shares changes the host's access times. Default: `preserve`. */
+  readonly atime?: HostPolicy['atime']
+  /** Whether the servers of the root and the shares confine themselves to those directories. Default: `auto`. */
+  readonly sandbox?: SandboxMode
+  /** Whether the guest has a NIC on QEMU's user network: eth0. Default: true. */
+  readonly userNetwork?: boolean
+  /** NICs in networks with other machines: eth1, or eth0 without a user network, and so on. Default: none. */
+  readonly nics?: readonly Nic[]
+  /** A script for busybox's shell in the guest's root, before its init starts. Default: nothing. */
+  readonly prepare?: string
+  /** Whether the guest has a terminal that the host can join (hvc0). Default: true. */
+  readonly terminal?: boolean
 }
 
 /**

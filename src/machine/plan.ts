@@ -21,7 +21,14 @@ import { mebibytes, parseBytes } from '../util/size.ts'
 import type { ChosenAccelerator } from './accelerator.ts'
 import type { Arch, Board } from './devices/board.ts'
 import { OptionError } from './failure.ts'
-import type { MachineDisk, MachineOptions, MachineShare, Nic, PortForward } from './options.ts'
+import type {
+  MachineDisk,
+  MachineOptions,
+  MachineShare,
+  Nic,
+  PlanOptions,
+  PortForward,
+} from './options.ts'
 import { type ChosenTransport, type Transport, checkMsize } from './transport.ts'
 
 /**
@@ -173,7 +180,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  *
  * @throws OptionError for an option that this host, QEMU, kernel or root cannot have; RangeError for a size that is none.
  */
-export function planMachine(options: MachineOptions, found: Found): MachinePlan {
+export function planMachine(options: PlanOptions, found: Found): MachinePlan {
   const { root, kernel, cwd } = found
   const { transport } = found.transport
   const { rootView } = options

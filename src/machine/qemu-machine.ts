@@ -9,7 +9,7 @@ import {
 import { type MachineParts, bootMachine, setClock } from './boot.ts'
 import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
-import type { MachineError } from './failure.ts'
+import { MachineError } from './failure.ts'
 import type { MachineHooks } from './hooks.ts'
 import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
@@ -193,7 +193,7 @@ export class QemuMachine implements AsyncDisposable {
     const reset = qmp.next(({ event, data }) => event === 'RESET' && data?.['guest'] === true)
     reboot()
     await Promise.race([reset, this.ended])
-    this.#parts.control.restart(new Error('The guest rebooted.'))
+    this.#parts.control.restart(new MachineError('The guest rebooted.', ''))
     await ready()
     await qmp.execute('set-action', { reboot: 'shutdown' })
   }

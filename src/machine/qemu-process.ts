@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import type { Qemu } from '../provision/qemu.ts'
-import { boundCommand } from '../util/bound-command.ts'
+import { boundCommand } from '../util/program.ts'
 
 /** How QEMU ended. */
 export interface QemuExit {

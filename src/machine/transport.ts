@@ -2,7 +2,7 @@ import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { ModuleFolder } from '../guest/modules.ts'
 import { VIRTIO_MSIZE } from '../guest/mount.ts'
-import { runCommand } from '../provision/run-program.ts'
+import { runProgram } from '../util/program.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import { machineType } from './devices/board.ts'
 import {
@@ -77,7 +77,7 @@ async function qemuObstacle({ command, args, version }: Qemu): Promise<string | 
     ['-device', vhostUserDevice('tag')],
   ].flat()
   const signal = AbortSignal.timeout(TRIAL_TIMEOUT)
-  const said = await runCommand(command, [...args, ...trial], { signal }).then(
+  const said = await runProgram(command, [...args, ...trial], { signal }).then(
     ({ stderr }) => stderr,
     (error: unknown) => String(error),
   )

@@ -1,5 +1,5 @@
 import { type Server, type Socket, createServer } from 'node:net'
-import { Card } from './card.ts'
+import { Card } from './nic.ts'
 
 /** What has become of the frames of a port. */
 export interface PortCounters {

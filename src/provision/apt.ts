@@ -1,7 +1,8 @@
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommand } from './run-program.ts'
-import type { CommandOptions } from './run-program.ts'
+import { isSystemError } from '../util/error.ts'
+import { type ProgramOptions, runProgram } from '../util/program.ts'
+import { exists } from './lookup.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
 import type { Source } from './mirror.ts'
 
@@ -12,19 +13,19 @@ const KEYRINGS = [
 ]
 
 const NO_APT =
-  "lowerdir fetches from Debian's packages with apt, which is not on this machine. " +
-  'Install QEMU (qemu-system-x86), a static busybox (busybox-static) and a kernel by other means ' +
-  'and name them with --qemu, --busybox and --kernel.'
+  "lowerdir fetches Debian's packages with apt, and apt is not installed on this machine. " +
+  'Install QEMU (qemu-system-x86), a static busybox (busybox-static) and a kernel yourself, ' +
+  'and name them with LOWERDIR_QEMU, LOWERDIR_BUSYBOX and LOWERDIR_KERNEL.'
 
 const NO_KEYRING =
-  "Debian's archive keys are not on this machine, so nothing fetched could be checked. " +
-  'Install the package debian-archive-keyring, or install QEMU, busybox-static and a kernel ' +
-  'by other means and name them with --qemu, --busybox and --kernel.'
+  "Debian's archive keys are not on this machine, so downloads cannot be verified. " +
+  'Install the package debian-archive-keyring; or install QEMU, busybox-static and a kernel ' +
+  'yourself, and name them with LOWERDIR_QEMU, LOWERDIR_BUSYBOX and LOWERDIR_KERNEL.'
 
 /**
- * Makes an apt configuration in `folder` that knows only `sources` and believes that nothing is
- * installed, so that it resolves every dependency and can run without root. The machine's own
- * settings for proxies and logins are still read; its sources, pins and hooks are not.
+ * Writes an apt configuration into `folder` that knows only `sources` and an empty list of installed
+ * packages, so that apt resolves every dependency and runs without root. apt still reads the machine's own
+ * settings for proxies and logins, and ignores the machine's sources, pins and hooks.
  *
  * @returns The configuration file, for apt's `-c`.
  */
@@ -87,12 +88,7 @@ Dir::Log "${folder}";
 
 async function findKeyring(): Promise<string> {
   for (const keyring of KEYRINGS) {
-    try {
-      await access(keyring)
-      return keyring
-    } catch {
-      // Try the next name.
-    }
+    if (await exists(keyring)) return keyring
   }
   throw new ProvisionError('no-keyring', NO_KEYRING)
 }
@@ -101,25 +97,25 @@ async function findKeyring(): Promise<string> {
  * Runs one of apt's programs.
  *
  * @returns What it printed.
- * @throws ProvisionError that says why it failed.
+ * @throws ProvisionError with the reason why it failed.
  */
 export async function runApt(
   program: 'apt-get' | 'apt-cache',
   args: readonly string[],
-  options?: CommandOptions,
+  options?: ProgramOptions,
 ): Promise<string> {
   let result
   try {
-    result = await runCommand(program, args, options)
+    result = await runProgram(program, args, options)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!isSystemError(error, 'ENOENT')) throw error
     throw new ProvisionError('no-apt', NO_APT, { cause: error })
   }
   if (result.status !== 0) throw explainApt(program, result.stderr)
   return result.stdout
 }
 
-/** Finds the reason among apt's complaints. Exported for its test. */
+/** The reason for a failure of apt, found in what apt wrote. */
 export function explainApt(program: string, complaints: string): ProvisionError {
   const lines = complaints.split('\n').filter((line) => /^[EW]:/.test(line))
   const cause = new Error(complaints.trim())
@@ -142,15 +138,15 @@ export function explainApt(program: string, complaints: string): ProvisionError 
   if (/does not have a Release file|404 +Not Found/.test(complaints)) {
     return because(
       'no-suite',
-      `The Debian mirror does not have what was asked for (${reason}). ` +
-        'Is the name of the suite right? Debian has bookworm, trixie, sid, stable and others.',
+      `The Debian mirror does not have this suite (${reason}). ` +
+        'Check its name: Debian has bookworm, trixie, sid, stable and others.',
     )
   }
   if (/NO_PUBKEY|is not signed|not be verified|signatures? (?:were|was|couldn)/.test(complaints)) {
     return because(
       'untrusted',
-      "What the Debian mirror sent is not signed by Debian's archive keys, so it is not used " +
-        `(${reason}). A newer package debian-archive-keyring may know the key.`,
+      "The Debian mirror sent an index that is not signed by Debian's archive keys, so it is not used " +
+        `(${reason}). Update the package debian-archive-keyring: a newer one may have the key.`,
     )
   }
   if (/resolv|connect|unreachable|timed out|Failed to fetch|proxy/i.test(complaints)) {

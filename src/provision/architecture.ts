@@ -1,6 +1,6 @@
 import { ProvisionError } from './provision-error.ts'
 
-/** What one processor architecture is called by each party that has a name for it. */
+/** The names that Debian, QEMU and the dynamic loader have for one CPU architecture. */
 export interface Architecture {
   /** Debian's name, as in the file name of a package. */
   readonly debian: string
@@ -36,7 +36,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
 }
 
 /**
- * The names of this machine's architecture. Guests are always of the host's architecture: they run
+ * The names of this machine's architecture. A guest always has the host's architecture, since it runs
  * the host's programs.
  *
  * @param arch Node's name of it.

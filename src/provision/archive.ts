@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runApt, writeAptConfiguration } from './apt.ts'
 import { architecture } from './architecture.ts'
@@ -6,37 +7,50 @@ import { ProvisionError, explainFileError } from './provision-error.ts'
 import { defaultSuite, readHost } from './host.ts'
 import { type Source, TARGET_FORMAT, chooseSources, parseTargets } from './mirror.ts'
 import { makePartial, removeFolder } from './partial.ts'
-import type { OnProgress } from './progress.ts'
-import { requireSpace } from './space.ts'
 
-/** What apt's copy of a suite's index takes while it is in use, in bytes, generously. */
+/** An upper bound for the disk space of apt's copy of a suite's index, in bytes. */
 const INDEX_SPACE = 200e6
 
-/** How apt-get is told to follow what packages depend on, and not what they merely recommend. */
+/** Arguments with which apt-get follows dependencies, and not recommendations. */
 const INSTALL = ['install', '--no-install-recommends', '--yes']
 
-/** What every fetch can be told. */
+/** What a fetch is busy with. */
+export type ProgressPhase = 'index' | 'download' | 'unpack' | 'install' | 'finish'
+
+/** One step of a fetch, to be shown to a person. */
+export interface Progress {
+  readonly phase: ProgressPhase
+  /** What is being fetched, in a few words: "QEMU 7.2: 74 packages". */
+  readonly detail: string
+  /** How much of `total` is done: bytes in the phase `download`, packages in all others. */
+  readonly done?: number
+  readonly total?: number
+}
+
+export type OnProgress = (progress: Progress) => void
+
+/** Options of every fetch. */
 export interface FetchOptions {
   /** The Debian suite to fetch from: "bookworm", "sid", …; the host's own by default. */
   readonly suite?: string | undefined
-  /** The folder that fetched things are kept in; `cacheFolder()` by default. */
+  /** The folder that keeps what was fetched; `cacheFolder()` by default. */
   readonly cache?: string | undefined
   readonly onProgress?: OnProgress | undefined
-  /** Ends the fetch; nothing half done remains. */
+  /** Ends the fetch; nothing incomplete remains in the cache. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** What to download, and what to call it in progress reports. */
 export interface DownloadRequest {
   readonly packages: readonly string[]
-  /** Whether everything that the packages depend on comes along, down to libc. */
+  /** Whether to download all dependencies of the packages as well, down to libc. */
   readonly closure: boolean
   readonly detail: string
 }
 
 /**
- * One suite of Debian's archive as apt sees it, opened for this process alone and forgotten when
- * disposed of. Packages are downloaded and checked by apt, and never installed.
+ * One suite of Debian's archive, seen through an apt configuration of this object's own. apt downloads
+ * packages and checks their signatures; nothing is installed. Disposing of it removes apt's copy of the index.
  */
 export class Archive implements AsyncDisposable {
   readonly suite: string
@@ -65,7 +79,7 @@ export class Archive implements AsyncDisposable {
   /**
    * Fetches the suite's index (10 MB or so) from the mirror that this machine uses.
    *
-   * @throws ProvisionError if there is no apt, no network, no such suite, or no room.
+   * @throws ProvisionError if there is no apt, no network, no such suite, or no space on the disk.
    */
   static async open(options: FetchOptions = {}): Promise<Archive> {
     const { cache = cacheFolder(), onProgress, signal } = options
@@ -109,8 +123,8 @@ export class Archive implements AsyncDisposable {
   /**
    * Downloads packages into this archive's own folder.
    *
-   * @returns The paths of the .deb files: of these packages and, with `closure`, of all that they
-   *   depend on, without what they merely recommend.
+   * @returns The paths of the .deb files: of these packages and, with `closure`, of their dependencies,
+   *   without recommendations.
    */
   async download({ packages, closure, detail }: DownloadRequest): Promise<string[]> {
     const folder = join(this.#folder, 'archives')
@@ -136,8 +150,8 @@ export class Archive implements AsyncDisposable {
   }
 
   /**
-   * The file names of packages and of all that they depend on, as {@link download} with `closure` will have them. To be
-   * asked before that: apt does not name what is there already.
+   * The file names of packages and of their dependencies, as {@link download} with `closure` will name them. Call it
+   * before the download: apt does not list packages that it has downloaded already.
    */
   async resolve(packages: readonly string[]): Promise<string[]> {
     const files = await this.#list([...INSTALL, ...packages])
@@ -145,9 +159,10 @@ export class Archive implements AsyncDisposable {
   }
 
   /**
-   * The arguments with which apt-get installs packages of this archive, whose names follow, without downloading any.
+   * The arguments with which apt-get installs packages of this archive without downloading any. The caller
+   * appends the names of the packages.
    *
-   * @param settings of apt's, beside or instead of the archive's own.
+   * @param settings options of apt that come in addition to the archive's own, or replace them.
    */
   installArguments(settings: Readonly<Record<string, string>>): string[] {
     const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
@@ -163,7 +178,7 @@ export class Archive implements AsyncDisposable {
     return parseUris(await runApt('apt-get', [...options, ...command], { signal: this.signal }))
   }
 
-  /** What packages take once they are unpacked, in bytes. */
+  /** The size of packages once they are unpacked, in bytes. */
   async #installedSize(files: readonly { name: string }[]): Promise<number> {
     const names = files.map(({ name }) => name.slice(0, name.indexOf('_')))
     const query = ['-c', this.#configuration, 'show', '--no-all-versions', ...names]
@@ -187,6 +202,28 @@ export class Archive implements AsyncDisposable {
       [...text.matchAll(/^([A-Za-z-]+): (.*)$/gm)].map(([, key = '', value = '']) => [key, value]),
     )
   }
+}
+
+/**
+ * Makes sure that a disk has space before anything is downloaded to it. apt does not always notice a
+ * disk that fills up: while it fetches an index it may wait for ever.
+ *
+ * @param bytes how much is about to be written.
+ * @throws ProvisionError `disk-full`.
+ */
+async function requireSpace(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  const free = bavail * bsize
+  if (free >= bytes) return
+  throw new ProvisionError(
+    'disk-full',
+    `There is not enough space for downloads in ${folder}: ${megabytes(bytes)} are needed and ` +
+      `${megabytes(free)} are free. Set LOWERDIR_CACHE to a folder on another disk.`,
+  )
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`
 }
 
 /** Parses what `--print-uris` prints: `'uri' file size hash`, sizes in bytes. */

@@ -1,13 +1,13 @@
-import { access, mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Archive, FetchOptions } from './archive.ts'
 import { cacheFolder } from './cache.ts'
-import { runCommand } from './run-program.ts'
+import { instead, isSystemError } from '../util/error.ts'
+import { runProgram } from '../util/program.ts'
 import { readElf } from './elf.ts'
 import { ProvisionError } from './provision-error.ts'
 import { listFetched } from './manifest.ts'
-import { namedPath } from './named.ts'
-import { findOnPath } from './path.ts'
+import { exists, findOnPath, namedPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { withoutEpoch } from './version.ts'
 
@@ -20,7 +20,7 @@ export interface Busybox {
 
 /** Where to look for a busybox. */
 export interface FindBusyboxOptions {
-  /** One that the user named; nothing else is looked at then. Default: `$LOWERDIR_BUSYBOX`. */
+  /** The one that the user named, which is then the only candidate. Default: `$LOWERDIR_BUSYBOX`. */
   readonly path?: string | undefined
   readonly cache?: string | undefined
 }
@@ -32,11 +32,11 @@ const NEEDED_APPLETS =
 const PACKAGE = 'busybox-static'
 
 /**
- * Finds a static busybox: one that the user named, else a fetched one, else one on `$PATH`.
- * A fetched one comes first because it is the one that lowerdir is tested with; which applets a
- * distribution's own has is its own choice.
+ * Finds a static busybox: one that the user named, else a fetched one, else one on `$PATH`. A
+ * fetched one comes before `$PATH` because lowerdir is tested with it; a distribution chooses which
+ * applets its own busybox has.
  *
- * @throws ProvisionError that says why each one found would not do.
+ * @throws ProvisionError that says for each busybox that is here why it cannot be used.
  */
 export async function findBusybox(options: FindBusyboxOptions = {}): Promise<Busybox> {
   const named = namedPath('busybox', options.path)
@@ -66,7 +66,7 @@ export async function findBusybox(options: FindBusyboxOptions = {}): Promise<Bus
   )
 }
 
-/** Fetches Debian's static busybox (1 MB). One that is there already is returned as it is. */
+/** Fetches Debian's static busybox (1 MB). Returns one that has been fetched before as it is. */
 export async function fetchBusybox(source: Archive | FetchOptions = {}): Promise<Busybox> {
   return withArchive(source, async (archive) => {
     const version = await archive.version(PACKAGE)
@@ -84,7 +84,7 @@ export async function fetchBusybox(source: Archive | FetchOptions = {}): Promise
   })
 }
 
-/** Of the package only the one file is of use; documentation and hooks go. */
+/** Keeps the executable alone; the package's documentation and hooks are of no use. */
 async function keepExecutable(folder: string): Promise<void> {
   await mkdir(join(folder, 'keep'))
   await rename(join(folder, 'usr/bin/busybox'), join(folder, 'keep/busybox'))
@@ -95,31 +95,26 @@ async function keepExecutable(folder: string): Promise<void> {
   await rm(join(folder, 'keep'), { recursive: true })
 }
 
-/** The sentence that says why a busybox will not do; undefined if it will. */
+/** Why a busybox cannot be used, as a sentence; undefined if it can. */
 async function faultOf(path: string): Promise<string | undefined> {
   let elf
   try {
     elf = await readElf(path)
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    return missing ? `There is no ${path}.` : `${path} cannot be read.`
+    if (!isSystemError(error)) throw error
+    return error.code === 'ENOENT'
+      ? `There is no ${path}.`
+      : `${path} cannot be read (${error.code}).`
   }
   if (elf === undefined) return `${path} is not an executable of this kind of machine.`
   if (elf.arch !== process.arch) return `${path} is for another kind of processor.`
   if (!elf.isStatic) {
     return `${path} is linked dynamically, and the guest's first system has no libraries.`
   }
-  const listing = await runCommand(path, ['--list']).catch(() => undefined)
+  const listing = await runProgram(path, ['--list']).catch(instead(undefined))
   if (listing?.status !== 0) return `${path} does not list its applets: it is not a busybox.`
   const applets = new Set(listing.stdout.split('\n').map((name) => name.trim()))
   const missing = NEEDED_APPLETS.filter((name) => !applets.has(name))
   if (missing.length > 0) return `${path} has no applet ${missing.join(', ')}.`
   return undefined
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import type { Archive } from './archive.ts'
-import { runCommand } from './run-program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { makePartial, removeFolder } from './partial.ts'
 import { unpackPackages } from './unpack.ts'
 
 /**
- * kmod, whose depmod it is, and the decompressor for Debian's modules, which newer versions load
- * when they meet such a module and do not depend on.
+ * kmod, which depmod is a part of, and the library that decompresses Debian's modules: newer versions of
+ * kmod load it on demand and do not depend on it.
  */
 const PACKAGES = ['kmod', 'liblzma5']
 
@@ -30,9 +30,9 @@ export async function indexModules(archive: Archive, root: string, release: stri
     await placeLoader(tools)
     onProgress({ phase: 'finish', detail })
     const { command, args } = throughLoader(tools, 'usr/bin/kmod', 'depmod')
-    // The host's depmod.d is about the host's modules.
+    // Not the host's /etc/depmod.d, which is written for the host's modules.
     const options = ['--basedir', root, '--config', join(tools, 'etc'), release]
-    const { status, stderr } = await runCommand(command, [...args, ...options], { signal })
+    const { status, stderr } = await runProgram(command, [...args, ...options], { signal })
     if (status !== 0) {
       throw new ProvisionError('failed', `depmod failed for ${release}: ${stderr.trim()}`)
     }

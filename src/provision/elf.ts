@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises'
 
-/** What of an ELF file's header decides whether it can run by itself in an empty system. */
+/** The facts in an ELF header that decide whether a program can run in a system without libraries. */
 export interface ElfFacts {
-  /** Node's name of the processor it is for; undefined for one that lowerdir does not know. */
+  /** Node's name of the CPU architecture; undefined for one that lowerdir does not support. */
   readonly arch: 'x64' | 'arm64' | undefined
   /** Whether it runs without a dynamic loader and libraries. */
   readonly isStatic: boolean
@@ -16,7 +16,7 @@ export async function readElf(path: string): Promise<ElfFacts | undefined> {
   await using file = await open(path)
   const header = Buffer.alloc(64)
   const { bytesRead } = await file.read(header, 0, header.length, 0)
-  // Class 2 is 64 bits, data 1 is little-endian: both architectures that guests may have.
+  // Class 2 is 64 bits, data 1 is little-endian, as on both architectures that are supported.
   if (bytesRead < 64 || header.readUInt32BE(0) !== 0x7f454c46) return undefined
   if (header[4] !== 2 || header[5] !== 1) return undefined
 

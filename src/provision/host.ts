@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { isSystemError } from '../util/error.ts'
 
-/** Which distribution this machine runs, as far as choosing packages is concerned. */
+/** What the choice of packages needs to know of the distribution that this machine runs. */
 export interface Host {
   /** `ID` of os-release: "debian", "ubuntu", … */
   readonly id: string
@@ -19,19 +20,20 @@ export function parseOsRelease(text: string): Host {
   return { id: fields.get('ID') ?? '', codename: fields.get('VERSION_CODENAME') ?? '' }
 }
 
-/** Reads which distribution this machine runs; a machine that does not say is nobody's. */
+/** Reads which distribution this machine runs; both fields are empty where no os-release file says it. */
 export async function readHost(): Promise<Host> {
   for (const file of ['/etc/os-release', '/usr/lib/os-release']) {
     try {
       return parseOsRelease(await readFile(file, 'utf8'))
-    } catch {
-      // The second place is where the first one normally points.
+    } catch (error) {
+      // The first path is normally a link to the second (os-release(5)).
+      if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error
     }
   }
   return { id: '', codename: '' }
 }
 
-/** The Debian suite that suits a host: its own, or `stable` where the host is no Debian. */
+/** The Debian suite to fetch from by default: the host's own, or `stable` where the host is not Debian. */
 export function defaultSuite(host: Host): string {
   return host.id === 'debian' && host.codename !== '' ? host.codename : 'stable'
 }

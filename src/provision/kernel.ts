@@ -3,6 +3,7 @@ import { release as hostRelease } from 'node:os'
 import { join } from 'node:path'
 import { KernelError, readKernel } from '../guest/kernel.ts'
 import type { Kernel } from '../guest/kernel.ts'
+import { instead } from '../util/error.ts'
 import type { Archive, FetchOptions } from './archive.ts'
 import { architecture } from './architecture.ts'
 import { cacheFolder } from './cache.ts'
@@ -10,7 +11,7 @@ import { indexModules } from './depmod.ts'
 import { ProvisionError } from './provision-error.ts'
 import { listFetched } from './manifest.ts'
 import type { Fetched } from './manifest.ts'
-import { namedPath } from './named.ts'
+import { namedPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { compareVersions } from './version.ts'
 
@@ -21,11 +22,11 @@ export interface FoundKernel extends Kernel {
 
 /** Where to look for a kernel. */
 export interface FindKernelOptions {
-  /** One that the user named; nothing else is looked at then. Default: `$LOWERDIR_KERNEL`. */
+  /** The one that the user named, which is then the only candidate. Default: `$LOWERDIR_KERNEL`. */
   readonly path?: string | undefined
-  /** Only this release will do. */
+  /** Accept only this release. */
   readonly release?: string | undefined
-  /** Only a fetched one of this suite will do. */
+  /** Accept only a fetched one of this suite. */
   readonly suite?: string | undefined
   readonly cache?: string | undefined
   /** The root of the host's file system. */
@@ -34,11 +35,11 @@ export interface FindKernelOptions {
 
 /**
  * Finds a kernel for guests: the one that the user named, else the newest fetched one, else the one
- * that the host runs, else the host's newest. Fetched ones come first because they are known to have
- * what a guest needs and do not change when the host is upgraded.
+ * that the host runs, else the host's newest. Fetched ones come before the host's because they are
+ * known to have what a guest needs, and do not change when the host is upgraded.
  *
- * @throws KernelError if the named kernel will not do.
- * @throws ProvisionError if none is found; it says why each one that is here was passed over.
+ * @throws KernelError if the named kernel cannot be used.
+ * @throws ProvisionError if none is found; it says why each kernel that is here was passed over.
  */
 export async function findKernel(options: FindKernelOptions = {}): Promise<FoundKernel> {
   const { release, suite, cache = cacheFolder(), root = '/' } = options
@@ -80,10 +81,10 @@ export async function findKernel(options: FindKernelOptions = {}): Promise<Found
 
 /**
  * Fetches the newest kernel of a suite with all of its modules (70 to 130 MB to download, 130 to
- * 400 MB on disk). One that is there already is returned as it is.
+ * 400 MB on disk). Returns one that has been fetched before as it is.
  *
- * All modules are kept, also those for hardware that no guest has: a guest may load whatever it
- * likes, modules of one folder depend on modules of another, and newer kernels compress them.
+ * All modules are kept, also those for hardware that no guest has: a test may load any of them,
+ * modules of one folder depend on modules of another, and newer kernels compress them.
  */
 export async function fetchKernel(source: Archive | FetchOptions = {}): Promise<FoundKernel> {
   return withArchive(source, async (archive) => {
@@ -108,7 +109,7 @@ export async function fetchKernel(source: Archive | FetchOptions = {}): Promise<
 }
 
 /**
- * Follows the package that stands for a suite's newest kernel to the packages with its files. Up to
+ * Follows a suite's metapackage for its newest kernel to the packages that have the files. Up to
  * Debian 13 that is one package, linux-image-RELEASE; later it is split into linux-binary-RELEASE,
  * linux-modules-RELEASE and linux-base-RELEASE.
  */
@@ -134,7 +135,7 @@ async function keepKernel(folder: string, release: string): Promise<void> {
   const modules = join(folder, 'usr/lib/modules')
   const images = [join(folder, 'boot', `vmlinuz-${release}`), join(modules, release, 'vmlinuz')]
   for (const image of images) {
-    await rename(image, join(folder, 'vmlinuz')).catch(ignoreMissing)
+    await rename(image, join(folder, 'vmlinuz')).catch(instead(undefined, 'ENOENT'))
   }
   await rename(modules, join(folder, 'modules'))
   for (const name of await readdir(folder)) {
@@ -147,8 +148,10 @@ async function keepKernel(folder: string, release: string): Promise<void> {
 
 /** The host's own kernels: the running one, then the others, newest first. */
 async function hostImages(root: string): Promise<string[]> {
-  const boot = await readdir(join(root, 'boot')).catch(() => [])
-  const modules = await readdir(join(root, 'lib/modules')).catch(() => [])
+  // Some distributions let only root look into /boot.
+  const none = instead<string[]>([], 'ENOENT', 'ENOTDIR', 'EACCES')
+  const boot = await readdir(join(root, 'boot')).catch(none)
+  const modules = await readdir(join(root, 'lib/modules')).catch(none)
   const releases = [
     ...boot.filter((name) => name.startsWith('vmlinuz-')).map((name) => name.slice(8)),
     ...modules,
@@ -157,8 +160,4 @@ async function hostImages(root: string): Promise<string[]> {
     join(root, 'boot', `vmlinuz-${release}`),
     join(root, 'lib/modules', release, 'vmlinuz'),
   ])
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }

@@ -21,8 +21,8 @@ export async function placeLoader(folder: string): Promise<void> {
  * How to run a program of an unpacked system: through that system's loader, with its libraries and
  * no others.
  *
- * @param program Relative to the folder.
- * @param name What the program is told it was called as; some do different things by it.
+ * @param program the path relative to the folder.
+ * @param name argv[0] of the program, which some programs choose their task by; default: its path.
  */
 export function throughLoader(
   folder: string,

@@ -1,8 +1,9 @@
 import { access, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { instead, isSystemError } from '../util/error.ts'
 import { compareVersions } from './version.ts'
 
-/** The file that says where a fetched folder came from. */
+/** The file that says where a fetched folder came from; `Manifest` as JSON. */
 const FILE = 'fetched.json'
 
 /** Where a fetched folder came from, kept inside it. */
@@ -13,7 +14,7 @@ export interface Manifest {
   /** The suites that had this version when they were asked. */
   readonly suites: readonly string[]
   readonly architecture: string
-  /** The file that all is about, relative to the folder. */
+  /** The program or kernel that was fetched, relative to the folder. */
   readonly main: string
   /** The file names of all packages that were unpacked. */
   readonly packages: readonly string[]
@@ -32,20 +33,22 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await rename(draft, join(folder, FILE))
 }
 
-/** Reads what is in a fetched folder; undefined if it is none or its main file is gone. */
+/** Reads what is in a fetched folder; undefined if it has no manifest, a damaged one, or its main file is gone. */
 export async function readFetched(folder: string): Promise<Fetched | undefined> {
   try {
     const manifest = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Manifest
     await access(join(folder, manifest.main))
     return { folder, manifest }
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError || isSystemError(error))) throw error
     return undefined
   }
 }
 
-/** Everything fetched into `parent`, newest version first, optionally of one suite only. */
+/** All fetched folders in `parent`, the newest version first; with `suite` only those of that suite. */
 export async function listFetched(parent: string, suite?: string): Promise<Fetched[]> {
-  const names = await readdir(parent).catch(() => [])
+  // Any failure: $HOME, and with it the cache, may belong to another user.
+  const names = await readdir(parent).catch(instead([]))
   const all = await Promise.all(names.map((name) => readFetched(join(parent, name))))
   return all
     .filter((fetched) => fetched !== undefined)

@@ -1,9 +1,9 @@
 import type { Host } from './host.ts'
 
-/** The mirror that Debian documents for everyone, used if the machine's own cannot be learned. */
+/** Debian's public mirror, used if the machine's apt is not configured to use another. */
 const PUBLIC_MIRROR = 'http://deb.debian.org/debian'
 
-/** The format in which `apt-get indextargets` is asked; `parseTargets` reads it. */
+/** The format to ask `apt-get indextargets` for; {@link parseTargets} reads it. */
 export const TARGET_FORMAT = '$(ORIGIN)|$(LABEL)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)'
 
 /** One package index that the machine's apt is configured to use. */
@@ -37,8 +37,8 @@ export function parseTargets(text: string): Target[] {
 }
 
 /**
- * The sources to fetch `suite` from: that suite on the mirror which the machine already uses, and
- * where the machine itself follows the suite's updates and security fixes, those too.
+ * The sources to fetch `suite` from: the suite on the mirror that the machine's apt uses, and the suite's
+ * updates and security fixes if the machine's apt uses those.
  */
 export function chooseSources(suite: string, targets: readonly Target[], host: Host): Source[] {
   const usable = targets.filter(
@@ -46,7 +46,7 @@ export function chooseSources(suite: string, targets: readonly Target[], host: H
   )
   const isSecurity = ({ label, suite: name }: Target): boolean =>
     label === 'Debian-Security' || /-security$|\/updates$/.test(name)
-  // Until an index was fetched, only the name of its suite tells Debian's from a third party's.
+  // Before an index has been fetched, only the suite's name tells Debian's from a third party's.
   const isDebian = ({ origin, suite: name }: Target): boolean =>
     origin === 'Debian' || (origin === '' && host.id === 'debian' && isDebianSuite(name, host))
 

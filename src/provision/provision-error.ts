@@ -1,4 +1,6 @@
-/** Why something that a guest needs could not be found or fetched. */
+import { isSystemError } from '../util/error.ts'
+
+/** Why a part that a guest needs could not be found or fetched. */
 export type ProvisionCode =
   | 'unsupported'
   | 'no-apt'
@@ -13,7 +15,7 @@ export type ProvisionCode =
   | 'unusable'
   | 'failed'
 
-/** An error whose message is meant for a person: what failed, why, and what to do about it. */
+/** A part could not be found or fetched. The message is for people: what failed, why, and what to do. */
 export class ProvisionError extends Error {
   override readonly name = 'ProvisionError'
   readonly code: ProvisionCode
@@ -24,9 +26,14 @@ export class ProvisionError extends Error {
   }
 }
 
-/** Turns a file system error met while filling `folder` into one that says what to do about it. */
+/**
+ * Explains an error that was met while `folder` was filled.
+ *
+ * @returns a ProvisionError for a full disk or a folder that cannot be written; any other error as it is.
+ */
 export function explainFileError(error: unknown, folder: string): unknown {
-  switch ((error as NodeJS.ErrnoException | undefined)?.code) {
+  if (!isSystemError(error)) return error
+  switch (error.code) {
     case 'ENOSPC':
     case 'EDQUOT':
       return new ProvisionError('disk-full', diskFull(folder), { cause: error })
@@ -37,7 +44,7 @@ export function explainFileError(error: unknown, folder: string): unknown {
     case 'EEXIST':
       return new ProvisionError(
         'no-permission',
-        `${folder} cannot be written. Name another folder for downloads with LOWERDIR_CACHE.`,
+        `${folder} cannot be written (${error.code}). Set LOWERDIR_CACHE to another folder.`,
         { cause: error },
       )
     default:
@@ -45,10 +52,10 @@ export function explainFileError(error: unknown, folder: string): unknown {
   }
 }
 
-/** The sentence for a full disk. */
+/** The message for a full disk. */
 export function diskFull(folder: string): string {
   return (
-    `There is not enough room for downloads in ${folder}. ` +
-    'Free some, or name a folder on another disk with LOWERDIR_CACHE.'
+    `There is not enough space for downloads in ${folder}. ` +
+    'Free some, or set LOWERDIR_CACHE to a folder on another disk.'
   )
 }

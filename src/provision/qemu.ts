@@ -1,22 +1,22 @@
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Archive, FetchOptions } from './archive.ts'
+import { isSystemError } from '../util/error.ts'
 import { architecture } from './architecture.ts'
 import { cacheFolder } from './cache.ts'
-import { runCommand } from './run-program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { listFetched } from './manifest.ts'
 import type { Fetched } from './manifest.ts'
-import { namedPath } from './named.ts'
-import { findOnPath } from './path.ts'
+import { findOnPath, namedPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { compareVersions, withoutEpoch } from './version.ts'
 
 /** A QEMU that can be run: `command ...args` followed by QEMU's own arguments. */
 export interface Qemu {
   readonly command: string
-  /** What stands before QEMU's own arguments: the loader's, for a fetched one. */
+  /** Arguments that precede QEMU's own: the loader's, for a fetched QEMU. */
   readonly args: readonly string[]
   readonly version: QemuVersion
   readonly source: 'option' | 'PATH' | 'cache'
@@ -27,23 +27,23 @@ export interface Qemu {
 export interface QemuVersion {
   readonly major: number
   readonly minor: number
-  /** As QEMU or its package says it: "7.2.22". */
+  /** As QEMU or its package writes it: "7.2.22". */
   readonly text: string
 }
 
 /** Where to look for QEMU. */
 export interface FindQemuOptions {
-  /** One that the user named; nothing else is looked at then. Default: `$LOWERDIR_QEMU`. */
+  /** The one that the user named, which is then the only candidate. Default: `$LOWERDIR_QEMU`. */
   readonly path?: string | undefined
-  /** Only a fetched one of this suite will do. */
+  /** Accept only a fetched one of this suite. */
   readonly suite?: string | undefined
   readonly cache?: string | undefined
 }
 
 /**
- * Finds QEMU for this machine's architecture: the one that the user named, else of the one on
- * `$PATH` and the fetched ones the newest. Of equals the one on `$PATH` wins: it is what the
- * machine's administrator keeps up to date; a newer fetched one is there because someone asked for it.
+ * Finds QEMU for this machine's architecture: the one that the user named, else the newest of the one
+ * on `$PATH` and the fetched ones. Of equal versions the one on `$PATH` wins, because the distribution
+ * keeps it up to date; a newer one is in the cache only if the user has fetched it.
  *
  * @throws ProvisionError if there is none, or the named one does not run.
  */
@@ -60,7 +60,7 @@ export async function findQemu(options: FindQemuOptions = {}): Promise<Qemu> {
     try {
       installed = await probe(path, 'PATH')
     } catch (error) {
-      if (fetched === undefined) throw error
+      if (!(error instanceof ProvisionError) || fetched === undefined) throw error
     }
     if (installed && (!fetched || compareQemu(installed.version, fetched.version) >= 0)) {
       return installed
@@ -76,8 +76,8 @@ export async function findQemu(options: FindQemuOptions = {}): Promise<Qemu> {
 }
 
 /**
- * Fetches QEMU with every library it needs (40 MB or so to download). One that is there already is
- * returned as it is.
+ * Fetches QEMU with every library that it needs (about 40 MB to download). Returns one that has been
+ * fetched before as it is.
  */
 export async function fetchQemu(source: Archive | FetchOptions = {}): Promise<Qemu> {
   return withArchive(source, async (archive) => {
@@ -85,8 +85,8 @@ export async function fetchQemu(source: Archive | FetchOptions = {}): Promise<Qe
     if (/[:;$]/.test(archive.cache)) {
       throw new ProvisionError(
         'unusable',
-        `QEMU cannot run from ${archive.cache}: its loader's search path has no way to write ` +
-          'the characters : ; and $. Name another folder for downloads with LOWERDIR_CACHE.',
+        `QEMU cannot run from ${archive.cache}: the search path of its loader cannot contain ` +
+          'the characters : ; and $. Set LOWERDIR_CACHE to another folder.',
       )
     }
     const version = await archive.version(qemuPackage)
@@ -107,21 +107,24 @@ export async function fetchQemu(source: Archive | FetchOptions = {}): Promise<Qe
 /**
  * Makes an unpacked QEMU look for modules and firmware in its own folder instead of the host's.
  *
- * If there is a `qemu-bundle` beside its executable, QEMU takes that for the root that every path
- * it was built with starts from: the way it runs from its build folder. It is the only way that
- * covers modules, and QEMU 11, which Debian builds as not relocatable.
+ * If `qemu-bundle` is beside the executable, QEMU prefixes every path that was compiled in with it; this
+ * is how QEMU runs from its build folder. No other way covers modules, or QEMU 11, which Debian builds
+ * as not relocatable.
  *
- * @throws ProvisionError if it does not run, or looks elsewhere all the same.
+ * @throws ProvisionError if this QEMU does not run, or looks elsewhere all the same.
  */
 async function makeRunnable(folder: string): Promise<void> {
   await placeLoader(folder)
   await symlink('../..', join(folder, 'usr/bin/qemu-bundle'))
   const { command, args } = throughLoader(folder, join('usr/bin', architecture().qemuCommand))
-  const { status, stdout, stderr } = await runCommand(command, [...args, '-L', 'help'])
+  const { status, stdout, stderr } = await runProgram(command, [...args, '-L', 'help'])
   const folders = stdout.split('\n').filter(Boolean)
   if (status !== 0 || folders.length === 0 || !folders.every((line) => line.startsWith(folder))) {
     const said = (stderr || stdout).trim()
-    throw new ProvisionError('unusable', `The QEMU that was fetched does not run here: ${said}`)
+    throw new ProvisionError(
+      'unusable',
+      `The QEMU that was fetched from Debian does not run on this machine: ${said}`,
+    )
   }
 }
 
@@ -130,15 +133,18 @@ function describe({ folder, manifest }: Fetched): Qemu {
   return { ...throughLoader(folder, manifest.main), version, source: 'cache', folder }
 }
 
-/** Asks an executable which QEMU it is. */
+/** Asks an executable for its version. @throws ProvisionError if it is not QEMU or does not run. */
 async function probe(path: string, source: 'option' | 'PATH'): Promise<Qemu> {
   const advice = 'Name another with --qemu, or let `lowerdir setup` fetch one.'
   let result
   try {
-    result = await runCommand(path, ['--version'])
+    result = await runProgram(path, ['--version'])
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const why = missing ? `There is no QEMU at ${path}.` : `${path} cannot be executed.`
+    if (!isSystemError(error)) throw error
+    const isMissing = error.code === 'ENOENT'
+    const why = isMissing
+      ? `There is no QEMU at ${path}.`
+      : `${path} cannot be executed (${error.code}).`
     throw new ProvisionError('unusable', `${why} ${advice}`, { cause: error })
   }
   const text = /QEMU emulator version (\S+)/.exec(result.stdout)?.[1]

@@ -8,27 +8,27 @@ import { commitPartial, makePartial, removeFolder } from './partial.ts'
 import { unpackPackages } from './unpack.ts'
 import { withoutEpoch } from './version.ts'
 
-/** One thing to fetch: packages that become one folder of the cache. */
+/** Packages to fetch that become one folder of the cache. */
 export interface StoreRequest {
-  /** Where it will be, relative to the cache: "qemu/7.2+dfsg-7". */
+  /** Where the folder will be, relative to the cache: "qemu/7.2+dfsg-7". */
   readonly place: string
-  /** What a person calls it: "QEMU". */
+  /** Its name for people: "QEMU". */
   readonly title: string
-  /** The package that gives the whole its name and version. */
+  /** The package that the folder is fetched for; its version is the folder's. */
   readonly package: string
   readonly version: string
   /** All packages to ask for. */
   readonly packages: readonly string[]
   readonly closure: boolean
-  /** The file that all is about, relative to the folder. */
+  /** The program or kernel that is wanted, relative to the folder. */
   readonly main: string
-  /** Turns the unpacked packages into what is kept. */
+  /** Turns the unpacked packages into the folder to keep. */
   readonly finish: (folder: string) => Promise<void>
 }
 
 /**
- * Fetches one thing into the cache, or returns it if it is there already. However this ends, the
- * place holds either a complete folder or none.
+ * Fetches a folder into the cache, or returns it if it has been fetched before. The place holds a complete
+ * folder or none, also when this fails.
  */
 export async function store(archive: Archive, request: StoreRequest): Promise<Fetched> {
   const { cache, suite, signal, onProgress } = archive
@@ -71,7 +71,7 @@ export async function store(archive: Archive, request: StoreRequest): Promise<Fe
   return fetched
 }
 
-/** Uses an archive that is open already, or opens one for a single fetch. */
+/** Calls `use` with the archive that is given, or with one that is opened for this call alone. */
 export async function withArchive<T>(
   source: Archive | FetchOptions,
   use: (archive: Archive) => Promise<T>,

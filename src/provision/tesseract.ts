@@ -5,7 +5,7 @@ import { cacheFolder } from './cache.ts'
 import { ProvisionError } from './provision-error.ts'
 import { placeLoader, throughLoader } from './loader.ts'
 import { type Fetched, listFetched } from './manifest.ts'
-import { findOnPath } from './path.ts'
+import { findOnPath } from './lookup.ts'
 import { store, withArchive } from './store.ts'
 import { withoutEpoch } from './version.ts'
 
@@ -13,14 +13,14 @@ import { withoutEpoch } from './version.ts'
 export interface Tesseract {
   readonly command: string
   readonly args: readonly string[]
-  /** What it takes besides in its environment. */
+  /** Variables that it needs in its environment. */
   readonly env: Readonly<Record<string, string>>
 }
 
 const PACKAGE = 'tesseract-ocr'
 const MAIN = 'usr/bin/tesseract'
 
-/** Where Debian keeps what it knows of languages, in a folder that is called by a version of the format. */
+/** Debian's folder for tesseract's languages; the data is in a subfolder named by the version of the format. */
 const LANGUAGES = 'usr/share/tesseract-ocr'
 
 /**
@@ -37,12 +37,12 @@ export async function findTesseract(
   if (newest !== undefined) return describe(newest)
   throw new ProvisionError(
     'not-found',
-    'No tesseract found, which reads text in pictures. `lowerdir setup --ocr` fetches it; ' +
-      "or install it (Debian's package tesseract-ocr).",
+    'No tesseract found, the program that reads text in pictures. `lowerdir setup --ocr` fetches it; ' +
+      "or install Debian's package tesseract-ocr.",
   )
 }
 
-/** Fetches tesseract with English (30 MB or so). One that is there already is returned as it is. */
+/** Fetches tesseract with English (about 30 MB). Returns one that has been fetched before as it is. */
 export async function fetchTesseract(
   source: Archive | FetchOptions = {},
 ): Promise<Tesseract & { readonly version: string }> {

@@ -1,8 +1,8 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { runCommand } from './run-program.ts'
+import { runProgram } from '../util/program.ts'
 import { ProvisionError, diskFull } from './provision-error.ts'
-import type { OnProgress } from './progress.ts'
+import type { OnProgress } from './archive.ts'
 
 /** What to unpack and how to report it. */
 export interface UnpackOptions {
@@ -12,14 +12,14 @@ export interface UnpackOptions {
 }
 
 /**
- * Reads the files out of a package and lays them into a folder. Not `dpkg-deb --extract`, because
- * that puts a folder where we have a link to one.
+ * Unpacks the files of a package into a folder. Not `dpkg-deb --extract`, because that replaces a link to
+ * a folder by a folder, and {@link mergeUsr} makes such links.
  */
 const EXTRACT =
   'file=$1; folder=$2; shift 2; ' +
   'dpkg-deb --fsys-tarfile "$file" | tar --extract --directory "$folder" --keep-directory-symlink "$@"'
 
-/** Whoever unpacks owns the files, and no set-user-id programs are about that nobody updates. */
+/** The files belong to this user, and no program keeps its set-user-ID bit: the cache gets no security updates. */
 const AS_OURS = ['--no-same-owner', '--no-same-permissions']
 
 const WITHOUT_MANUALS = ['doc', 'man', 'locale'].flatMap((name) => [
@@ -28,8 +28,8 @@ const WITHOUT_MANUALS = ['doc', 'man', 'locale'].flatMap((name) => [
 ])
 
 /**
- * Unpacks packages into one folder, as if it were the root of a system, without running any of
- * their scripts and without their manuals, and deletes each .deb once it is unpacked.
+ * Unpacks packages into one folder as into the root of a system, without their manuals and without
+ * running their scripts, and deletes each .deb once it is unpacked.
  */
 export async function unpackPackages(
   files: readonly string[],
@@ -46,9 +46,9 @@ export async function unpackPackages(
 }
 
 /**
- * Lays one package's files into a folder that may hold others' already.
+ * Unpacks one package into a folder that may already hold the files of others.
  *
- * @param options for tar: whose the files will be, and which are left out.
+ * @param options tar's options for the owners of the files, and for files to leave out.
  */
 export async function extractPackage(
   file: string,
@@ -56,9 +56,9 @@ export async function extractPackage(
   options: readonly string[],
   { signal }: { readonly signal: AbortSignal | undefined },
 ): Promise<void> {
-  // tar's status decides: if dpkg-deb fails, tar finds no whole archive.
+  // The pipe's status is tar's. If dpkg-deb fails, tar fails as well: its archive is not complete.
   const args = ['-c', EXTRACT, 'sh', file, folder, ...options]
-  const { status, stderr } = await runCommand('sh', args, { signal })
+  const { status, stderr } = await runProgram('sh', args, { signal })
   if (status === 0) return
   if (/No space left|Disk quota/.test(stderr)) {
     throw new ProvisionError('disk-full', diskFull('the cache folder'))

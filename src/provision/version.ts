@@ -10,8 +10,8 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /**
- * A Debian version without its epoch: 7.2+dfsg-7 for 1:7.2+dfsg-7. Used for file names, because a
- * colon has a meaning of its own in search paths and in QEMU's arguments.
+ * A Debian version without its epoch: 7.2+dfsg-7 for 1:7.2+dfsg-7. Names of folders have none, because a
+ * colon separates the entries of search paths and of QEMU's arguments.
  */
 export function withoutEpoch(version: string): string {
   return version.replace(/^\d+:/, '')

@@ -1,15 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-/** The environment variable that names the folder of artifacts for a whole run of tests. */
+/** The environment variable with the folder of artifacts of a whole run of tests. */
 const VARIABLE = 'LOWERDIR_ARTIFACTS'
 
-/** How many machines of one name may have a folder beside each other. */
+/** The limit of folders for machines of the same name. */
 const MOST = 100_000
 
 /**
- * Where artifacts are kept: the option, else `$LOWERDIR_ARTIFACTS`, else nowhere. An absolute path that
- * may not exist yet.
+ * The folder of artifacts: the option, else `$LOWERDIR_ARTIFACTS`, else undefined, and then none are kept. The path is
+ * absolute, and may not exist yet.
  */
 export function artifactsRoot(option?: string): string | undefined {
   const path = option ?? process.env[VARIABLE]
@@ -19,16 +19,16 @@ export function artifactsRoot(option?: string): string | undefined {
 /**
  * The folder of one machine's artifacts:
  *
- *     events.jsonl   what happened, one event a line
- *     console.log    what the guest's console said
- *     qemu.txt       QEMU's command line, for a shell
+ *     events.jsonl   the record, one event a line
+ *     console.log    the text of the guest's console
+ *     qemu.txt       QEMU's command line, quoted for a shell
  *     journal.txt    systemd's journal
- *     *.png *.pcap   screenshots, and what was seen on the network
+ *     *.png *.pcap   screenshots, and captures of the network
  *
- * Whether it is worth keeping is for its maker to say, when the test is over.
+ * The caller removes the folder when it is not worth keeping, as after a test that has passed.
  */
 export class Artifacts {
-  /** Absolute. */
+  /** The absolute path of the folder. */
   readonly path: string
 
   private constructor(path: string) {
@@ -36,10 +36,9 @@ export class Artifacts {
   }
 
   /**
-   * Makes a folder for a machine: `<root>/<name>`, or `<root>/<name>-2` and so on where there is one
-   * already, whoever has made it.
+   * Makes a folder for a machine: `<root>/<name>`, or `<root>/<name>-2` and so on where that exists already.
    *
-   * @throws what mkdir(2) does, when `root` cannot be written.
+   * @throws the error of mkdir(2) when `root` cannot be written; Error when there are too many of the name.
    */
   static create(root: string, name: string): Artifacts {
     mkdirSync(root, { recursive: true })
@@ -53,21 +52,23 @@ export class Artifacts {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       }
     }
-    throw new Error(`${root} has ${MOST} machines named ${name}. Empty it.`)
+    throw new Error(
+      `${root} has artifacts of ${MOST} machines named ${name} already. Remove some, or name another folder.`,
+    )
   }
 
-  /** The path of a file in it. */
+  /** The path of a file in the folder. */
   file(name: string): string {
     return join(this.path, name)
   }
 
-  /** Removes all of it. */
+  /** Removes the folder and its files. */
   remove(): void {
     rmSync(this.path, { recursive: true, force: true })
   }
 }
 
-/** A name that is one visible part of a path, whatever it was. */
+/** A name made safe as one part of a path: no slashes, not hidden, not empty, at most 100 characters. */
 function fileName(name: string): string {
   return (
     name

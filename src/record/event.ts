@@ -1,13 +1,15 @@
+/** The record keeps what happens to a machine, as a list of events that are also lines of a file. */
+
 /**
- * What happened to a machine, as it is kept: one event is one line of `events.jsonl`. Commands, waits
- * and steps have a beginning and an end, two events with the same `id`; ids are unique within one record.
+ * An event of a machine's record, which is one line of `events.jsonl`. Commands, waits and steps have two events, for their
+ * start and their end, with the same `id`. Ids are unique within one record.
  */
 export type MachineEvent = Happening & {
-  /** When, in milliseconds since the epoch. It never goes back within one record. */
+  /** Milliseconds since the epoch. Within one record, it never goes back. */
   readonly time: number
 }
 
-/** An event without its time, which the recorder knows. */
+/** An event without its time, which the recorder adds. */
 export type Happening =
   | MachineMade
   | QemuStarted
@@ -36,13 +38,13 @@ export interface MachineMade {
   readonly accelerator: 'kvm' | 'tcg'
   /** Why that one, in a sentence without its full stop. */
   readonly acceleratorReason?: string
-  /** What it was made with, as it may be shown to people. */
+  /** The options of the machine, as far as they may be shown to people. */
   readonly options?: Readonly<Record<string, JsonValue>>
-  /** Whose machine it is, where the one who boots it knows. Otherwise the time tells. */
+  /** The test that the machine belongs to. Without it, a report goes by the time of the test. */
   readonly test?: TestReference
 }
 
-/** What JSON can say. */
+/** A value of JSON. */
 export type JsonValue =
   | string
   | number
@@ -51,15 +53,15 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue }
 
-/** A test, as its runner knows it. */
+/** A test: its file and its name. */
 export interface TestReference {
   /** The file's absolute path. */
   readonly file: string
-  /** The names of the suites that it is in, outermost first, and its own. */
+  /** The names of the suites around it, outermost first, then its own name. */
   readonly name: readonly string[]
 }
 
-/** QEMU was started; a machine that is restored or reset may have several. */
+/** QEMU was started. */
 export interface QemuStarted {
   readonly kind: 'qemu'
   /** The command line, word by word. */
@@ -67,77 +69,84 @@ export interface QemuStarted {
   readonly version?: string
 }
 
-/** How far the boot is. */
+/** The boot has reached a phase. */
 export interface PhaseReached {
   readonly kind: 'phase'
   readonly phase: string
 }
 
-/** It takes commands from now on. */
+/** The machine is ready for its test. */
 export interface MachineReady {
   readonly kind: 'ready'
 }
 
+/** A command was given to the guest. */
 export interface CommandStarted {
   readonly kind: 'command-started'
   readonly id: number
-  /** As it was given to the guest's shell. */
+  /** The command as the test wrote it. */
   readonly text: string
   readonly user?: string
   readonly cwd?: string
-  /** The step that it is part of. */
+  /** The id of the step around it. */
   readonly step?: number
 }
 
 /** A command's streams. */
 export type StreamName = 'stdout' | 'stderr'
 
-/** A part of what a command wrote; of a long stream the beginning and the end are kept. */
+/** A part of a command's output. Of a long stream, the beginning and the end are kept. */
 export interface CommandOutput {
   readonly kind: 'command-output'
   readonly id: number
   readonly stream: StreamName
-  /** Bytes of the stream that are left out before this part. */
+  /** The number of bytes that are left out before this part. */
   readonly skipped?: number
   readonly text?: string
-  /** Instead of the text where the bytes are no UTF-8. */
+  /** The bytes, instead of `text`, where they are not UTF-8. */
   readonly base64?: string
 }
 
+/** A command ended. */
 export interface CommandEnded {
   readonly kind: 'command-ended'
   readonly id: number
-  /** 0 to 255; null where it did not exit by itself. */
+  /** 0 to 255; null where the driver or the machine's end stopped the command. */
   readonly exitCode: number | null
   /** The name of the signal that ended it, such as SIGKILL. */
   readonly signal?: string
-  /** Why it was given up, such as a timeout. */
+  /** Why the command was stopped, such as a timeout. */
   readonly failure?: string
 }
 
+/** A wait started. */
 export interface WaitStarted {
   readonly kind: 'wait-started'
   readonly id: number
-  /** What for, as in "unit nginx.service". */
+  /** The event that is waited for, such as "the unit nginx.service". */
   readonly what: string
+  /** The id of the step around it. */
   readonly step?: number
 }
 
+/** A wait ended. */
 export interface WaitEnded {
   readonly kind: 'wait-ended'
   readonly id: number
-  /** Why it was in vain; without one, what was waited for has come. */
+  /** Why the event did not come; undefined where it came. */
   readonly failure?: string
 }
 
+/** A step of a test started. */
 export interface StepStarted {
   readonly kind: 'step-started'
   readonly id: number
   readonly name: string
-  /** The step around it. */
+  /** The id of the step around it. */
   readonly step?: number
 }
 
+/** A step of a test ended. */
 export interface StepEnded {
   readonly kind: 'step-ended'
   readonly id: number
@@ -150,19 +159,22 @@ export interface ConsoleLine {
   readonly line: string
 }
 
+/** A screenshot was taken. */
 export interface ScreenshotTaken {
   readonly kind: 'screenshot'
   /** A PNG file, relative to the folder of artifacts. */
   readonly file: string
 }
 
+/** A unit that was waited for has failed. */
 export interface UnitFailed {
   readonly kind: 'unit-failed'
   readonly unit: string
-  /** systemd's word for why, such as `exit-code`. */
+  /** The unit's property Result, such as `exit-code`. */
   readonly result?: string
 }
 
+/** A file or a directory was copied between host and guest. */
 export interface FileCopied {
   readonly kind: 'file-copied'
   readonly direction: 'to-guest' | 'to-host'
@@ -170,27 +182,29 @@ export interface FileCopied {
   readonly target: string
 }
 
-/** The machine's network is not what it was before. */
+/** The machine's network was changed. */
 export interface NetworkChanged {
   readonly kind: 'network'
-  /** In what, as in "50 ms of delay to server". */
+  /** The change, for a person, such as "client to server: delay 50". */
   readonly change: string
 }
 
+/** The machine was saved to a snapshot, or restored from one. */
 export interface SnapshotUsed {
   readonly kind: 'snapshot'
   readonly action: 'saved' | 'restored'
   readonly name: string
 }
 
+/** The machine ended. */
 export interface MachineEnded {
   readonly kind: 'ended'
   readonly reason: string
-  /** Whether nobody had asked for it. */
+  /** Whether the end was not asked for. */
   readonly unexpected?: boolean
 }
 
-/** Anything else that is worth a line. */
+/** Any other line for a person. */
 export interface Note {
   readonly kind: 'note'
   readonly text: string

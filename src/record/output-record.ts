@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 
-/** How many bytes of a stream's beginning are kept, and in how many parts at most. */
+/** The limits of a stream's beginning, which is kept: bytes, and parts in which they come. */
 const HEAD = { bytes: 64 * 1024, parts: 1000 }
 
-/** How many bytes of its end are kept, beyond its beginning. */
+/** The limit of a stream's end, which is kept as well, in bytes. */
 const TAIL = 64 * 1024
 
-/** A part of a stream, in the words of {@link CommandOutput}. */
+/** A part of a stream, with the properties of {@link CommandOutput}. */
 export interface OutputPart {
   readonly skipped?: number
   readonly text?: string
@@ -14,13 +14,13 @@ export interface OutputPart {
 }
 
 /**
- * What one stream of a command writes, bounded: its beginning is given out as it comes, and of the rest
- * the end, when the stream has ended.
+ * Bounds the record of one stream of a command. The beginning is emitted as it comes, and the end when the stream has
+ * ended. The middle of a long stream is left out.
  */
 export class OutputRecord {
   readonly #emit: (part: OutputPart) => void
   readonly #tail: Buffer[] = []
-  /** The beginning of a character of which the rest is still to come. */
+  /** The first bytes of a UTF-8 character whose other bytes have not come yet. */
   #cut: Buffer = Buffer.alloc(0)
   #headBytes = 0
   #headParts = 0
@@ -31,6 +31,7 @@ export class OutputRecord {
     this.#emit = emit
   }
 
+  /** Adds bytes of the stream. */
   add(bytes: Uint8Array): void {
     if (bytes.length === 0) return
     const room = this.#headParts < HEAD.parts ? HEAD.bytes - this.#headBytes : 0
@@ -47,7 +48,7 @@ export class OutputRecord {
     if (first.length < bytes.length) this.#addToTail(Buffer.from(bytes.subarray(first.length)))
   }
 
-  /** The stream has ended; nothing may be added any more. */
+  /** Emits what is left. The stream has ended, and no bytes may be added after this. */
   end(): void {
     const rest = Buffer.concat(this.#tail)
     this.#tail.length = 0
@@ -55,7 +56,7 @@ export class OutputRecord {
       this.#give(Buffer.concat([this.#cut, rest]))
       return
     }
-    // What is left out begins with the character that was cut, and may end within another.
+    // The gap starts with the character that was cut. Where it ends within another one, that one is left out as well.
     const start = rest.findIndex((byte) => (byte & 0xc0) !== 0x80)
     const lost = start > 0 && start < 4 ? start : 0
     this.#give(rest.subarray(lost), this.#skipped + this.#cut.length + lost)
@@ -84,7 +85,7 @@ export class OutputRecord {
   }
 }
 
-/** Where the last whole UTF-8 character ends; all of it where the end is not the beginning of one. */
+/** The end of the last complete UTF-8 character. Where the last bytes are not the start of one, the end of `bytes`. */
 function lastBoundary(bytes: Buffer): number {
   const earliest = Math.max(0, bytes.length - 3)
   for (let at = bytes.length - 1; at >= earliest; at -= 1) {

@@ -3,18 +3,18 @@ import { join } from 'node:path'
 import type { MachineEvent } from './event.ts'
 import { EVENTS } from './record-folder.ts'
 
-/** A record as it was found. */
+/** A record that was read from a folder. */
 export interface ReadRecord {
   readonly events: readonly MachineEvent[]
-  /** How many lines are no events: the last one is cut where its writer was killed in the middle. */
+  /** The number of lines that are no events. The last line is cut where the writer was killed while it wrote. */
   readonly brokenLines: number
 }
 
 /**
- * Reads a folder's events.
+ * Reads the events of a folder.
  *
- * @returns undefined where there are none.
- * @throws what readFile does for any other reason than that.
+ * @returns undefined where the folder has no record.
+ * @throws Node's error when the record cannot be read.
  */
 export async function readRecord(folder: string): Promise<ReadRecord | undefined> {
   try {
@@ -25,7 +25,7 @@ export async function readRecord(folder: string): Promise<ReadRecord | undefined
   }
 }
 
-/** Parses lines of events; what is no event is counted and left out. */
+/** Parses lines of events. Lines that are no events are left out and counted. */
 export function parseRecord(text: string): ReadRecord {
   const lines = text.split('\n').filter((line) => line !== '')
   const events = lines.map(parseEvent).filter((event) => event !== undefined)
@@ -38,7 +38,8 @@ function parseEvent(line: string): MachineEvent | undefined {
     return typeof event?.kind === 'string' && typeof event.time === 'number'
       ? (event as MachineEvent)
       : undefined
-  } catch {
-    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }

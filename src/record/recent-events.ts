@@ -1,9 +1,9 @@
 import type { MachineEvent } from './event.ts'
 
-/** What is remembered at most: so many events, and so many characters of what they say. */
+/** The limits of what is kept in memory: events, and characters of their texts. */
 const MOST = { events: 10_000, characters: 8 * 1024 * 1024 }
 
-/** The newest events of a machine, and the first one, which says which machine it is. */
+/** The newest events of a machine, and the first one, which has the machine's name. */
 export class RecentEvents {
   readonly #events: MachineEvent[] = []
   #characters = 0
@@ -16,7 +16,7 @@ export class RecentEvents {
     this.#events.push(event)
     this.#characters += charactersOf(event)
     while (this.#events.length > MOST.events || this.#characters > MOST.characters) {
-      // Many at a time, since all others move. The first and the newest always stay.
+      // Removing one event moves all later ones, so many are removed at a time. The first and the newest always stay.
       const count = Math.min(Math.ceil(this.#events.length / 10), this.#events.length - 2)
       if (count <= 0) return
       for (const gone of this.#events.splice(1, count)) this.#characters -= charactersOf(gone)
@@ -24,7 +24,7 @@ export class RecentEvents {
   }
 }
 
-/** How much an event says; its numbers and names hardly count. */
+/** The length of an event's text. Numbers and names are short and do not count. */
 function charactersOf(event: MachineEvent): number {
   switch (event.kind) {
     case 'command-output':

@@ -3,23 +3,20 @@ import { join } from 'node:path'
 import type { MachineEvent } from './event.ts'
 import { shellCommand } from '../util/shell.ts'
 
-/** The file that has every event. */
+/** The file with all events. */
 export const EVENTS = 'events.jsonl'
 
-/**
- * Writes events into a folder of artifacts, each before {@link add} returns, so that they are there
- * however this process ends.
- */
+/** Writes events into a folder of artifacts: each before {@link add} returns, so that none is lost when the process is killed. */
 export class RecordFolder implements Disposable {
   readonly #path: string
-  /** By name; opened when there is something to write. */
+  /** Descriptors of the files, by their names. A file is opened at its first line. */
   readonly #files = new Map<string, number>()
 
   constructor(path: string) {
     this.#path = path
   }
 
-  /** @throws what write(2) does, as when the disk is full. */
+  /** Writes an event. @throws the error of open(2) or write(2), such as ENOSPC. */
   add(event: MachineEvent): void {
     this.#write(EVENTS, JSON.stringify(event))
     if (event.kind === 'console') this.#write('console.log', event.line)

@@ -4,23 +4,23 @@ import { OutputRecord } from './output-record.ts'
 import { RecentEvents } from './recent-events.ts'
 import { RecordFolder } from './record-folder.ts'
 
-/** A command that runs, as far as its record goes. */
+/** The record of a command that runs. */
 export interface CommandRecord {
-  /** Bytes that it wrote, in order; they may be used again afterwards. */
+  /** Records bytes that the command wrote, in order. The caller may reuse the memory afterwards. */
   output(stream: StreamName, bytes: Uint8Array): void
-  /** Its end, after all of its output. */
+  /** Records the command's end, after all of its output. */
   end(how: Omit<CommandEnded, 'kind' | 'id'>): void
 }
 
-/** A wait that goes on. */
+/** The record of a wait that goes on. */
 export interface WaitRecord {
-  /** @param failure why it was in vain; without one, what was waited for has come. */
+  /** Records the end of the wait. @param failure why the event did not come; without it, it came. */
   end(failure?: string): void
 }
 
 /**
- * Keeps what happens to one machine: in memory, bounded, and in a folder of artifacts if there is one.
- * Nothing here throws because of the folder: a test does not fail because a disk is full.
+ * The record of one machine: the newest events in memory, and all of them in the folder of artifacts if there is one. An
+ * error with the folder is kept in {@link fault} and not thrown, so that a full disk does not fail a test.
  */
 export class Recorder implements Disposable {
   readonly #steps = new AsyncLocalStorage<number>()
@@ -35,17 +35,17 @@ export class Recorder implements Disposable {
     this.#folder = folder === undefined ? undefined : new RecordFolder(folder)
   }
 
-  /** What is remembered, oldest first: the first event and the newest. */
+  /** The first event and the newest ones, oldest first. */
   get events(): readonly MachineEvent[] {
     return this.#recent.all
   }
 
-  /** Why the folder has not got everything, if so. */
+  /** The error that stopped writing to the folder; undefined where all events were written. */
   get fault(): Error | undefined {
     return this.#fault
   }
 
-  /** Something that takes no time has happened. */
+  /** Records an event that has no duration. */
   event(happening: Happening): void {
     const now = Math.round((performance.timeOrigin + performance.now()) * 10) / 10
     this.#lastTime = Math.max(this.#lastTime, now)
@@ -54,13 +54,14 @@ export class Recorder implements Disposable {
     try {
       this.#folder?.add(event)
     } catch (error) {
-      // A line may be half written, so none may follow.
-      this.#fault = error as Error
+      if (!isSystemError(error)) throw error
+      // The line may be half written, so no other may follow.
+      this.#fault = error
       this.#close()
     }
   }
 
-  /** A command starts, within the step that is under way. */
+  /** Records the start of a command, as part of the current step. */
   command(line: {
     readonly text: string
     readonly user?: string
@@ -79,7 +80,7 @@ export class Recorder implements Disposable {
     }
   }
 
-  /** A wait starts, within the step that is under way. */
+  /** Records the start of a wait, as part of the current step. */
   wait(what: string): WaitRecord {
     const id = this.#begin()
     this.event({ kind: 'wait-started', id, what, ...this.#step() })
@@ -90,7 +91,7 @@ export class Recorder implements Disposable {
     }
   }
 
-  /** Runs `body` as a step: what it starts belongs to it, and steps may be within steps. */
+  /** Runs `body` as a step. Commands, waits and steps that `body` starts belong to it. */
   async step<T>(name: string, body: () => Promise<T> | T): Promise<T> {
     const id = this.#begin()
     this.event({ kind: 'step-started', id, name, ...this.#step() })
@@ -105,7 +106,7 @@ export class Recorder implements Disposable {
     }
   }
 
-  /** Closes the folder's files; what happens later is only remembered. */
+  /** Closes the files of the folder. Later events are kept in memory only. */
   [Symbol.dispose](): void {
     this.#close()
   }
@@ -128,4 +129,9 @@ export class Recorder implements Disposable {
     this.#folder?.[Symbol.dispose]()
     this.#folder = undefined
   }
+}
+
+/** Whether an error is one of a system call. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error
 }

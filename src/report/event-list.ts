@@ -1,6 +1,6 @@
 import type { CommandOutput } from '../record/event.ts'
 import { describeEntry } from './describe-entry.ts'
-import { count, duration, offset, size } from './format.ts'
+import { count, duration, offset, size } from '../util/format.ts'
 import type { CommandEntry, Entry, MachineHistory } from './history.ts'
 import { filterTools } from './filter-tools.ts'
 import { type Html, html } from './html.ts'

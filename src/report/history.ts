@@ -26,7 +26,7 @@ export interface MachineHistory {
 }
 
 /** Something that took time. */
-interface Span {
+export interface Span {
   readonly start: number
   /** The record's last moment where it did not end. */
   readonly end: number

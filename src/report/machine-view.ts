@@ -1,6 +1,6 @@
 import { shellCommand } from '../util/shell.ts'
 import { eventList } from './event-list.ts'
-import { count, size as sizeOf } from './format.ts'
+import { count, size as sizeOf } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import type { FoundFile, MachineFolder } from './machine-folder.ts'
 import { preformatted } from './preformatted.ts'

@@ -1,4 +1,4 @@
-import { count, duration } from './format.ts'
+import { count, duration } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import { type TestRun, totalsOf } from './results.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { duration } from './format.ts'
+import { duration } from '../util/format.ts'
 import { filterTools } from './filter-tools.ts'
 import { Html, html } from './html.ts'
 import type { MachineFolder } from './machine-folder.ts'

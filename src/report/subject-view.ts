@@ -1,4 +1,4 @@
-import { duration } from './format.ts'
+import { duration } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import { machineView } from './machine-view.ts'
 import { preformatted } from './preformatted.ts'

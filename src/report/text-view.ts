@@ -1,4 +1,4 @@
-import { offset } from './format.ts'
+import { offset } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import { preformatted } from './preformatted.ts'
 import { terminalText } from './terminal-text.ts'

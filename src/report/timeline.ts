@@ -1,5 +1,5 @@
 import { describeEntry } from './describe-entry.ts'
-import { duration, offset } from './format.ts'
+import { duration, offset } from '../util/format.ts'
 import type { Entry, MachineHistory, SpanEntry } from './history.ts'
 import { type Html, html } from './html.ts'
 import { lanesOf } from './lanes.ts'

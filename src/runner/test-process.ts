@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { boundCommand } from '../util/bound-command.ts'
+import { boundCommand, killGroup } from '../util/program.ts'
 import { CHANNEL, type Line } from './line.ts'
 
 /** How the process of a file of tests has ended. */
@@ -67,7 +67,7 @@ export class TestProcess {
   stop(): void {
     if (this.#killTimer !== undefined) return
     this.#child.kill('SIGTERM')
-    this.#killTimer = setTimeout(() => this.#killAll(), GRACE)
+    this.#killTimer = setTimeout(() => killGroup(this.#child.pid, 'SIGKILL'), GRACE)
   }
 
   async #whenEnded(): Promise<ProcessEnd> {
@@ -80,19 +80,11 @@ export class TestProcess {
       child.once('exit', (code, signal) => resolve({ code, signal }))
     })
     clearTimeout(this.#killTimer)
-    this.#killAll()
+    killGroup(child.pid, 'SIGKILL')
     const late = setTimeout(() => child.stdio.forEach((stream) => stream?.destroy()), DRAIN)
     await closed
     clearTimeout(late)
     return end
-  }
-
-  #killAll(): void {
-    try {
-      if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL')
-    } catch {
-      // Nobody is left.
-    }
   }
 }
 
@@ -118,11 +110,12 @@ function environment({ artifacts, env }: ProcessOptions): NodeJS.ProcessEnv {
   return { ...rest, ...env, ...(artifacts !== undefined && { LOWERDIR_ARTIFACTS: artifacts }) }
 }
 
-/** Undefined for a line that was cut because its writer was killed. */
+/** Undefined for a line that is not whole, because its writer was killed. */
 function parseLine(text: string): Line | undefined {
   try {
     return JSON.parse(text) as Line
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
     return undefined
   }
 }

@@ -2,10 +2,9 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { drainEventfd } from '../sys/eventfd.ts'
 import type { Later } from '../tree/later.ts'
 import { HOLD_LOOK, HOLD_PATIENCE } from '../transport/hold.ts'
-import { reasonFor } from '../transport/reason.ts'
-import type { SavedStream } from '../transport/stream/stream-session.ts'
+import { type SavedStream, reasonFor } from '../transport/stream/stream-session.ts'
 import { Connection } from './connection.ts'
-import type { Watched } from './loop.ts'
+import type { Watched } from '../transport/event-loop.ts'
 import type { EngineCommand, EngineMessage, Listen } from './share.ts'
 
 /** A client, and where it is connected. */

@@ -3,9 +3,8 @@ import { isReceived, receive, send } from '../sys/sockets.ts'
 import type { SessionLimits } from '../9p/session-limits.ts'
 import type { Exports } from '../tree/tree.ts'
 import { HOLD_MOST } from '../transport/hold.ts'
-import { reasonFor } from '../transport/reason.ts'
-import { type SavedStream, StreamSession } from '../transport/stream/stream-session.ts'
-import type { Readiness, Watched } from './loop.ts'
+import { type SavedStream, StreamSession, reasonFor } from '../transport/stream/stream-session.ts'
+import type { Readiness, Watched } from '../transport/event-loop.ts'
 
 /** How often a client's requests are taken in before the others have their turn. */
 const TURNS = 16

@@ -1,8 +1,8 @@
-import { ErrnoError, errno } from '../sys/errno.ts'
+import { ErrnoError, errno, messageOf } from '../sys/errno.ts'
 import { createEventfd } from '../sys/eventfd.ts'
 import { discard } from '../sys/files.ts'
 import { accept } from '../sys/sockets.ts'
-import type { Watched } from './loop.ts'
+import type { Watched } from '../transport/event-loop.ts'
 
 /** How many connections are taken in before those that are there have their turn. */
 const TURNS = 16
@@ -37,9 +37,7 @@ export class Listener implements Watched {
     } catch (error) {
       // Out of descriptors, or the client was gone again: others are served all the same.
       if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
-      this.#log(
-        `a connection could not be accepted: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      this.#log(`a connection could not be accepted: ${messageOf(error)}`)
     }
   }
 

@@ -1,55 +1,25 @@
 import { POLLIN, POLLOUT, PollSet } from '../sys/poll.ts'
+import type { EventLoop, Polled, Watched } from '../transport/event-loop.ts'
 import type { Later } from '../tree/later.ts'
-import { Patience } from './patience.ts'
+import { BusyPollTime } from './busy-poll.ts'
 import { Timers } from './timers.ts'
 
-/** What something is to be woken for. */
-export type Readiness = 'read' | 'write' | 'both' | 'nothing'
+/** How many polls there are between two looks at the clock, which takes as long as some polls do. */
+const POLLS_PER_CLOCK = 16
 
-/** Something that a {@link Loop} watches. It owns its descriptor. */
-export interface Watched {
-  readonly fd: number
-  readonly waitsFor: Readiness
-  /** The descriptor is ready for what it waits for, or has failed. */
-  ready(): void
-  close(): void
-  /** Set where work shows in memory, before the descriptor says so or without its saying so. */
-  readonly polled?: Polled
-}
-
-/** Where work can be seen without a system call. */
-export interface Polled {
-  /** Does what there is to do, a share of it at a time. @returns whether there was anything. */
-  look(): boolean
-  /**
-   * From now on the descriptor says when there is work.
-   *
-   * @returns whether there is some already, of which it may not say anything.
-   */
-  listen(): boolean
-  /** From now on somebody looks, and the descriptor need not say anything. */
-  stopListening(): void
-}
-
-/** How often it looks before it looks at the clock, which takes as long as some looks do. */
-const LOOKS = 16
-
-/** How many shares of work are done before those who wait for their descriptor have their turn. */
+/** How many shares of polled work are done before those that wait for their descriptor have their turn. */
 const SHARES = 64
 
-/**
- * The poll(2) loop of an engine thread: all work of a share happens inside {@link Loop.run}. It owns
- * what it watches.
- */
-export class Loop {
+/** The poll(2) loop of an engine thread: all that a share is served with happens inside {@link Loop.run}. */
+export class Loop implements EventLoop {
   readonly #watched = new Set<Watched>()
-  /** Whether {@link #watched} is another than in the round before. */
+  /** Whether {@link #watched} has changed since the round began. */
   #changed = false
   #running = true
   readonly #timers = new Timers()
-  readonly #patience = new Patience()
+  readonly #busyPoll = new BusyPollTime()
   readonly #set = new PollSet()
-  /** What {@link #set} is about, in its order. */
+  /** What {@link #set} has the descriptors of, in its order. */
   #round: readonly Watched[] = []
   #polled: readonly Polled[] = []
 
@@ -81,23 +51,23 @@ export class Loop {
   /** Serves until {@link stop}. */
   run(): void {
     while (this.#running) {
-      if (this.#changed) this.#take()
-      const isIdle = this.#lookAround() && !this.#changed
-      this.#fill()
+      if (this.#changed) this.#beginRound()
+      const isIdle = this.#pollMemory() && !this.#changed
+      this.#fillSet()
       if (!isIdle) this.#serve(this.#set.wait(0))
-      else if (!this.#lookAtDescriptors()) this.#serve(this.#sleep())
+      else if (!this.#busyPollDescriptors()) this.#serve(this.#sleep())
     }
   }
 
-  /** What is watched from now on. */
-  #take(): void {
+  /** Takes over what is watched from now on. */
+  #beginRound(): void {
     this.#round = [...this.#watched]
     this.#polled = this.#round.flatMap(({ polled }) => polled ?? [])
     this.#changed = false
   }
 
-  /** What poll(2) is to be asked. */
-  #fill(): void {
+  /** Fills in what poll(2) is to be asked. */
+  #fillSet(): void {
     const set = this.#set
     set.clear()
     for (const { fd, waitsFor } of this.#round) {
@@ -112,7 +82,7 @@ export class Loop {
   #sleep(): number {
     const start = performance.now()
     const ready = this.#set.wait(-1)
-    this.#patience.slept((performance.now() - start) * 1000)
+    this.#busyPoll.slept((performance.now() - start) * 1000)
     return ready
   }
 
@@ -128,53 +98,53 @@ export class Loop {
   }
 
   /**
-   * Does what work shows in memory, until there has been none for a while or others must have their turn.
+   * Does the work that shows in memory, until there has been none for a while or descriptors must have their turn.
    *
-   * @returns whether there is nothing to do: everybody says so from now on if that changes.
+   * @returns whether there is none left: descriptors become readable from now on when there is.
    */
-  #lookAround(): boolean {
+  #pollMemory(): boolean {
     const polled = this.#polled
     if (polled.length === 0) return true
-    for (const each of polled) each.stopListening()
+    for (const each of polled) each.disableNotifications()
     let shares = 0
-    while (this.#lookUntilFound(this.#lookAtMemory)) {
-      // What was removed meanwhile must not be looked at.
+    while (this.#busyPollFor(this.#pollAll)) {
+      // What was removed meanwhile must not be polled.
       if (++shares >= SHARES || this.#changed) return false
     }
     let hasWork = false
     for (const each of polled) {
-      if (each.listen()) hasWork = true
+      if (each.enableNotifications()) hasWork = true
     }
     return !hasWork
   }
 
-  /** A share of work for each that has any. */
-  readonly #lookAtMemory = (): boolean => {
+  /** Does a share of work for each that has any. @returns whether there was any. */
+  readonly #pollAll = (): boolean => {
     let found = false
     for (const polled of this.#polled) {
-      if (polled.look()) found = true
+      if (polled.poll()) found = true
     }
     return found
   }
 
-  /** The same for descriptors, where nothing shows in memory. @returns whether any was served. */
-  #lookAtDescriptors(): boolean {
-    const looks = this.#polled.length === 0 && this.#patience.microseconds > 0
-    return looks && this.#lookUntilFound(() => this.#serve(this.#set.wait(0)))
+  /** Busy-polls descriptors, where no work shows in memory. @returns whether any was ready, and served. */
+  #busyPollDescriptors(): boolean {
+    const pays = this.#polled.length === 0 && this.#busyPoll.microseconds > 0
+    return pays && this.#busyPollFor(() => this.#serve(this.#set.wait(0)))
   }
 
-  /** Looks for something to do for as long as that pays. @returns whether there was anything. */
-  #lookUntilFound(look: () => boolean): boolean {
-    const { microseconds } = this.#patience
-    if (look()) return true
+  /** Calls `poll` until it finds work, for as long as that pays. @returns whether it found any. */
+  #busyPollFor(poll: () => boolean): boolean {
+    const { microseconds } = this.#busyPoll
+    if (poll()) return true
     if (microseconds === 0) return false
     const end = performance.now() + microseconds / 1000
-    for (let looks = 1; ; looks++) {
-      if (look()) {
-        this.#patience.paid()
+    for (let polls = 1; ; polls++) {
+      if (poll()) {
+        this.#busyPoll.paid()
         return true
       }
-      if (looks % LOOKS === 0 && performance.now() > end) return false
+      if (polls % POLLS_PER_CLOCK === 0 && performance.now() > end) return false
     }
   }
 

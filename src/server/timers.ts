@@ -1,6 +1,6 @@
 import { closeTimerfd, createTimerfd, drainTimerfd, setTimerfd } from '../sys/timerfd.ts'
 import type { Later } from '../tree/later.ts'
-import type { Watched } from './loop.ts'
+import type { Watched } from '../transport/event-loop.ts'
 
 interface Waiting {
   /** On the clock of performance.now(). */

@@ -3,7 +3,7 @@ import { ReadRing } from '../sys/io-uring.ts'
 import { type SystemMemory, systemMemory } from '../sys/system-memory.ts'
 import type { ColdReads } from '../tree/host/cold-reads.ts'
 import { Parked } from '../tree/parked.ts'
-import type { Watched } from './loop.ts'
+import type { Watched } from '../transport/event-loop.ts'
 
 /** Most reads under way: more would only wait in the disk's own queue. */
 const MOST = 64

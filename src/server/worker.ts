@@ -4,12 +4,13 @@ import { discard } from '../sys/files.ts'
 import { clearThreadUmask } from '../sys/process.ts'
 import { setNoDelay } from '../sys/sockets.ts'
 import { HostExports } from '../tree/host/host-exports.ts'
+import type { Watched } from '../transport/event-loop.ts'
 import type { Exports } from '../tree/tree.ts'
 import { type Client, Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { Listener } from './listener.ts'
 import { LogBudget } from './log-budget.ts'
-import { Loop, type Watched } from './loop.ts'
+import { Loop } from './loop.ts'
 import { SandboxError, enterSandbox } from './sandbox.ts'
 import { coldReads } from './uring-reads.ts'
 import type { EngineMessage, EngineStart, Listen } from './share.ts'
@@ -20,7 +21,10 @@ const { served, sockets, stopFd, commandFd } = workerData as EngineStart
 
 // A tenth of what this thread loads, and most have no use for it.
 const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
-  ? await import('../transport/vhost-user/backend.ts')
+  ? {
+      ...(await import('../transport/vhost-user/backend.ts')),
+      ...(await import('../transport/vhost-user/p9-device.ts')),
+    }
   : undefined
 
 // An errno is an answer, not an accident: no time is spent on its stack.
@@ -67,7 +71,12 @@ function serve(loop: Loop, exports: Exports): void {
     const saved = resume[place]?.shift()
     const watched =
       listen.kind === 'vhost-user' && vhostUser !== undefined
-        ? new vhostUser.Backend(fd, loop, { exports, limits, tag: listen.tag, log: say, onEnd })
+        ? new vhostUser.Backend(
+            fd,
+            loop,
+            new vhostUser.P9Device({ exports, limits, tag: listen.tag, log: say }),
+            { log: say, onEnd },
+          )
         : new Connection(fd, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }
     clients.add(client)

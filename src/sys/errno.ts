@@ -91,3 +91,8 @@ export function errnoOf(thrown: unknown): number {
   }
   return errno.EIO
 }
+
+/** What a thrown value says, for a log. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

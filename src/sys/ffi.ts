@@ -1,19 +1,16 @@
 import koffi from 'koffi'
 import { ErrnoError, errno } from './errno.ts'
 
-/**
- * The functions of the C library that this process is linked with already: no library is looked up
- * by name, so glibc and musl are the same to us.
- */
+/** The C library that this process is linked with. Nothing is looked up by file name, so glibc and musl need no distinction. */
 const library = koffi.load(null)
 
 /**
- * Types of C as they appear in the table below. Pointers are addresses (plain numbers) into memory
- * that {@link ./memory.ts} owns: nothing is allocated or converted on a call.
+ * The types of C that parameters have. Pointers are addresses, plain numbers, of memory that system-memory.ts has made:
+ * nothing is allocated or converted on a call.
  */
 type Type = 'int' | 'uint32' | 'size' | 'pointer' | 'int64'
 
-/** What a function returns: `int`, or `long` for ssize_t and off_t. */
+/** The type that a function returns: `int`, or `long` for ssize_t and off_t. */
 type Result = 'int' | 'long'
 
 const cTypes = {
@@ -28,37 +25,31 @@ const cTypes = {
 type Argument<A extends Type> = A extends 'int64' ? number | bigint : number
 type Arguments<A extends readonly Type[]> = { -readonly [I in keyof A]: Argument<A[I]> }
 
+type Values = readonly (number | bigint)[]
+type Native = (...values: Values) => number
+
 /** How often an interrupted call is made again before its EINTR is passed on. */
 const ATTEMPTS = 100
 
 /**
- * A function of libc that answers -1 and sets errno when it fails.
+ * A function of libc that returns -1 and sets errno when it fails.
  *
- * A call that a signal has interrupted is made again: whoever asked for it, in a guest, knows
- * nothing of our signals. The kernel does so by itself for Node's handlers (SA_RESTART, signal(7)),
- * but a file system in user space may answer EINTR of its own accord (fs/fuse/dev.c), and as often
- * as it likes. Not for close(2), see files.ts.
+ * A call that a signal has interrupted is made again: the guest that has asked for it knows nothing of the signals of
+ * this process. The kernel does so by itself for Node's handlers (SA_RESTART, signal(7)), but a file system in user space
+ * may answer EINTR of its own accord (fs/fuse/dev.c), as often as it likes. Not for close(2), see files.ts.
  *
- * @returns a function that throws {@link ErrnoError} instead, named for the system call.
+ * @returns a function that throws {@link ErrnoError} instead, with the function's name as its operation.
  */
 export function call<const A extends readonly Type[]>(
   result: Result,
   name: string,
   ...parameters: A
 ): (...values: Arguments<A>) => number {
-  const native = raw(result, name, ...parameters)
-  return (...values) => {
-    let value = native(...values)
-    for (let left = ATTEMPTS; value === -1; left--) {
-      const number = koffi.errno()
-      if (number !== errno.EINTR || left === 0) throw new ErrnoError(number, name)
-      value = native(...values)
-    }
-    return value
-  }
+  const native = raw(result, name, ...parameters) as Native
+  return checked(name, native, parameters.length)
 }
 
-/** The same without the check: for callers to whom -1 is ordinary, such as EAGAIN on a socket. */
+/** As {@link call} without the check, for callers that expect -1, such as for EAGAIN on a socket. */
 export function raw<const A extends readonly Type[]>(
   result: Result,
   name: string,
@@ -69,6 +60,70 @@ export function raw<const A extends readonly Type[]>(
     cTypes[result],
     parameters.map((type) => cTypes[type]),
   )
+}
+
+/**
+ * A function that makes the call with {@link afterFailure} behind it. There is one for each number of parameters, because
+ * V8 would make an array of the arguments on each call of a function that takes any number, and spread it again.
+ */
+function checked(name: string, native: Native, parameters: number): Native {
+  switch (parameters) {
+    case 0:
+      return () => {
+        const value = native()
+        return value === -1 ? afterFailure(name, native) : value
+      }
+    case 1:
+      return (a) => {
+        const value = native(a)
+        return value === -1 ? afterFailure(name, native, a) : value
+      }
+    case 2:
+      return (a, b) => {
+        const value = native(a, b)
+        return value === -1 ? afterFailure(name, native, a, b) : value
+      }
+    case 3:
+      return (a, b, c) => {
+        const value = native(a, b, c)
+        return value === -1 ? afterFailure(name, native, a, b, c) : value
+      }
+    case 4:
+      return (a, b, c, d) => {
+        const value = native(a, b, c, d)
+        return value === -1 ? afterFailure(name, native, a, b, c, d) : value
+      }
+    case 5:
+      return (a, b, c, d, e) => {
+        const value = native(a, b, c, d, e)
+        return value === -1 ? afterFailure(name, native, a, b, c, d, e) : value
+      }
+    case 6:
+      return (a, b, c, d, e, f) => {
+        const value = native(a, b, c, d, e, f)
+        return value === -1 ? afterFailure(name, native, a, b, c, d, e, f) : value
+      }
+    case 7:
+      return (a, b, c, d, e, f, g) => {
+        const value = native(a, b, c, d, e, f, g)
+        return value === -1 ? afterFailure(name, native, a, b, c, d, e, f, g) : value
+      }
+    default:
+      throw new RangeError(
+        `${name} has ${parameters} parameters, and none was expected to have so many`,
+      )
+  }
+}
+
+/** The call has failed: it is made again for as long as it is interrupted. @throws ErrnoError */
+function afterFailure(name: string, native: Native, ...values: Values): number {
+  let value = -1
+  for (let left = ATTEMPTS; value === -1; left--) {
+    const number = koffi.errno()
+    if (number !== errno.EINTR || left === 0) throw new ErrnoError(number, name)
+    value = native(...values)
+  }
+  return value
 }
 
 /** errno of the last call on this thread. */
@@ -82,8 +137,8 @@ export function addressOf(buffer: ArrayBuffer): number {
 }
 
 /**
- * `size` bytes at `address` as an ArrayBuffer. It does not own them: whoever gave them away may take
- * them back, and nobody may look at the buffer after that.
+ * `size` bytes at `address` as an ArrayBuffer, which does not own them: it must not be touched after they are freed or
+ * unmapped.
  */
 export function bufferAt(address: number, size: number): ArrayBuffer {
   return koffi.view(address, size)

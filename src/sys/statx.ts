@@ -1,7 +1,7 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts'
 import { encodeDevice } from './device.ts'
 import { call } from './ffi.ts'
-import { cString, emptyString, systemMemory } from './system-memory.ts'
+import { type SystemMemory, cString, emptyString, systemMemory } from './system-memory.ts'
 
 const native = call('int', 'statx', 'int', 'pointer', 'int', 'uint32', 'pointer')
 
@@ -10,109 +10,142 @@ const MASK = 0xfff
 const STATX_BTIME = 0x800
 const TWO_32 = 0x1_0000_0000
 
-const buffer = systemMemory(256)
-const { view } = buffer
+/** sizeof(struct statx). */
+const STAT_BYTES = 256
+
+/** A {@link Stat} with memory of its own would take twice as long to make as statx(2). */
+const STATS_PER_BLOCK = 64
+let block: SystemMemory | undefined
+let used = 0
 
 /**
- * What statx(2) said last on this thread, read from the call's own buffer: its layout is the same
- * on every architecture. The next {@link statx} overwrites it, so take what you need at once.
+ * An answer of statx(2), read from the memory that the call has filled: its layout is the same on every architecture, and
+ * a field that is not read costs nothing. It belongs to its maker, who may have {@link statx} fill it again.
  */
-class Stat {
+export class Stat {
+  /** Of the struct. */
+  readonly address: number
+  readonly #view: DataView
+  readonly #at: number
+
+  constructor() {
+    if (block === undefined || used === STATS_PER_BLOCK) {
+      block = systemMemory(STATS_PER_BLOCK * STAT_BYTES)
+      used = 0
+    }
+    this.#view = block.view
+    this.#at = used++ * STAT_BYTES
+    this.address = block.address + this.#at
+  }
+
   get blksize(): number {
-    return view.getUint32(4, true)
+    return this.#view.getUint32(this.#at + 4, true)
   }
   get nlink(): number {
-    return view.getUint32(16, true)
+    return this.#view.getUint32(this.#at + 16, true)
   }
   get uid(): number {
-    return view.getUint32(20, true)
+    return this.#view.getUint32(this.#at + 20, true)
   }
   get gid(): number {
-    return view.getUint32(24, true)
+    return this.#view.getUint32(this.#at + 24, true)
   }
   /** File type and permissions. */
   get mode(): number {
-    return view.getUint16(28, true)
+    return this.#view.getUint16(this.#at + 28, true)
   }
   get ino(): bigint {
-    return view.getBigUint64(32, true)
+    return this.#view.getBigUint64(this.#at + 32, true)
   }
   /** The two halves of the inode number as signed numbers, for comparisons without a bigint. */
   get inoLow(): number {
-    return view.getInt32(32, true)
+    return this.#view.getInt32(this.#at + 32, true)
   }
   get inoHigh(): number {
-    return view.getInt32(36, true)
+    return this.#view.getInt32(this.#at + 36, true)
   }
   get size(): number {
-    return u64(40)
+    return this.#u64(40)
   }
   /** In units of 512 bytes. */
   get blocks(): number {
-    return u64(48)
+    return this.#u64(48)
   }
   get atimeSec(): number {
-    return i64(64)
+    return this.#i64(64)
   }
   get atimeNsec(): number {
-    return view.getUint32(72, true)
+    return this.#view.getUint32(this.#at + 72, true)
   }
   /** Whether the file system knows when the file was born. */
   get hasBtime(): boolean {
-    return (view.getUint32(0, true) & STATX_BTIME) !== 0
+    return (this.#view.getUint32(this.#at + 0, true) & STATX_BTIME) !== 0
   }
   get btimeSec(): number {
-    return i64(80)
+    return this.#i64(80)
   }
   get btimeNsec(): number {
-    return view.getUint32(88, true)
+    return this.#view.getUint32(this.#at + 88, true)
   }
   /** 31 bits of the time of birth, for comparisons; 0 where the file system does not know it. */
   get birth(): number {
     if (!this.hasBtime) return 0
-    return (view.getUint32(80, true) ^ Math.imul(view.getUint32(88, true), 0x9e3779b1)) >>> 1
+    return (
+      (this.#view.getUint32(this.#at + 80, true) ^
+        Math.imul(this.#view.getUint32(this.#at + 88, true), 0x9e3779b1)) >>>
+      1
+    )
   }
   get ctimeSec(): number {
-    return i64(96)
+    return this.#i64(96)
   }
   get ctimeNsec(): number {
-    return view.getUint32(104, true)
+    return this.#view.getUint32(this.#at + 104, true)
   }
   get mtimeSec(): number {
-    return i64(112)
+    return this.#i64(112)
   }
   get mtimeNsec(): number {
-    return view.getUint32(120, true)
+    return this.#view.getUint32(this.#at + 120, true)
   }
   get rdev(): number {
-    return encodeDevice(view.getUint32(128, true), view.getUint32(132, true))
+    return encodeDevice(
+      this.#view.getUint32(this.#at + 128, true),
+      this.#view.getUint32(this.#at + 132, true),
+    )
   }
   /** The device that holds the file, encoded like rdev. */
   get dev(): number {
-    return encodeDevice(view.getUint32(136, true), view.getUint32(140, true))
+    return encodeDevice(
+      this.#view.getUint32(this.#at + 136, true),
+      this.#view.getUint32(this.#at + 140, true),
+    )
+  }
+
+  #u64(at: number): number {
+    const start = this.#at + at
+    return this.#view.getUint32(start + 4, true) * TWO_32 + this.#view.getUint32(start, true)
+  }
+
+  #i64(at: number): number {
+    const start = this.#at + at
+    return this.#view.getInt32(start + 4, true) * TWO_32 + this.#view.getUint32(start, true)
   }
 }
 
-export type { Stat }
-
-export const lastStat: Stat = new Stat()
-
-/** statx(2) of a descriptor's file; O_PATH will do. The answer stands in {@link lastStat}. */
-export function statx(fd: number): Stat {
-  native(fd, emptyString(), AT_EMPTY_PATH, MASK, buffer.address)
-  return lastStat
+/**
+ * statx(2) of a descriptor's file; O_PATH will do.
+ *
+ * @param into is filled and returned. Callers on the way of a request bring one that they keep.
+ * @throws ErrnoError as statx(2); `into` may have changed.
+ */
+export function statx(fd: number, into: Stat = new Stat()): Stat {
+  native(fd, emptyString(), AT_EMPTY_PATH, MASK, into.address)
+  return into
 }
 
-/** statx(2) of `name` in a directory; a symlink is not followed. */
-export function statxAt(directory: number, name: string): Stat {
-  native(directory, cString(name), AT_SYMLINK_NOFOLLOW, MASK, buffer.address)
-  return lastStat
-}
-
-function u64(at: number): number {
-  return view.getUint32(at + 4, true) * TWO_32 + view.getUint32(at, true)
-}
-
-function i64(at: number): number {
-  return view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true)
+/** statx(2) of `name` in a directory; a symlink is not followed. `into` and errors as for {@link statx}. */
+export function statxAt(directory: number, name: string, into: Stat = new Stat()): Stat {
+  native(directory, cString(name), AT_SYMLINK_NOFOLLOW, MASK, into.address)
+  return into
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { FirstCommand } from '../../bench/driver/first-command.ts'
-import { driverReport } from '../../bench/driver/report.ts'
+import { driverReport } from '../../bench/driver/driver-report.ts'
 import type { DriverResults, GuestTimes } from '../../bench/driver/results.ts'
 import { percentile } from '../../bench/statistics.ts'
 

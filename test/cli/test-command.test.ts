@@ -74,12 +74,13 @@ describe('lowerdir test', () => {
       // As `npm init` has it.
       'package.json': '{ "type": "commonjs" }',
       'a.vm.test.ts': tests(`
-        import { ErrnoError, type Limits } from 'lowerdir'
+        import { ErrnoError, type BootOptions } from 'lowerdir'
         import { Client } from 'lowerdir/9p'
+        import { HostTree } from 'lowerdir/server'
         import { twice } from './helper.ts'
         test('works', () => {
-          const limits: Partial<Limits> = {}
-          if (typeof ErrnoError !== 'function' || typeof Client !== 'function') throw limits
+          const options: BootOptions = {}
+          for (const each of [ErrnoError, Client, HostTree]) if (typeof each !== 'function') throw options
           if (twice(2 as number) !== 4) throw new Error('not twice')
         })
         test('fails', () => { throw new Error('here') })`),
@@ -88,7 +89,7 @@ describe('lowerdir test', () => {
     expect(out).toMatch(/1 passed, 1 failed\n$/)
     expect(status).toBe(1)
     // Where it stands in the source.
-    expect(out).toMatch(/a\.vm\.test\.ts:11:/)
+    expect(out).toMatch(/a\.vm\.test\.ts:12:/)
   })
 
   it('prefers a lowerdir that is installed beside the tests', async () => {

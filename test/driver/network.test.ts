@@ -78,7 +78,7 @@ describe('a network', () => {
     expect(other.seat.nics.map(({ mac }) => mac)).toEqual(['52:54:00:12:01:02'])
     expect(net.addresses('server')).toEqual({ ipv4: '192.168.3.3', ipv6: '2001:db8:3::3' })
     expect(net.addresses('server', 2).ipv4).toBe('192.168.2.3')
-    expect(() => net.addresses('client', 3)).toThrow('The machine client has no card in VLAN 3.')
+    expect(() => net.addresses('client', 3)).toThrow('The machine client has no NIC in VLAN 3.')
 
     client.say('hello')
     expect(await server.cards[1]!.texts(1)).toEqual(['hello'])

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { planExports } from '../../src/machine/exports.ts'
 import { initDevices, machineParts } from '../../src/machine/parts.ts'
 import type { Device } from '../../src/machine/devices/device.ts'
-import type { MachineOptions } from '../../src/machine/options.ts'
+import type { PlanOptions } from '../../src/machine/options.ts'
 import { planMachine } from '../../src/machine/plan.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { directory } from '../../src/tree/synthetic/entry.ts'
@@ -10,7 +10,7 @@ import { found } from './found.ts'
 
 const file = (name: string): string => `/run/${name}`
 
-function partsOf(options: MachineOptions): Device[] {
+function partsOf(options: PlanOptions): Device[] {
   const plan = planMachine(options, found)
   const upper = { device: '/dev/vda', file: '/upper.img', isEmpty: true }
   const image = { file: '/upper.img', format: 'raw', readOnly: false } as const
@@ -25,7 +25,7 @@ function partsOf(options: MachineOptions): Device[] {
 
 describe('the parts of a machine', () => {
   it('say which kernel modules the guest needs', () => {
-    const modules = (options: MachineOptions): string[] =>
+    const modules = (options: PlanOptions): string[] =>
       partsOf(options).flatMap((part) => part.modules ?? [])
     expect(modules({})).toEqual(['9pnet_virtio', 'virtio_console'])
     expect(modules({ upper: { disk: '/upper.img' }, terminal: false })).toEqual([

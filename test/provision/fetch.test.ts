@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Archive } from '../../src/provision/archive.ts'
 import { fetchBusybox, findBusybox } from '../../src/provision/busybox.ts'
 import { inventory, provision } from '../../src/provision/inventory.ts'
-import type { Progress } from '../../src/provision/progress.ts'
+import type { Progress } from '../../src/provision/archive.ts'
 import { temporaryFolder } from './folder.ts'
 
 // These tests fetch busybox, 1 MB, from the mirror that this machine's apt uses.
@@ -81,7 +81,7 @@ test('a suite that does not exist is said to be so', async () => {
   const cache = await temporaryFolder()
   await expect(fetchBusybox({ cache, suite: 'nonesuch' })).rejects.toMatchObject({
     code: 'no-suite',
-    message: expect.stringContaining('Is the name of the suite right?') as string,
+    message: expect.stringContaining('Check its name') as string,
   })
 }, 120_000)
 
@@ -98,7 +98,9 @@ test('without apt it is said what to install', async () => {
   vi.stubEnv('PATH', '/nonexistent')
   await expect(fetchBusybox({ cache })).rejects.toMatchObject({
     code: 'no-apt',
-    message: expect.stringContaining('--qemu, --busybox and --kernel') as string,
+    message: expect.stringContaining(
+      'LOWERDIR_QEMU, LOWERDIR_BUSYBOX and LOWERDIR_KERNEL',
+    ) as string,
   })
 })
 

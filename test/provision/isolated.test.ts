@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { runCommand } from '../../src/provision/run-program.ts'
+import { runProgram } from '../../src/util/program.ts'
 import { isolated } from '../../src/provision/root/isolated.ts'
 import { built } from '../support/ordinary-user.ts'
 import { needsRoot } from '../support/temporary.ts'
@@ -15,7 +15,7 @@ async function run(script: string): Promise<{ root: string; stdout: string }> {
   needsRoot('mounts')
   const root = await temporaryFolder()
   for (const name of ['dev', 'proc']) await mkdir(join(root, name))
-  const { status, stdout, stderr } = await runCommand(
+  const { status, stdout, stderr } = await runProgram(
     ...isolated(root, ['sh', '-c', script, 'sh', root]),
   )
   expect([status, stderr]).toEqual([0, ''])
@@ -53,9 +53,9 @@ test('it ends with whoever has started it, also when it has nothing to say', asy
   for (const name of ['dev', 'proc']) await mkdir(join(root, name))
   const script = `
     const { isolated } = await import(${JSON.stringify(built('provision/root/isolated.js'))})
-    const { runCommand } = await import(${JSON.stringify(built('provision/run-program.js'))})
+    const { runProgram } = await import(${JSON.stringify(built('util/program.js'))})
     const [command, args] = isolated(${JSON.stringify(root)}, ['sh', '-c', 'echo up >&3; sleep 600; :'])
-    await runCommand(command, args, { onStatusLine: (line) => console.log(line) })`
+    await runProgram(command, args, { onStatusLine: (line) => console.log(line) })`
   const starter = spawn(process.execPath, ['--input-type=module', '--eval', script])
   await once(starter.stdout, 'data')
   expect(processesOf(root).length).toBeGreaterThan(1)

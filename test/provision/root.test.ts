@@ -3,7 +3,7 @@ import { lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Progress } from '../../src/provision/progress.ts'
+import type { Progress } from '../../src/provision/archive.ts'
 import { fetchRoot, makeRoot } from '../../src/provision/root/root.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import { asOrdinaryUser, built } from '../support/ordinary-user.ts'
@@ -134,9 +134,9 @@ test(
 test('nothing is made where something is', async () => {
   const folder = await temporaryFolder()
   await mkdir(join(folder, 'mine'))
-  await expect(makeRoot(folder)).rejects.toThrow(`${folder} is there already`)
+  await expect(makeRoot(folder)).rejects.toThrow(`${folder} exists and is not an empty folder`)
   await writeFile(join(folder, 'file'), '')
-  await expect(makeRoot(join(folder, 'file'))).rejects.toThrow('is there already')
+  await expect(makeRoot(join(folder, 'file'))).rejects.toThrow('exists and is not an empty folder')
 })
 
 test('a package that does not exist is named, and nothing remains', async () => {
@@ -150,5 +150,5 @@ test('an ordinary user is told why not', () => {
   const script = `const { makeRoot } = await import(${JSON.stringify(built('provision/root/root.js'))})
     const message = await makeRoot('/tmp/debian').then(() => 'made', (error) => error.message)
     console.log(JSON.stringify(message))`
-  expect(asOrdinaryUser(script, null)).toContain('can only be made by root')
+  expect(asOrdinaryUser(script, null)).toContain('Only root can make a Debian root')
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { closeEventfd, createEventfd, drainEventfd, signalEventfd } from '../../src/sys/eventfd.ts'
-import { Loop, type Watched } from '../../src/server/loop.ts'
+import { Loop } from '../../src/server/loop.ts'
+import type { Watched } from '../../src/transport/event-loop.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { afterwards } from '../support/temporary.ts'
 
@@ -91,18 +92,18 @@ describe('a loop', () => {
         this.work++
         if (this.isListening) signalEventfd(this.fd)
       }
-      look(): boolean {
+      poll(): boolean {
         this.looks++
         if (this.work === 0) return false
         this.work--
         this.done++
         return true
       }
-      listen(): boolean {
+      enableNotifications(): boolean {
         this.isListening = true
         return this.work > 0
       }
-      stopListening(): void {
+      disableNotifications(): void {
         this.isListening = false
       }
       ready(): void {
@@ -138,9 +139,9 @@ describe('a loop', () => {
       const made = loop()
       /** What is added at the last moment, and without a signal. */
       class Late extends Memory {
-        override listen(): boolean {
+        override enableNotifications(): boolean {
           if (this.done === 0) this.work = 1
-          return super.listen()
+          return super.enableNotifications()
         }
       }
       const memory = new Late()

@@ -4,8 +4,45 @@ import type { Machine } from '../../src/driver/machine.ts'
 import type { BootOptions } from '../../src/driver/options.ts'
 import { oldest } from './vm-machine.ts'
 
+/** Milliseconds between two looks at a machine. */
+const LOOK = 5000
+
+/** Milliseconds that a command or a wait may go on without any event of its machine. */
+const STILL = 150_000
+
 /** A machine of the test driver's whose root is this one's, without systemd. What it takes is fetched where it is missing. */
 export async function bootTested(options: BootOptions = {}): Promise<Machine> {
   await provision({ suite: oldest.kernel, want: ['qemu', 'kernel', 'busybox'] })
-  return boot({ root: '/', init: 'none', memory: 512, screen: false, ...options })
+  return bootWatched({ root: '/', init: 'none', memory: 512, screen: false, ...options })
+}
+
+/**
+ * As `boot`, and the machine is ended when it stands still in the middle of a command or a wait. The reason names that
+ * step. All further steps on the machine fail at once, so that the tests of a file wait for one time limit and not for
+ * one each.
+ */
+export async function bootWatched(options: BootOptions): Promise<Machine> {
+  const stillness = new AbortController()
+  const machine = await boot({ ...options, signal: stillness.signal })
+  const timer = setInterval(() => {
+    const step = standsStillIn(machine)
+    if (step !== undefined)
+      stillness.abort(new Error(`not within ${STILL / 1000} seconds: ${step}`))
+  }, LOOK)
+  timer.unref()
+  void machine.ended.then(() => clearInterval(timer))
+  return machine
+}
+
+/** What has begun last and not ended, if nothing has happened to the machine for a long time. */
+function standsStillIn({ recorder }: Machine): string | undefined {
+  const { events } = recorder
+  if (Date.now() - (events.at(-1)?.time ?? Infinity) < STILL) return undefined
+  const open = new Map<number, string>()
+  for (const event of events) {
+    if (event.kind === 'command-started') open.set(event.id, `the command ${event.text}`)
+    else if (event.kind === 'wait-started') open.set(event.id, `the wait for ${event.what}`)
+    else if (event.kind === 'command-ended' || event.kind === 'wait-ended') open.delete(event.id)
+  }
+  return [...open.values()].at(-1)
 }

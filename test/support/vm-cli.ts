@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 import type { StagedCommand } from './vm-stage.ts'
+import { StoodStill, within } from './within.ts'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -13,7 +14,13 @@ export const MAIN = 'dist/cli/main.js'
 
 export const mainFile = join(clone, MAIN)
 
-/** Those that were not disposed of, because their test took too long. */
+/** Seconds that one step of a running program may take. A busy machine needs a few of them. */
+const STEP_SECONDS = 60
+
+/** Seconds for a step in which a guest boots. */
+export const BOOT_SECONDS = 240
+
+/** The processes that were not disposed of, because their test took too long. */
 const living = new Set<Cli>()
 
 afterAll(async () => {
@@ -44,6 +51,8 @@ export class Cli implements AsyncDisposable {
   readonly #stdout: Buffer[] = []
   readonly #own: string | undefined
   #tell: () => void = () => {}
+  /** The first step that has stood still. */
+  #stoodStill: StoodStill | undefined
 
   private constructor(argv: readonly string[], folder: string | undefined, options: CliOptions) {
     this.#own =
@@ -92,8 +101,44 @@ export class Cli implements AsyncDisposable {
     return Buffer.concat(this.#stdout).toString()
   }
 
-  /** Resolves once it has printed `text`. @throws when it ends without it. */
-  async printed(text: string): Promise<void> {
+  /**
+   * Resolves once it has printed `text`.
+   *
+   * @param seconds how long that may take: {@link BOOT_SECONDS} where a guest boots meanwhile.
+   * @throws when it ends without the text, and when the time is over. After that every further step
+   * of this process fails at once, so that the tests of a file wait for one time limit and not for
+   * one each.
+   */
+  printed(text: string, seconds = STEP_SECONDS): Promise<void> {
+    return this.#step(`it prints "${text}"`, seconds, this.#printed(text))
+  }
+
+  /**
+   * Resolves once the process has ended, with all that it has printed.
+   *
+   * @param seconds how long that may take.
+   * @throws as {@link printed}.
+   */
+  end(seconds = BOOT_SECONDS): Promise<CliEnd> {
+    return this.#step('it ends', seconds, this.ended)
+  }
+
+  async #step<T>(what: string, seconds: number, step: Promise<T>): Promise<T> {
+    if (this.#stoodStill) {
+      step.catch(() => {})
+      throw new Error(`not tried, since an earlier step stood still: ${what}`, {
+        cause: this.#stoodStill,
+      })
+    }
+    try {
+      return await within(seconds, what, step, () => `${this.stdout}\n${this.stderr}`)
+    } catch (error) {
+      if (error instanceof StoodStill) this.#stoodStill = error
+      throw error
+    }
+  }
+
+  async #printed(text: string): Promise<void> {
     let over = false
     const end = this.ended.then(() => (over = true))
     while (!this.stdout.includes(text) && !this.stderr.includes(text)) {
@@ -132,7 +177,7 @@ export class Cli implements AsyncDisposable {
 /** Runs `lowerdir ARGS` to its end. */
 export async function lowerdir(args: readonly string[], options?: CliOptions): Promise<CliEnd> {
   await using cli = Cli.start(args, options)
-  return await cli.ended
+  return await cli.end()
 }
 
 /** The processes that have `path` on their command line. */

@@ -12,6 +12,7 @@ import type { Snapshot } from '../../src/machine/snapshot.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
 import type { Qemu } from '../../src/provision/qemu.ts'
+import { StoodStill, within } from './within.ts'
 
 /** What a guest is made of: Debian's suites that its QEMU and its kernel come from. */
 export interface GuestKind {
@@ -127,11 +128,27 @@ export function qemuFile(
   return file
 }
 
-/** What a guest's shell does with a script, with all that it writes. */
+/** Seconds that a script in a guest may take. A busy machine needs a few of them. */
+const SCRIPT_SECONDS = 120
+
+/** For each machine on which a script has stood still, the error that says which. */
+const stuck = new WeakMap<QemuMachine, StoodStill>()
+
+/**
+ * Runs a script in a guest's shell and resolves with its exit status and all that it has written.
+ *
+ * @param seconds how long the script may take.
+ * @throws an error that names the script when its time is over. After that every further script on
+ * this machine fails at once, so that the tests of a file wait for one time limit and not for one each.
+ */
 export async function sh(
   machine: QemuMachine,
   script: string,
+  seconds = SCRIPT_SECONDS,
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
+  const earlier = stuck.get(machine)
+  if (earlier)
+    throw new Error(`not run, since an earlier script stood still: ${script}`, { cause: earlier })
   const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
   const command = machine.run({
     argv: ['/bin/sh', '-c', script],
@@ -139,10 +156,14 @@ export async function sh(
     cwd: '/',
     stdin: null,
   })
-  const [stdout, stderr, status] = await Promise.all([
-    text(command.stdout),
-    text(command.stderr),
-    command.exitStatus,
-  ])
-  return { status, stdout, stderr }
+  const end = Promise.all([text(command.stdout), text(command.stderr), command.exitStatus])
+  try {
+    const [stdout, stderr, status] = await within(seconds, `the guest runs ${script}`, end, () =>
+      machine.console.tail(30),
+    )
+    return { status, stdout, stderr }
+  } catch (error) {
+    if (error instanceof StoodStill) stuck.set(machine, error)
+    throw error
+  }
 }

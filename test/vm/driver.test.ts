@@ -1,12 +1,15 @@
+import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boot } from '../../src/driver/boot.ts'
 import { bootAll } from '../../src/driver/boot-network.ts'
-import { CommandError } from '../../src/driver/command-error.ts'
+import { CommandError } from '../../src/driver/command.ts'
 import { debianRoot } from '../support/debian-root.ts'
+import { inVain } from '../support/in-vain.ts'
+import { bootWatched } from '../support/vm-boot.ts'
 import type { Machine } from '../../src/driver/machine.ts'
 
 const busybox = '/run/lowerdir/busybox'
@@ -15,7 +18,7 @@ let vm: Machine
 
 beforeAll(async () => {
   const root = (await debianRoot()).folder
-  vm = await boot({
+  vm = await bootWatched({
     root,
     name: 'driven',
     memory: 512,
@@ -126,7 +129,8 @@ describe('exec', () => {
   it('ends it when aborted, with the reason', async () => {
     const abort = new AbortController()
     const command = vm.exec('echo on; sleep 4322', { signal: abort.signal })
-    setTimeout(() => abort.abort(new Error('changed my mind')), 300)
+    await once(command.stdout, 'data')
+    abort.abort(new Error('changed my mind'))
     await expect(command).rejects.toThrow('changed my mind')
     await vm.fail('pgrep -f "sleep 432[2]"')
   })
@@ -164,9 +168,12 @@ describe('succeed and fail', () => {
 
 describe('waiting', () => {
   it('ends when the file is there, and not before', async () => {
-    void vm.exec('sleep 1; touch /tmp/late')
-    await vm.waitForFile('/tmp/late', { timeout: 60 })
-    await vm.succeed('test -e /tmp/late')
+    let isOver = false
+    const waiting = vm.waitForFile('/tmp/late', { timeout: 60 }).then(() => (isOver = true))
+    await vm.succeed('true')
+    expect(isOver).toBe(false)
+    await vm.succeed('touch /tmp/late')
+    await waiting
     await expect(vm.waitForFile('/tmp/never', { timeout: 1 })).rejects.toThrow(
       'driven: the file /tmp/never: did not come within 1 seconds',
     )
@@ -186,16 +193,24 @@ describe('waiting', () => {
   it('ends when a unix socket is listened on', async () => {
     const path = "/tmp/it's a socket"
     const listen = `use Socket;
-sleep 1;
+<STDIN>;
 socket(my $socket, AF_UNIX, $ARGV[1] eq 'stream' ? SOCK_STREAM : SOCK_DGRAM, 0) or die $!;
 bind($socket, pack_sockaddr_un($ARGV[0])) or die $!;
 if ($ARGV[1] eq 'stream') { listen($socket, 1) or die $! }
 sleep 600`
-    const servers = ['stream', 'datagram'].map((kind) =>
-      vm.exec(['perl', '-e', listen, `${path} ${kind}`, kind]),
+    const inputs = [new PassThrough(), new PassThrough()]
+    const servers = ['stream', 'datagram'].map((kind, i) =>
+      vm.exec(['perl', '-e', listen, `${path} ${kind}`, kind], { stdin: inputs[i]! }),
     )
-    await vm.waitForOpenUnixSocket(`${path} stream`, { timeout: 60 })
-    await vm.waitForOpenUnixSocket(`${path} datagram`, { datagram: true, timeout: 60 })
+    let isOver = false
+    const waiting = Promise.all([
+      vm.waitForOpenUnixSocket(`${path} stream`, { timeout: 60 }),
+      vm.waitForOpenUnixSocket(`${path} datagram`, { datagram: true, timeout: 60 }),
+    ]).then(() => (isOver = true))
+    await vm.succeed('true')
+    expect(isOver).toBe(false)
+    for (const input of inputs) input.end('listen\n')
+    await waiting
     await expect(vm.waitForOpenUnixSocket('/tmp/none', { timeout: 1 })).rejects.toThrow('/tmp/none')
     for (const server of servers) server.kill()
   })
@@ -204,8 +219,9 @@ sleep 600`
     const count = 'echo >>/tmp/tries; [ $(wc -l </tmp/tries) -ge 3 ]'
     await vm.waitUntilSucceeds(`${count} && echo done`)
     expect(await vm.waitUntilFails('sed -i 1d /tmp/tries; grep "" /tmp/tries')).toBe('')
-    await expect(vm.waitUntilSucceeds('echo no luck >&2; exit 9', { timeout: 1 })).rejects.toThrow(
-      /did not come within 1 seconds, it last exited with 9: no luck/,
+    await inVain(
+      (timeout) => vm.waitUntilSucceeds('echo no luck >&2; exit 9', { timeout }),
+      /did not come within \d+ seconds, it last exited with 9: no luck/,
     )
   })
 

@@ -2,10 +2,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
-import { Cli } from '../support/vm-cli.ts'
+import { BOOT_SECONDS, Cli } from '../support/vm-cli.ts'
 
-// That each of these ends at all is the test: nothing here has a --timeout, a boot is given up after
-// five minutes only, and a test after two.
+// That each of these ends at all is the test: nothing here has a --timeout, and a step that does not end is given
+// up after minutes only.
 
 /** Longer than any test may take. */
 const FOR_EVER = 1000
@@ -36,9 +36,9 @@ describe('a run whose guest ends', () => {
       `echo a word before > /dev/console; echo ${key} > /proc/sysrq-trigger; sleep ${FOR_EVER}`,
       ...options,
     )
-    await cli.printed('command runs')
+    await cli.printed('command runs', BOOT_SECONDS)
     go(cli)
-    const { status, stdout, stderr } = await cli.ended
+    const { status, stdout, stderr } = await cli.end()
     expect(stderr).toContain(`lowerdir: ${reason}`)
     const [, console = ''] = stderr.split("lowerdir: The end of the guest's console:\n")
     expect(console).toMatch(/^( {2}\| .*\n)+lowerdir: .*\n$/)
@@ -49,11 +49,11 @@ describe('a run whose guest ends', () => {
 
   it('because somebody killed QEMU: says so', async () => {
     await using cli = start()
-    await cli.printed('command runs')
+    await cli.printed('command runs', BOOT_SECONDS)
     const qemus = cli.helpers()
     expect(qemus).toHaveLength(1)
     process.kill(qemus[0]!, 'SIGKILL')
-    const { status, stderr } = await cli.ended
+    const { status, stderr } = await cli.end()
     expect(stderr).toContain('lowerdir: QEMU was ended by SIGKILL.')
     expect(status).toBe(125)
     expectNothingLeft(cli)
@@ -61,7 +61,7 @@ describe('a run whose guest ends', () => {
 
   it('before it is ready: says why, with the end of the console', async () => {
     await using cli = start('exit', '--append=rdinit=/nope')
-    const { status, stdout, stderr } = await cli.ended
+    const { status, stdout, stderr } = await cli.end()
     expect(stderr).toMatch(/^lowerdir: The guest's kernel panicked: /m)
     expect(stderr).toMatch(/^ {2}\| .*Kernel panic - not syncing/m)
     expect([status, stdout.toString()]).toEqual([125, ''])
@@ -74,7 +74,7 @@ describe('a run on a directory with nothing in it', () => {
     const root = join(temporaryDirectory(), 'root')
     mkdirSync(root)
     await using cli = start('exit', `--root=${root}`)
-    const { status, stderr } = await cli.ended
+    const { status, stderr } = await cli.end()
     expect(stderr).toContain('lowerdir: sh: not found in the guest')
     expect(status).toBe(127)
     expectNothingLeft(cli)
@@ -91,9 +91,9 @@ describe.each([
   ])('%s ends everything', async (_when, word) => {
     await using cli = start()
     await cli.printed(word)
-    await vi.waitFor(() => expect(cli.helpers()).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(cli.helpers()).toHaveLength(1))
     cli.child.kill(signal)
-    const { status, stderr } = await cli.ended
+    const { status, stderr } = await cli.end()
     expect(status).toBe(expected)
     expect(stderr).not.toContain('Error')
     expectNothingLeft(cli)
@@ -103,30 +103,30 @@ describe.each([
 describe('a run that is killed with SIGKILL', () => {
   it('leaves no process and no file', async () => {
     await using cli = start()
-    await cli.printed('command runs')
+    await cli.printed('command runs', BOOT_SECONDS)
     expect(cli.helpers()).toHaveLength(1)
     expect(cli.leftovers()).not.toEqual([])
     cli.child.kill('SIGKILL')
-    expect((await cli.ended).status).toBe(137)
+    expect((await cli.end()).status).toBe(137)
     await vi.waitFor(() => {
       expectNothingLeft(cli)
       expect(cli.reapers()).toEqual([])
-    }, 10_000)
+    })
   })
 
   it('and whose reaper was killed as well, is cleared up behind by the next one', async () => {
     await using cli = start()
-    await cli.printed('command runs')
+    await cli.printed('command runs', BOOT_SECONDS)
     for (const pid of cli.reapers()) process.kill(pid, 'SIGKILL')
     cli.child.kill('SIGKILL')
-    await cli.ended
-    await vi.waitFor(() => expect(cli.helpers()).toEqual([]), 10_000)
+    await cli.end()
+    await vi.waitFor(() => expect(cli.helpers()).toEqual([]))
     expect(cli.leftovers()).not.toEqual([])
 
     await using next = Cli.start(['run', '--timeout=1', '--', 'true'], {
       env: { TMPDIR: cli.folder },
     })
-    expect((await next.ended).status).toBe(124)
+    expect((await next.end()).status).toBe(124)
     expectNothingLeft(cli)
   })
 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Cli } from '../support/vm-cli.ts'
+import { BOOT_SECONDS, Cli } from '../support/vm-cli.ts'
 
 const driver = fileURLToPath(new URL('../../dist/index.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
@@ -46,7 +46,7 @@ beforeAll(async () => {
     },
     { input: null },
   )
-  await cli.printed('a shell of talked-to')
+  await cli.printed('a shell of talked-to', BOOT_SECONDS)
 })
 
 afterAll(async () => {
@@ -78,7 +78,7 @@ describe('a person at the terminal', () => {
     await cli.printed('said meanwhile\r')
     cli.child.stdin!.write('typed on it\n')
     cli.child.stdin!.write('\u001D')
-    const { stdout } = await cli.ended
+    const { stdout } = await cli.end()
     expect(stdout.toString()).toMatch(/heard: typed on it\r?\n/)
     expect(stdout.toString()).toContain('modes restored')
     expect([cli.helpers(), cli.leftovers()]).toEqual([[], []])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
-import { Cli, mainFile } from '../support/vm-cli.ts'
+import { BOOT_SECONDS, Cli, mainFile } from '../support/vm-cli.ts'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
 const lowerdir = new URL('../../dist/index.js', import.meta.url).href
@@ -24,11 +24,10 @@ await new Promise(() => setInterval(() => {}, 1000))`
   )
 }
 
-/** Whatever it takes, it is done in ten seconds. */
 async function expectNothingLeft(cli: Cli): Promise<void> {
   await vi.waitFor(() => {
     expect([cli.helpers(), cli.reapers(), cli.leftovers()]).toEqual([[], [], []])
-  }, 10_000)
+  })
 }
 
 describe.each([
@@ -44,11 +43,11 @@ await Promise.all([Machine.restore(snapshot), Machine.restore(snapshot)])`,
 ])('%s', (_what, machines, program) => {
   it('leave neither a process nor a file behind a process that was killed', async () => {
     await using cli = start(program)
-    await cli.printed('so far')
+    await cli.printed('so far', BOOT_SECONDS)
     expect(cli.helpers()).toHaveLength(machines)
     expect(cli.leftovers()).not.toEqual([])
     cli.child.kill('SIGKILL')
-    await cli.ended
+    await cli.end()
     await expectNothingLeft(cli)
   })
 })
@@ -68,10 +67,10 @@ vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
     { argv: [process.execPath, vitest, ...args], env: { TMPDIR: temporaryDirectory() } },
     { cwd: folder },
   )
-  await cli.printed('so far')
+  await cli.printed('so far', BOOT_SECONDS)
   expect(cli.helpers()).toHaveLength(1)
   cli.child.kill('SIGKILL')
-  await cli.ended
+  await cli.end()
   await expectNothingLeft(cli)
 })
 
@@ -100,17 +99,17 @@ test('waits', async () => {
       '--report=report.html',
     ]
     await using cli = Cli.staged({ argv, env: { TMPDIR: folder } }, { cwd: folder })
-    await cli.printed('so far')
+    await cli.printed('so far', BOOT_SECONDS)
     // The process of its tests, and their QEMUs.
     expect(cli.helpers()).toHaveLength(1 + machines)
     cli.child.kill('SIGKILL')
-    await cli.ended
+    await cli.end()
     await expectNothingLeft(cli)
   },
 )
 
 it('a process that ends by itself leaves nothing either, whatever it has not disposed of', async () => {
   await using cli = start(`await boot(options); process.exit(3)`)
-  expect((await cli.ended).status).toBe(3)
+  expect((await cli.end()).status).toBe(3)
   await expectNothingLeft(cli)
 })

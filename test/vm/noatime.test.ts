@@ -156,7 +156,7 @@ cat /etc/shadow`
         await using cli = Cli.staged(
           stage.node([MAIN, 'run', '--verbose', ...parts, '--', 'sh', '-c', script]),
         )
-        end = await cli.ended
+        end = await cli.end()
       })
 
       it('reads, executes, maps and copies up what root owns', () => {

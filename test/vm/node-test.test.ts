@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { debianRoot } from '../support/debian-root.ts'
-import { Cli, mainFile } from '../support/vm-cli.ts'
+import { BOOT_SECONDS, Cli, mainFile } from '../support/vm-cli.ts'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
 
@@ -96,7 +96,7 @@ describe('a machine that is a test’s', () => {
     write('owning.vm.test.ts', owning(root))
     write('ending.vm.test.ts', ending)
     await using cli = Cli.start(['test', '--artifacts=kept', '--timeout=180'], { cwd: folder })
-    const end = await cli.ended
+    const end = await cli.end()
     stdout = end.stdout.toString()
     rest = [...cli.leftovers(), ...cli.helpers()]
   }, 1_200_000)
@@ -158,12 +158,12 @@ describe('lowerdir test --shell-on-failure', () => {
       },
       { input: null, cwd: folder },
     )
-    await cli.printed('a shell of looked-at')
+    await cli.printed('a shell of looked-at', BOOT_SECONDS)
     expect(cli.stdout).toMatch(/"fails" has failed, [^]* exited with 1\.[^]*on purpose/)
     cli.child.stdin!.write('echo "s"ize $(stty size), $(cat /tmp/note)\n')
     await cli.printed('size 33 101, on purpose')
     cli.child.stdin!.write('exit\n')
-    const { stdout } = await cli.ended
+    const { stdout } = await cli.end()
     expect(stdout.toString()).toMatch(/FAIL .* › fails\r?\n[^]*0 passed, 1 failed/)
     expect(stdout.toString()).toContain('modes restored')
     // Nothing has painted over it.

@@ -126,7 +126,7 @@ describe('lowerdir run', () => {
       '-c',
       `sleep ${FOR_EVER} & nproc; grep -c lowerdir.test=1 /proc/cmdline; grep MemTotal /proc/meminfo; grep " /lower 9p .*,trans=virtio" /proc/1/mounts; kill -TERM $$`,
     ])
-    const { status, stdout, stderr } = await cli.ended
+    const { status, stdout, stderr } = await cli.end()
     const [processors, appended, memory = '', mount] = stdout.toString().split('\n')
     expect([processors, appended]).toEqual(['2', '1'])
     const kibibytes = Number(/\d+/.exec(memory)?.[0])
@@ -150,7 +150,7 @@ describe('lowerdir run', () => {
 
   it('ends with 124 after --timeout', async () => {
     await using cli = Cli.start(['run', '--timeout', '3', '--', 'sleep', String(FOR_EVER)])
-    const { status, stderr } = await cli.ended
+    const { status, stderr } = await cli.end()
     expect(status).toBe(124)
     expect(stderr).toContain('lowerdir: --timeout: ended after 3 seconds.')
     expect([cli.helpers(), cli.leftovers()]).toEqual([[], []])

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Machine } from '../../src/driver/machine.ts'
 import { share } from '../../src/driver/share.ts'
@@ -15,7 +16,7 @@ const tree = share({
   '/folder/three': 'three\n',
   '/counter': () => `asked ${++asked} times\n`,
   '/later': async () => {
-    await sleep(300)
+    await turn()
     return large.toString()
   },
   '/inbox': {
@@ -29,6 +30,7 @@ const tree = share({
     },
   },
   '/slow': { read: 'slow\n', delay: 400 },
+  '/stuck': { read: 'never', delay: 3_600_000 },
   '/broken': { read: 'never', fault: 'EIO' },
   '/flaky': { read: 'at last\n', fault: { error: 'EIO', times: 2 } },
   '/forbidden': {
@@ -90,7 +92,7 @@ describe('a share that is made of functions', () => {
   })
 
   it('hands over what is written', async () => {
-    await vm.succeed('echo one >/mnt/inbox; { echo two; sleep 0.3; echo three; } >/mnt/inbox')
+    await vm.succeed('echo one >/mnt/inbox; { echo two; echo three; } >/mnt/inbox')
     expect(written).toEqual([
       { text: 'one\n', offset: 0 },
       { text: 'two\n', offset: 0 },
@@ -108,11 +110,13 @@ describe('a share that is made of functions', () => {
     const start = performance.now()
     expect(await vm.succeed('cat /mnt/slow')).toBe('slow\n')
     expect(performance.now() - start).toBeGreaterThan(400)
-    // Others do not wait for it.
-    const slow = vm.exec('cat /mnt/slow')
+    // Others do not wait for it, and whoever waits for it can be killed.
+    const stuck = vm.exec('echo begun; exec cat /mnt/stuck')
+    await once(stuck.stdout, 'data')
     await vm.succeed('cat /mnt/hello')
-    expect((await slow).stdout).toBe('slow\n')
-    expect(await vm.exec('timeout -s KILL 0.1 cat /mnt/slow')).toMatchObject({ stdout: '' })
+    stuck.kill()
+    expect(await stuck).toMatchObject({ stdout: 'begun\n', signal: 'SIGKILL' })
+    expect(await vm.exec('timeout -s KILL 1 cat /mnt/stuck')).toMatchObject({ stdout: '' })
   })
 
   it('fails where it is to', async () => {

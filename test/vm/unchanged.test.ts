@@ -50,7 +50,7 @@ describe.each(people)('a run on / by %s (%i), over %s', (who, uid, transport) =>
     const script = `(${havoc(mine)}) && (${havoc(roots)})`
     const args = ['run', '--transport', transport, '--', 'sh', '-c', script]
     await using cli = uid === 0 ? Cli.start(args) : Cli.staged(stage.node([MAIN, ...args]))
-    const { status, stdout, stderr } = await cli.ended
+    const { status, stdout, stderr } = await cli.end()
     expect(stderr).not.toContain('cannot')
     expect(
       stdout

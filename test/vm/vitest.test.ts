@@ -94,7 +94,7 @@ describe('machines of tests of Vitest’s', () => {
       { argv: [process.execPath, vitest, ...args, ...reporter], env: { TMPDIR: folder } },
       { cwd: folder },
     )
-    await cli.ended
+    await cli.end()
     rest = [...cli.leftovers(), ...cli.helpers()]
     const results = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as {
       readonly testResults: readonly { readonly assertionResults: readonly Reported[] }[]

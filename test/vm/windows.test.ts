@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { boot } from '../../src/driver/boot.ts'
 import type { Machine } from '../../src/driver/machine.ts'
+import { inVain } from '../support/in-vain.ts'
+import { bootWatched } from '../support/vm-boot.ts'
 import { windowsRoot } from '../support/vm-programs.ts'
 
 let vm: Machine
 
 beforeAll(async () => {
-  vm = await boot({ root: await windowsRoot(), init: 'none', memory: 512, name: 'windows' })
+  vm = await bootWatched({ root: await windowsRoot(), init: 'none', memory: 512, name: 'windows' })
 })
 
 afterAll(async () => {
@@ -16,8 +17,12 @@ afterAll(async () => {
 describe('an X server', () => {
   it('is waited for until it takes connections', async () => {
     await expect(vm.waitForX({ timeout: 1 })).rejects.toThrow('did not come within 1 seconds')
-    vm.exec('sleep 1; exec Xvfb :0 -screen 0 640x480x24').then(undefined, () => {})
-    await vm.waitForX({ timeout: 120 })
+    let isOver = false
+    const waiting = vm.waitForX({ timeout: 120 }).then(() => (isOver = true))
+    await vm.succeed('true')
+    expect(isOver).toBe(false)
+    vm.exec('exec Xvfb :0 -screen 0 640x480x24').then(undefined, () => {})
+    await waiting
     await vm.succeed('DISPLAY=:0 xwininfo -root')
   })
 
@@ -30,8 +35,9 @@ describe('an X server', () => {
   })
 
   it('says which windows there are, where one is waited for in vain', async () => {
-    await expect(vm.waitForWindow('second', { timeout: 1 })).rejects.toThrow(
-      /a window "second": did not come within 1 seconds, there are: .*"the "first" of them"/,
+    await inVain(
+      (timeout) => vm.waitForWindow('second', { timeout }),
+      /a window "second": did not come within \d+ seconds, there are: .*"the "first" of them"/,
     )
   })
 

@@ -4,10 +4,10 @@ import { type KindName, kinds } from './kinds.ts'
 import { HEADER_BYTES } from './limits.ts'
 import { type MessageName, type R, RLERROR, type Row, type T, messages } from './messages.ts'
 
-type Values = Record<string, unknown>
+export type Values = Record<string, unknown>
 
 /** Reads and writes the fields of one message. */
-interface Struct {
+export interface Struct {
   read(from: Reader): Values
   write(to: Writer, values: Readonly<Values>): void
 }

@@ -5,7 +5,7 @@ import type { Payload } from '../../sys/memory.ts'
 import type { Qid } from './qid.ts'
 
 /** How one kind of field is read from and written to the wire. */
-interface Kind<V> {
+export interface Kind<V> {
   /** Fewest bytes that a field of this kind takes. */
   readonly least: number
   read(from: Reader): V

@@ -12,7 +12,7 @@ export interface Row {
 }
 
 /** A message's fields in wire order. */
-type Fields = Readonly<Record<string, KindName>>
+export type Fields = Readonly<Record<string, KindName>>
 
 /**
  * 9P2000.L, one row for each request. Everything else that depends on a message's shape follows
@@ -249,7 +249,7 @@ export const RLERROR = 7
 
 export type MessageName = keyof typeof messages
 
-type Decoded<F extends Fields> = { -readonly [Name in keyof F]: KindValue<F[Name]> }
+export type Decoded<F extends Fields> = { -readonly [Name in keyof F]: KindValue<F[Name]> }
 
 /** The fields of a request. */
 export type T<M extends MessageName> = Readonly<Decoded<(typeof messages)[M]['T']>>

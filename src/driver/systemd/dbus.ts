@@ -1,49 +1,54 @@
 /**
- * As much of D-Bus as it takes to hear signals on a connection between two peers (D-Bus Specification, "Message
- * Protocol" and "Authentication Protocol"): a message's header is read and its body skipped.
+ * The part of D-Bus that receives signals on a connection between two peers (D-Bus Specification, "Message Protocol" and
+ * "Authentication Protocol"). Headers are parsed, bodies are skipped.
  */
 
-/** What of a message's header is of interest. */
+/** The parts of a message's header that are used here. */
 export interface Header {
   readonly type: 'call' | 'return' | 'error' | 'signal'
-  /** The object that a signal is from. */
+  /** The object that emits a signal. */
   readonly path: string
-  /** A signal's name. */
+  /** The name of a signal. */
   readonly member: string
-  /** The serial of the call that it answers; 0 for none. */
+  /** The serial of the call that this message answers; 0 for none. */
   readonly replySerial: number
 }
 
-/** What a client says first, before its messages; the server is told nothing of who it is. */
+/** The client's part of the authentication: EXTERNAL without an identity, which the server takes from the socket. */
 export const GREETING = '\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n'
 
-/** The codes of header fields. */
+/** The codes of header fields ("Header Fields"). */
 const PATH = 1
 const INTERFACE = 2
 const MEMBER = 3
 const REPLY_SERIAL = 5
 
-/** A call of the method that every peer has and that does nothing, with the serial 1. */
+/** A call of Peer.Ping, which every peer has and which does nothing. Its serial is 1. */
 export const PING = call('/', 'org.freedesktop.DBus.Peer', 'Ping')
 
 const TYPES = ['call', 'return', 'error', 'signal'] as const
 
-/** The fixed part of a header: byte order, type, flags, version; lengths of the body and of the fields around a serial. */
+/** The bytes of a header's fixed part: byte order, type, flags, version, length of the body, serial, length of the fields. */
 const FIXED = 16
 
-/** The longest message that the specification allows, in bytes. */
+/** The longest message that the specification allows, in bytes (128 MiB). */
 const LONGEST = 2 ** 27
 
-/** Puts the bytes of a connection together again: first a server's answers to the greeting, then messages. */
+/** The server did not speak D-Bus, or refused the connection. */
+export class DBusError extends Error {
+  override readonly name = 'DBusError'
+}
+
+/** Parses a server's bytes: first its answers to the greeting, then messages. */
 export class MessageReader {
   #rest = Buffer.alloc(0)
   #isGreeted = false
 
   /**
-   * Adds bytes as they came.
+   * Adds bytes that have arrived.
    *
-   * @returns the headers of all messages that are whole by now.
-   * @throws Error where this is no D-Bus.
+   * @returns the headers of all messages that are complete now.
+   * @throws DBusError for bytes that are no D-Bus.
    */
   add(bytes: Uint8Array): Header[] {
     this.#rest = Buffer.concat([this.#rest, bytes])
@@ -61,23 +66,25 @@ export class MessageReader {
       const line = this.#rest.toString('latin1', 0, end)
       this.#rest = this.#rest.subarray(end + 2)
       if (line.startsWith('OK ')) return (this.#isGreeted = true)
-      if (line !== 'DATA') throw new Error(`This is no D-Bus that lets us in: it said "${line}".`)
+      if (line !== 'DATA')
+        throw new DBusError(`The D-Bus server refused the connection: "${line}".`)
     }
     return false
   }
 
-  /** How long the first message is, once all of it is here. */
+  /** The length of the first message, in bytes; undefined until it is complete. */
   #length(): number | undefined {
     const rest = this.#rest
     if (rest.length < FIXED) return undefined
     const read = readerOf(rest)
     const length = FIXED + align(read(12), 8) + read(4)
-    if (length > LONGEST) throw new Error(`A D-Bus message of ${length} bytes is not one.`)
+    if (length > LONGEST)
+      throw new DBusError(`A D-Bus message of ${length} bytes is over the limit of ${LONGEST}.`)
     return rest.length < length ? undefined : length
   }
 }
 
-/** Reads an u32 in the byte order of the message that it is in. */
+/** Reads u32 values in the byte order of a message. */
 function readerOf(message: Buffer): (at: number) => number {
   switch (message[0]) {
     case 0x6c: // l
@@ -85,11 +92,11 @@ function readerOf(message: Buffer): (at: number) => number {
     case 0x42: // B
       return (at) => message.readUInt32BE(at)
     default:
-      throw new Error('A D-Bus message begins with l or B, and this does not.')
+      throw new DBusError('A D-Bus message begins with l or B, and this one does not.')
   }
 }
 
-/** Header fields are an array of structs, each a code and a variant, at multiples of 8. */
+/** Parses a header. Its fields are an array of structs of a code and a variant, each aligned to 8 bytes. */
 function readHeader(message: Buffer): Header {
   const read = readerOf(message)
   const header = { path: '', member: '', replySerial: 0 }
@@ -118,13 +125,13 @@ function readHeader(message: Buffer): Header {
         at += 1 + (message[at] ?? 0) + 1
         break
       default:
-        throw new Error(`A D-Bus header has no field of the type ${signature}.`)
+        throw new DBusError(`A D-Bus header has no field of the type ${signature}.`)
     }
   }
   return { type: TYPES[(message[1] ?? 0) - 1] ?? 'signal', ...header }
 }
 
-/** A method call without arguments; the peer at the other end is whom it is for. */
+/** A method call without arguments, and without a destination: it is for the peer at the other end. */
 function call(path: string, interfaceName: string, member: string): Buffer {
   const fields: Buffer[] = []
   for (const [code, signature, value] of [
@@ -141,7 +148,7 @@ function call(path: string, interfaceName: string, member: string): Buffer {
     fields.push(field)
   }
   const body = Buffer.concat(fields)
-  // The last field's padding belongs to the header, and not to the array of fields.
+  // The padding of the last field is part of the header, but not of the array of fields.
   const padding = align(9 + member.length, 8) - (9 + member.length)
   const fixed = Buffer.from([0x6c, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
   fixed.writeUInt32LE(body.length - padding, 12)

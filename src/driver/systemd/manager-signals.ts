@@ -1,55 +1,58 @@
 import { PassThrough } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Machine } from '../machine.ts'
-import { GREETING, MessageReader, PING } from './dbus.ts'
+import { type Guest, isGuestError } from '../guest.ts'
+import { pause } from '../waits/wait.ts'
+import { DBusError, GREETING, MessageReader, PING } from './dbus.ts'
 import { managerOptions } from './systemctl.ts'
 
-/** How long until another attempt where systemd cannot be listened to, in milliseconds. */
+/** The pause before another attempt to connect to systemd, in milliseconds. */
 const RETRY = 1000
 
-/** Joins its standard streams to the socket; every systemd has it. */
+/** Joins its standard streams to systemd's private socket. Every systemd comes with it. */
 const BRIDGE =
   'exec systemd-stdio-bridge --bus-path="unix:path=${XDG_RUNTIME_DIR:-/run}/systemd/private"'
 
-/** Stands for every object, where it is not known what happened. */
+/** Stands for every object, after a time in which signals may have been missed. */
 const ANYTHING = ''
 
-/** The object that says when jobs are over. */
+/** The object whose signal JobRemoved reports the end of a job. */
 export const MANAGER_PATH = '/org/freedesktop/systemd1'
 
 /**
- * What a systemd of the guest says of its units while this is listened to. It is heard on systemd's private socket,
- * which is there from its first moment on, and where everybody is told everything; a bus comes late in a boot, if ever.
+ * The signals that a systemd of the guest sends about its units. They come from systemd's private socket, which exists
+ * from systemd's start on and sends all signals to each client. The bus starts late in a boot, or not at all.
  */
 export class ManagerSignals implements AsyncDisposable {
-  readonly #machine: Machine
+  readonly #guest: Guest
   readonly #user: string | undefined
   readonly #stop = new AbortController()
   readonly #listening: Promise<void>
+  /** The objects with signals since {@link next} resolved the last time. */
   readonly #heard = new Set<string>()
   #wake: () => void = () => {}
 
-  /** @param user whose systemd; without one, the system's. */
-  private constructor(machine: Machine, user: string | undefined, isThere: () => void) {
-    this.#machine = machine
+  private constructor(guest: Guest, user: string | undefined, onReady: () => void) {
+    this.#guest = guest
     this.#user = user
-    this.#listening = this.#listen(isThere)
+    this.#listening = this.#listen(onReady)
   }
 
   /**
-   * Resolves once nothing is missed any more, or where there is nobody to listen to: then something may have happened
-   * once a second.
+   * Resolves once signals are received, or once the first attempt to connect has failed. Without a connection,
+   * {@link next} resolves once a second, since the state may have changed.
+   *
+   * @param user a user of the guest, whose systemd it is; without one, the system's.
    */
-  static async open(machine: Machine, user: string | undefined): Promise<ManagerSignals> {
+  static async open(guest: Guest, user: string | undefined): Promise<ManagerSignals> {
     let signals!: ManagerSignals
-    await new Promise<void>((resolve) => {
-      signals = new ManagerSignals(machine, user, resolve)
+    await new Promise<void>((resolve, reject) => {
+      signals = new ManagerSignals(guest, user, resolve)
+      signals.#listening.catch(reject)
     })
     return signals
   }
 
   /**
-   * Resolves when something has happened to one of these objects, or may have, since the last time that this resolved.
+   * Resolves when one of these objects has sent a signal, or may have sent one, since this resolved the last time.
    *
    * @throws the signal's reason when it is aborted.
    */
@@ -61,9 +64,10 @@ export class ManagerSignals implements AsyncDisposable {
     try {
       while (!isOver()) {
         signal.throwIfAborted()
-        await new Promise<void>((resolve) => {
+        const woken = new Promise<void>((resolve) => {
           this.#wake = resolve
         })
+        await Promise.race([woken, this.#listening])
       }
       this.#heard.clear()
     } finally {
@@ -76,23 +80,29 @@ export class ManagerSignals implements AsyncDisposable {
     await this.#listening
   }
 
-  async #listen(isThere: () => void): Promise<void> {
+  async #listen(onReady: () => void): Promise<void> {
     const { signal } = this.#stop
-    let onReady = isThere
+    let isFirst = true
     while (!signal.aborted) {
-      // It ends where systemd runs itself anew, and where there is none (yet).
-      await this.#connect(onReady).catch(() => {})
-      isThere()
-      onReady = () => this.#hear(ANYTHING)
-      await sleep(RETRY, undefined, { signal, ref: false }).catch(() => {})
+      try {
+        await this.#connect(isFirst ? onReady : () => this.#hear(ANYTHING))
+      } catch (error) {
+        // systemd closes its connections when it re-executes itself, and early in a boot there is no systemd yet.
+        if (error === signal.reason) return
+        if (!isGuestError(error) && !(error instanceof DBusError)) throw error
+      }
+      if (isFirst) onReady()
+      isFirst = false
+      await pause(RETRY, signal)
       this.#hear(ANYTHING)
     }
   }
 
+  /** Receives signals until the connection ends. @param onReady is called once no signal is missed any more. */
   async #connect(onReady: () => void): Promise<void> {
     const stdin = new PassThrough()
     stdin.write(Buffer.concat([Buffer.from(GREETING), PING]))
-    const bridge = this.#machine.exec(BRIDGE, {
+    const bridge = this.#guest.exec(BRIDGE, {
       ...managerOptions(this.#user),
       stdin,
       quiet: true,
@@ -104,7 +114,7 @@ export class ManagerSignals implements AsyncDisposable {
       if (stream !== 'stdout') continue
       for (const { replySerial, path, member } of reader.add(data)) {
         if (replySerial !== 0) onReady()
-        // The manager has something to say about all and sundry; what may matter is that a job is over.
+        // The manager has signals of many kinds. Only the end of a job can change a unit that is waited for.
         else if (path !== MANAGER_PATH || member === 'JobRemoved') this.#hear(path)
       }
     }

@@ -1,16 +1,16 @@
 import type { ExecResult } from '../command.ts'
 import type { ExecOptions } from '../exec.ts'
-import type { Machine } from '../machine.ts'
+import { type Guest, isGuestError } from '../guest.ts'
 
-/** Whose systemd is meant. */
+/** Which systemd is asked. */
 export interface UserOption {
-  /** A user of the guest, whose own systemd it is then. Default: the system's. */
+  /** A user of the guest: that user's systemd is asked. Default: the system's. */
   readonly user?: string | undefined
 }
 
-/** What a command is run with that asks a user's systemd, or the system's. */
+/** The options of a command that asks a user's systemd, or the system's. */
 export function managerOptions(user: string | undefined): Pick<ExecOptions, 'user' | 'env'> {
-  // Commands of other users have it already.
+  // exec() sets the variable for all users but root.
   return user === 'root' ? { env: { XDG_RUNTIME_DIR: '/run/user/0' } } : { user }
 }
 
@@ -20,7 +20,7 @@ export function managerOptions(user: string | undefined): Pick<ExecOptions, 'use
  * @param query its arguments: a list, or text as a shell takes it.
  */
 export async function systemctl(
-  machine: Machine,
+  guest: Guest,
   query: string | readonly string[],
   { user, ...options }: UserOption & Pick<ExecOptions, 'signal' | 'timeout' | 'quiet'> = {},
 ): Promise<ExecResult> {
@@ -29,21 +29,22 @@ export async function systemctl(
     typeof query === 'string'
       ? ['systemctl', ...flags, query].join(' ')
       : ['systemctl', ...flags, ...query]
-  return machine.exec(command, { ...options, ...managerOptions(user) })
+  return guest.exec(command, { ...options, ...managerOptions(user) })
 }
 
-/** How a unit is, in systemd's words for people, with the end of its journal. */
+/** The output of `systemctl status`, with the end of the unit's journal. Empty where the guest cannot be asked. */
 export async function unitStatus(
-  machine: Machine,
+  guest: Guest,
   unit: string,
   { user }: UserOption,
 ): Promise<string> {
   const query = ['status', '--full', '--lines=40', '--', unit]
   try {
-    const { stdout, stderr } = await systemctl(machine, query, { user, timeout: 60, quiet: true })
+    const { stdout, stderr } = await systemctl(guest, query, { user, timeout: 60, quiet: true })
     return `--- systemctl status ${unit}\n${stdout || stderr}`
-  } catch {
-    // It only explains a failure; that is known already.
+  } catch (error) {
+    if (!isGuestError(error)) throw error
+    // The status only explains a failure, which is reported without it.
     return ''
   }
 }

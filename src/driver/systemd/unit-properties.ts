@@ -1,6 +1,6 @@
 /**
- * Reads what `systemctl show` prints: `Name=value` lines. A property that comes several times, as ExecStart does, has its
- * values on lines of their own, and so has one whose value goes on behind the end of its line.
+ * Parses the output of `systemctl show`: lines `Name=value`. The values of a property that comes several times, such as
+ * ExecStart, are joined by newlines, and so are the lines of a value that has several.
  */
 export function parseProperties(text: string): Record<string, string> {
   const properties = new Map<string, string>()
@@ -18,7 +18,7 @@ export function parseProperties(text: string): Record<string, string> {
   return Object.fromEntries(properties)
 }
 
-/** The path of a unit's D-Bus object, as systemd's bus_label_escape() makes it of its name. */
+/** The path of a unit's D-Bus object: the name is escaped as systemd's bus_label_escape() does it. */
 export function unitPath(unit: string): string {
   const label = [...Buffer.from(unit)].map((byte, i) => {
     const char = String.fromCharCode(byte)

@@ -1,20 +1,20 @@
-import type { Machine } from '../machine.ts'
+import type { Guest } from '../guest.ts'
 import { systemctl } from './systemctl.ts'
 import { parseProperties, unitPath } from './unit-properties.ts'
 
-/** How a unit is. */
+/** A unit's state. */
 export interface UnitState {
-  /** Its name in full; `nginx` is an alias of `nginx.service`. */
+  /** The full name: `nginx.service` for `nginx`. */
   readonly id: string
-  /** Its D-Bus object. */
+  /** The path of its D-Bus object. */
   readonly path: string
-  /** Its ActiveState: `active`, `inactive`, `failed`, `activating`, …; `unknown` where systemd cannot be asked (yet). */
+  /** Its ActiveState: `active`, `inactive`, `failed`, `activating`, …; `unknown` while systemd does not answer. */
   readonly active: string
-  /** How it ended the last time: `success`, `exit-code`, … */
+  /** Its Result, of the last run: `success`, `exit-code`, … */
   readonly result: string
-  /** Whether systemd is about to start or stop it. */
+  /** Whether systemd has a job for it: to start or to stop it. */
   readonly hasJob: boolean
-  /** Whether it is about to start or stop anything. Only asked for where it matters. */
+  /** Whether systemd has a job for any other unit. Only looked up for an inactive unit without a job. */
   readonly othersHaveJobs: boolean
   /** The state in words, for a message. */
   readonly described: string
@@ -23,20 +23,20 @@ export interface UnitState {
 const PROPERTIES = ['Id', 'LoadState', 'ActiveState', 'SubState', 'Result', 'Job']
 
 /**
- * Asks systemd about a unit.
+ * Asks systemd for a unit's state.
  *
- * @throws Error where there is no such user, or no systemd.
+ * @throws Error when the user or systemd does not exist in the guest.
  */
 export async function lookAt(
-  machine: Machine,
+  guest: Guest,
   unit: string,
   user: string | undefined,
   signal: AbortSignal,
 ): Promise<UnitState> {
   const options = { user, signal, quiet: true }
   const query = ['show', `--property=${PROPERTIES.join(',')}`, '--', unit]
-  const { exitCode, stdout, stderr } = await systemctl(machine, query, options)
-  if (exitCode !== 0) return unknown(machine, unit, stderr.trim())
+  const { exitCode, stdout, stderr } = await systemctl(guest, query, options)
+  if (exitCode !== 0) return unknown(guest, unit, stderr.trim())
 
   const properties = parseProperties(stdout)
   const { Id: id = unit, ActiveState: active = 'unknown', SubState: sub = '' } = properties
@@ -48,22 +48,22 @@ export async function lookAt(
     active,
     result,
     hasJob,
-    othersHaveJobs: active === 'inactive' && !hasJob && (await hasJobs(machine, options)),
+    othersHaveJobs: active === 'inactive' && !hasJob && (await hasJobs(guest, options)),
     described: describe(properties['LoadState'], active, sub, result),
   }
 }
 
 type Asking = Parameters<typeof systemctl>[2]
 
-async function hasJobs(machine: Machine, options: Asking): Promise<boolean> {
-  const { exitCode, stdout } = await systemctl(machine, ['show', '--property=NJobs'], options)
+async function hasJobs(guest: Guest, options: Asking): Promise<boolean> {
+  const { exitCode, stdout } = await systemctl(guest, ['show', '--property=NJobs'], options)
   return exitCode !== 0 || stdout.trim() !== 'NJobs=0'
 }
 
-/** systemd is not to be asked: it will be later on, or never. */
-function unknown(machine: Machine, unit: string, complaint: string): UnitState {
+/** The state while systemd does not answer. @throws Error where it never will. */
+function unknown(guest: Guest, unit: string, complaint: string): UnitState {
   if (/unknown user|not found|not been booted with systemd/.test(complaint)) {
-    throw new Error(`${machine.name}: systemd cannot be asked about ${unit}: ${complaint}`)
+    throw new Error(`${guest.name}: systemd cannot be asked about ${unit}: ${complaint}`)
   }
   const described = `unknown: ${complaint}`
   const state = { active: 'unknown', result: '', hasJob: false, othersHaveJobs: false, described }

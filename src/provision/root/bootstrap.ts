@@ -1,8 +1,9 @@
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { isSystemError } from '../../util/error.ts'
 import { explainApt } from '../apt.ts'
 import type { Archive } from '../archive.ts'
-import { type CommandOptions, type CommandResult, runCommand } from '../run-program.ts'
+import { type ProgramOptions, type ProgramResult, runProgram } from '../../util/program.ts'
 import { ProvisionError } from '../provision-error.ts'
 import { extractPackage, mergeUsr } from '../unpack.ts'
 import { writeFiles } from './files.ts'
@@ -17,14 +18,14 @@ import {
 } from './recipe.ts'
 import { tidy } from './tidy.ts'
 
-/** Where packages lie in the root while they are installed: dpkg runs in there. */
+/** The folder within the root that has the packages while dpkg, which runs in the root, installs them. */
 const PACKAGES = 'var/cache/lowerdir'
 
 /**
  * Fills an empty folder with an installed Debian system.
  *
- * What is essential is unpacked without asking anybody, so that there is a dpkg to run, which then installs the same
- * packages as it should be done. apt, from outside, has it install the rest, in the order that it knows.
+ * The essential packages are first only unpacked, so that the root has a dpkg; that dpkg then installs them properly.
+ * apt, which runs outside of the root, has the same dpkg install the rest in the order of their dependencies.
  *
  * @returns The file names of all packages.
  * @throws ProvisionError that says which step failed and what it printed last.
@@ -83,7 +84,7 @@ export async function bootstrap(
   return files.map((file) => basename(file)).toSorted()
 }
 
-/** Files belong to whom they will belong to in the guest, and keep their set-user-id bits. */
+/** Files get the owners and the set-user-ID bits that they have in the guest. */
 const TAR_OPTIONS = [
   '--numeric-owner',
   '--same-owner',
@@ -92,8 +93,8 @@ const TAR_OPTIONS = [
 ]
 
 /**
- * Of the essential packages each wants another to be there first. They are: their files are. If the machine crashes, the
- * root is not finished and will not be used.
+ * Essential packages depend on each other in circles; it is enough that the files of all of them are there
+ * (`--force-depends`). If the machine crashes, the root is not finished and is not used (`--force-unsafe-io`).
  */
 const DPKG_OPTIONS = ['--force-depends', '--force-unsafe-io', '--status-fd', '3', '--install']
 
@@ -112,28 +113,28 @@ function aptOptions(root: string): Record<string, string> {
 async function runIsolated(
   root: string,
   argv: readonly string[],
-  options: CommandOptions,
+  options: ProgramOptions,
 ): Promise<void> {
   const [command, args] = isolated(root, argv)
-  const result = await runCommand(command, args, options)
+  const result = await runProgram(command, args, options)
   if (result.status !== 0) throw explain(argv, result)
 }
 
-function explain(argv: readonly string[], { stdout, stderr }: CommandResult): ProvisionError {
+function explain(argv: readonly string[], { stdout, stderr }: ProgramResult): ProvisionError {
   const cause = new Error(`${stdout}\n${stderr}`.trim())
   if (/^(unshare|mount): .*(not permitted|permission denied)/im.test(stderr)) {
     const message =
-      'This user is root but may not make namespaces and mounts, as in a container without CAP_SYS_ADMIN, and ' +
-      "the programs that set up a root's packages need /proc and /dev. Make the root on the host, or in a " +
+      'This user is root but may not make namespaces and mounts, as in a container without CAP_SYS_ADMIN. ' +
+      "The programs that set up a root's packages need /proc and /dev mounted. Make the root on the host, or in a " +
       'privileged container.'
     return new ProvisionError('no-permission', message, { cause })
   }
   if (/No space left|Disk quota/.test(stderr)) {
-    return new ProvisionError('disk-full', 'There is not enough room for the root.', { cause })
+    return new ProvisionError('disk-full', 'There is not enough space for the root.', { cause })
   }
   if (argv[0] === 'apt-get' && !/Sub-process .*dpkg/.test(stderr))
     return explainApt('apt-get', stderr)
-  // What a package's script said is among what dpkg said of it.
+  // dpkg's output includes that of the packages' scripts.
   const failed = [...stderr.matchAll(/^dpkg: error processing (?:package|archive) (\S+)/gm)]
   const which = failed.map(([, name = '']) => basename(name)).join(', ')
   const said = stderr.trim().split('\n').slice(-12).join('\n')
@@ -143,12 +144,12 @@ function explain(argv: readonly string[], { stdout, stderr }: CommandResult): Pr
   })
 }
 
-/** Moves a file, to another file system if it must be. */
+/** Moves a file, by a copy where the target is on another file system. */
 async function moveFile(from: string, to: string): Promise<void> {
   try {
     await rename(from, to)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    if (!isSystemError(error, 'EXDEV')) throw error
     await copyFile(from, to)
     await rm(from)
   }

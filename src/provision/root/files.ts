@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** Writes files of a root, readable for everybody in it, whatever this process's umask is. */
+/** Writes files into a root with this mode, and makes their folders with mode 755, whatever the umask is. */
 export async function writeFiles(
   root: string,
   files: Readonly<Record<string, string>>,

@@ -1,8 +1,8 @@
 /**
- * What a command is run by that sets up a root: in namespaces of its own, so that its mounts are gone with it,
- * nothing that it starts outlives it, and no package's script finds a network. It dies with this process.
+ * The shell script that runs a command which sets up a root. It runs in namespaces of its own, so that its mounts
+ * end with it, nothing that it starts outlives it, and the packages' scripts find no network. It ends with this process.
  *
- * `$1` is the root, the rest is the command, which stays outside of the root.
+ * `$1` is the root; the rest is the command, which runs outside of the root.
  */
 const SETUP = `set -e
 root=$1
@@ -23,7 +23,7 @@ exec env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/s
   DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true "$@"
 `
 
-/** The command line that runs `argv` with /proc and /dev mounted in `root`; it takes a user who may do that. */
+/** The command line that runs `argv` with /proc and /dev mounted in `root`, for a user with CAP_SYS_ADMIN. */
 export function isolated(root: string, argv: readonly string[]): [command: string, args: string[]] {
   const namespaces = ['--mount', '--pid', '--ipc', '--uts', '--net', '--fork', '--kill-child']
   const shell = ['sh', '-c', SETUP, 'sh', root]

@@ -2,20 +2,19 @@ import { createHash } from 'node:crypto'
 
 /** Which root to make. */
 export interface RootRequest {
-  /** The Debian suite that it is of: "bookworm", "sid", … */
+  /** The Debian suite: "bookworm", "sid", … */
   readonly suite: string
-  /** Packages beside the recipe's own. */
+  /** Packages in addition to the recipe's own. */
   readonly include: readonly string[]
 }
 
-/** Changes with every change to what the same request makes, so that no older root is taken for a new one. */
+/** Increase it with every change to what the same request makes, so that older roots are not used any more. */
 const RECIPE = 1
 
 /**
- * What every root has, beside what Debian calls essential: systemd with sessions and a bus for users as well, and
- * the small tools that a test asks a system with. There is no udev: a guest's devices are known, and to look for
- * them takes an emulated guest five seconds of each boot. There is no ifupdown either: the network is set up
- * before systemd starts.
+ * The packages that every root has in addition to Debian's essential ones: systemd with user sessions and their
+ * D-Bus, and the small tools with which a test examines a system. Not udev: a guest's devices are known, and udev
+ * takes an emulated guest five seconds of each boot. Not ifupdown: the network is set up before systemd starts.
  */
 const SEED = [
   'systemd-sysv',
@@ -24,7 +23,7 @@ const SEED = [
   'libpam-systemd',
   'login',
   'passwd',
-  // systemd opens its library by itself, and one of its units fails without.
+  // systemd loads its library at run time, and one of its units fails without it.
   'kmod',
   'iproute2',
   'iputils-ping',
@@ -33,8 +32,8 @@ const SEED = [
 ]
 
 /**
- * apt's pattern for what no Debian system can be without; and a package that says that /usr is merged, where Debian 12
- * would have it done by another, which takes all of perl.
+ * apt's pattern for the essential packages, and the package that says that /usr is merged: Debian 12 would otherwise
+ * install one that merges /usr and depends on all of perl.
  */
 export const ESSENTIAL = ['?essential', 'usr-is-merged']
 
@@ -43,7 +42,7 @@ export function requestedPackages({ include }: RootRequest): string[] {
   return [...new Set([...ESSENTIAL, ...SEED, ...include])]
 }
 
-/** A name for all roots that are made from the same request by the same recipe, as a folder's. */
+/** The folder's name for roots that are made from the same request by the same recipe. */
 export function rootKey({ suite, include }: RootRequest): string {
   const ingredients = JSON.stringify([
     RECIPE,
@@ -54,22 +53,22 @@ export function rootKey({ suite, include }: RootRequest): string {
   return `${suite}-${createHash('sha256').update(ingredients).digest('hex').slice(0, 12)}`
 }
 
-/** Files that lead packages' scripts while they run, and are gone from the finished root. */
+/** Files that control the packages' scripts during the installation; the finished root does not have them. */
 export const SCAFFOLD: Readonly<Record<string, string>> = {
-  // invoke-rc.d(8) and deb-systemd-invoke(1) ask it whether they may start a service: 101 is no.
+  // invoke-rc.d(8) and deb-systemd-invoke(1) start no service when it exits with 101.
   'usr/sbin/policy-rc.d': '#!/bin/sh\nexit 101\n',
 }
 
-/** Files that are there before the first package is. */
+/** Files that are written before the first package is unpacked. */
 export const FOUNDATION: Readonly<Record<string, string>> = {
   'var/lib/dpkg/status': '',
   'var/lib/dpkg/available': '',
-  // An empty one is filled in at each boot, and does not make it a first boot (machine-id(5)).
+  // systemd fills an empty one in at each boot, and does not treat that as a first boot (machine-id(5)).
   'etc/machine-id': '',
   'etc/fstab': '',
   'etc/resolv.conf': '',
   'etc/hosts': '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n',
-  // Documentation but for the licences, which must come along. Some packages' scripts need the folders of man pages.
+  // Excludes documentation except the licences. Some packages' scripts need the folders of man pages.
   'etc/dpkg/dpkg.cfg.d/lowerdir': `path-exclude=/usr/share/doc/*
 path-include=/usr/share/doc/*/copyright
 path-exclude=/usr/share/man/*
@@ -78,11 +77,11 @@ path-exclude=/usr/share/info/*
 path-exclude=/usr/share/locale/*
 path-include=/usr/share/locale/locale.alias
 `,
-  // A guest's writes are gone with the guest, so its journal may as well be in /run from the start.
+  // A guest's writes end with the guest, so its journal can be in /run from the start.
   'etc/systemd/journald.conf.d/lowerdir.conf': '[Journal]\nStorage=volatile\n',
 }
 
-/** What tar leaves out of the essential packages, in step with dpkg's own exclusions above. */
+/** Files of the essential packages that tar leaves out: the same that dpkg excludes above. */
 export const UNPACK_EXCLUDES = [
   './usr/share/doc/*',
   './usr/share/man/*/*',
@@ -91,8 +90,8 @@ export const UNPACK_EXCLUDES = [
 ]
 
 /**
- * What installing leaves behind that is of no use, or would make two roots of the same packages differ. Folders
- * that end with / are emptied and stay.
+ * Files that installing leaves behind and that are of no use, or make two roots of the same packages differ. A path
+ * that ends with / is a folder to empty and keep.
  */
 export const LEAVINGS = [
   'etc/hostname',
@@ -103,7 +102,7 @@ export const LEAVINGS = [
   'var/cache/debconf/config.dat-old',
   'var/cache/debconf/templates.dat-old',
   'var/cache/ldconfig/aux-cache',
-  // A second one beside /etc/machine-id, which takes its place where it is missing.
+  // A copy of /etc/machine-id, which D-Bus reads where this one is missing.
   'var/lib/dbus/machine-id',
   'var/lib/dpkg/available-old',
   'var/lib/dpkg/diversions-old',

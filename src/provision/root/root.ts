@@ -4,12 +4,13 @@ import { Archive, type FetchOptions } from '../archive.ts'
 import { cacheFolder } from '../cache.ts'
 import { ProvisionError, explainFileError } from '../provision-error.ts'
 import { defaultSuite, readHost } from '../host.ts'
+import { instead, isSystemError } from '../../util/error.ts'
 import { type Manifest, readFetched, writeManifest } from '../manifest.ts'
 import { commitPartial, makePartial, removeFolder } from '../partial.ts'
 import { bootstrap } from './bootstrap.ts'
 import { type RootRequest, rootKey } from './recipe.ts'
 
-/** A Debian system in a folder: what a guest's root can be. */
+/** A Debian system in a folder, which can be the root of a guest. */
 export interface Root {
   readonly folder: string
   readonly suite: string
@@ -21,22 +22,22 @@ export interface Root {
 
 /** Which root to make, and how. */
 export interface RootOptions extends FetchOptions {
-  /** Packages beside the few that every root has: `['nginx', 'curl']`. */
+  /** Packages in addition to those that every root has: `['nginx', 'curl']`. */
   readonly include?: readonly string[] | undefined
 }
 
 const NOT_ROOT =
-  'A Debian root can only be made by root: its files belong to several users, and its packages are set up by ' +
-  'programs that run as root in it. Make it with sudo; an ordinary user can run guests on it then.'
+  'Only root can make a Debian root: its files belong to several users, and the programs that set up its ' +
+  'packages run as root in it. Make it with sudo; an ordinary user can then run guests on it.'
 
 /**
- * Makes the root of a Debian system with systemd in `folder`, which must not exist yet or be empty. It is filled
- * beside that place and moved there when it is finished, so the place never holds half of one.
+ * Makes the root of a Debian system with systemd in `folder`, which must be empty or not exist yet. The root is
+ * filled in a folder beside it and moved when it is finished, so `folder` never holds an incomplete one.
  *
- * Takes root, about 45 MB of downloads from the mirror that this machine uses, and 150 MB of disk. No service of it is
- * started, and no mount is left.
+ * Needs root, about 45 MB of downloads from the mirror that this machine uses, and 150 MB of disk. It starts no
+ * service and leaves no mount.
  *
- * @throws ProvisionError when it cannot be made, with the reason.
+ * @throws ProvisionError with the reason when the root cannot be made.
  */
 export async function makeRoot(folder: string, options: RootOptions = {}): Promise<Root> {
   requireRoot()
@@ -59,13 +60,15 @@ export async function makeRoot(folder: string, options: RootOptions = {}): Promi
   } catch (error) {
     throw explainPlace(error, dirname(target), archive.cache)
   } finally {
-    for (const name of [join(workshop, 'partial'), workshop]) await rmdir(name).catch(() => {})
+    // Any failure: another process may be at work there, or the folder could not be made at all.
+    for (const name of [join(workshop, 'partial'), workshop])
+      await rmdir(name).catch(instead(undefined))
   }
 }
 
 /**
- * The same, kept in the cache: a root of this suite with these packages that is there already is returned as it is, in no
- * time, however old its packages are. Remove it to have it made anew.
+ * The same, kept in the cache. Returns a root of this suite with these packages that has been made before at once,
+ * however old its packages are; remove its folder to have it made anew.
  */
 export async function fetchRoot(options: RootOptions = {}): Promise<Root> {
   const { cache = cacheFolder() } = options
@@ -91,7 +94,7 @@ export async function fetchRoot(options: RootOptions = {}): Promise<Root> {
   }
 }
 
-/** Where in a folder of its own the root is, beside what is known of it. */
+/** The root's folder within its folder of the cache, where the manifest is beside it. */
 const ROOT = 'root'
 
 /** The package whose version is the release of Debian. */
@@ -130,7 +133,7 @@ function requireRoot(): void {
   if (process.getuid?.() !== 0) throw new ProvisionError('no-permission', NOT_ROOT)
 }
 
-/** As {@link explainFileError}, for a root that is made outside of the cache. */
+/** As {@link explainFileError}, for a root outside of the cache: LOWERDIR_CACHE would not help. */
 function explainPlace(error: unknown, parent: string, cache: string): unknown {
   const explained = explainFileError(error, parent)
   if (!(explained instanceof ProvisionError)) return error
@@ -138,13 +141,17 @@ function explainPlace(error: unknown, parent: string, cache: string): unknown {
     case 'disk-full':
       return new ProvisionError(
         'disk-full',
-        `There is not enough room for the root in ${parent}, or for its packages in ${cache}.`,
+        `There is not enough space for the root in ${parent}, or for its packages in ${cache}. Free some.`,
         { cause: error },
       )
     case 'no-permission':
-      // One that is a step's own has a reason of its own.
+      // A step that failed for its own reason has said it.
       if (explained === error) return error
-      return new ProvisionError('no-permission', `${parent} cannot be written.`, { cause: error })
+      return new ProvisionError(
+        'no-permission',
+        `${parent} cannot be written. Name another place for the root.`,
+        { cause: error },
+      )
     default:
       return explained
   }
@@ -155,14 +162,13 @@ async function requireVacant(folder: string): Promise<void> {
   try {
     names = await readdir(folder)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return
-    if (code !== 'ENOTDIR') throw error
+    if (isSystemError(error, 'ENOENT')) return
+    if (!isSystemError(error, 'ENOTDIR')) throw error
     names = [basename(folder)]
   }
   if (names.length === 0) return
   throw new ProvisionError(
     'unusable',
-    `${folder} is there already, and a root is made in a folder of its own. Name a new one, or remove it first.`,
+    `${folder} exists and is not an empty folder. Name another place, or remove it first.`,
   )
 }

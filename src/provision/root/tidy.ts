@@ -1,18 +1,20 @@
 import { readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { instead } from '../../util/error.ts'
 import { writeFiles } from './files.ts'
 import { LEAVINGS, SCAFFOLD } from './recipe.ts'
 
-/** Makes a root whose packages are installed one that a guest can begin with, like any other of the same packages. */
+/** Removes from an installed root what installing has left behind, so that two roots of the same packages are alike. */
 export async function tidy(root: string): Promise<void> {
   for (const path of [...Object.keys(SCAFFOLD), ...LEAVINGS]) {
     const place = join(root, path)
-    const names = path.endsWith('/') ? await readdir(place).catch(() => []) : ['']
+    const names = path.endsWith('/') ? await readdir(place).catch(instead([], 'ENOENT')) : ['']
     for (const name of names) await rm(join(place, name), { recursive: true, force: true })
   }
   await writeFiles(root, { 'etc/machine-id': '' })
   await lockRoot(root)
-  // systemd compares their times with those of /usr, and would otherwise set up users and caches at each boot.
+  // systemd compares the times of these files with /usr, and would otherwise set up users and caches at each boot
+  // (systemd-update-done.service(8)).
   const now = new Date()
   for (const name of ['etc/.updated', 'var/.updated']) {
     await writeFile(join(root, name), '')
@@ -20,7 +22,7 @@ export async function tidy(root: string): Promise<void> {
   }
 }
 
-/** Nobody logs in as root with a password: none there is fits. */
+/** Locks the password of root: no password matches `*` (shadow(5)). */
 async function lockRoot(root: string): Promise<void> {
   const file = join(root, 'etc/shadow')
   const text = await readFile(file, 'utf8')

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { messageOf } from '../../sys/errno.ts'
 import { isReceived, receive } from '../../sys/sockets.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import type { SessionLimits } from '../../9p/session-limits.ts'
@@ -143,7 +144,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
       }
       if (this.#isOver && !outbox.isBackedUp) stream.end()
     } catch (error) {
-      this.#log(error instanceof Error ? error.message : String(error))
+      this.#log(messageOf(error))
       stream.destroy()
     } finally {
       this.#answering = false

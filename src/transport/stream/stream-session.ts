@@ -1,3 +1,4 @@
+import { messageOf } from '../../sys/errno.ts'
 import { ProtocolError } from '../../9p/wire/protocol-error.ts'
 import { MSIZE_MIN, NOTAG } from '../../9p/wire/limits.ts'
 import type { Memory } from '../../sys/memory.ts'
@@ -113,4 +114,10 @@ export class StreamSession {
   close(): void {
     this.#session.close()
   }
+}
+
+/** Why a stream's session ends, for the log. */
+export function reasonFor(error: unknown): string {
+  if (!(error instanceof ProtocolError)) return messageOf(error)
+  return `protocol error ${error.code}: ${error.message}`
 }

@@ -1,66 +1,57 @@
-import { ErrnoError } from '../../sys/errno.ts'
+import { ErrnoError, messageOf } from '../../sys/errno.ts'
 import { discard } from '../../sys/files.ts'
-import type { SessionLimits } from '../../9p/session-limits.ts'
-import type { Exports } from '../../tree/tree.ts'
-import type { Loop, Watched } from '../../server/loop.ts'
-import { reasonFor } from '../reason.ts'
-import { configSpace } from './config-space.ts'
+import type { EventLoop, Watched } from '../event-loop.ts'
+import type { Device } from './device.ts'
 import { GuestMemory, type MemoryRegion, REGIONS_MAX } from './guest-memory.ts'
-import { Kick } from './kick.ts'
 import { FrontendError, type FrontendMessage, MessageChannel } from './message.ts'
-import { RequestQueue } from './request-queue.ts'
+import { Queues } from './queues.ts'
 import {
   type RequestName,
-  deviceFeatures,
   feature,
-  protocolFeatures,
+  protocolFeature,
   requestName,
+  transportFeatures,
 } from './requests.ts'
 import { Vring } from './vring.ts'
 
-/** What SET_VRING_KICK and its kin say besides the ring's index: there is no descriptor. */
+/** A flag of SET_VRING_KICK and SET_VRING_CALL, beside the ring's index: no descriptor comes along. */
 const NO_DESCRIPTOR = 1n << 8n
 
-/** What a backend is made with. */
-export interface BackendOptions {
-  readonly exports: Exports
-  readonly limits: SessionLimits
-  /** How the guest calls the device: its mount tag. */
-  readonly tag: string
+/** What a backend tells its owner. */
+export interface BackendEvents {
+  /** Gets one line for each thing out of order. */
   readonly log: (line: string) => void
-  /** Called once when the frontend is gone; the owner then removes the backend from the loop. */
+  /** Called once when the front end is gone; the owner then removes the backend from the event loop. */
   readonly onEnd: (backend: Backend, reason: string) => void
 }
 
 /**
- * One 9P device of a virtual machine, as its VMM sets it up: the backend's side of vhost-user
- * (QEMU's docs/interop/vhost-user.rst). The frontend is trusted as the user is who runs it; what the
- * guest's driver writes into the rings is not.
+ * The backend's side of vhost-user: a {@link Device} of a virtual machine, set up by the machine's VMM, the front end
+ * (QEMU's docs/interop/vhost-user.rst). The front end is trusted like the user who runs it; what the guest's driver writes
+ * into the rings is not.
  */
 export class Backend implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
   readonly #channel: MessageChannel
-  readonly #loop: Loop
-  readonly #log: (line: string) => void
-  readonly #onEnd: BackendOptions['onEnd']
-  readonly #config: Buffer
-  readonly #vring = new Vring()
-  readonly #queue: RequestQueue
-  #isRunning = false
-  #kick: Kick | undefined
+  readonly #device: Device
+  readonly #events: BackendEvents
+  readonly #queues: Queues
+  readonly #rings: readonly Vring[]
+  readonly #offered: bigint
   #memory: GuestMemory | undefined
+  /** What the driver has agreed to. */
   #features = 0n
 
   /** @param fd a connected unix socket, which the backend owns from now on. */
-  constructor(fd: number, loop: Loop, { exports, limits, tag, log, onEnd }: BackendOptions) {
+  constructor(fd: number, loop: EventLoop, device: Device, events: BackendEvents) {
     this.fd = fd
     this.#channel = new MessageChannel(fd)
-    this.#loop = loop
-    this.#log = log
-    this.#onEnd = onEnd
-    this.#config = configSpace(tag)
-    this.#queue = new RequestQueue(exports, limits, log, () => this.#vring.signal())
+    this.#device = device
+    this.#events = events
+    this.#offered = device.features | transportFeatures
+    this.#queues = new Queues(device, (index) => this.#rings[index]?.notify(), events.log)
+    this.#rings = this.#queues.all.map((queue) => new Vring(queue, loop))
   }
 
   ready(): void {
@@ -69,23 +60,23 @@ export class Backend implements Watched {
         const message = this.#channel.next()
         if (message === undefined) return
         if (message === 'end') {
-          this.#onEnd(this, 'closed by the frontend')
+          this.#events.onEnd(this, 'closed by the frontend')
           return
         }
         this.#take(message)
       }
     } catch (error) {
-      this.#onEnd(this, reasonFor(error))
+      // Whatever it is, it concerns this front end alone: others of this process are served on.
+      this.#events.onEnd(this, messageOf(error))
     }
   }
 
   close(): void {
     try {
-      this.#removeKick()
-      this.#queue.close()
+      this.#queues.close()
     } finally {
+      for (const ring of this.#rings) ring.close()
       this.#memory?.close()
-      this.#vring.close()
       this.#channel.close()
     }
   }
@@ -106,7 +97,7 @@ export class Backend implements Watched {
       if (needsReply && !answers) this.#answer(request, 0n)
     } catch (error) {
       if (!(error instanceof ErrnoError) || !needsReply) throw error
-      this.#log(`${name} failed: ${reasonFor(error)}`)
+      this.#events.log(`${name} failed: ${messageOf(error)}`)
       this.#answer(request, 1n)
     } finally {
       for (const fd of descriptors) if (!taken.includes(fd)) discard(fd)
@@ -135,11 +126,11 @@ export class Backend implements Watched {
     const u64 = (at: number): bigint => field(name, payload, at, 8).getBigUint64(at, true)
     switch (name) {
       case 'GET_FEATURES':
-        return this.#answer(request, deviceFeatures)
+        return this.#answer(request, this.#offered)
       case 'GET_PROTOCOL_FEATURES':
-        return this.#answer(request, protocolFeatures)
+        return this.#answer(request, this.#protocolFeatures)
       case 'GET_QUEUE_NUM':
-        return this.#answer(request, 1n)
+        return this.#answer(request, BigInt(this.#rings.length))
       case 'SET_FEATURES':
         this.#setFeatures(u64(0))
         return false
@@ -152,64 +143,60 @@ export class Backend implements Watched {
         this.#setMemory(u32(0), descriptors.length, u64, descriptor)
         return false
       case 'SET_VRING_NUM':
-        checkIndex(u32(0))
-        this.#vring.size = u32(4)
+        this.#ring(u32(0)).size = u32(4)
         return false
       case 'SET_VRING_ADDR':
-        checkIndex(u32(0))
-        this.#vring.addresses = {
+        this.#ring(u32(0)).addresses = {
           descriptors: address(u64(8)),
           used: address(u64(16)),
           available: address(u64(24)),
         }
         return false
       case 'SET_VRING_BASE':
-        checkIndex(u32(0))
-        this.#vring.next = u32(4) & 0xffff
+        this.#ring(u32(0)).next = u32(4) & 0xffff
         return false
-      case 'GET_VRING_BASE': {
-        checkIndex(u32(0))
-        this.#stop()
-        this.#queue.reset()
-        this.#removeKick()
-        this.#vring.setCall(-1)
-        this.#channel.reply(request, (to) => {
-          to.setUint32(0, 0, true)
-          to.setUint32(4, this.#vring.next, true)
-          return 8
-        })
-        return true
+      case 'GET_VRING_BASE':
+        return this.#takeBack(request, u32(0))
+      case 'SET_VRING_KICK': {
+        const { ring, hasDescriptor } = this.#ringOf(u64(0))
+        if (!hasDescriptor) throw new FrontendError('a ring without a descriptor to be woken by')
+        ring.setKick(descriptor(0))
+        this.#update(ring)
+        return false
       }
-      case 'SET_VRING_KICK':
-        if (isWithout(u64(0))) {
-          throw new FrontendError('a ring without a descriptor to be woken by')
-        }
-        this.#setKick(descriptor(0))
+      case 'SET_VRING_CALL': {
+        const { ring, hasDescriptor } = this.#ringOf(u64(0))
+        ring.setCall(hasDescriptor ? descriptor(0) : -1)
         return false
-      case 'SET_VRING_CALL':
-        this.#vring.setCall(isWithout(u64(0)) ? -1 : descriptor(0))
+      }
+      case 'SET_VRING_ENABLE': {
+        const ring = this.#ring(u32(0))
+        ring.isEnabled = u32(4) !== 0
+        if (ring.isEnabled) this.#update(ring)
+        else ring.stop()
         return false
-      case 'SET_VRING_ENABLE':
-        checkIndex(u32(0))
-        this.#vring.isEnabled = u32(4) !== 0
-        if (!this.#vring.isEnabled) this.#stop()
-        this.#update()
-        return false
+      }
       case 'GET_CONFIG':
         return this.#answerConfig(request, u32(0), u32(4))
       case 'SET_CONFIG':
-        // The mount tag is the host's to choose.
+        // What it says is the host's to choose, not the driver's.
         return false
     }
   }
 
+  get #protocolFeatures(): bigint {
+    const { MQ, REPLY_ACK, CONFIG } = protocolFeature
+    return MQ | REPLY_ACK | (this.#device.config.length > 0 ? CONFIG : 0n)
+  }
+
   #setFeatures(features: bigint): void {
-    if ((features & ~deviceFeatures) !== 0n) {
+    if ((features & ~this.#offered) !== 0n) {
       throw new FrontendError(`features 0x${features.toString(16)}, some of which were not offered`)
     }
     this.#features = features
-    // vhost-user.rst, "Ring states".
-    if ((features & feature.PROTOCOL_FEATURES) === 0n) this.#vring.isEnabled = true
+    // Without this feature rings need no SET_VRING_ENABLE (vhost-user.rst, "Ring states").
+    if ((features & feature.PROTOCOL_FEATURES) !== 0n) return
+    for (const ring of this.#rings) ring.isEnabled = true
   }
 
   #setMemory(
@@ -234,56 +221,58 @@ export class Backend implements Watched {
       regions,
       regions.map((_, i) => descriptor(i)),
     )
-    // The ring and what is under way lie in the old one.
-    this.#stop()
+    // The rings, and the requests under way, lie in the old memory.
+    for (const ring of this.#rings) ring.stop()
     this.#memory?.close()
     this.#memory = memory
-    this.#update()
+    for (const ring of this.#rings) this.#update(ring)
   }
 
-  #setKick(fd: number): void {
-    this.#removeKick()
-    this.#kick = new Kick(fd, this.#queue)
-    this.#loop.add(this.#kick)
-    this.#update()
+  /** @throws FrontendError for an index that no queue has. */
+  #ring(index: number): Vring {
+    const ring = this.#rings[index]
+    if (ring === undefined) {
+      const last = this.#rings.length - 1
+      const there = last === 0 ? 'where there is only queue 0' : `where the last is queue ${last}`
+      throw new FrontendError(`queue ${index}, ${there}`)
+    }
+    return ring
   }
 
-  #removeKick(): void {
-    if (this.#kick !== undefined) this.#loop.remove(this.#kick)
-    this.#kick = undefined
+  /** What the u64 of SET_VRING_KICK and SET_VRING_CALL says. */
+  #ringOf(value: bigint): { readonly ring: Vring; readonly hasDescriptor: boolean } {
+    return {
+      ring: this.#ring(Number(value & 0xffn)),
+      hasDescriptor: (value & NO_DESCRIPTOR) === 0n,
+    }
   }
 
-  /** Serves the ring as soon as all is known that it takes. */
-  #update(): void {
-    const { size, addresses, next, isEnabled } = this.#vring
-    const memory = this.#memory
-    if (this.#isRunning || !isEnabled || this.#kick === undefined) return
-    if (memory === undefined || addresses === undefined) return
-    this.#queue.start({
-      memory,
-      addresses: { size, ...addresses },
-      next,
-      eventIndex: (this.#features & feature.EVENT_IDX) !== 0n,
-      indirect: (this.#features & feature.INDIRECT_DESC) !== 0n,
+  #update(ring: Vring): void {
+    ring.update(this.#memory, this.#features)
+  }
+
+  /** GET_VRING_BASE: the ring stops, and the front end hears where it would go on. */
+  #takeBack(request: number, index: number): true {
+    const ring = this.#ring(index)
+    ring.close()
+    this.#queues.takenBack(ring.queue)
+    this.#channel.reply(request, (to) => {
+      to.setUint32(0, index, true)
+      to.setUint32(4, ring.next, true)
+      return 8
     })
-    this.#isRunning = true
+    return true
   }
 
-  #stop(): void {
-    if (!this.#isRunning) return
-    this.#isRunning = false
-    // A device that has stopped by itself goes on nowhere.
-    this.#vring.next = this.#queue.stop() ?? this.#vring.next
-  }
-
-  #answerConfig(request: number, offset: number, size: number): boolean {
+  #answerConfig(request: number, offset: number, size: number): true {
+    const { config } = this.#device
     this.#channel.reply(request, (to) => {
       // vhost-user.rst: a failure is an answer without a payload.
-      if (offset + size > this.#config.length) return 0
+      if (offset + size > config.length) return 0
       to.setUint32(0, offset, true)
       to.setUint32(4, size, true)
       to.setUint32(8, 0, true)
-      for (let i = 0; i < size; i++) to.setUint8(12 + i, this.#config[offset + i] as number)
+      for (let i = 0; i < size; i++) to.setUint8(12 + i, config[offset + i] as number)
       return 12 + size
     })
     return true
@@ -296,17 +285,6 @@ function field(name: RequestName, payload: DataView, at: number, bytes: number):
     throw new FrontendError(`${name} with ${payload.byteLength} bytes, which are too few`)
   }
   return payload
-}
-
-/** There is one queue. */
-function checkIndex(index: number): void {
-  if (index !== 0) throw new FrontendError(`queue ${index}, where there is only queue 0`)
-}
-
-/** Whether the u64 of SET_VRING_KICK and its kin says that no descriptor comes along. */
-function isWithout(value: bigint): boolean {
-  checkIndex(Number(value & 0xffn))
-  return (value & NO_DESCRIPTOR) !== 0n
 }
 
 function address(value: bigint): number {

@@ -1,79 +1,130 @@
-import type { SystemMemory } from '../../sys/system-memory.ts'
-import { Writer } from '../../9p/wire/cursor.ts'
-import { READ_OVERHEAD } from '../../9p/wire/limits.ts'
-import { type Payload, run } from '../../sys/memory.ts'
-import type { ReplyPlace } from '../../9p/reply-place.ts'
-import { Segments } from './segments.ts'
+import { type GuestMemory, Location } from './guest-memory.ts'
+import { Iovecs } from './iovecs.ts'
+import { QUEUE_SIZE_MAX, type Virtqueue, VirtqueueError } from './virtqueue.ts'
 
-/** The queue that a chain is of, as far as the chain needs it. */
-export interface ChainOwner {
-  /** Memory for a reply that has no place of its own in one run; shared by all chains. */
-  readonly scratch: SystemMemory
+/** struct virtq_desc: addr[8] len[4] flags[2] next[2] (virtio 1.3, 2.7.5). */
+const DESCRIPTOR_BYTES = 16
+const LENGTH = 8
+const FLAGS = 12
+const NEXT = 14
+
+const FLAG_NEXT = 1
+const FLAG_WRITE = 2
+const FLAG_INDIRECT = 4
+
+/** Serves the requests of one chain. */
+export interface ChainServer {
   /**
-   * The chain is answered: `length` bytes of it were filled. It belongs to its owner again.
+   * The chain has a request. It is to be answered once, now or later; see {@link Chain.answer}.
    *
-   * @param frame the answer's bytes, where they could not be put into the guest's memory; lent.
+   * @throws VirtqueueError, or anything else, for a request that cannot be answered: then the whole device stops, as
+   *   virtio's DEVICE_NEEDS_RESET has it (virtio 1.3, 2.1.2), and the log gets the error's message.
    */
-  answered(chain: Chain, length: number, frame: Uint8Array | undefined): void
+  serve(): void
 }
 
-/** One request of a driver's and the place for its answer. Chains are used again for other requests. */
-export class Chain implements ReplyPlace {
-  /** Its first descriptor: how the driver knows it. */
+/** The queue that a chain belongs to. */
+export interface ChainOwner {
+  /**
+   * The chain is answered, and belongs to its owner again.
+   *
+   * @param length how many writable bytes the driver is told are filled.
+   * @param head the answer's first bytes, lent, where they could not be put into the guest's memory.
+   */
+  answered(chain: Chain, length: number, head: Uint8Array | undefined): void
+}
+
+/**
+ * One request of a driver: the bytes that the device may read, and those that it may write. A queue uses its chains again
+ * for other requests, so that a request allocates nothing.
+ */
+export class Chain {
+  /** The index of its first descriptor, by which the driver knows it. */
   head = 0
-  readonly readable = new Segments()
-  readonly writable = new Segments()
-  /** Whether the segments are in memory that may be touched: not while the queue is stopped. */
+  readonly readable = new Iovecs()
+  readonly writable = new Iovecs()
+  /** Whether its bytes may be touched: not while its queue is stopped, since the memory may be another's by then. */
   isReachable = true
-  /** Its room is its own. */
-  readonly isBackedUp = false
+  readonly server: ChainServer
   readonly #owner: ChainOwner
-  readonly #writer: Writer
-  /** Where the reply begins that the writer writes. */
-  #start = 0
-  #isInPlace = false
+  readonly #indirect = new Location()
 
-  constructor(owner: ChainOwner) {
+  constructor(owner: ChainOwner, serverFor: (chain: Chain) => ChainServer) {
     this.#owner = owner
-    this.#writer = new Writer(owner.scratch)
+    this.server = serverFor(this)
   }
 
-  reserve(bytes: number): Writer {
-    const { writable } = this
-    const { scratch } = this.#owner
-    this.#isInPlace = this.isReachable && writable.count === 1
-    if (this.#isInPlace) {
-      const { memory, offset } = writable
-      this.#start = offset
-      return this.#writer.over(memory, offset, offset + Math.min(bytes, writable.total))
-    }
-    this.#start = 0
-    return this.#writer.over(scratch, 0, Math.min(bytes, writable.total, scratch.bytes.length))
-  }
-
-  payload({ memory, position, end }: Writer, count: number): Payload {
-    const length = Math.max(0, Math.min(count, end - position - READ_OVERHEAD))
-    if (this.#isInPlace || !this.isReachable) return run(memory, position + READ_OVERHEAD, length)
-    const pieces = this.writable.pieces(READ_OVERHEAD, length)
-    return { memory: pieces.memory, offset: pieces.offset, length, pieces }
-  }
-
-  commit(): void {
-    const { position, elsewhere, memory } = this.#writer
-    const length = position - this.#start
-    if (this.#isInPlace) {
-      this.#owner.answered(this, length, undefined)
+  /**
+   * Gives the chain back to the driver. It must not be touched afterwards: it is the next request's.
+   *
+   * @param length how many of the writable bytes are filled, from the first on.
+   * @param head the first of them, where they are not in their place yet. Of a chain that is not
+   *   {@link isReachable} these are all of them; they are put there when the queue goes on.
+   */
+  answer(length: number, head?: Uint8Array): void {
+    if (!this.isReachable) {
+      this.#owner.answered(this, length, head)
       return
     }
-    const frame = memory.bytes.subarray(0, length - elsewhere)
-    if (this.isReachable) {
-      this.writable.copyFrom(frame)
-      this.#owner.answered(this, length, undefined)
-    } else this.#owner.answered(this, length, frame)
+    if (head !== undefined) this.writable.copyFrom(head)
+    this.#owner.answered(this, length, undefined)
   }
 
-  /** The driver gets it back unused: Linux's then drops it without a look at the request (req_done). */
-  forget(): void {
-    this.#owner.answered(this, 0, undefined)
+  /**
+   * Becomes the chain that begins at `head` in the descriptor table: what the device may read goes to
+   * {@link readable}, what it may write to {@link writable} (virtio 1.3, 2.7.5 and 2.7.5.3 for indirect tables).
+   *
+   * @param indirect whether VIRTIO_F_INDIRECT_DESC was negotiated.
+   * @throws VirtqueueError for a chain that no driver makes.
+   */
+  read(queue: Virtqueue, head: number, guest: GuestMemory, indirect: boolean): void {
+    const { readable, writable } = this
+    readable.clear()
+    writable.clear()
+    this.head = head
+    this.isReachable = true
+    let { memory, offset } = queue.table
+    let entries = queue.size
+    let index = head
+    let isNested = false
+    // A chain that leads back into itself ends here, too.
+    for (let left = QUEUE_SIZE_MAX; left > 0; left--) {
+      const at = offset + index * DESCRIPTOR_BYTES
+      const { view } = memory
+      const address = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32
+      const length = view.getUint32(at + LENGTH, true)
+      const flags = view.getUint16(at + FLAGS, true)
+      if ((flags & FLAG_INDIRECT) !== 0) {
+        if (!indirect) throw new VirtqueueError('an indirect table, which was not agreed upon')
+        if (isNested) throw new VirtqueueError('an indirect table inside an indirect table')
+        if ((flags & FLAG_NEXT) !== 0) {
+          throw new VirtqueueError('an indirect table in the middle of a chain')
+        }
+        entries = length / DESCRIPTOR_BYTES
+        if (!Number.isInteger(entries) || entries < 1 || entries > QUEUE_SIZE_MAX) {
+          throw new VirtqueueError(`an indirect table of ${length} bytes`)
+        }
+        if (guest.locate(address, this.#indirect) < length) {
+          throw new VirtqueueError("an indirect table outside of the guest's memory")
+        }
+        ;({ memory, offset } = this.#indirect)
+        index = 0
+        isNested = true
+        continue
+      }
+      if ((flags & FLAG_WRITE) !== 0) writable.add(guest, address, length)
+      else {
+        if (writable.total > 0) {
+          throw new VirtqueueError('a chain in which something to read follows something to write')
+        }
+        readable.add(guest, address, length)
+      }
+      if ((flags & FLAG_NEXT) === 0) return
+      index = view.getUint16(at + NEXT, true)
+      if (index >= entries) {
+        throw new VirtqueueError(`a chain that goes on at ${index} in a table of ${entries}`)
+      }
+    }
+    throw new VirtqueueError('a chain without an end')
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The messages of the vhost-user protocol that a frontend, such as QEMU, sends to a backend, as far as a
- * device with one queue gets them (QEMU's docs/interop/vhost-user.rst, "Front-end message types").
+ * The messages that a front end of vhost-user, such as QEMU, sends to this backend, with their numbers (QEMU's
+ * docs/interop/vhost-user.rst, "Front-end message types").
  */
 export const request = {
   GET_FEATURES: 1,
@@ -29,37 +29,27 @@ const names = new Map<number, RequestName>(
   Object.entries(request).map(([name, number]) => [number, name as RequestName]),
 )
 
-/** What the request of this number is called; undefined for one that is not served here. */
+/** The name of the request with this number; undefined for one that is not served here. */
 export function requestName(number: number): RequestName | undefined {
   return names.get(number)
 }
 
-/** Feature bits of the device and its queue (virtio 1.3, 6 and 2.7; vhost-user.rst, "Feature negotiation"). */
+/** Feature bits of rings and of the transport (virtio 1.3, 6 and 2.7; vhost-user.rst, "Feature negotiation"). */
 export const feature = {
-  /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG in Linux's uapi/linux/virtio_9p.h). */
-  MOUNT_TAG: 1n << 0n,
   INDIRECT_DESC: 1n << 28n,
   EVENT_IDX: 1n << 29n,
-  /** Not for the driver: the frontend and this backend negotiate features of their own protocol. */
+  /** Not for the driver: the front end and this backend negotiate features of their own protocol. */
   PROTOCOL_FEATURES: 1n << 30n,
   VERSION_1: 1n << 32n,
 } as const
 
-/** What this backend offers to drivers. */
-export const deviceFeatures =
-  feature.MOUNT_TAG |
-  feature.INDIRECT_DESC |
-  feature.EVENT_IDX |
-  feature.PROTOCOL_FEATURES |
-  feature.VERSION_1
+/** What this backend offers to the drivers of any device, besides the features of the device itself. */
+export const transportFeatures =
+  feature.INDIRECT_DESC | feature.EVENT_IDX | feature.PROTOCOL_FEATURES | feature.VERSION_1
 
-/** Features of the protocol itself (vhost-user.rst, "Protocol features"). */
-const protocolFeature = {
+/** Features of the vhost-user protocol itself (vhost-user.rst, "Protocol features"). */
+export const protocolFeature = {
   MQ: 1n << 0n,
   REPLY_ACK: 1n << 3n,
   CONFIG: 1n << 9n,
 } as const
-
-/** What this backend offers to frontends. */
-export const protocolFeatures =
-  protocolFeature.MQ | protocolFeature.REPLY_ACK | protocolFeature.CONFIG

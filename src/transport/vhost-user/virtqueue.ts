@@ -1,16 +1,19 @@
-import type { SystemMemory } from '../../sys/system-memory.ts'
-import type { GuestMemory } from './guest-memory.ts'
-import { VirtqueueError } from './virtqueue-error.ts'
+import { type GuestMemory, Location } from './guest-memory.ts'
 
-/** Most entries of a ring, and most descriptors of a chain: more than any driver has (QEMU's VIRTQUEUE_MAX_SIZE). */
+/** The driver does not keep to the rules of virtio or of its device: the device stops. */
+export class VirtqueueError extends Error {
+  override readonly name = 'VirtqueueError'
+}
+
+/** The most entries of a ring, and the most descriptors of a chain (QEMU's VIRTQUEUE_MAX_SIZE). */
 export const QUEUE_SIZE_MAX = 1024
 
-/** Flags of the available ring: the driver wants no interrupts (virtio 1.3, 2.7.6). */
+/** A flag of the available ring: the driver wants no notifications (virtio 1.3, 2.7.6). */
 const AVAIL_NO_INTERRUPT = 1
-/** Flags of the used ring: the device wants no notifications (2.7.8). */
+/** A flag of the used ring: the device wants no notifications (2.7.8). */
 const USED_NO_NOTIFY = 1
 
-/** Where a queue's three parts lie, as the frontend has mapped them, and how many entries it has. */
+/** Where the three parts of a queue lie, as the front end has mapped them, and how many entries it has. */
 export interface RingAddresses {
   /** A power of two, at most {@link QUEUE_SIZE_MAX}. */
   readonly size: number
@@ -20,17 +23,16 @@ export interface RingAddresses {
 }
 
 /**
- * The device's side of a split virtqueue (virtio 1.3, 2.7): which chains the driver has made available,
- * which it has back, and who wants to be woken. All of it lies in memory that the driver writes to at any
- * time, so each number is read once.
+ * The device's side of a split virtqueue (virtio 1.3, 2.7): which chains the driver has made available, which were given
+ * back, and which side wants to be notified. The driver can write to all of it at any time, so each number is read once.
  *
- * The indices are read and written with Atomics, which order them against all that lies around them; the
- * rest of a ring belongs to one side at a time.
+ * The indices are read and written with Atomics, which order them against all that lies around them; the rest of a ring
+ * belongs to one side at a time.
  */
 export class Virtqueue {
   readonly size: number
   /** The descriptor table: in `memory` at `offset` (2.7.5). */
-  readonly table: { readonly memory: SystemMemory; readonly offset: number }
+  readonly table: Readonly<Location>
   /** flags, idx, ring[size], used_event (2.7.6). */
   readonly #available: Uint16Array<ArrayBuffer>
   /** flags, idx, then the elements as halves of words, and avail_event (2.7.8). */
@@ -42,25 +44,25 @@ export class Virtqueue {
   #next: number
   /** Index of the next used element, modulo 2^16. */
   #done: number
-  /** What that was when the driver was last woken, or when it was decided that it need not be. */
-  #signalled: number
+  /** {@link #done} at the last call of {@link mustNotify}. */
+  #notified: number
 
   /**
-   * @param next where to go on in the available ring (SET_VRING_BASE).
+   * @param next the index in the available ring to go on at (SET_VRING_BASE), 0 to 65,535.
    * @param eventIndex whether VIRTIO_F_EVENT_IDX was negotiated.
-   * @throws VirtqueueError for a ring that is no ring, or lies outside of the guest's memory.
+   * @throws VirtqueueError for a size that no ring has, and for parts outside of the guest's memory.
    */
   constructor(memory: GuestMemory, addresses: RingAddresses, next: number, eventIndex: boolean) {
     const { size } = addresses
     if (size < 1 || size > QUEUE_SIZE_MAX || (size & (size - 1)) !== 0) {
       throw new VirtqueueError(`a queue of ${size} entries`)
     }
-    const find = (what: string, address: number, bytes: number, alignment: number): Place => {
-      const room = memory.locateUser(address)
-      const { memory: found, offset } = memory
+    const find = (what: string, address: number, bytes: number, alignment: number): Location => {
+      const found = new Location()
+      const room = memory.locateUser(address, found)
       if (room < bytes) throw new VirtqueueError(`${what} is outside of the guest's memory`)
-      if (offset % alignment !== 0) throw new VirtqueueError(`${what} is not aligned`)
-      return { memory: found, offset }
+      if (found.offset % alignment !== 0) throw new VirtqueueError(`${what} is not aligned`)
+      return found
     }
     this.size = size
     this.table = find('the descriptor table', addresses.descriptors, 16 * size, 16)
@@ -71,32 +73,33 @@ export class Virtqueue {
     this.#elements = new Uint32Array(bufferOf(used), used.offset + 4, 2 * size)
     this.#eventIndex = eventIndex
     this.#next = next
-    // The ring itself says how far it is: also after somebody else has served it.
+    // The ring itself says how far it is, whichever backend has served it before.
     this.#done = Atomics.load(this.#used, 1)
-    this.#signalled = this.#done
+    this.#notified = this.#done
   }
 
-  /** Where the next chain will be in the available ring: what GET_VRING_BASE asks for. */
+  /** The index of the next chain in the available ring, modulo 2^16: what GET_VRING_BASE asks for. */
   get next(): number {
     return this.#next
   }
 
-  /** Where the next chain will go in the used ring: how many the driver has back, modulo 2^16. */
+  /** The index of the next element of the used ring, modulo 2^16: how many chains were given back. */
   get done(): number {
     return this.#done
   }
 
-  /** Whether a chain is available. It costs next to nothing: nothing of the ring is believed yet. */
+  /** Whether a chain is available. This is one load, and nothing is checked yet. */
   get hasWork(): boolean {
     return Atomics.load(this.#available, 1) !== this.#next
   }
 
   /**
-   * The head of the next available chain, or -1 when there is none.
+   * Takes the next available chain.
    *
+   * @returns the index of its first descriptor, or -1 when none is available.
    * @throws VirtqueueError for more chains than the ring has room for, or a head outside of the table.
    */
-  take(): number {
+  pop(): number {
     const waiting = (Atomics.load(this.#available, 1) - this.#next) & 0xffff
     if (waiting === 0) return -1
     if (waiting > this.size) {
@@ -110,8 +113,8 @@ export class Virtqueue {
     return head
   }
 
-  /** Gives a chain back, of which `written` bytes were filled. See {@link mustSignal}. */
-  give(head: number, written: number): void {
+  /** Gives a chain back, of which `written` bytes were filled. See {@link mustNotify}. */
+  addUsed(head: number, written: number): void {
     const at = 2 * (this.#done & (this.size - 1))
     this.#elements[at] = head
     this.#elements[at + 1] = written
@@ -119,10 +122,10 @@ export class Virtqueue {
     Atomics.store(this.#used, 1, this.#done)
   }
 
-  /** Whether the driver has to be woken for what it was given since this was asked last (2.7.7). */
-  mustSignal(): boolean {
-    const before = this.#signalled
-    this.#signalled = this.#done
+  /** Whether the driver wants a notification for what was given back since this was asked last (2.7.7). */
+  mustNotify(): boolean {
+    const before = this.#notified
+    this.#notified = this.#done
     if (before === this.#done) return false
     if (!this.#eventIndex) return (Atomics.load(this.#available, 0) & AVAIL_NO_INTERRUPT) === 0
     const event = Atomics.load(this.#available, 2 + this.size)
@@ -130,30 +133,25 @@ export class Virtqueue {
   }
 
   /**
-   * Asks the driver to say when there is something (2.7.10).
+   * Asks the driver to notify when it makes a chain available (2.7.10).
    *
-   * @returns whether there is something already: then it may not say so.
+   * @returns whether one is available already, for which it may not notify.
    */
-  listen(): boolean {
+  enableNotifications(): boolean {
     if (this.#eventIndex) Atomics.store(this.#used, 2 + 4 * this.size, this.#next)
     else Atomics.store(this.#used, 0, 0)
     return this.hasWork
   }
 
   /**
-   * Tells the driver that this side looks by itself. With event indices there is nothing to do: the one
-   * that {@link listen} has named is in the past as soon as it has come true.
+   * Tells the driver that this side polls. With event indices there is nothing to do: the index that
+   * {@link enableNotifications} has named is in the past as soon as it is reached.
    */
-  stopListening(): void {
+  disableNotifications(): void {
     if (!this.#eventIndex) Atomics.store(this.#used, 0, USED_NO_NOTIFY)
   }
 }
 
-interface Place {
-  readonly memory: SystemMemory
-  readonly offset: number
-}
-
-function bufferOf({ memory }: Place): ArrayBuffer {
+function bufferOf({ memory }: Location): ArrayBuffer {
   return memory.view.buffer as ArrayBuffer
 }

@@ -1,32 +1,106 @@
-import { signalEventfd } from '../../sys/eventfd.ts'
+import { drainEventfd, signalEventfd } from '../../sys/eventfd.ts'
 import { discard } from '../../sys/files.ts'
+import type { EventLoop, Polled, Watched } from '../event-loop.ts'
+import type { GuestMemory } from './guest-memory.ts'
+import type { Queue } from './queue.ts'
+import { feature } from './requests.ts'
 import type { RingAddresses } from './virtqueue.ts'
 
-/** What a frontend has said about its ring. It owns the descriptors. */
+/** What a front end has said about one ring, and the queue that serves it. It owns the ring's descriptors. */
 export class Vring {
+  /** In entries (SET_VRING_NUM). */
   size = 0
+  /** Undefined before SET_VRING_ADDR. */
   addresses: Omit<RingAddresses, 'size'> | undefined
-  /** Where to begin in the available ring (SET_VRING_BASE). */
+  /** The index in the available ring to go on at (SET_VRING_BASE). */
   next = 0
   isEnabled = false
+  readonly queue: Queue
+  readonly #loop: EventLoop
+  #isStarted = false
+  #kick: Kick | undefined
   #call = -1
 
-  /** Wakes the driver, if it can be woken. */
-  signal(): void {
+  constructor(queue: Queue, loop: EventLoop) {
+    this.queue = queue
+    this.#loop = loop
+  }
+
+  /** Notifies the driver, if the front end has said how. @throws ErrnoError as write(2). */
+  notify(): void {
     if (this.#call >= 0) signalEventfd(this.#call)
   }
 
   /**
-   * @param fd an eventfd to wake the driver with, or -1 for none. It is signalled at once: a ring may be
-   *   served before its frontend has said how to wake the driver, and a call for nothing does no harm.
+   * @param fd an eventfd by which the driver is notified, or -1 for none. It is signalled at once: a ring may be served
+   *   before its front end has said how to notify the driver, and a notification too many does no harm.
    */
   setCall(fd: number): void {
     if (this.#call >= 0) discard(this.#call)
     this.#call = fd
-    this.signal()
+    this.notify()
+  }
+
+  /** @param fd an eventfd by which the driver says that chains are available. */
+  setKick(fd: number): void {
+    this.#removeKick()
+    this.#kick = new Kick(fd, this.queue)
+    this.#loop.add(this.#kick)
+  }
+
+  /** Serves the ring as soon as all is known that this takes. @param features as negotiated with the driver. */
+  update(memory: GuestMemory | undefined, features: bigint): void {
+    const { size, addresses, next } = this
+    if (this.#isStarted || !this.isEnabled || this.#kick === undefined) return
+    if (memory === undefined || addresses === undefined) return
+    this.#isStarted = true
+    this.queue.start({
+      memory,
+      addresses: { size, ...addresses },
+      next,
+      eventIndex: (features & feature.EVENT_IDX) !== 0n,
+      indirect: (features & feature.INDIRECT_DESC) !== 0n,
+    })
+  }
+
+  /** Serves nothing until the next {@link update}. */
+  stop(): void {
+    if (!this.#isStarted) return
+    this.#isStarted = false
+    // The queue of a broken device has stopped already, and goes on nowhere.
+    this.next = this.queue.stop() ?? this.next
+  }
+
+  /** Stops, and closes the ring's descriptors. */
+  close(): void {
+    this.stop()
+    this.#removeKick()
+    this.setCall(-1)
+  }
+
+  #removeKick(): void {
+    if (this.#kick !== undefined) this.#loop.remove(this.#kick)
+    this.#kick = undefined
+  }
+}
+
+/** The eventfd by which a driver says that chains are available (SET_VRING_KICK). It owns it. */
+class Kick implements Watched {
+  readonly fd: number
+  readonly waitsFor = 'read'
+  readonly polled: Polled
+
+  constructor(fd: number, queue: Polled) {
+    this.fd = fd
+    this.polled = queue
+  }
+
+  ready(): void {
+    drainEventfd(this.fd)
+    this.polled.poll()
   }
 
   close(): void {
-    this.setCall(-1)
+    discard(this.fd)
   }
 }

@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../../sys/constants.ts'
-import { type Stat, lastStat, statx, statxAt } from '../../sys/statx.ts'
+import { Stat, statx, statxAt } from '../../sys/statx.ts'
 import { mode as modes } from '../../9p/wire/flags.ts'
 import type { Qid } from '../../9p/wire/qid.ts'
 import type { Holder, Newcomer } from './descriptors.ts'
@@ -15,6 +15,9 @@ export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
 const NAMELESS = 1
 /** Used since the clock's hand has passed. */
 const RECENT = 2
+
+/** The last look at a file's state: whoever gets it reads it at once. */
+export const lastStat = new Stat()
 
 const halves = new DataView(new ArrayBuffer(8))
 
@@ -312,7 +315,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   protected stat(): Stat {
     if (this.#fd >= 0) {
       this.#marks |= RECENT
-      return statx(this.#fd)
+      return statx(this.#fd, lastStat)
     }
     return this.#find()
   }
@@ -359,7 +362,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     const directory = this.#directory().descriptor()
     let stat: Stat
     try {
-      stat = statxAt(directory, this.#name)
+      stat = statxAt(directory, this.#name, lastStat)
     } catch (error) {
       throw gone(error)
     }
@@ -383,7 +386,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       throw gone(error)
     }
     try {
-      if (!this.#is(statx(fd))) throw stale()
+      if (!this.#is(statx(fd, lastStat))) throw stale()
     } catch (error) {
       descriptors.discard(fd)
       throw error

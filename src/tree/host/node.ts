@@ -31,7 +31,7 @@ import type { Node, OpenFile, Owner } from '../tree.ts'
 import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.ts'
 import type { HostEntry } from './entries.ts'
 import { HostFile } from './file.ts'
-import { HELD, HeldFile } from './held-file.ts'
+import { HELD, HeldFile, lastStat } from './held-file.ts'
 import { qidOf, qidTypeOf } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
@@ -90,7 +90,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
     if (this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'walk')
     if (this.#sealed) throw new ErrnoError(errno.ENOENT, 'walk')
-    const stat = statxAt(this.descriptor(), name)
+    const stat = statxAt(this.descriptor(), name, lastStat)
     return this.known(name, stat) ?? this.#newChild(name, stat)
   }
 

@@ -73,7 +73,7 @@ test.each([
   [
     'a message of gigabytes',
     'OK 01\r\nl\x04\0\x01\xff\xff\xff\x7f\x01\0\0\0\0\0\0\0',
-    'is not one',
+    'is over the limit',
   ],
 ])('%s is refused', (_name, bytes, message) => {
   expect(() => read([Buffer.from(bytes, 'latin1')])).toThrow(message)

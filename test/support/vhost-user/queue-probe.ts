@@ -2,7 +2,9 @@ import { openSync } from 'node:fs'
 import { limits, type MessageName, type R, type T } from '../../../src/9p/index.ts'
 import { defaultLimits } from '../../../src/9p/session-limits.ts'
 import { GuestMemory } from '../../../src/transport/vhost-user/guest-memory.ts'
-import { RequestQueue } from '../../../src/transport/vhost-user/request-queue.ts'
+import { P9Device } from '../../../src/transport/vhost-user/p9-device.ts'
+import type { Queue } from '../../../src/transport/vhost-user/queue.ts'
+import { Queues } from '../../../src/transport/vhost-user/queues.ts'
 import type { Exports } from '../../../src/tree/tree.ts'
 import { requestFrame } from '../frames.ts'
 import { fieldsOf } from '../session-probe.ts'
@@ -26,7 +28,7 @@ const MSIZE = 65_536
 export class QueueProbe implements Disposable {
   readonly ram = new GuestRam()
   readonly heap = new GuestHeap(this.ram)
-  readonly queue: RequestQueue
+  readonly queue: Queue
   readonly log: string[] = []
   driver: DriverQueue
   /** How often the driver was woken. */
@@ -34,6 +36,7 @@ export class QueueProbe implements Disposable {
   /** Thrown where the driver is to be woken, if set. */
   signalError: Error | undefined
   layout: Layout = linux
+  readonly #queues: Queues
   readonly #chains = new Map<number, Chain>()
   readonly #options: QueueOptions
   #memory: GuestMemory
@@ -47,7 +50,10 @@ export class QueueProbe implements Disposable {
       if (this.signalError !== undefined) throw this.signalError
       this.signals++
     }
-    this.queue = new RequestQueue(exports, defaultLimits, (line) => this.log.push(line), signal)
+    const log = (line: string): void => void this.log.push(line)
+    const device = new P9Device({ exports, limits: defaultLimits, tag: 'tag', log })
+    this.#queues = new Queues(device, signal, log)
+    this.queue = this.#queues.all[0]!
     this.start()
   }
 
@@ -111,7 +117,7 @@ export class QueueProbe implements Disposable {
   call<M extends MessageName>(name: M, fields: T<M>): R<M> {
     const tag = name === 'version' ? limits.NOTAG : 1000 + (this.#tag++ % 1000)
     this.send(tag, name, fields)
-    this.queue.look()
+    this.queue.poll()
     const [given, ...more] = this.take()
     if (given === undefined || more.length > 0) throw new Error(`T${name} has no answer of its own`)
     const { frame } = given
@@ -133,7 +139,7 @@ export class QueueProbe implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.queue.close()
+    this.#queues.close()
     this.#memory.close()
     this.ram.close()
   }

@@ -2,6 +2,7 @@ import { raw } from '../../../src/sys/ffi.ts'
 import { createEventfd, signalEventfd } from '../../../src/sys/eventfd.ts'
 import { discard } from '../../../src/sys/files.ts'
 import { systemMemory } from '../../../src/sys/system-memory.ts'
+import { MOUNT_TAG } from '../../../src/transport/vhost-user/p9-device.ts'
 import { feature } from '../../../src/transport/vhost-user/requests.ts'
 import { DriverQueue, type QueueOptions } from './driver-queue.ts'
 import { Frontend, isReadable, memoryTable, u32s, u64, vringAddress } from './frontend.ts'
@@ -91,7 +92,7 @@ export class VirtualDevice implements Disposable {
   /** What the driver of this queue agrees to. */
   get features(): bigint {
     const { eventIndex, indirect } = this.#options
-    const { MOUNT_TAG, VERSION_1, PROTOCOL_FEATURES, EVENT_IDX, INDIRECT_DESC } = feature
+    const { VERSION_1, PROTOCOL_FEATURES, EVENT_IDX, INDIRECT_DESC } = feature
     const always = MOUNT_TAG | VERSION_1 | PROTOCOL_FEATURES
     return always | (eventIndex ? EVENT_IDX : 0n) | (indirect ? INDIRECT_DESC : 0n)
   }

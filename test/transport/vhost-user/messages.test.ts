@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createEventfd } from '../../../src/sys/eventfd.ts'
 import { discard } from '../../../src/sys/files.ts'
 import { createMemfd } from '../../../src/sys/memfd.ts'
-import { TAG_BYTES_MAX } from '../../../src/transport/vhost-user/config-space.ts'
+import { TAG_BYTES_MAX } from '../../../src/transport/vhost-user/p9-device.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { request, type RequestName } from '../../../src/transport/vhost-user/requests.ts'
 import { memfdMappings, openDescriptors } from '../../support/descriptors.ts'

@@ -44,9 +44,9 @@ describe('the driver is woken', () => {
       driver.availableWords[2 + 16] = start + ahead
       let given = 0
       for (const count of [0, 1, 2, 5, 8]) {
-        for (let i = 0; i < count; i++) device.give(0, 0)
+        for (let i = 0; i < count; i++) device.addUsed(0, 0)
         const isAmong = ahead >= given && ahead < given + count
-        expect([ahead, given, count, device.mustSignal()]).toEqual([ahead, given, count, isAmong])
+        expect([ahead, given, count, device.mustNotify()]).toEqual([ahead, given, count, isAmong])
         given += count
       }
     }
@@ -54,27 +54,27 @@ describe('the driver is woken', () => {
 
   it.each(starts)('without event indices, unless it does not want to be: from %i on', (start) => {
     const { driver, device } = made(start, false)
-    expect(device.mustSignal()).toBe(false)
-    device.give(0, 0)
-    expect([device.mustSignal(), device.mustSignal()]).toEqual([true, false])
+    expect(device.mustNotify()).toBe(false)
+    device.addUsed(0, 0)
+    expect([device.mustNotify(), device.mustNotify()]).toEqual([true, false])
     driver.stopListening()
-    device.give(0, 0)
-    expect(device.mustSignal()).toBe(false)
+    device.addUsed(0, 0)
+    expect(device.mustNotify()).toBe(false)
     driver.listen()
     // What was given meanwhile is not told of any more: the driver looks when it begins to listen.
-    expect(device.mustSignal()).toBe(false)
+    expect(device.mustNotify()).toBe(false)
   })
 })
 
 describe('the available ring', () => {
   it.each(starts)('is taken in its order, round and round: from %i on', (start) => {
     const { driver, device } = made(start, true, 4)
-    expect([device.hasWork, device.take()]).toEqual([false, -1])
+    expect([device.hasWork, device.pop()]).toEqual([false, -1])
     for (let round = 0; round < 40; round++) {
       const heads = [0, 1, 2, 3].map((i) => (round + i) % 4).slice(0, 1 + (round % 4))
       for (const head of heads) driver.offer(head)
-      for (const head of heads) expect([device.hasWork, device.take()]).toEqual([true, head])
-      expect([device.hasWork, device.take(), device.next]).toEqual([false, -1, driver.index])
+      for (const head of heads) expect([device.hasWork, device.pop()]).toEqual([true, head])
+      expect([device.hasWork, device.pop(), device.next]).toEqual([false, -1, driver.index])
     }
   })
 })
@@ -84,8 +84,8 @@ describe('the used ring', () => {
     const { driver, device } = made(start, true, 4)
     for (let i = 0; i < 40; i++) {
       const head = driver.add([{ address: 0, length: 1, isWritable: true }])
-      expect(device.take()).toBe(head)
-      device.give(head!, 1000 + i)
+      expect(device.pop()).toBe(head)
+      device.addUsed(head!, 1000 + i)
       expect(device.done).toBe((start + i + 1) & 0xffff)
       expect(driver.take()).toEqual({ head, length: 1000 + i })
       expect(driver.take()).toBeUndefined()

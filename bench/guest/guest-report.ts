@@ -1,0 +1,170 @@
+import { median } from '../statistics.ts'
+import {
+  cellsByTable,
+  cpuOf,
+  guestName,
+  ratiosOf,
+  requestsOf,
+  secondsBy,
+  tableTitle,
+} from './figures.ts'
+import { goalOf } from './goals.ts'
+import { missedTable } from './missed.ts'
+import { profileTable } from './profile-table.ts'
+import { total } from './requests.ts'
+import type { Cell, DescribedPeer, GuestResults } from './results.ts'
+import { floorOf } from './system-calls.ts'
+import { type Table, tableText } from './table.ts'
+import { MISSED, rateOf } from '../text.ts'
+
+/** Of fewer requests than that, processor time in steps of 10 ms says nothing. */
+const REQUESTS_MIN = 100
+
+/** What a reader of the tables has to know. */
+export function legend({ peers }: GuestResults): string[] {
+  const ours = peers[0]?.name ?? ''
+  return [
+    `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is ` +
+      `the time of the system calls that ${ours} makes for the requests, in a loop in C (each read and write as one ` +
+      `of 4 KiB).`,
+    `A ratio is the time of another server divided by that of ${ours}, the median over the rounds. Where a ratio ` +
+      `misses its goal, ${MISSED} and the goal stand behind it.`,
+    `Processor time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
+      `QEMU's own server has no process, so its work is in the third part. No server can save the first part. ` +
+      `The difference between processor time and seconds is waiting: until a processor wakes up or becomes free.`,
+    `The guest's kernel counted the requests, in a run of its own. All 9P servers have the same client, over virtio and ` +
+      `over tcp. The FUSE client sends other requests, and far fewer where it may cache names and attributes.`,
+  ]
+}
+
+/** Everything that was found, as tables. */
+export function reportTables(results: GuestResults): Table[] {
+  const { peers, cells, memory, profile } = results
+  const found = cellsByTable(cells).flatMap((group): Table[] => {
+    const title = group[0] === undefined ? '' : tableTitle(group[0])
+    return [
+      secondsTable(`${title}: seconds`, group, results),
+      {
+        title: `${title}: milliseconds of processor time`,
+        heading: ['', ...peers.map(({ name }) => name)],
+        rows: group.map((cell) => [
+          cell.workload,
+          ...peers.map(({ name }) => processorTime(cell, name)),
+        ]),
+      },
+      requestsTable(title, group, peers),
+    ]
+  })
+  const resident: Table = {
+    title: 'Memory of the servers at the end, without what they share with the guest',
+    heading: ['', 'MiB'],
+    rows: memory.map(({ peer, guest, bytes }) => [
+      `${peer}; ${guestName(guest)}`,
+      (bytes / 2 ** 20).toFixed(0),
+    ]),
+  }
+  const missed = missedTable(results)
+  const profiled = profile === undefined ? undefined : profileTable(profile, results)
+  return [...found, missed, profiled, resident].filter((table) => table !== undefined)
+}
+
+function secondsTable(
+  title: string,
+  group: readonly Cell[],
+  { peers, systemCalls }: GuestResults,
+): Table {
+  const [ours, ...others] = peers
+  const rows = group.map((cell) => {
+    const compared = others.flatMap(({ name }) => [
+      seconds(secondsBy(cell, name)),
+      ratioText(cell, name, ours?.name ?? ''),
+    ])
+    const requests = ours && requestsOf(cell, ours, peers)
+    const floor = requests === undefined ? [] : [floorOf(requests, systemCalls)]
+    return [
+      cell.workload,
+      seconds(secondsBy(cell, ours?.name ?? '')),
+      ...compared,
+      seconds(cell.host),
+      seconds(floor),
+    ]
+  })
+  const names = others.flatMap(({ name }) => [name, 'ratio'])
+  return { title, heading: ['', ours?.name ?? '', ...names, 'host', 'floor'], rows }
+}
+
+/** How many requests there were, and what each costs the host. */
+function requestsTable(
+  title: string,
+  group: readonly Cell[],
+  peers: readonly DescribedPeer[],
+): Table {
+  const protocols = [...new Set(peers.map(({ protocol }) => protocol))]
+  return {
+    title: `${title}: requests, and milliseconds for 1,000 of them, of the server + of QEMU beside the guest`,
+    heading: ['', ...protocols.map((name) => name.toUpperCase()), ...peers.map(({ name }) => name)],
+    rows: group.map((cell) => [
+      cell.workload,
+      ...protocols.map((protocol) => {
+        const peer = peers.find((each) => each.protocol === protocol)
+        const requests = peer && requestsOf(cell, peer, peers)
+        return requests === undefined ? '-' : `${total(requests)}`
+      }),
+      ...peers.map((peer) => timePerRequest(cell, peer, peers)),
+    ]),
+  }
+}
+
+function timePerRequest(cell: Cell, peer: DescribedPeer, peers: readonly DescribedPeer[]): string {
+  const requests = requestsOf(cell, peer, peers)
+  const count = requests === undefined ? 0 : total(requests)
+  if (count < REQUESTS_MIN) return '-'
+  return processorTimes(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
+}
+
+/** What could not be measured, and why. */
+export function reportFailures({ cells }: GuestResults): string[] {
+  return cells.flatMap((cell) =>
+    Object.entries(cell.failures).map(
+      ([peer, why]) => `${peer} failed at ${cell.workload} (${tableTitle(cell)}): ${why}`,
+    ),
+  )
+}
+
+/** The results as text for a terminal. */
+export function reportText(results: GuestResults): string {
+  const { notes, peers } = results
+  return [
+    ...notes,
+    ...peers.map(({ name, what }) => `${name}: ${what}`),
+    ...legend(results),
+    ...reportTables(results).map(tableText),
+    ...reportFailures(results),
+  ].join('\n')
+}
+
+function ratioText(cell: Cell, peer: string, ours: string): string {
+  return rateOf(median(ratiosOf(cell, peer, ours)), goalOf(peer, cell.group, cell.condition))
+}
+
+function seconds(values: readonly number[]): string {
+  return values.length === 0 ? '-' : median(values).toFixed(3)
+}
+
+function processorTime(cell: Cell, peer: string): string {
+  return processorTimes(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
+}
+
+/** Milliseconds, times `factor`. */
+function processorTimes(
+  cell: Cell,
+  peer: string,
+  whose: readonly Parameters<typeof cpuOf>[2][],
+  factor: number,
+): string {
+  const measured = whose.map((each) => cpuOf(cell, peer, each))
+  if (measured.every(({ length }) => length === 0)) return '-'
+  return measured
+    .map((values) => (values.length === 0 ? '-' : ((median(values) / 1e6) * factor).toFixed(0)))
+    .join(' + ')
+}

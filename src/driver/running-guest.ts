@@ -1,0 +1,210 @@
+import { stripVTControlCharacters } from 'node:util'
+import type { GuestInit } from '../guest/init.ts'
+import type { Accelerator } from '../machine/accelerator.ts'
+import type { QemuMachine } from '../machine/qemu-machine.ts'
+import type { Artifacts } from '../record/artifacts.ts'
+import type { Recorder } from '../record/recorder.ts'
+import { Always } from './always.ts'
+import {
+  type Command,
+  CommandError,
+  type CommandFailure,
+  type ExecResult,
+  failureText,
+  startCommand,
+} from './command.ts'
+import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
+import type { Guest } from './guest.ts'
+import { Screen } from './screen.ts'
+import { anySignal, defaultTimeout, failure } from './waits/wait.ts'
+
+/** The default limit of a command's output, in bytes. */
+const MAX_OUTPUT = 64 << 20
+
+/** How many lines of the console explain a failure. */
+const CONSOLE_LINES = 30
+
+/** What a machine is made of. */
+export interface MachineParts {
+  readonly name: string
+  readonly qemu: QemuMachine
+  readonly init: GuestInit
+  readonly accelerator: Accelerator
+  readonly recorder: Recorder
+  /** The folder for screenshots, the journal and the like; undefined where none is kept. */
+  readonly artifacts: Artifacts | undefined
+  /** Variables of the environment of all commands. */
+  readonly env: Readonly<Record<string, string>>
+  /** The machine's cables in its network; undefined outside of a network. */
+  readonly cables: { block(): void; unblock(): void } | undefined
+  /** Owns all of the above. */
+  readonly resources: AsyncDisposable
+}
+
+/** A guest that runs: what all parts of the driver share, and the state of one machine under test. */
+export class RunningGuest implements Guest, AsyncDisposable {
+  readonly parts: MachineParts
+  readonly screen: Screen
+  #upset = new AbortController()
+  #isUp = true
+
+  constructor(parts: MachineParts) {
+    this.parts = parts
+    this.screen = new Screen(this, parts.artifacts)
+    void this.#followEnd()
+  }
+
+  get name(): string {
+    return this.parts.name
+  }
+
+  get init(): GuestInit {
+    return this.parts.init
+  }
+
+  get accelerator(): Accelerator {
+    return this.parts.accelerator
+  }
+
+  get qemu(): QemuMachine {
+    return this.parts.qemu
+  }
+
+  get recorder(): Recorder {
+    return this.parts.recorder
+  }
+
+  get ended(): Promise<Error> {
+    return this.qemu.ended
+  }
+
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  /** The absolute path of the folder of artifacts, if there is one. */
+  get artifacts(): string | undefined {
+    return this.parts.artifacts?.path
+  }
+
+  get defaultTimeout(): number {
+    return defaultTimeout(this.accelerator)
+  }
+
+  get upset(): AbortSignal {
+    return this.#upset.signal
+  }
+
+  consoleTail(): string {
+    return stripVTControlCharacters(this.qemu.console.tail(CONSOLE_LINES))
+  }
+
+  /** As {@link Machine.exec}. */
+  exec(
+    command: string | readonly string[],
+    options: ExecOptions & { readonly encoding: 'buffer' },
+  ): Command<Buffer>
+  exec(command: string | readonly string[], options?: ExecOptions): Command
+  exec(command: string | readonly string[], options: ExecOptions = {}): Command<string | Buffer> {
+    const { stdin, signal, timeout = this.defaultTimeout } = options
+    const { qemu, recorder, env } = this.parts
+    const script = execScript(command, { ...options, env: { ...env, ...options.env } })
+    const guest = qemu.runScript(script, inputStream(stdin))
+    const text = commandText(command)
+    const { user, cwd } = options
+    const record =
+      options.quiet === true
+        ? undefined
+        : recorder.command({
+            text,
+            ...(user === undefined ? {} : { user }),
+            ...(cwd === undefined ? {} : { cwd }),
+          })
+    const bounds = {
+      timeout,
+      signal: anySignal(signal, this.upset),
+      maxOutput: options.maxOutput ?? MAX_OUTPUT,
+      encoding: options.encoding ?? 'utf8',
+    } as const
+    const running: Command<string | Buffer> = startCommand(guest, bounds, {
+      onOutput: ({ stream, data }) => record?.output(stream, data),
+      onEnd: (how) => record?.end(how),
+      failure: (why) => this.#commandFailure(text, running, why),
+    })
+    return running
+  }
+
+  /** As {@link Machine.succeed}. */
+  async succeed(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.exec(command, { ...options, encoding: 'utf8' })
+    if (result.exitCode !== 0) throw this.#unexpected(command, result, endOf(result))
+    return result.stdout
+  }
+
+  /** As {@link Machine.fail}. */
+  async fail(command: string | readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.exec(command, { ...options, encoding: 'utf8' })
+    if (result.exitCode === 0) throw this.#unexpected(command, result, 'was to fail, and succeeded')
+    return result.stdout
+  }
+
+  async qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    return (await this.qemu.qmp).execute(command, parameters)
+  }
+
+  async hmp(commandLine: string): Promise<string> {
+    return String(await this.qmp('human-monitor-command', { 'command-line': commandLine }))
+  }
+
+  /** As {@link Machine.always}. @param interval seconds. */
+  always(what: string, check: () => unknown, interval: number): AsyncDisposable {
+    return new Always(check, interval, (error) => {
+      // Lines after the first, such as those of the console, are in the cause.
+      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
+      this.#upset.abort(failure(this, `always: ${what}`, why, { cause: error }))
+    })
+  }
+
+  /**
+   * Forgets that a condition of {@link always} did not hold, so that waits and commands work again. The test has failed
+   * by then, and its machine is asked for its journal and its screen.
+   */
+  calm(): void {
+    this.#upset = new AbortController()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.parts.resources[Symbol.asyncDispose]()
+  }
+
+  async #followEnd(): Promise<void> {
+    await this.ended
+    this.#isUp = false
+  }
+
+  #unexpected(command: string | readonly string[], result: ExecResult, what: string): CommandError {
+    return new CommandError(what, {
+      machine: this.name,
+      command: commandText(command),
+      ...result,
+      console: this.consoleTail(),
+    })
+  }
+
+  #commandFailure(command: string, running: Command<string | Buffer>, why: CommandFailure): Error {
+    if (why.kind === 'aborted') return why.reason as Error
+    return new CommandError(failureText(why), {
+      machine: this.name,
+      command,
+      exitCode: null,
+      signal: null,
+      stdout: running.said('stdout'),
+      stderr: running.said('stderr'),
+      console: this.consoleTail(),
+    })
+  }
+}
+
+function endOf({ exitCode, signal }: ExecResult): string {
+  return signal === null ? `exited with ${exitCode}` : `was ended by ${signal}`
+}

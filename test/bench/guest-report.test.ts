@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { ratiosOf } from '../../bench/guest/figures.ts'
+import { goalOf } from '../../bench/guest/goals.ts'
+import { missedTable } from '../../bench/guest/missed.ts'
+import { plotGuest } from '../../bench/guest/plot.ts'
+import { reportFailures, reportTables, reportText } from '../../bench/guest/guest-report.ts'
+import type { Table } from '../../bench/guest/table.ts'
+import { median, quotients } from '../../bench/statistics.ts'
+import { findCell, results } from './sample-results.ts'
+
+describe('statistics', () => {
+  it('takes the middle, or what is between the two in the middle', () => {
+    expect(median([9, 1, 2])).toBe(2)
+    expect(median([9, 1, 2, 3])).toBe(2.5)
+    expect(median([])).toBeNaN()
+  })
+
+  it('divides round by round and leaves out what has no partner', () => {
+    expect(quotients([4, Number.NaN, 9, 1], [2, 5, 3])).toEqual([2, 3])
+  })
+})
+
+describe('ratios', () => {
+  it('are of one round each, so that a disturbed one says the same', () => {
+    expect(ratiosOf(findCell, 'QEMU 9p', 'lowerdir')).toEqual([3, 3, 3])
+  })
+
+  it('are of the rounds that a peer was measured in', () => {
+    expect(ratiosOf(findCell, 'diod', 'lowerdir')).toEqual([5])
+  })
+})
+
+describe('the report', () => {
+  const [uncached, uncachedCpu, requests, cached] = reportTables(results)
+  const named = (title: string): Table => {
+    const table = reportTables(results).find((each) => each.title.startsWith(title))
+    if (table === undefined) throw new Error(`no table ${title}`)
+    return table
+  }
+
+  it('marks a ratio that misses its goal, and no other', () => {
+    expect(uncached?.heading.slice(2, 6)).toEqual(['QEMU 9p', 'ratio', 'virtiofsd', 'ratio'])
+    // Against QEMU 2.0 is the goal, against virtiofsd 2.5.
+    expect(uncached?.rows[0]?.slice(2, 6)).toEqual(['3.000', '3.00', '2.000', '2.00 ! 2.5'])
+  })
+
+  it('has processor time in milliseconds', () => {
+    expect(uncachedCpu?.rows).toEqual([['find', ...Array(4).fill('400 + 300 + 200')]])
+  })
+
+  it('has the floor behind the host: what the system calls of the requests take', () => {
+    expect(uncached?.heading.slice(-2)).toEqual(['host', 'floor'])
+    // 600 of 10 microseconds and 400 of 5.
+    expect(uncached?.rows[0]?.slice(-2)).toEqual(['0.010', '0.008'])
+  })
+
+  it('has processor time for 1,000 requests, of each by its own client', () => {
+    expect(requests?.heading).toEqual([
+      '',
+      '9P',
+      'FUSE',
+      'lowerdir',
+      'QEMU 9p',
+      'virtiofsd',
+      'diod',
+    ])
+    expect(requests?.rows).toEqual([
+      ['find', '1000', '500', '300 + 200', '300 + 200', '600 + 400', '300 + 200'],
+    ])
+  })
+
+  it('says what would be left where a goal is missed, if nobody waited for us', () => {
+    // Of our second the guest worked 0.4 s, while virtiofsd took 2 s.
+    expect(named('Where the time goes').rows).toEqual([
+      [
+        'find, cache=none',
+        '400',
+        '600',
+        '1000',
+        '400',
+        '2600',
+        '1000',
+        '400',
+        '1600',
+        '500',
+        '7.50',
+        '5.00',
+      ],
+    ])
+    const fast = {
+      ...findCell,
+      samples: { ...findCell.samples, virtiofsd: findCell.samples['QEMU 9p'] ?? [] },
+    }
+    expect(missedTable({ ...results, cells: [fast] })).toBeUndefined()
+  })
+
+  it('has a profile in microseconds for each request, without a sum of shares above all', () => {
+    expect(named('What our server does').rows).toContainEqual([
+      'in the calls of libc: the system calls alone',
+      '10.0',
+      '200 %',
+    ])
+    expect(named('What our server does').rows[0]?.slice(1)).toEqual(['0.5', '10 %'])
+  })
+
+  it('says who failed and why, and has no numbers there', () => {
+    expect(cached?.rows[0]?.slice(4, 6)).toEqual(['-', '-'])
+    expect(reportFailures(results)).toEqual([
+      'virtiofsd failed at find (Linux 7.2, 1 virtual CPU, cache=loose, second run): permission <denied>',
+    ])
+    expect(reportText(results)).toContain('permission <denied>')
+  })
+})
+
+describe('goals', () => {
+  it('with cache=loose are for the second run, and for files that change in the first', () => {
+    expect(goalOf('QEMU 9p', 'metadata', 'loose')).toBeUndefined()
+    expect(goalOf('QEMU 9p', 'change', 'loose')).toBe(1.2)
+    expect(goalOf('virtiofsd', 'metadata', 'cached')).toBe(1)
+    expect(goalOf('diod', 'metadata', 'none')).toBeUndefined()
+  })
+})
+
+describe('the plot', () => {
+  const svg = plotGuest(results, findCell.guest)
+
+  it('has a bar for each number that there is a goal for, and no NaN', () => {
+    const titles = [...svg.matchAll(/<title>(.*?)<\/title>/g)].map(([, title]) => title)
+    expect(titles).toEqual(['find, QEMU 9p: 3.00', 'find, virtiofsd: 2.00', 'find, QEMU 9p: 3.00'])
+    expect(svg).not.toContain('NaN')
+  })
+
+  it('draws bars as long as ratios are, on a logarithmic axis', () => {
+    const [three = 0, two = 0] = [...svg.matchAll(/<rect [^>]*?width="([\d.]+)" height="9"/g)].map(
+      ([, width]) => Number(width),
+    )
+    expect(three / two).toBeCloseTo(Math.log(3) / Math.log(2), 1)
+  })
+})
