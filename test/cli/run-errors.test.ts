@@ -54,7 +54,7 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     ],
     ['a missing QEMU', () => ['--qemu=/no/such'], 'There is no QEMU at /no/such. Name another'],
     ['a QEMU that is none', () => ['--qemu=/bin/true'], '/bin/true does not run as QEMU'],
-    ['a QEMU that cannot run', () => [`--qemu=${folder}/file`], 'file cannot be executed.'],
+    ['a QEMU that cannot run', () => [`--qemu=${folder}/file`], 'file cannot be executed (EACCES).'],
   ])('for %s', async (_what, options, words) => {
     const { status, stdout, stderr } = await lowerdir(['run', ...options(), '--', 'true'])
     expect([status, stdout.toString()]).toEqual([125, ''])
