@@ -1,11 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** Nanoseconds in a tick of /proc/PID/stat: USER_HZ is 100 on every architecture of ours. */
+/** Nanoseconds in a tick of /proc/PID/stat: USER_HZ is 100 on both architectures that are supported. */
 const TICK_NS = 1e7
 
 /**
- * Processor time that a process has had, all its threads together, in nanoseconds: the first number
- * of /proc/PID/task/TID/schedstat. Threads that have ended are not in it.
+ * The CPU time of a process in nanoseconds, the sum of its threads: the first number of
+ * /proc/PID/task/TID/schedstat. It does not include threads that have ended.
  */
 export function cpuTime(pid: number): number {
   let sum = 0
@@ -16,22 +16,22 @@ export function cpuTime(pid: number): number {
   return sum
 }
 
-/** Where a QEMU's processor time went, in nanoseconds, in steps of 10 ms. */
+/** The CPU time of a QEMU in nanoseconds, in steps of 10 ms. */
 export interface QemuTime {
-  /** The threads of the virtual processors: the guest's instructions, emulated or not. */
+  /** The threads of the virtual CPUs: the guest's instructions, emulated or not. */
   readonly guest: number
-  /** Everything else, with workers that have ended. */
+  /** All other threads, with those that have ended. */
   readonly rest: number
 }
 
-/** Processor time that a QEMU has had. */
+/** The CPU time of a QEMU until now. */
 export function qemuTime(pid: number): QemuTime {
   let guest = 0
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`
     // "CPU 0/TCG", "CPU 1/KVM": QEMU names its threads.
-    const isProcessor = readFileSync(`${folder}/comm`, 'latin1').startsWith('CPU ')
-    if (isProcessor) guest += ticks(`${folder}/stat`)
+    const isCpu = readFileSync(`${folder}/comm`, 'latin1').startsWith('CPU ')
+    if (isCpu) guest += ticks(`${folder}/stat`)
   }
   return { guest: guest * TICK_NS, rest: (ticks(`/proc/${pid}/stat`) - guest) * TICK_NS }
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Program } from './programs.ts'
 import { type ServerProcess, listening } from './server-process.ts'
 
-/** diod with its own defaults, but without a look at who attaches. */
+/** Starts diod with its defaults, except that it does not authenticate clients. */
 export function startDiod(
   { command, args }: Program,
   folder: string,
@@ -11,7 +11,7 @@ export function startDiod(
 ): Promise<ServerProcess> {
   const own = ['-f', '-n', '-N', '-c', '/dev/null', '-L', 'stderr', '-e', folder, '-l', socket]
   const child = spawn(command, [...args, ...own], {
-    // Where it may leave what it leaves: it sometimes dumps its core at the end.
+    // It sometimes dumps core when it ends.
     cwd: dirname(socket),
     stdio: ['ignore', 'ignore', 'pipe'],
   })

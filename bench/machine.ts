@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 
-/** What numbers depend on, in one line. */
+/** The machine and the versions that the figures depend on, in one line. */
 export function describeMachine(): string {
-  const processors = cpus()
+  const all = cpus()
   return [
-    `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown processor'}`,
+    `${all.length} x ${all[0]?.model.trim() ?? 'unknown CPU'}`,
     `${Math.round(totalmem() / 2 ** 30)} GiB`,
     `Linux ${release()}`,
     `Node ${process.versions.node}`,

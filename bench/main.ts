@@ -14,33 +14,33 @@ import type { kernelSuites } from './guest/prerequisites.ts'
 import { reportText } from './guest/guest-report.ts'
 import { benchServer, serverWorkloads } from './server/bench-server.ts'
 
-const usage = `Measures lowerdir beside other servers, in turns, and prints ratios.
+const usage = `Measures lowerdir and other servers in turns, and prints how they compare.
 
 npm run bench -- [server|device|driver|guest] [OPTION ...] [WORD ...]
 
-  server             the servers alone: requests over a unix socket, lowerdir and diod
-  device             what a request leaves behind for the garbage collector, and which functions do
-  driver             what a test waits for: machines that boot, and commands in them
-  guest              what a guest sees: programs in a VM, whose QEMU has a device for each of
-                     lowerdir, QEMU's own virtio-9p, virtiofsd and diod
-                     (all of them, without any of these words)
+  server             the servers alone: requests over a unix socket, to lowerdir and to diod
+  device             the memory that a request allocates in the server, and the functions that allocate it
+  driver             the test driver: how long machines take to boot, and commands to run in them
+  guest              programs in a VM, whose QEMU has a device for each of lowerdir, QEMU's own
+                     virtio-9p, virtiofsd and diod
+                     (without any of these words, all four)
 
-  --quick            shorter: shows what is far off, not what is a little off
+  --quick            measure less: shows large differences, not small ones
   --rounds N         driver, guest: how often everything is measured (default 5 and 3; quick: 2 and 1)
-  --cpus N,M         guest: how many virtual processors, a boot for each (default 1,2; quick: 1)
-  --kernel NAME      guest: newest or oldest of Debian's kernels, or both, which is with the oldest one only cache=none
-                     and one virtual processor (default both; quick: newest)
-  --minutes N        guest: leave out rounds that would end later (default 25)
-  --whole            guest: all of the tree in every round, not another part of it in each
-  --write            guest: put the results into docs/performance.md and its plot
-  --verbose          guest: say what QEMU and the guest say
-  --profile FILE     server: write a .cpuprofile of lowerdir's server there
-  WORD ...           only workloads that have one of the words in their name
+  --cpus N,M         guest: the numbers of virtual CPUs, with a boot for each (default 1,2; quick: 1)
+  --kernel NAME      guest: newest or oldest of Debian's kernels, or both; both measures the oldest one only with
+                     cache=none and one virtual CPU (default both; quick: newest)
+  --minutes N        guest: leave out rounds that would end later than this (default 25)
+  --whole            guest: measure the whole tree in every round, not a different part of it in each
+  --write            guest: write the results to docs/performance.md and its plots
+  --verbose          guest: show what QEMU and the guest print
+  --profile FILE     server: write a .cpuprofile of lowerdir's server to FILE
+  WORD ...           only workloads whose name contains one of the words
                      server: ${serverWorkloads.join(', ')}
                      driver: ${driverWorkloads.join(', ')}
                      guest: ${guestWorkloads.join(', ')}
 
-All that it takes besides git, gcc and make is fetched from Debian's packages.`
+The machine needs bash, find, git, gcc and make; everything else is fetched from Debian's packages.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -64,7 +64,7 @@ try {
   if (values.help) console.log(usage)
   else await bench()
 } catch (error) {
-  // Its message is all that a person needs.
+  // The message is made for people; a stack would not help.
   if (!(error instanceof ProvisionError || error instanceof UserError)) throw error
   console.error(error.message)
   process.exitCode = 1
@@ -78,10 +78,10 @@ async function bench(): Promise<void> {
     (words.length === 0 || names.some((name) => words.some((word) => name.includes(word))))
 
   const scratch = mkdtempSync(join(tmpdir(), 'lowerdir-bench-'))
-  // A server that is starting or ending may touch its socket's file meanwhile.
+  // A server that is starting or ending may still make or remove its socket in there.
   const removal = { recursive: true, force: true, maxRetries: 5 }
   process.once('exit', () => rmSync(scratch, removal))
-  // The other processes belong to our group, so that the signal has reached them, too.
+  // The other processes are in the same group, so the signal has reached them as well.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }

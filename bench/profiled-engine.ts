@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 
-/** An engine's thread that is profiled from its first to its last request; the profile goes to its argument. */
+/** The thread of an engine, profiled from its first to its last request. Its argument is the file for the profile. */
 
 const session = new Session()
 session.connect()
 await session.post('Profiler.enable')
 await session.post('Profiler.start')
-// It serves until it is told to stop.
+// The engine serves until it is told to stop.
 await import('../src/server/worker.js')
 const { profile } = await session.post('Profiler.stop')
 writeFileSync(process.argv[2] ?? '', JSON.stringify(profile))

@@ -5,9 +5,9 @@ import { listenAll } from '../src/server/listening-socket.ts'
 import type { EngineStart, Listen } from '../src/server/share.ts'
 
 /**
- * A process that serves a folder until SIGTERM, and then leaves a profile of its engine's thread: DIRECTORY,
- * where to listen as JSON, PROFILE. Node cannot be told on its command line to profile a thread that has options of
- * its own.
+ * A process that serves a folder until SIGTERM, and then writes a profile of its engine's thread. Its arguments are the
+ * folder, the address as JSON, and the file for the profile. Node's own option --cpu-prof does not profile a thread that
+ * is started with options of its own.
  */
 
 const [directory = '', place = '', output = ''] = process.argv.slice(2)
@@ -19,7 +19,7 @@ const start: EngineStart = {
   served: {
     exports: [{ name: null, directory, readOnly: false, owner: 'host', atime: 'preserve' }],
     limits: defaultLimits,
-    // It writes the profile.
+    // The sandbox would keep the thread from writing the profile.
     sandbox: 'off',
   },
   sockets: sockets.map(({ fd }) => ({ fd, listen, resume: [] })),

@@ -7,6 +7,7 @@ import { placeLoader, throughLoader } from '../src/provision/loader.ts'
 import { listFetched } from '../src/provision/manifest.ts'
 import { store } from '../src/provision/store.ts'
 import { withoutEpoch } from '../src/provision/version.ts'
+import { instead } from '../src/util/error.ts'
 
 /** A program that can be run: `command ...args` followed by the program's own arguments. */
 export interface Program {
@@ -15,15 +16,15 @@ export interface Program {
   readonly version: string
 }
 
-/** What is measured against, or with: the executable in the package, and the suite if it matters. */
+/** The programs to compare with and to measure with: the executable in the package, and the suite if it matters. */
 const packages = {
   diod: { main: 'usr/sbin/diod' },
   fio: { main: 'usr/bin/fio' },
-  // The newest that Debian has: it is to be beaten at its best.
+  // The newest that Debian has, so that the comparison is with its best.
   virtiofsd: { main: 'usr/libexec/virtiofsd', suite: 'sid' },
 } as const
 
-/** A program of Debian's, fetched once and unpacked into the cache, not installed. */
+/** A program from Debian, fetched once and unpacked into the cache without installing it. */
 export async function provideProgram(
   name: keyof typeof packages,
   log: (line: string) => void,
@@ -53,11 +54,11 @@ async function fetchProgram(
   })
 }
 
-/** Puts an unpacked program's libraries where its loader looks: ceph's, which fio wants, lie one folder deeper. */
+/** Links libraries into the folder where the loader looks: those of ceph, which fio needs, are one folder deeper. */
 async function makeRunnable(folder: string): Promise<void> {
   await placeLoader(folder)
   const libraries = join(folder, 'usr/lib', architecture().multiarch)
-  for (const name of await readdir(join(libraries, 'ceph')).catch(() => [])) {
+  for (const name of await readdir(join(libraries, 'ceph')).catch(instead([], 'ENOENT'))) {
     if (name.includes('.so')) await symlink(join('ceph', name), join(libraries, name))
   }
 }

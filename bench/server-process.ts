@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long a server may take until it listens, and to end, in milliseconds. */
-const PATIENCE_MS = 10_000
+/** How long a server may take to start listening, and to end, in milliseconds. */
+const TIMEOUT_MS = 10_000
 
 /** A server in a process of its own; disposing of it ends the process. */
 export interface ServerProcess extends AsyncDisposable {
@@ -15,7 +15,7 @@ export interface ServerProcess extends AsyncDisposable {
  * Waits until a server that was just started listens on its unix socket.
  *
  * @param stop asks it to end; one that takes too long is killed.
- * @throws Error with what it has said, when it ends or takes too long.
+ * @throws Error with what it wrote to standard error, when it ends or takes too long.
  */
 export async function listening(
   name: string,
@@ -31,7 +31,7 @@ export async function listening(
 
   for (const start = performance.now(); !existsSync(socket); await sleep(20)) {
     if (failure !== undefined) throw failure
-    if (ended() || performance.now() - start > PATIENCE_MS) {
+    if (ended() || performance.now() - start > TIMEOUT_MS) {
       child.kill('SIGKILL')
       throw new Error(`${name} does not listen on ${socket}. ${said}`)
     }
@@ -39,7 +39,7 @@ export async function listening(
   const dispose = async (): Promise<void> => {
     if (ended()) return
     const exit = once(child, 'exit')
-    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS)
     stop()
     await exit
     clearTimeout(timer)

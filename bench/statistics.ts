@@ -1,4 +1,4 @@
-/** The middle of the values, or between the two in the middle; NaN of none. */
+/** The median of the values; NaN for none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -6,16 +6,15 @@ export function median(values: readonly number[]): number {
   return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
 }
 
-/** The smallest of the values that `percent` of them do not exceed (nearest rank); NaN of none. */
+/** The smallest of the values that `percent` of them do not exceed (nearest rank); NaN for none. */
 export function percentile(values: readonly number[], percent: number): number {
   const rank = Math.ceil((percent / 100) * values.length)
   return values.toSorted((a, b) => a - b)[Math.max(rank, 1) - 1] ?? Number.NaN
 }
 
 /**
- * The ratios of values that belong together, index by index: those of one round, measured one right
- * after the other, so that a ratio survives what else the machine is busy with. What has no partner is
- * left out.
+ * The ratios of values with the same index: those of one round, which were measured one right after the
+ * other, so that other load on the machine hardly changes their ratio. Values without a partner are left out.
  */
 export function quotients(above: readonly number[], below: readonly number[]): number[] {
   return above

@@ -1,11 +1,11 @@
-// How fast the server is, next to others on the same tree, by itself and in a guest: `npm run bench`. It
-// measures and asserts nothing. `npm run bench -- --help` says what can be added.
+// Compares the speed of the server with others, alone and in a guest: `npm run bench`. It measures and asserts
+// nothing. `npm run bench -- --help` lists its options.
 
 import { run, runTool } from './child.mjs'
 import { ready } from './ready.mjs'
 
 await ready()
-// Node 20 cannot run TypeScript, so the bench is compiled, together with the src/ that it measures.
+// Node 20 cannot run TypeScript, so bench/ is compiled, together with the parts of src/ that it measures.
 const { code, output } = await runTool('tsc', ['-p', 'tsconfig.bench.json'], { capture: true })
 if (code !== 0) {
   console.error(`${output}\nbench/ does not compile.`)

@@ -1,11 +1,11 @@
-// The child processes of these scripts. Each leads a process group of its own, so that ending a
-// script, with Ctrl-C or with kill, ends all that its children started as well.
+// Runs the child processes of these scripts. Each child leads a process group of its own, so that ending a
+// script, with Ctrl-C or with kill, also ends everything that its children have started.
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long interrupted groups may clean up after themselves before they are killed. */
+/** How long interrupted groups may clean up before they are killed, in milliseconds. */
 const graceMs = 10_000
 
 /** The groups that run now, each by the id of the process that leads it. */
@@ -15,8 +15,8 @@ const groups = new Set()
 let interruption
 
 /**
- * Runs a program to its end. What it writes goes where our own output goes, or with `capture` is
- * answered. A signal's code is 128 + its number; a program that cannot be started has 127.
+ * Runs a program to its end. Its output goes to this script's output, or with `capture` into the result.
+ * The code of a program that a signal ended is 128 + the signal's number, and 127 if it cannot be started.
  *
  * @param {string} command
  * @param {string[]} args
@@ -48,7 +48,7 @@ export function runTool(name, args, options) {
   return run(process.execPath, [`node_modules/.bin/${name}`, ...args], options)
 }
 
-/** Passes the signal on, once: npm sends us again what the terminal has sent to both of us. */
+/** Passes a signal on, once: npm sends this script again what the terminal has sent to both. */
 function interrupt(signal) {
   if (interruption) return
   interruption = signal
@@ -57,7 +57,7 @@ function interrupt(signal) {
   setTimeout(exit, graceMs)
 }
 
-/** Ends this script when nobody is left, also none of those who outlived their group's leader. */
+/** Ends this script when all groups are empty, since processes can outlive the leader of their group. */
 async function end() {
   while ([...groups].some((group) => send(group, 0))) await sleep(50)
   exit()
@@ -67,11 +67,13 @@ function exit() {
   process.exit(128 + constants.signals[interruption])
 }
 
-/** Whether anybody was there to receive it. */
+/** Sends a signal to a group. Returns whether the group has a process that received it. */
 function send(group, signal) {
   try {
     return process.kill(-group, signal)
-  } catch {
+  } catch (error) {
+    // The group is empty, or what is left of it has changed its user.
+    if (error.code !== 'ESRCH' && error.code !== 'EPERM') throw error
     return false
   }
 }

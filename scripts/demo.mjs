@@ -36,7 +36,7 @@ function lowerdir(...args) {
   return ended.status
 }
 
-/** A hash over the names and bytes below a folder, as far as this user may read them. */
+/** A hash of the names and contents below a folder, without files that this user may not read. */
 function fingerprint(folder) {
   const hash = createHash('sha256')
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -50,7 +50,8 @@ function fingerprint(folder) {
 function readIfAllowed(path) {
   try {
     return readFileSync(path)
-  } catch {
+  } catch (error) {
+    if (error.code !== 'EACCES' && error.code !== 'ENOENT') throw error
     return ''
   }
 }

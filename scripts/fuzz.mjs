@@ -1,5 +1,5 @@
-// The fuzzers, for as long as wanted: `npm run fuzz -- --seconds 600 --seed 7`. Without a seed it
-// takes one from the clock, and says which. docs/tests.md has the rest.
+// Runs the fuzzers for a given time: `npm run fuzz -- --seconds 600 --seed 7`. The default seed is taken from the
+// clock, and is printed. docs/tests.md says more.
 
 import { parseArgs } from 'node:util'
 import { runTool } from './child.mjs'

@@ -1,5 +1,5 @@
-// Makes a clone ready to run: the right machine, the dependencies, an up-to-date dist/. Quick and
-// silent when there is nothing to do. Needs Node alone, since node_modules may be missing.
+// Makes a clone ready to run: checks the machine, installs the dependencies, builds dist/. Fast and silent
+// when there is nothing to do. It uses nothing but Node, since node_modules may be missing.
 
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -10,18 +10,20 @@ const oldestNode = { major: 20, minor: 19 }
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const buildNotes = 'dist/.tsbuildinfo'
 
-/** Returns when all is in place, with the working directory at the root, or ends the process. */
+/** Makes everything ready and changes to the root of the clone; ends the process if that fails. */
 export async function ready() {
   await install()
   const { code, output } = await build()
   if (code !== 0) giveUp(`${output}\nsrc/ does not compile.`)
 }
 
-/** Checks the machine and brings node_modules to the state that package-lock.json asks for. */
+/** Checks the machine, and installs the packages of package-lock.json into node_modules. */
 export async function install() {
   process.chdir(root)
   if (process.platform !== 'linux') {
-    giveUp(`lowerdir is made of Linux's own system calls; this is ${process.platform}.`)
+    giveUp(
+      `lowerdir needs Linux, because it uses Linux's own system calls; this is ${process.platform}.`,
+    )
   }
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < oldestNode.major || (major === oldestNode.major && minor < oldestNode.minor)) {
@@ -31,8 +33,8 @@ export async function install() {
   if (isInstalled()) return
 
   say('installing dependencies')
-  // Not `npm ci`: it insists that the registry has the packages of all other platforms, too. This
-  // keeps to the lock file as well. Without scripts, since ours builds, which comes next anyway.
+  // Not `npm ci`: it fails if the registry lacks a package of another platform. `npm install` follows the
+  // lock file as well. Without scripts, because the only one is the build, which comes next.
   const { code, output } = await run(
     'npm',
     ['install', '--no-save', '--ignore-scripts', '--include=dev', '--include=optional'],
@@ -42,9 +44,9 @@ export async function install() {
 }
 
 /**
- * Compiles src/ to dist/ and answers what tsc said. tsc itself never looks at dist/: it leaves what
- * was made of a source that is gone, and it does not miss a file that was deleted. So where the two
- * folders disagree, dist/ is made from nothing.
+ * Compiles src/ to dist/ and returns the output of tsc. tsc does not look at dist/: it keeps the output of a
+ * source that was removed, and does not notice if a file of dist/ was deleted. So if the two folders have
+ * different modules, this removes dist/ and compiles again.
  */
 export async function build() {
   const before = timeOf(buildNotes)
@@ -58,7 +60,7 @@ export async function build() {
   return result
 }
 
-/** Compiles what runs in Node and then, with other globals, what the report runs in a browser. */
+/** Compiles the code for Node, and then, with other globals, the report's code for browsers. */
 async function compile() {
   let result
   for (const project of ['tsconfig.build.json', 'src/report/browser']) {
@@ -68,7 +70,7 @@ async function compile() {
   return result
 }
 
-/** Whether npm's record of node_modules has what the lock file has; optional ones may be missing. */
+/** Whether npm's record of node_modules has all packages of the lock file, except optional ones. */
 function isInstalled() {
   const present = packages('node_modules/.package-lock.json')
   return Object.entries(packages('package-lock.json')).every(([path, { version, optional }]) =>

@@ -19,31 +19,47 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
  * @type {Record<string, { rooms: string[], packages?: string[], pure?: true, first?: string }>}
  */
 const table = {
-  util: { rooms: [] },
+  util: { first: 'error.ts', rooms: [] },
   sys: { rooms: ['util'], packages: ['koffi'] },
-  tree: { rooms: ['util', 'sys', '9p/wire'] },
-  '9p': { rooms: ['util', 'sys', 'tree/tree.ts', 'tree/parked.ts'] },
+  tree: { rooms: ['util', 'sys'] },
+  '9p': {
+    rooms: [
+      'util',
+      'sys',
+      'tree/attributes.ts',
+      'tree/deferred.ts',
+      'tree/directory.ts',
+      'tree/flags.ts',
+      'tree/groups.ts',
+      'tree/locks.ts',
+      'tree/tree.ts',
+    ],
+  },
   transport: { rooms: ['util', 'sys'] },
   // These two speak 9P's frames. The rest of the room knows no protocol.
   'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
   'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
   server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
   guest: { rooms: ['util', 'sys'] },
-  provision: { rooms: ['util', 'sys', 'guest'] },
-  network: { rooms: ['util', 'sys'] },
+  provision: { first: 'inventory.ts', rooms: ['util', 'sys', 'guest'] },
+  network: { first: 'switch.ts', rooms: ['util', 'sys'] },
   machine: { rooms: ['util', 'sys', 'tree', '9p', 'transport', 'server', 'provision', 'guest'] },
   record: { rooms: ['util'] },
   driver: {
     rooms: ['util', 'sys', 'tree', '9p', 'provision', 'guest', 'machine', 'network', 'record'],
   },
-  report: { rooms: ['util', 'record'] },
-  runner: { rooms: ['util', 'report', 'record'], packages: ['@swc/wasm-typescript'] },
-  cli: { rooms: ['*'] },
+  report: { first: 'page.ts', rooms: ['util', 'record'] },
+  runner: {
+    first: 'run-files.ts',
+    rooms: ['util', 'report', 'record'],
+    packages: ['@swc/wasm-typescript'],
+  },
+  cli: { first: 'main.ts', rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
   'vitest.ts': { rooms: ['util', 'driver', 'record'], packages: ['vitest'] },
 }
 
-/** Where a program comes in. Nothing inside imports them, whatever its row says. */
+/** Where programs enter src/. Nothing in src/ imports these, not even a room whose row says '*'. */
 const doors = new Set(['cli', 'index.ts', 'vitest.ts'])
 
 for (const [room, { first }] of Object.entries(table)) {
@@ -52,7 +68,7 @@ for (const [room, { first }] of Object.entries(table)) {
   }
 }
 
-/** What is wrong with the import of `specifier` in `file`, a path in src/; undefined if it is right. */
+/** Why `file`, a path in src/, may not import `specifier`; undefined if it may. */
 function complaint(file, specifier) {
   const room = roomOf(file)
   const { rooms, packages, pure } = rightsOf(file)
@@ -75,7 +91,7 @@ function complaint(file, specifier) {
   return `src/${room} may not import src/${target}, ${allowed}`
 }
 
-/** The sum of the rows that are about `file`: its room's, and its own or its folder's if there is one. */
+/** All rows for `file` together: its room's, and those of its folders and of itself if there are any. */
 function rightsOf(file) {
   const rows = Object.entries(table).flatMap(([place, row]) => (isWithin(file, place) ? [row] : []))
   return {
@@ -85,7 +101,7 @@ function rightsOf(file) {
   }
 }
 
-/** What is wrong with the beginning of `file`, whose text is `text`; undefined if it is right. */
+/** What the beginning of `file`, whose text is `text`, lacks as a room's first file; undefined if nothing. */
 function openingComplaint(file, text) {
   const room = roomOf(file)
   const first = table[room]?.first

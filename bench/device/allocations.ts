@@ -7,24 +7,24 @@ import { requestFrame } from '../../test/support/frames.ts'
 import { linux } from '../../test/support/vhost-user/layouts.ts'
 import { QueueProbe } from '../../test/support/vhost-user/queue-probe.ts'
 
-/** Room for an answer, as Linux leaves it for small ones. */
+/** The size of the buffer for a small reply, as Linux allocates it, in bytes. */
 const ROOM = 4096
 const WARM_UP = 30_000
 const REQUESTS = 200_000
 const FILE_BYTES = 1 << 17
-/** How many functions are named for each. */
+/** How many functions are listed for each request. */
 const SITES = 5
-/** One sample for about so many bytes. */
+/** The mean distance between two samples of the heap profiler, in bytes. */
 const INTERVAL = 256
-/** Whose allocations count: those of the server, and not the driver's that asks it. */
+/** The files whose allocations count: those of the server, not those of the driver that makes the requests. */
 const OURS = /\/src\/(transport|server|9p|tree|sys)\//
 
-/** What a request leaves behind for the garbage collector. */
+/** The memory that a kind of request allocates. */
 interface Allocation {
   readonly name: string
   /** Bytes of V8's heap for each request. */
   readonly bytes: number
-  /** The functions that allocate, those first that take most. */
+  /** The functions that allocate it, in descending order. */
   readonly sites: readonly { readonly name: string; readonly bytes: number }[]
 }
 
@@ -38,12 +38,15 @@ interface ProfileNode {
   readonly children: readonly ProfileNode[]
 }
 
-/** What requests over a virtqueue leave behind, as lines of text. @param scratch a folder for files. */
+/** Measures the memory that requests over a virtqueue allocate; as lines of text. @param scratch a folder for files. */
 export async function reportAllocations(scratch: string): Promise<string[]> {
   const folder = join(scratch, 'allocations')
   mkdirSync(folder)
   writeFileSync(join(folder, 'file'), Buffer.alloc(FILE_BYTES))
-  const lines = ['', 'over a virtqueue, bytes of heap that a request takes, and who takes them']
+  const lines = [
+    '',
+    'requests over a virtqueue: bytes of heap that each allocates, and the functions that do',
+  ]
   for (const { name, bytes, sites } of await measureAllocations(folder)) {
     lines.push(`${name.padEnd(33)}${bytes.toFixed(0).padStart(15)}`)
     for (const site of sites.slice(0, SITES)) {

@@ -9,22 +9,22 @@ import { measureRounds } from './rounds.ts'
 import { roundTrips } from './round-trips.ts'
 import { timeSuite } from './suite.ts'
 
-/** What the words of {@link benchDriver} may be parts of. */
+/** The names of the workloads, which `words` of {@link benchDriver} select. */
 export const driverWorkloads = ['boot', 'restore', 'round trip', 'tests'] as const
 
-/** How the test driver is measured. */
+/** How to measure the test driver. */
 export interface DriverBenchOptions {
-  /** How often everything is measured, but for the tests. */
+  /** How often everything except the tests is measured. */
   readonly rounds: number
   /** Fewer commands, and fewer tests. */
   readonly quick: boolean
-  /** Only what has one of them in its name; all, without one. */
+  /** Only workloads whose name contains one of them; all if there are none. */
   readonly words: readonly string[]
   /** An empty folder, removed by the caller. */
   readonly scratch: string
 }
 
-/** Measures what a test waits for: machines that boot or go on from a snapshot, and commands in them. */
+/** Measures how long machines take to boot and to be restored from a snapshot, and commands to run in them. */
 export async function benchDriver(options: DriverBenchOptions): Promise<DriverResults> {
   const { quick, words, scratch } = options
   const isWanted = (name: (typeof driverWorkloads)[number]): boolean =>
@@ -54,8 +54,8 @@ export async function benchDriver(options: DriverBenchOptions): Promise<DriverRe
       describeMachine(),
       `QEMU ${qemu.found?.version.text} with ${accelerator.toUpperCase()}, ${MEMORY_MIB} MiB, 1 virtual CPU, ` +
         `Linux ${kernel.found?.release} in the guest, files over tcp`,
-      `medians of rounds (${rounds}), each with machines of its own; commands of each kind in each, once ` +
-        `its init has nothing left to start: ${commands}; ` +
+      `medians of rounds (${rounds}), each with new machines; in each ${commands} commands of each kind, ` +
+        `after its init has started everything; ` +
         `load average at the beginning: ${load.toFixed(1)}`,
     ],
     guests: measured.filter(({ boots }) => boots.length > 0),

@@ -1,15 +1,15 @@
 import { median, quotients } from '../statistics.ts'
 import { MISSED, rateOf, timeOf } from '../text.ts'
 import { goals } from './goals.ts'
-import { type ProcessorTime, takers } from './processor-time.ts'
+import { type CpuTime, takers } from './cpu-time.ts'
 import type { DriverResults, GuestTimes, SuiteTimes } from './results.ts'
 
 const MS_PER_S = 1000
 
-/** What a reader of the tables has to know. */
+/** How to read the tables. */
 const legend = [
-  `"${MISSED}" is where a goal is missed, which stands behind it. Processor time is that of the guest's own instructions + of`,
-  'QEMU beside them + of this process with its servers: where others work on this machine, it says more than the clock.',
+  `"${MISSED}" marks a missed goal and precedes it. CPU time has three parts: the guest's own instructions + the rest of QEMU +`,
+  'this process with its servers. On a machine with other load, compare CPU times rather than elapsed times.',
 ]
 
 /** The results as text for a terminal. */
@@ -29,7 +29,7 @@ function firstCommandTable(guests: readonly GuestTimes[]): string[] {
     'median',
     'of rounds',
     'than a boot',
-    'processor',
+    'CPU',
   ])
   return ['', heading, ...guests.flatMap(firstCommandRows)]
 }
@@ -67,7 +67,7 @@ function roundTripTable({ name: guest, roundTrips }: GuestTimes): string[] {
     ])
   })
   if (rows.length === 0) return rows
-  const heading = row(`${guest}: milliseconds for a command`, ['p50', 'p95', '', 'processor'])
+  const heading = row(`${guest}: milliseconds for a command`, ['p50', 'p95', '', 'CPU'])
   return ['', heading, ...rows]
 }
 
@@ -85,14 +85,14 @@ function suiteLines({ guest, tests, booted, restored }: SuiteTimes): string[] {
   ]
 }
 
-/** The rounds' medians, one for each taker. */
+/** The medians of the rounds, for each part of the CPU time. */
 function sharesOf(
-  rounds: readonly { readonly processor: ProcessorTime }[],
+  rounds: readonly { readonly cpu: CpuTime }[],
   unit: number,
   digits: number,
 ): string {
   return takers
-    .map((taker) => median(rounds.map(({ processor }) => processor[taker] / unit)).toFixed(digits))
+    .map((taker) => median(rounds.map(({ cpu }) => cpu[taker] / unit)).toFixed(digits))
     .join(' + ')
 }
 

@@ -1,23 +1,23 @@
 import type { Machine } from '../../src/driver/machine.ts'
 import type { DriverGuest } from './guests.ts'
-import { type ProcessorTime, processorTime, taken } from './processor-time.ts'
+import { type CpuTime, cpuTime, taken } from './cpu-time.ts'
 
-/** What it takes from nothing to the end of the first command. */
+/** The time from nothing to the end of a machine's first command. */
 export interface FirstCommand {
   readonly milliseconds: number
-  readonly processor: ProcessorTime
+  readonly cpu: CpuTime
 }
 
 /**
  * Starts a machine and runs its first command.
  *
- * @param start makes the machine, which is then the caller's.
+ * @param start makes the machine, which the caller has to dispose of.
  */
 export async function timeFirstCommand(
   guest: DriverGuest,
   start: () => Promise<Machine>,
 ): Promise<{ readonly machine: Machine; readonly first: FirstCommand }> {
-  const before = processorTime()
+  const before = cpuTime()
   const began = performance.now()
   const machine = await start()
   try {
@@ -25,7 +25,7 @@ export async function timeFirstCommand(
     const milliseconds = performance.now() - began
     return {
       machine,
-      first: { milliseconds, processor: taken(before, processorTime(guest.pid())) },
+      first: { milliseconds, cpu: taken(before, cpuTime(guest.pid())) },
     }
   } catch (error) {
     await machine[Symbol.asyncDispose]()

@@ -1,9 +1,9 @@
-/** What is to be reached, also where guests are emulated. */
+/** The goals, for emulated guests as well. */
 export const goals = {
-  /** A machine of 512 MiB takes its first command so soon after a restore is asked for. */
+  /** Seconds from the call of restore to the end of the first command, for a machine of 512 MiB. */
   restoreSeconds: 0.5,
-  /** So many times sooner than one that boots. */
+  /** How many times as fast as a boot that has to be. */
   restoreRatio: 20,
-  /** A command that does nothing takes so long, half of the time. */
+  /** The median time of a command that does nothing, in milliseconds. */
   roundTripMilliseconds: 15,
 } as const

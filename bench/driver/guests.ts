@@ -6,20 +6,20 @@ import type { Machine } from '../../src/driver/machine.ts'
 import type { BootOptions } from '../../src/driver/options.ts'
 import { debianRoot } from '../../test/support/debian-root.ts'
 
-/** What every guest has. The goals are for this much memory, and for one processor. */
+/** The memory of every guest. The goals are for this much memory and for one CPU. */
 export const MEMORY_MIB = 512
 
-/** Over tcp, since only such a machine can be saved. */
+/** Over tcp, since a machine with vhost-user devices cannot be saved. */
 const common = { memory: MEMORY_MIB, cpus: 1, transport: 'tcp' } as const
 
 /** A guest to measure. */
 export interface DriverGuest {
   readonly name: string
-  /** Takes it from nothing to ready for commands. */
+  /** Boots it until it takes commands. */
   boot(): Promise<Machine>
-  /** Waits until its init has nothing left to start. */
+  /** Waits until its init has started everything. */
   rest(machine: Machine): Promise<unknown>
-  /** QEMU's process, of the machine that was started last. */
+  /** The pid of QEMU, for the machine that was started last. */
   pid(): number
 }
 
@@ -27,7 +27,7 @@ export interface DriverGuest {
  * The guests: a shell on this machine's root, and a Debian system with systemd.
  *
  * @param scratch an empty folder, removed by the caller.
- * @param log hears why one is left out.
+ * @param log gets a line when a guest is left out, with the reason.
  */
 export async function driverGuests(
   scratch: string,
@@ -38,7 +38,7 @@ export async function driverGuests(
     name,
     boot: () => boot({ ...common, qemuArguments: ['-pidfile', pidFile], ...options }),
     rest: async (machine) => {
-      // "degraded" is an answer as well.
+      // Its status does not matter: a system can also be up and "degraded".
       if (machine.init === 'systemd') await machine.systemctl('is-system-running --wait')
     },
     pid: () => Number(readFileSync(pidFile, 'latin1')),

@@ -1,12 +1,12 @@
 import type { FirstCommand } from './first-command.ts'
 import type { RoundTripTimes } from './round-trips.ts'
 
-/** What was measured with one guest, round by round. */
+/** The measurements of one guest, by round. */
 export interface GuestTimes {
   readonly name: string
-  /** From the call of boot() on. */
+  /** From the call of boot(). */
   readonly boots: readonly FirstCommand[]
-  /** From the call of Machine.restore() on, with the machine that was booted in the same round. */
+  /** From the call of Machine.restore(), from a snapshot of the machine that was booted in the same round. */
   readonly restores: readonly FirstCommand[]
   /** How long it took to save that machine, in milliseconds. */
   readonly saves: readonly number[]
@@ -14,17 +14,17 @@ export interface GuestTimes {
   readonly roundTrips: Readonly<Record<string, readonly RoundTripTimes[]>>
 }
 
-/** How long as many tests take that each have a machine of their own, in milliseconds. */
+/** How long so many tests take that each have a machine of their own, in milliseconds. */
 export interface SuiteTimes {
   readonly guest: string
   readonly tests: number
   /** Each boots its machine. */
   readonly booted: number
-  /** One boot and one snapshot, with which each goes on. */
+  /** One boot and one snapshot, from which each test is restored. */
   readonly restored: number
 }
 
-/** Everything that the driver's benchmark has found. */
+/** All results of the driver bench. */
 export interface DriverResults {
   /** One line each: the machine, the versions, what was measured. */
   readonly notes: readonly string[]

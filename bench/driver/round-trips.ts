@@ -1,30 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from '../../src/driver/machine.ts'
-import { type ProcessorTime, processorTime, taken } from './processor-time.ts'
+import { type CpuTime, cpuTime, taken } from './cpu-time.ts'
 import { median, percentile } from '../statistics.ts'
 
-/** A command that does nothing: what is left is what it takes to run one. */
+/** A command that does nothing, so that its time is the cost of running a command. */
 export interface RoundTrip {
   readonly name: string
-  /** Milliseconds between one's end and the next one's beginning, in which the guest gets the next shell ready. */
+  /** The pause between two commands in milliseconds, in which the guest starts the shell for the next. */
   readonly pause: number
   readonly run: (machine: Machine) => PromiseLike<unknown>
 }
 
-/** What the commands of one round took; times are in milliseconds. */
+/** The times of the commands of one round, in milliseconds. */
 export interface RoundTripTimes {
-  /** Half of them took no longer. */
+  /** The median. */
   readonly p50: number
-  /** Of 20, 19 took no longer. */
+  /** The 95th percentile. */
   readonly p95: number
-  /** On average, with what is done in a pause. */
-  readonly processor: ProcessorTime
+  /** The average for a command, with the work that is done in its pause. */
+  readonly cpu: CpuTime
 }
 
-/** Long enough for a shell to start, also where the guest is emulated. */
+/** A pause in which a shell can start even in an emulated guest, in milliseconds. */
 const PAUSE = 100
 
-/** That many are not counted: until then a guest that is emulated is still being translated. */
+/** How many commands are not counted: meanwhile QEMU translates the code of an emulated guest. */
 const WARM_UP = 20
 
 const shell = (machine: Machine): Promise<string> => machine.succeed('true')
@@ -39,7 +39,7 @@ export const roundTrips: readonly RoundTrip[] = [
   },
 ]
 
-/** Runs so many commands, one after the other. @param pid QEMU's. */
+/** Runs commands one after the other. @param pid of QEMU. */
 export async function timeRoundTrips(
   machine: Machine,
   pid: number,
@@ -48,13 +48,13 @@ export async function timeRoundTrips(
 ): Promise<RoundTripTimes> {
   for (let i = 0; i < WARM_UP; i++) await run(machine)
   const times: number[] = []
-  const before = processorTime(pid)
+  const before = cpuTime(pid)
   for (let i = 0; i < count; i++) {
     if (pause > 0) await sleep(pause)
     const began = performance.now()
     await run(machine)
     times.push(performance.now() - began)
   }
-  const processor = taken(before, processorTime(pid), count)
-  return { p50: median(times), p95: percentile(times, 95), processor }
+  const cpu = taken(before, cpuTime(pid), count)
+  return { p50: median(times), p95: percentile(times, 95), cpu }
 }

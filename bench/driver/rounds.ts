@@ -5,18 +5,18 @@ import type { DriverGuest } from './guests.ts'
 import type { GuestTimes } from './results.ts'
 import { type RoundTrip, type RoundTripTimes, timeRoundTrips } from './round-trips.ts'
 
-/** What is measured in each round, beside a boot. */
+/** What to measure in each round, in addition to a boot. */
 export interface RoundOptions {
   readonly rounds: number
   readonly restores: boolean
   readonly roundTrips: readonly RoundTrip[]
   /** How many commands of each kind. */
   readonly commands: number
-  /** Hears how far it is. */
+  /** Gets the progress. */
   readonly step: (text: string) => void
 }
 
-/** Times of a guest that grow from round to round. */
+/** The measurements of a guest, to which each round adds. */
 interface OpenTimes extends GuestTimes {
   readonly boots: FirstCommand[]
   readonly restores: FirstCommand[]
@@ -24,7 +24,7 @@ interface OpenTimes extends GuestTimes {
   readonly roundTrips: Record<string, RoundTripTimes[]>
 }
 
-/** Measures the guests in turns, so that what else the machine is busy with meets all of them. */
+/** Measures the guests in turns, so that other load on the machine affects all of them. */
 export async function measureRounds(
   guests: readonly DriverGuest[],
   options: RoundOptions,
@@ -62,7 +62,7 @@ async function measureRound(
   times.restores.push(first)
 }
 
-/** What takes a machine that was booted. It is gone afterwards: QEMU lets no other have its file for the pid meanwhile. */
+/** Measures a machine that is booted, and ends it: QEMU holds a lock on the pid file, which the next machine needs. */
 async function measureBooted(
   guest: DriverGuest,
   times: OpenTimes,

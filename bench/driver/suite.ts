@@ -3,10 +3,10 @@ import type { DriverGuest } from './guests.ts'
 import type { SuiteTimes } from './results.ts'
 
 /**
- * Runs small tests one after the other, each on a machine of its own: first with a boot for each, then with one boot and
- * a snapshot of it, which count as well.
+ * Runs small tests one after the other, each on a machine of its own: first with a boot for each, then with a restore for
+ * each. The times include the one boot and the snapshot that the restores need.
  *
- * @param step hears how far it is.
+ * @param step gets the progress.
  */
 export async function timeSuite(
   guest: DriverGuest,
@@ -35,7 +35,7 @@ async function snapshotOf(guest: DriverGuest): ReturnType<Machine['snapshot']> {
   return await machine.snapshot()
 }
 
-/** A few commands, on a machine on which no other test has been. */
+/** A few commands; the first fails on a machine that another test has used. */
 async function test(start: () => Promise<Machine>): Promise<void> {
   await using machine = await start()
   await machine.succeed('! [ -e /root/of-a-test ] && echo something >/root/of-a-test')

@@ -25,36 +25,36 @@ import { fillTree, tiny, whole } from './tree.ts'
 import type { Portion, Workload } from './workload.ts'
 import { workloads } from './workloads.ts'
 
-/** What the words of {@link benchGuest} may be parts of. */
+/** The names of the workloads, which `words` of {@link benchGuest} select. */
 export const guestWorkloads: readonly string[] = workloads.map(({ name }) => name)
 
-/** How a guest is measured. */
+/** How to measure guests. */
 export interface GuestBenchOptions {
   readonly rounds: number
-  /** How many virtual processors: a boot for each. */
+  /** The numbers of virtual CPUs, with a boot for each. */
   readonly cpus: readonly number[]
-  /** The kernels of the guests; of the second there is only what a short look takes. */
+  /** The kernels of the guests; all but the first are measured only with cache=none and one CPU. */
   readonly kernels: readonly (keyof typeof kernelSuites)[]
-  /** How long all of it may take; rounds that would take longer are left out, but not the first. */
+  /** How long the whole bench may take; rounds that would end later are left out, except the first. */
   readonly minutes: number
-  /** Whether every round is about all of the tree; else each is about another part of it. */
+  /** Whether every round measures the whole tree; else each measures a different part of it. */
   readonly whole: boolean
-  /** Leaves out those that one round would do for. */
+  /** Leaves out the peers that are measured in one round only. */
   readonly quick: boolean
-  /** Only workloads that have one of them in their name; all, without one. */
+  /** Only workloads whose name contains one of them; all if there are none. */
   readonly words: readonly string[]
-  /** An empty folder that guests see as well, removed by the caller. */
+  /** An empty folder that is visible in the guests, removed by the caller. */
   readonly scratch: string
-  /** Whether to say what QEMU and the guest say. */
+  /** Whether to show what QEMU and the guest print. */
   readonly verbose: boolean
 }
 
-/** The first run of a program in a guest may take this long, in milliseconds. */
-const WARM_UP_PATIENCE = 300_000
+/** How long the first run of a program in a guest may take, in milliseconds. */
+const WARM_UP_TIMEOUT = 300_000
 
 /**
- * Measures the peers in one guest, on one tree: each workload in turns over the peers, so that a ratio
- * is one of two measurements that were made one right after the other.
+ * Measures the peers in one guest and on one tree, each workload in turns over the peers, so that a ratio
+ * compares two measurements that were made one right after the other.
  */
 export async function benchGuest(options: GuestBenchOptions): Promise<GuestResults> {
   const { words, scratch, verbose, quick } = options
@@ -123,14 +123,14 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
   }
 }
 
-/** One guest to measure, and with which cache modes. */
+/** A guest to measure, and the cache modes to measure it with. */
 interface GuestPlan {
   readonly kernel: FoundKernel
   readonly cpus: number
   readonly caches: readonly CacheMode[]
 }
 
-/** All of it with the first kernel; with another only what shows how its client differs. */
+/** Everything with the first kernel; with others only what shows how their 9P clients differ. */
 function guestsOf({ cpus }: GuestBenchOptions, { kernels }: Prerequisites): GuestPlan[] {
   const [main, ...others] = kernels
   if (main === undefined) return []
@@ -145,7 +145,7 @@ function shortRelease({ release }: FoundKernel): string {
   return /^\d+\.\d+/.exec(release)?.[0] ?? release
 }
 
-/** Programs come from the guest's root, and are in its memory before they count. */
+/** Runs each program once, so that it is in the guest's page cache before it is measured. */
 async function warmUp(
   guest: BenchGuest,
   small: string,
@@ -154,7 +154,7 @@ async function warmUp(
 ): Promise<void> {
   for (const workload of wanted) {
     const script = `cd ${quote(small)}\n${runScript(workload, portion, 1)}`
-    await guest.run(script, WARM_UP_PATIENCE)
+    await guest.run(script, WARM_UP_TIMEOUT)
   }
 }
 
@@ -171,12 +171,12 @@ function notes(
     `QEMU ${qemu.version.text} with ${accelerator().toUpperCase()}, ${MEMORY_MIB} MiB, ` +
       `Linux ${releases} in the guest, fio ${fio.version}`,
     describePortion(isWhole),
-    `medians of ${least === most ? most : `${least} to ${most}`} rounds (of the slow peers one); ` +
-      'every run on a file system that was just mounted',
+    `medians of ${least === most ? most : `${least} to ${most}`} rounds (one round of the slow peers); ` +
+      'every run on a file system that has just been mounted',
   ]
 }
 
-/** A folder in memory, so that no disk is measured; removed also when the process exits. */
+/** A folder in memory, so that the disk is not measured. It is also removed when the process exits. */
 class MemoryFolder implements Disposable {
   readonly path = mkdtempSync('/dev/shm/lowerdir-bench-')
   readonly #remove = (): void => rmSync(this.path, { recursive: true, force: true, maxRetries: 5 })

@@ -7,19 +7,19 @@ import { tableMarkdown } from './table.ts'
 
 const DOCUMENT = 'docs/performance.md'
 
-/** The plot for a guest, beside the document. */
+/** The file name of a guest's plot, which is in the folder of the document. */
 function plotName({ cpus }: GuestKind): string {
   return cpus === 1 ? 'performance.svg' : `performance-${cpus}-cpus.svg`
 }
 
-/** Writes what was found to docs/performance.md, with a plot for each guest. */
+/** Writes the results to docs/performance.md, with a plot for each guest. */
 export function writeDocument(results: GuestResults): void {
   const guests = plottedGuests(results)
   for (const guest of guests) writeFileSync(`docs/${plotName(guest)}`, plotGuest(results, guest))
   writeFileSync(DOCUMENT, performanceDocument(results, guests))
 }
 
-/** Those of the first kernel, in which everything was measured. */
+/** The guests with the first kernel, in which everything was measured. */
 function plottedGuests({ cells }: GuestResults): GuestKind[] {
   const kernel = cells[0]?.guest.kernel ?? ''
   const own = cells.map(({ guest }) => guest).filter((guest) => guest.kernel === kernel)

@@ -3,7 +3,7 @@ import type { Peer } from './peer.ts'
 import type { Counts } from './requests.ts'
 import type { Cell, Condition, GuestKind, Sample } from './results.ts'
 
-/** What a person calls the conditions. */
+/** The conditions for people. */
 export const conditionNames: Readonly<Record<Condition, string>> = {
   none: 'cache=none',
   loose: 'cache=loose, first run',
@@ -30,17 +30,17 @@ export function guestName({ kernel, cpus }: GuestKind): string {
   return `Linux ${kernel}, ${cpus} virtual CPU${cpus > 1 ? 's' : ''}`
 }
 
-/** How many times as long as we a peer took, in each round that both were measured in. */
+/** The time of a peer divided by ours, in each round in which both were measured. */
 export function ratiosOf(cell: Cell, peer: string, ours: string): number[] {
   return quotients(byRound(cell, peer), byRound(cell, ours))
 }
 
-/** The seconds that a peer took, in each round that it was measured in. */
+/** The seconds that a peer took, in each round in which it was measured. */
 export function secondsBy(cell: Cell, peer: string): number[] {
   return present(cell, peer).map(({ seconds }) => seconds)
 }
 
-/** What a peer's client asked for. Where nobody has counted, another's of the same protocol will do: it is the same client. */
+/** The requests of a peer's client. Where they were not counted, those of another peer of the same protocol, which has the same client. */
 export function requestsOf(
   { requests }: Cell,
   { name, protocol }: Pick<Peer, 'name' | 'protocol'>,
@@ -50,7 +50,7 @@ export function requestsOf(
   return requests[name] ?? (counted === undefined ? undefined : requests[counted.name])
 }
 
-/** Nanoseconds of processor time, in each round: none of the server's where that is QEMU. */
+/** Nanoseconds of CPU time in each round; none of the server where QEMU is the server. */
 export function cpuOf(
   cell: Cell,
   peer: string,

@@ -2,7 +2,7 @@
 const RANDOM_BYTES = '2M'
 const SEQUENTIAL_BYTES = '32M'
 
-/** One job of fio's report, as far as it is of interest. */
+/** The fields that are used of a job in fio's report. */
 interface Direction {
   /** Milliseconds, with the fsync(2) at the end. */
   readonly runtime: number
@@ -10,10 +10,11 @@ interface Direction {
 }
 
 /**
- * Reads or writes the large files of a tree in place, each byte at most once, the same places every time.
+ * The command that reads or writes the large files of a tree in place, each byte at most once and in the same order
+ * every time.
  *
- * `invalidate=0` lets a second run find what the first has left in the guest's page cache; the fsync(2) at
- * the end makes writing end where it does without a cache.
+ * `invalidate=0` keeps the guest's page cache for a second run; the fsync(2) at the end makes writes reach the server as
+ * they do without a cache.
  */
 export function fioScript(
   fio: string,
@@ -31,12 +32,12 @@ export function fioScript(
 }
 
 /**
- * What fio says how long its job took in seconds, without its own start.
+ * How long a job took in seconds by fio's report, without the start of fio.
  *
- * @throws Error for a report of a job that did nothing, or of none.
+ * @throws Error if the report has no job, or the job did nothing.
  */
 export function fioSeconds(output: string): number {
-  // Notes may come before it.
+  // fio may print notes before the report.
   const report = JSON.parse(output.slice(output.indexOf('{'))) as {
     readonly jobs: readonly { readonly read: Direction; readonly write: Direction }[]
   }

@@ -1,14 +1,14 @@
 /**
- * A network of QEMU's that reaches nothing but one unix socket, and the guest's side of it.
+ * QEMU's user network with restrict=on and a guestfwd to one unix socket, and the guest's side of it.
  *
- * @param network tells networks of one machine apart: from 3 to 254.
+ * @param network the number of this network within the machine, from 3 to 254.
  */
 export function forwardedSocket(
   network: number,
   socket: string,
 ): {
   readonly qemuArguments: readonly string[]
-  /** Gives the guest's card its address. */
+  /** The script that gives the guest's NIC its address. */
   readonly prepare: string
   /** Options of mount(8), and the source. */
   readonly options: string
@@ -27,10 +27,10 @@ export function forwardedSocket(
       '-device',
       `virtio-net-pci,netdev=${id},mac=${mac},romfile=`,
     ],
-    prepare: `for card in /sys/class/net/*; do
-  [ "$(cat "$card/address")" = ${mac} ] || continue
-  /run/lowerdir/busybox ip link set "\${card##*/}" up
-  /run/lowerdir/busybox ip addr add 10.0.${network}.15/24 dev "\${card##*/}"
+    prepare: `for nic in /sys/class/net/*; do
+  [ "$(cat "$nic/address")" = ${mac} ] || continue
+  /run/lowerdir/busybox ip link set "\${nic##*/}" up
+  /run/lowerdir/busybox ip addr add 10.0.${network}.15/24 dev "\${nic##*/}"
 done`,
     options: 'trans=tcp,port=564',
     address,

@@ -3,15 +3,15 @@ import type { WorkloadGroup } from './workload.ts'
 
 type Goals = Readonly<Partial<Record<WorkloadGroup | 'cached', number>>>
 
-/** How many times as long as we a peer is to take at least. Peers without a row are there to compare. */
+/** The goals: how many times as long as lowerdir a peer has to take at least. Peers without a row have no goal. */
 const goals: Readonly<Record<string, Goals>> = {
   'QEMU 9p': { metadata: 2, read: 1.4, change: 1.2, cached: 1.2 },
   virtiofsd: { metadata: 2.5, read: 1.7, change: 1.1, cached: 1 },
 }
 
 /**
- * The goal for a workload against a peer; undefined where there is none: the first run with cache=loose
- * has one only for what changes files or reads them in pieces.
+ * The goal for a workload against a peer; undefined where there is none. The first run with cache=loose
+ * has a goal only for workloads that change files or read them in pieces.
  */
 export function goalOf(
   peer: string,

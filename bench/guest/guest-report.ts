@@ -17,10 +17,10 @@ import { floorOf } from './system-calls.ts'
 import { type Table, tableText } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
-/** Of fewer requests than that, processor time in steps of 10 ms says nothing. */
+/** With fewer requests, CPU time in steps of 10 ms says nothing. */
 const REQUESTS_MIN = 100
 
-/** What a reader of the tables has to know. */
+/** How to read the tables, in paragraphs. */
 export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
@@ -29,15 +29,15 @@ export function legend({ peers }: GuestResults): string[] {
       `of 4 KiB).`,
     `A ratio is the time of another server divided by that of ${ours}, the median over the rounds. Where a ratio ` +
       `misses its goal, ${MISSED} and the goal stand behind it.`,
-    `Processor time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
+    `CPU time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
       `QEMU's own server has no process, so its work is in the third part. No server can save the first part. ` +
-      `The difference between processor time and seconds is waiting: until a processor wakes up or becomes free.`,
+      `The difference between CPU time and seconds is waiting: until a CPU wakes up or becomes free.`,
     `The guest's kernel counted the requests, in a run of its own. All 9P servers have the same client, over virtio and ` +
       `over tcp. The FUSE client sends other requests, and far fewer where it may cache names and attributes.`,
   ]
 }
 
-/** Everything that was found, as tables. */
+/** All results as tables. */
 export function reportTables(results: GuestResults): Table[] {
   const { peers, cells, memory, profile } = results
   const found = cellsByTable(cells).flatMap((group): Table[] => {
@@ -45,18 +45,15 @@ export function reportTables(results: GuestResults): Table[] {
     return [
       secondsTable(`${title}: seconds`, group, results),
       {
-        title: `${title}: milliseconds of processor time`,
+        title: `${title}: milliseconds of CPU time`,
         heading: ['', ...peers.map(({ name }) => name)],
-        rows: group.map((cell) => [
-          cell.workload,
-          ...peers.map(({ name }) => processorTime(cell, name)),
-        ]),
+        rows: group.map((cell) => [cell.workload, ...peers.map(({ name }) => cpuText(cell, name))]),
       },
       requestsTable(title, group, peers),
     ]
   })
   const resident: Table = {
-    title: 'Memory of the servers at the end, without what they share with the guest',
+    title: 'Memory of the servers at the end, without the memory that they share with the guest',
     heading: ['', 'MiB'],
     rows: memory.map(({ peer, guest, bytes }) => [
       `${peer}; ${guestName(guest)}`,
@@ -93,7 +90,7 @@ function secondsTable(
   return { title, heading: ['', ours?.name ?? '', ...names, 'host', 'floor'], rows }
 }
 
-/** How many requests there were, and what each costs the host. */
+/** The number of requests, and the CPU time of the host for each. */
 function requestsTable(
   title: string,
   group: readonly Cell[],
@@ -101,7 +98,7 @@ function requestsTable(
 ): Table {
   const protocols = [...new Set(peers.map(({ protocol }) => protocol))]
   return {
-    title: `${title}: requests, and milliseconds for 1,000 of them, of the server + of QEMU beside the guest`,
+    title: `${title}: requests, and milliseconds of CPU time for 1,000 of them: the server + the rest of QEMU`,
     heading: ['', ...protocols.map((name) => name.toUpperCase()), ...peers.map(({ name }) => name)],
     rows: group.map((cell) => [
       cell.workload,
@@ -119,10 +116,10 @@ function timePerRequest(cell: Cell, peer: DescribedPeer, peers: readonly Describ
   const requests = requestsOf(cell, peer, peers)
   const count = requests === undefined ? 0 : total(requests)
   if (count < REQUESTS_MIN) return '-'
-  return processorTimes(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
+  return cpuTexts(cell, peer.name, ['serverCpu', 'qemuCpu'], 1000 / count)
 }
 
-/** What could not be measured, and why. */
+/** The measurements that failed, and why. */
 export function reportFailures({ cells }: GuestResults): string[] {
   return cells.flatMap((cell) =>
     Object.entries(cell.failures).map(
@@ -151,12 +148,12 @@ function seconds(values: readonly number[]): string {
   return values.length === 0 ? '-' : median(values).toFixed(3)
 }
 
-function processorTime(cell: Cell, peer: string): string {
-  return processorTimes(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
+function cpuText(cell: Cell, peer: string): string {
+  return cpuTexts(cell, peer, ['guestCpu', 'serverCpu', 'qemuCpu'], 1)
 }
 
-/** Milliseconds, times `factor`. */
-function processorTimes(
+/** The medians in milliseconds, multiplied by `factor`. */
+function cpuTexts(
   cell: Cell,
   peer: string,
   whose: readonly Parameters<typeof cpuOf>[2][],

@@ -11,27 +11,29 @@ import { Resources } from '../../src/machine/resources.ts'
 import type { Parts } from '../../src/provision/inventory.ts'
 import type { Peer, PeerWorld, StartedPeer } from './peer.ts'
 
-/** The guest's memory, which servers over vhost-user see as well. */
+/** The guest's memory in MiB; servers over vhost-user map all of it. */
 export const MEMORY_MIB = 1024
 
-/** An emulated guest with all those devices may take this long to boot, in milliseconds. */
+/** How long an emulated guest with all these devices may take to boot, in milliseconds. */
 const BOOT_TIMEOUT = 300_000
 
 /** A guest with a device for each peer. */
 export interface BenchGuest extends AsyncDisposable {
   readonly peers: readonly { readonly peer: Peer; readonly started: StartedPeer }[]
-  /** QEMU's process. */
+  /** The pid of QEMU. */
   readonly pid: number
   /**
-   * Runs a script in the guest's bash and answers what it has printed.
+   * Runs a script in the guest's bash.
    *
-   * @param onLine hears each line at once.
-   * @throws Error with what the script said when it fails, or takes longer than `patience` milliseconds.
+   * @param timeout in milliseconds.
+   * @param onLine gets each line of its output at once.
+   * @returns the output of the script.
+   * @throws Error with the script's standard error when it fails, or takes longer than `timeout`.
    */
-  run(script: string, patience: number, onLine?: (line: string) => void): Promise<string>
+  run(script: string, timeout: number, onLine?: (line: string) => void): Promise<string>
 }
 
-/** What {@link bootGuest} takes. */
+/** Options of {@link bootGuest}. */
 export interface BenchGuestOptions extends Omit<PeerWorld, 'resources'> {
   readonly parts: Parts
   readonly cpus: number
@@ -39,12 +41,12 @@ export interface BenchGuestOptions extends Omit<PeerWorld, 'resources'> {
   readonly log: (line: string) => void
 }
 
-/** How guests are run here. */
+/** The accelerator of all guests on this machine. */
 export function accelerator(): Accelerator {
   return chooseAccelerator('auto').accelerator
 }
 
-/** Starts the peers' servers and boots one guest with all of them. */
+/** Starts the servers of all peers and boots one guest with a device for each. */
 export async function bootGuest(options: BenchGuestOptions): Promise<BenchGuest> {
   const resources = new Resources()
   try {
@@ -114,7 +116,7 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
   const guest: BenchGuest = {
     peers,
     pid: Number(readFileSync(pidFile, 'utf8')),
-    run: (script, patience, onLine) => run(machine, script, patience, onLine),
+    run: (script, timeout, onLine) => run(machine, script, timeout, onLine),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   }
   for (const { started } of peers) {
@@ -126,7 +128,7 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
 async function run(
   machine: QemuMachine,
   script: string,
-  patience: number,
+  timeout: number,
   onLine: (line: string) => void = () => {},
 ): Promise<string> {
   const command = machine.run({
@@ -141,8 +143,8 @@ async function run(
   })
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const complaint = new Error(`not done after ${patience / 1000} seconds`)
-    timer = setTimeout(() => reject(complaint), patience)
+    const complaint = new Error(`not done after ${timeout / 1000} seconds`)
+    timer = setTimeout(() => reject(complaint), timeout)
   })
   try {
     const [stdout, stderr, status] = await Promise.race([

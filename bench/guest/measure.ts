@@ -7,10 +7,10 @@ import type { Sample } from './results.ts'
 import { type Duration, durationsOf, mountedScript, progress, runScript } from './script.ts'
 import type { Portion, Workload } from './workload.ts'
 
-/** Nothing that is measured takes this long, in milliseconds. */
-const PATIENCE = 600_000
+/** A limit that no measurement reaches unless it hangs, in milliseconds. */
+const TIMEOUT = 600_000
 
-/** Measures a workload in a guest, on a peer that was just mounted, as many times in a row as asked. */
+/** Mounts a peer in a guest and measures a workload on it, `runs` times in a row. */
 export async function measureGuest(
   guest: BenchGuest,
   peer: StartedPeer,
@@ -27,7 +27,7 @@ export async function measureGuest(
   const starts: Omit<Sample, keyof Duration>[] = []
   const ends: Omit<Sample, keyof Duration>[] = []
   const script = mountedScript(peer.mount(cache), runScript(workload, portion, runs))
-  const output = await guest.run(script, PATIENCE, (line) => {
+  const output = await guest.run(script, TIMEOUT, (line) => {
     const where = progress(line)
     if (where === 'start') starts.push(clocks())
     if (where === 'end') ends.push(clocks())
@@ -41,7 +41,7 @@ export async function measureGuest(
   }))
 }
 
-/** The requests of each run of a workload in a guest; none where its kernel cannot count them. */
+/** Counts the requests of each run of a workload in a guest; none where its kernel cannot count them. */
 export async function countGuest(
   guest: BenchGuest,
   { protocol }: Peer,
@@ -52,16 +52,16 @@ export async function countGuest(
   runs: number,
 ): Promise<Counts[]> {
   const script = countingScript(protocol, started.mount(cache), workload, portion, runs)
-  return countsOf(protocol, await guest.run(script, PATIENCE))
+  return countsOf(protocol, await guest.run(script, TIMEOUT))
 }
 
-/** The seconds that a workload takes on the host, without a guest and without a server. */
+/** How long a workload takes on the host, without a guest and a server, in seconds. */
 export function measureHost(tree: string, workload: Workload, portion: Portion): number {
   const output = execFileSync('bash', ['-c', runScript(workload, portion, 1)], {
     cwd: tree,
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C' },
-    timeout: PATIENCE,
+    timeout: TIMEOUT,
     maxBuffer: Number.POSITIVE_INFINITY,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

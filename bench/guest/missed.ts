@@ -7,8 +7,8 @@ import type { Table } from './table.ts'
 import { MISSED, rateOf } from '../text.ts'
 
 /**
- * Where the time goes in what misses a goal, one row for each workload and condition: with one virtual processor
- * and the first kernel, where a guest that waits does nothing else.
+ * Where the time goes in workloads that miss a goal, one row for each workload and condition. Only with the first kernel
+ * and one virtual CPU, where a guest that waits for a reply does nothing else.
  */
 export function missedTable({ peers, cells }: GuestResults): Table | undefined {
   const [ours] = peers
@@ -32,13 +32,13 @@ export function missedTable({ peers, cells }: GuestResults): Table | undefined {
     .map(row)
   if (rows.length === 0) return undefined
   return {
-    title: 'Where the time goes where a goal is missed',
+    title: 'Where the time goes in workloads that miss a goal',
     about: [
-      `"guest" has the milliseconds in which the guest's processor works, and "waits" those in which it waits. The ` +
+      `"guest" has the milliseconds in which the guest's CPU works, and "waits" those in which it waits. The ` +
         `guest's work is its programs, kernel and client. A server can shorten it only by needing fewer requests. ` +
         `"At best" is the ratio if ${ours.name}, the rest of QEMU and the ways between them took no time at all. Where ` +
         `this misses the goal as well (${MISSED}), no server for this client reaches the goal on this machine. fio's ` +
-        `seconds leave out its start and its processor time does not, so only its requests are shown.`,
+        `seconds leave out its start and its CPU time does not, so only its requests are shown.`,
     ],
     heading: [
       '',
@@ -54,12 +54,12 @@ function hasMissed(cell: Cell, rival: string, ours: string): boolean {
   return goal !== undefined && median(ratiosOf(cell, rival, ours)) < goal
 }
 
-/** Whether the processor's time is about more than what counts. */
+/** Whether only a part of the elapsed time counts, so that CPU times do not belong to the seconds. */
 function isPart({ seconds, elapsed }: Sample): boolean {
   return seconds < elapsed
 }
 
-/** Seconds in which the guest's only processor had nothing to do: it waited for an answer. */
+/** How long the guest's only CPU was idle because it waited for a reply, in seconds. */
 function timeOutside({ elapsed, guestCpu }: Sample): number {
   return Math.max(0, elapsed - guestCpu / 1e9)
 }
@@ -68,7 +68,7 @@ function guestTime(sample: Sample): number {
   return sample.elapsed - timeOutside(sample)
 }
 
-/** How many times as long as we a rival took, if the guest had never waited for us. */
+/** The ratio of a rival's time to ours, if our replies had taken no time. */
 function bestText(cell: Cell, rival: string, ours: string): string {
   const theirs = cell.samples[rival] ?? []
   const ratios = theirs.flatMap((sample, round) => {

@@ -2,34 +2,34 @@ import type { Resources } from '../../src/machine/resources.ts'
 import type { Program } from '../programs.ts'
 import type { FileProtocol } from './requests.ts'
 
-/** What the guest's client may keep: nothing, or everything. */
+/** What the guest's client may cache: nothing, or everything. */
 export type CacheMode = 'none' | 'loose'
 
 export const cacheModes: readonly CacheMode[] = ['none', 'loose']
 
-/** What a peer may need to start. */
+/** What a peer gets to start with. */
 export interface PeerWorld {
-  /** The folder that every peer serves. */
+  /** The folder that all peers serve. */
   readonly tree: string
   /** A private folder for sockets. */
   readonly folder: string
-  /** Where our server is to put a profile of itself when it ends, if it is to make one. */
+  /** The file for a profile of lowerdir's server, written when the server ends; undefined for none. */
   readonly profile?: string
   readonly programs: Readonly<Record<'diod' | 'virtiofsd', Program>>
-  /** Closes what the peer has started. */
+  /** Gets the servers that the peer starts, and closes them. */
   readonly resources: Resources
 }
 
 /** One way for a guest to see a folder of the host. */
 export interface Peer {
   readonly name: string
-  /** What its client in the guest speaks. */
+  /** The protocol of its client in the guest. */
   readonly protocol: FileProtocol
-  /** Whether it is so slow, and so far from what there is a goal for, that one round in one guest will do. */
+  /** Set for a slow peer without goals, which is measured in one round of the first guest only. */
   readonly oneRound?: true
-  /** What it is, in a few words, with the versions of what takes part besides QEMU. */
+  /** A description in a few words, with the versions of the programs other than QEMU. */
   describe(programs: PeerWorld['programs']): string
-  /** Starts its servers, which QEMU is to connect to. */
+  /** Starts its servers, to which QEMU will connect. */
   start(world: PeerWorld): Promise<StartedPeer>
 }
 
@@ -37,18 +37,18 @@ export interface Peer {
 export interface StartedPeer {
   /** QEMU's arguments for its devices. */
   readonly qemuArguments: readonly string[]
-  /** A script for the guest, once after it has booted. */
+  /** A script to run in the guest after its boot; empty for none. */
   readonly prepare: string
-  /** The guest's command that mounts it, but for the mount point, which comes last. */
+  /** The command that mounts it in the guest, without the mount point, which comes last. */
   mount(cache: CacheMode): string
-  /** The process that serves; undefined where that is QEMU itself. */
+  /** The pid of the server; undefined where QEMU is the server. */
   pid(cache: CacheMode): number | undefined
 }
 
-/** The largest message of a Linux client over virtio, in bytes: used for every peer that speaks 9P. */
+/** The msize of all 9P peers, in bytes: the largest of a Linux client over virtio. */
 const MSIZE = 512_000
 
-/** The options of mount(8) for a peer that speaks 9P, after those of its transport. */
+/** The options of mount(8) for a 9P peer, without those of its transport. */
 export function ninepOptions(cache: CacheMode): string {
   return `version=9p2000.L,msize=${MSIZE},cache=${cache}`
 }

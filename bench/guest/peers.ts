@@ -5,7 +5,7 @@ import { lowerdirVhostUser } from './peers/lowerdir-vhost-user.ts'
 import { qemu } from './peers/qemu.ts'
 import { virtiofsd } from './peers/virtiofsd.ts'
 
-/** Everybody who is measured: the first is ours, which the others are compared with. */
+/** All peers. The first is lowerdir, with which the others are compared. */
 export const peers: readonly [ours: Peer, ...Peer[]] = [
   lowerdirVhostUser,
   qemu,

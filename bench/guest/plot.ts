@@ -16,17 +16,15 @@ const LEAST = 0.25
 const MOST = 8
 const TICKS = [0.25, 0.5, 1, 2, 4, 8]
 
-/** Colours that can be told apart on white and on black, also by those who see no red. */
+/** Colours that are distinguishable on white and on black, also with red-green colour blindness. */
 const COLOURS = ['#3b82c4', '#d9772b']
 
 /** Neither too light for white nor too dark for black. */
 const INK = '#808080'
 
 /**
- * The ratios as an SVG: a panel for each condition, a row for each workload, a bar for each peer that there
- * is a goal against, with a line across it where the goal is.
- *
- * @param guest which of the guests it is about.
+ * The ratios of a guest as an SVG: a panel for each condition, a row for each workload, a bar for each peer
+ * against which there is a goal, with a line at the goal.
  */
 export function plotGuest({ peers, cells }: GuestResults, guest: GuestKind): string {
   const ours = peers[0]?.name ?? ''
@@ -40,7 +38,7 @@ export function plotGuest({ peers, cells }: GuestResults, guest: GuestKind): str
   const width = NAMES + panels.length * (PANEL + GAP)
 
   const parts: string[] = [
-    text(0, 16, `How many times as long as ${ours} others take; ${guestName(guest)}`, 'start', 14),
+    text(0, 16, `Time of others divided by the time of ${ours}; ${guestName(guest)}`, 'start', 14),
     ...rivals.map((name, i) => legend(i, name)),
     ...rows.map((name, i) => text(NAMES - 10, TOP + i * ROW + ROW / 2 + 4, name, 'end')),
   ]
@@ -62,7 +60,7 @@ function frame(left: number, rows: number, condition: Condition): string {
   const bottom = TOP + rows * ROW
   const ticks = TICKS.map((value) => {
     const x = left + position(value)
-    // Where both are as fast.
+    // The line at which both are equally fast.
     const strong = value === 1 ? 1.5 : 0.4
     return line(x, TOP, x, bottom, INK, strong) + text(x, bottom + 16, `${value}×`, 'middle', 11)
   })
@@ -96,7 +94,7 @@ function legend(index: number, name: string): string {
   return `<rect x="${x}" y="26" width="12" height="12" fill="${COLOURS[index % COLOURS.length]}"/>${text(x + 18, 36, name, 'start')}`
 }
 
-/** Pixels from the left of a panel; what is off the axis is at its end. */
+/** Pixels from the left of a panel; ratios beyond the axis are at its end. */
 function position(ratio: number): number {
   const within = Math.min(Math.max(ratio, LEAST), MOST)
   return (Math.log(within / LEAST) / Math.log(MOST / LEAST)) * PANEL

@@ -3,18 +3,18 @@ import type { Program } from '../programs.ts'
 import { moduleName, sourceFiles, whole } from './tree.ts'
 import type { Portion } from './workload.ts'
 
-/** How many files are created and deleted when a round is about everything. */
+/** How many files are created and deleted when a round measures the whole tree. */
 const CREATED = 2000
 
-/** What a small portion is of the whole: each round is about another one. */
+/** Into how many portions the tree is divided: each round measures another one. */
 const PARTS = whole.directories
 
-/** How many times as many files are found and listed: as few as are read take no longer than the programs' start. */
+/** How many times as many files are found and listed as are read: with fewer, the start of the program would dominate. */
 const LISTED = 2
 
 /**
- * What a round is about: all of the tree, or a part of it. That is enough to compare servers, for each
- * file takes as much as any other, and leaves time to compare them more than once.
+ * The portion of a round: the whole tree, or a part of it. A part is enough to compare servers, since all
+ * files take the same time, and leaves time for more rounds.
  */
 export function portionOf(round: number, isWhole: boolean, { command, args }: Program): Portion {
   const all = Array.from({ length: PARTS }, (_, i) => i)
@@ -33,21 +33,21 @@ export function portionOf(round: number, isWhole: boolean, { command, args }: Pr
   }
 }
 
-/** What of the tiny tree there is of each kind. */
+/** The portion of the tiny tree. */
 export function tinyPortion(fio: Program): Portion {
   const first = [moduleName(0)]
   const portion = portionOf(0, false, fio)
   return { ...portion, listed: first, read: first, objects: ['build/part0.o'], files: 2 }
 }
 
-/** How much that is, in a line. */
+/** The size of the portions, in a line. */
 export function describePortion(isWhole: boolean): string {
   const share = isWhole ? 1 : PARTS
   const files = sourceFiles(whole)
-  const each = isWhole ? 'in each round' : 'in each round others'
+  const each = isWhole ? 'the same in each round' : 'different ones in each round'
   const listed = isWhole ? files : (files / PARTS) * LISTED
   return (
-    `${files} source files, of which ${listed} are found and listed and ${files / share} read, ${each}; ` +
+    `${files} source files; ${listed} of them are found and listed and ${files / share} are read, ${each}; ` +
     `${CREATED / share} files created and deleted, ${whole.project.files / share} files of C compiled`
   )
 }

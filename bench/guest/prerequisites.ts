@@ -7,7 +7,7 @@ import type { Qemu } from '../../src/provision/qemu.ts'
 import { type Program, provideProgram } from '../programs.ts'
 import type { PeerWorld } from './peer.ts'
 
-/** Everything that the guest benchmark takes besides what it makes itself. */
+/** Everything that the guest bench needs and does not make itself. */
 export interface Prerequisites {
   readonly qemu: Qemu
   readonly busybox: Busybox
@@ -17,10 +17,10 @@ export interface Prerequisites {
   readonly fio: Program
 }
 
-/** The kernels that can be measured, and Debian's suite that has them. */
+/** The kernels that can be measured, and the Debian suites that have them. */
 export const kernelSuites = { newest: 'sid', oldest: 'bookworm' } as const
 
-/** What a guest runs that has the host's root for its own: the name, and Debian's package. */
+/** The programs of the host that run in the guest, whose root is the host's: the name, and Debian's package. */
 const hostPrograms: Readonly<Record<string, string>> = {
   bash: 'bash',
   find: 'findutils',
@@ -44,7 +44,7 @@ export async function provideAll(
   }
   if (missing.length > 0) {
     const list = missing.join(' ')
-    const message = `The guest works with programs of this machine, and some are missing. Install them: apt-get install ${list}`
+    const message = `The guest runs programs of this machine, and some are missing. Install them with: apt-get install ${list}`
     throw new ProvisionError('not-found', message)
   }
   const onProgress: ProvisionOptions['onProgress'] = ({ phase, detail }) => {

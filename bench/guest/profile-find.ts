@@ -7,14 +7,14 @@ import { portionOf } from './portion.ts'
 import { type Profile, readProfile } from './profile.ts'
 import { workloads } from './workloads.ts'
 
-/** How often find runs while the server is profiled, each time over other files. */
+/** How often find runs while the server is profiled, each time on other files. */
 const RUNS = 5
 
 /**
- * Lets our server make a profile of itself while a guest runs find with cache=none: in a guest of its own, for
- * being profiled takes time.
+ * Profiles lowerdir's server while a guest runs find with cache=none. In a guest of its own, since profiling slows the
+ * server down.
  *
- * @param boot a guest that has our server's device.
+ * @param boot boots a guest with these options in place of the usual ones.
  */
 export async function profileFind(
   scratch: string,
@@ -37,6 +37,6 @@ export async function profileFind(
       }
     }
   }
-  // The server has ended with its guest, and has written it.
+  // The server has ended with its guest, and has written the profile.
   return { times: readProfile(profile), requests }
 }

@@ -4,7 +4,7 @@ import type { GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
 import type { Table } from './table.ts'
 
-/** Where our server's time goes in find, part by part. */
+/** The time of each part of lowerdir's server in find. */
 export function profileTable(
   { times, requests }: Profile,
   { systemCalls }: Pick<GuestResults, 'systemCalls'>,
@@ -17,11 +17,11 @@ export function profileTable(
     `${Math.round((100 * microseconds) / all)} %`,
   ]
   return {
-    title: 'What our server does in find, with cache=none and one virtual CPU',
+    title: "The parts of lowerdir's server in find, with cache=none and one virtual CPU",
     about: [
       `Microseconds for each of ${count} requests, from V8's profile of the serving thread. Profiling takes time itself; ` +
         `sleep is left out. The last line is the floor of the tables above. It is a part of the calls of libc: the rest ` +
-        `of these is the FFI, and filling the processor's caches again after the last request.`,
+        `of these is the FFI, and filling the CPU's caches again after the last request.`,
     ],
     heading: ['', 'microseconds', 'share'],
     rows: [

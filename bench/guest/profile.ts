@@ -1,30 +1,30 @@
 import { readFileSync } from 'node:fs'
 import type { Counts } from './requests.ts'
 
-/** Where our server's thread has spent its time, in microseconds by {@link parts}; sleep is no part of it. */
+/** The time of each part of the server's thread in microseconds, without sleep. */
 export type PartTimes = Readonly<Record<Part, number>>
 
-/** A profile of our server, and what it was asked for meanwhile. */
+/** A profile of lowerdir's server, and the requests that it served meanwhile. */
 export interface Profile {
   readonly times: PartTimes
   readonly requests: Counts
 }
 
-/** The parts of a server's work, and what a person calls them. */
+/** The parts of a server's work, and their names for people. */
 export const parts = {
   looking: 'the loop, and looking for the next request',
   ring: 'the ring, and chains of descriptors',
-  codec: 'reading requests and writing answers',
+  codec: 'decoding requests and encoding replies',
   session: 'fids and the session',
   tree: 'nodes of the tree',
   sys: 'calls of libc for files: the FFI and the system calls',
-  waking: 'telling QEMU that there are answers: write(2) to its eventfd',
-  collector: 'collecting garbage',
+  waking: 'telling QEMU that there are replies: write(2) to its eventfd',
+  collector: 'garbage collection',
 } as const
 
 export type Part = keyof typeof parts
 
-/** Our folders, and files in them that are a part of their own, and which part they are. */
+/** Folders and files of dist/, and the parts that they belong to; the first match counts. */
 const rooms: readonly (readonly [folder: string, part: Part])[] = [
   ['/transport/', 'ring'],
   ['/9p/wire/', 'codec'],
@@ -34,10 +34,10 @@ const rooms: readonly (readonly [folder: string, part: Part])[] = [
   ['/sys/', 'sys'],
 ]
 
-/** What of V8's .cpuprofile files is of interest. */
+/** The fields that are used of V8's .cpuprofile files. */
 interface CpuProfile {
   readonly nodes: readonly ProfileNode[]
-  /** Which node each sample has found, and how long after the one before, in microseconds. */
+  /** The node of each sample, and the time since the previous sample in microseconds. */
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
 }
@@ -48,7 +48,7 @@ interface ProfileNode {
   readonly children?: readonly number[]
 }
 
-/** Reads a profile of our server's engine thread. */
+/** Reads a profile of the server's engine thread. */
 export function readProfile(path: string): PartTimes {
   return partTimes(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile)
 }
@@ -87,7 +87,7 @@ function assign(nodes: readonly ProfileNode[]): ReadonlyMap<number, Part> {
   return found
 }
 
-/** @param above what the caller belongs to: nothing outside of the loop, such as the start of a thread. */
+/** The part of a node. @param above the part of its caller; undefined outside of the loop, as at a thread's start. */
 function partBelow(
   { callFrame: { functionName, url } }: ProfileNode,
   above: Part | undefined,
@@ -97,11 +97,11 @@ function partBelow(
   if (isLoop && functionName === '#sleep') return 'asleep'
   if (isLoop && functionName === 'run') return 'looking'
   if (above === 'looking') {
-    // Whatever looks at the ring in vain, or at the clock, only looks.
+    // Code that finds the ring empty, or reads the clock, belongs to looking.
     const serves = url.endsWith('/request-queue.js') && functionName === '#serve'
     return serves ? 'ring' : 'looking'
   }
-  // Whatever it is made of.
+  // All that it calls belongs to the same part.
   if (above === undefined || above === 'waking') return above
   return rooms.find(([folder]) => url.includes(folder))?.[1] ?? above
 }

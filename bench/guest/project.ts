@@ -4,7 +4,7 @@ import { join } from 'node:path'
 /** How large a C project is. */
 export interface ProjectSize {
   readonly files: number
-  /** In each of them, some ten lines each. */
+  /** How many functions each file has, of about ten lines each. */
   readonly functions: number
 }
 
@@ -12,9 +12,9 @@ export interface ProjectSize {
 const INCLUDES = 8
 
 /**
- * Writes a C project that follows from its size alone: source files with functions that call those of
- * other files, a header for each, and a Makefile that builds a program in `build/`, one object file for
- * each source.
+ * Writes a C project whose content depends on its size alone: source files with functions that call
+ * functions of other files, a header for each, and a Makefile that builds a program in `build/`, with one
+ * object file for each source file.
  */
 export function writeProject(folder: string, { files, functions }: ProjectSize): void {
   for (const name of ['src', 'include']) mkdirSync(join(folder, name), { recursive: true })

@@ -1,17 +1,18 @@
 import { mountedScript, runScript } from './script.ts'
 import type { Portion, Workload } from './workload.ts'
 
-/** What a peer's client speaks. */
+/** The protocol of a peer's client. */
 export type FileProtocol = '9p' | 'fuse'
 
-/** How many requests there were of each kind: by 9P's type byte, or FUSE's opcode. */
+/** The number of requests of each kind: by 9P's type byte, or FUSE's opcode. */
 export type Counts = ReadonlyMap<number, number>
 
 const TRACING = '/run/bench-tracing'
 
 /**
- * The tracepoint at which a guest's kernel shows each request, whose it is and of which kind, and the kind
- * with which every mount begins (include/trace/events/9p.h; fs/fuse/fuse_trace.h, since Linux 6.11).
+ * The tracepoint that a guest's kernel passes with each request, the fields for the client and the kind of the
+ * request, and the kind with which every mount begins (include/trace/events/9p.h; fs/fuse/fuse_trace.h, since
+ * Linux 6.11).
  */
 const tracepoints: Readonly<
   Record<FileProtocol, { readonly event: string; readonly keys: string; readonly first: number }>
@@ -20,13 +21,13 @@ const tracepoints: Readonly<
   fuse: { event: 'fuse/fuse_request_send', keys: 'connection,opcode', first: 26 },
 }
 
-/** How a histogram begins (Documentation/trace/histogram.rst), and one of its rows. */
+/** The beginning of a histogram (Documentation/trace/histogram.rst), and one of its rows. */
 const BEGINNING = '# event histogram'
 const ROW = /\{ \w+: *(\d+), \w+: *(\d+) *\} hitcount: *(\d+)/g
 
 /**
- * A script for a guest that runs a workload as it is measured, and lets the guest's kernel count its requests:
- * whoever serves them, it is the client who knows. A kernel without the tracepoint counts none.
+ * A script for a guest that runs a workload as it is measured, while the guest's kernel counts the client's requests.
+ * That works with every server. A kernel without the tracepoint counts none.
  */
 export function countingScript(
   protocol: FileProtocol,
@@ -50,7 +51,7 @@ ${mountedScript(mount, runScript(workload, portion, runs, `cat ${folder}/hist ||
 `
 }
 
-/** The requests of each run, from all that the script has printed; none where they could not be counted. */
+/** The requests of each run, from the output of the script; none where they could not be counted. */
 export function countsOf(protocol: FileProtocol, output: string): Counts[] {
   const snapshots = output
     .split(BEGINNING)
@@ -63,14 +64,14 @@ export function countsOf(protocol: FileProtocol, output: string): Counts[] {
   })
 }
 
-/** How many requests that is. */
+/** The number of all requests. */
 export function total(requests: Counts): number {
   let sum = 0
   for (const count of requests.values()) sum += count
   return sum
 }
 
-/** What a histogram says of the mount that has begun since it was set up, and not of others. */
+/** The counts in a histogram of the mount that was made since the histogram was set up, without other mounts. */
 function countsOfMount(histogram: string, first: number): Counts {
   const byClient = new Map<string, Map<number, number>>()
   for (const [, client = '', kind, count] of histogram.matchAll(ROW)) {

@@ -5,27 +5,27 @@ import type { Duration } from './script.ts'
 import type { SystemCallTimes } from './system-calls.ts'
 import type { WorkloadGroup } from './workload.ts'
 
-/** Under which circumstances a workload runs: `cached` is the second time in a row with cache=loose. */
+/** The condition of a run: its cache mode; `cached` is the second run in a row with cache=loose. */
 export type Condition = CacheMode | 'cached'
 
-/** What one measurement of one peer has found; durations are by the guest's clock. */
+/** One measurement of one peer; durations are by the guest's clock. */
 export interface Sample extends Duration {
-  /** Processor time of QEMU for the guest's instructions, in nanoseconds. */
+  /** CPU time of QEMU for the guest's instructions, in nanoseconds. */
   readonly guestCpu: number
-  /** Processor time of the peer's own process, in nanoseconds; undefined where that is QEMU. */
+  /** CPU time of the peer's own process, in nanoseconds; undefined where QEMU is the server. */
   readonly serverCpu: number | undefined
-  /** Processor time of QEMU for anything but the guest's instructions, in nanoseconds. */
+  /** CPU time of QEMU for everything except the guest's instructions, in nanoseconds. */
   readonly qemuCpu: number
 }
 
-/** Which guest something was measured in. */
+/** The guest in which something was measured. */
 export interface GuestKind {
   /** The first two numbers of its Linux. */
   readonly kernel: string
   readonly cpus: number
 }
 
-/** All measurements of one workload under the same circumstances. */
+/** All measurements of one workload under one condition. */
 export interface Cell {
   readonly workload: string
   readonly group: WorkloadGroup
@@ -33,35 +33,35 @@ export interface Cell {
   readonly guest: GuestKind
   /** The seconds that the same commands take on the host. */
   readonly host: readonly number[]
-  /** By the peer's name and then the round; a round that a peer was left out of has none. */
+  /** By the peer's name and the round; undefined for a round in which the peer was left out. */
   readonly samples: Readonly<Record<string, readonly (Sample | undefined)[]>>
-  /** What a peer's client asked for, by the peer's name, where that was counted. */
+  /** The requests of a peer's client, by the peer's name, where they were counted. */
   readonly requests: Readonly<Record<string, Counts>>
   /** Why a peer has no numbers. */
   readonly failures: Readonly<Record<string, string>>
 }
 
-/** What a server's process has in memory at the end of all, in bytes. */
+/** The resident memory of a server's process at the end of the bench, in bytes. */
 export interface Memory {
   readonly peer: string
   readonly guest: GuestKind
   readonly bytes: number
 }
 
-/** Somebody who was measured. */
+/** A peer that was measured. */
 export interface DescribedPeer extends Pick<Peer, 'name' | 'protocol'> {
   readonly what: string
 }
 
-/** Everything that the guest benchmark has found. */
+/** All results of the guest bench. */
 export interface GuestResults {
   /** One line each: the machine, the versions, what was measured. */
   readonly notes: readonly string[]
-  /** The peers' names, ours first, with what they are. */
+  /** The peers with their descriptions, lowerdir first. */
   readonly peers: readonly DescribedPeer[]
   readonly cells: readonly Cell[]
   readonly memory: readonly Memory[]
   readonly systemCalls: SystemCallTimes
-  /** Where our server's time goes in find, with cache=none. */
+  /** The profile of lowerdir's server in find, with cache=none. */
   readonly profile: Profile | undefined
 }

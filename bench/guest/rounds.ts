@@ -1,4 +1,5 @@
 import type { ProgressLine } from '../../src/cli/progress.ts'
+import { messageOf } from '../../src/util/error.ts'
 import type { Program } from '../programs.ts'
 import { guestName, requestsOf } from './figures.ts'
 import type { BenchGuest } from './guest.ts'
@@ -9,24 +10,24 @@ import type { Counts } from './requests.ts'
 import type { Cell, Condition, GuestKind, Sample } from './results.ts'
 import type { Workload } from './workload.ts'
 
-/** What is measured with one guest. */
+/** What to measure with one guest. */
 export interface Rounds {
   readonly guest: BenchGuest
   readonly kind: GuestKind
   readonly caches: readonly CacheMode[]
   readonly count: number
-  /** When the last round has to be over, on the clock of performance.now(): none begins that would end later. */
+  /** When the last round has to end, as a time of performance.now(): a round that would end later is not begun. */
   readonly deadline: number
-  /** Whether each of them is about all of the tree. */
+  /** Whether each round measures the whole tree. */
   readonly whole: boolean
   readonly workloads: readonly Workload[]
-  /** The tree that every peer serves. */
+  /** The tree that all peers serve. */
   readonly tree: string
   readonly fio: Program
   readonly progress: ProgressLine
 }
 
-/** A cell that grows from round to round. */
+/** A cell to which each round adds. */
 interface OpenCell extends Cell {
   readonly host: number[]
   readonly samples: Record<string, (Sample | undefined)[]>
@@ -34,7 +35,7 @@ interface OpenCell extends Cell {
   readonly failures: Record<string, string>
 }
 
-/** A workload and a cache mode, and the cells that they are measured for, one after the other. */
+/** A workload and a cache mode, and the cells of its runs in a row. */
 interface Row {
   readonly workload: Workload
   readonly cache: CacheMode
@@ -86,9 +87,9 @@ export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
 }
 
 /**
- * Every workload on every peer once, which does not count: what is compiled while it runs, ours and QEMU's
- * translation of the guest's kernel, is compiled then. Meanwhile the guest counts the requests, once for each
- * protocol. It is about other files than the first rounds, and as many.
+ * Runs every workload on every peer once, which is not measured: meanwhile V8 compiles the server, and QEMU translates
+ * the guest's kernel. In these runs the guest counts the requests, once for each protocol. They use other files than the
+ * first rounds, and as many.
  */
 async function warmUp(
   { guest, kind, whole, fio, progress }: Rounds,
@@ -117,14 +118,15 @@ async function warmUp(
           const cell = cells[i]
           if (cell !== undefined) cell.requests[peer.name] = each
         }
-      } catch {
-        // It will fail again, and be heard then.
+      } catch (error) {
+        // A workload that cannot run fails again when it is measured, and is reported then.
+        progress.say(`${peer.name}, ${workload.name}: not warmed up: ${messageOf(error)}`)
       }
     }
   }
 }
 
-/** One workload on every peer, one right after the other. */
+/** Measures one workload on all peers, one right after the other. */
 async function measureRow(
   { guest, whole, tree, fio, progress }: Rounds,
   round: number,
@@ -142,7 +144,7 @@ async function measureRow(
       try {
         samples = await measureGuest(guest, started, cache, workload, portion, cells.length)
       } catch (error) {
-        const { message } = error as Error
+        const message = messageOf(error)
         for (const cell of cells) cell.failures[peer.name] = message
         progress.say(`${peer.name}, ${workload.name}, cache=${cache}: ${message}`)
       }
@@ -151,16 +153,16 @@ async function measureRow(
   }
 }
 
-/** The guest's clock and ours, in seconds. */
+/** The guest's clock and the host's, in seconds. */
 async function clocks(guest: BenchGuest): Promise<{ guest: number; host: number }> {
   const text = await guest.run('echo $EPOCHREALTIME', 60_000)
   return { guest: Number(text), host: performance.now() / 1000 }
 }
 
-/** How much a guest's clock may be off, beside a second for the commands that ask it. */
+/** By which share a guest's clock may differ, in addition to a second for the commands that read it. */
 const TOLERANCE = 0.01
 
-/** The guest takes the times, so its clock has to go like ours, also where it is emulated. */
+/** Checks that the guest's clock, which takes the times, has the rate of the host's, even if the guest is emulated. */
 function checkClock(
   before: Awaited<ReturnType<typeof clocks>>,
   after: Awaited<ReturnType<typeof clocks>>,
@@ -170,6 +172,6 @@ function checkClock(
   if (Math.abs(guest - host) <= 1 + TOLERANCE * host) return
   const [ours, theirs] = [host, guest].map((seconds) => seconds.toFixed(1))
   throw new Error(
-    `The guest's clock went ${theirs} s while ours went ${ours} s: its times are worth nothing.`,
+    `The guest's clock advanced by ${theirs} s while the host's advanced by ${ours} s, so its times are wrong. Run the bench again.`,
   )
 }

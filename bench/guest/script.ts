@@ -4,22 +4,22 @@ import type { Portion, Workload } from './workload.ts'
 /** Where a peer is mounted while it is measured. */
 const MOUNT_POINT = '/run/bench'
 
-/** How long nothing happens before and after what counts, for the host to read its clocks, in seconds. */
+/** A pause before and after what is measured, in which the host reads CPU times, in seconds. */
 const PAUSE = 0.1
 
-/** How the lines begin that a script says how far it is with. */
+/** The beginnings of the lines that report a script's progress. */
 const START = 'bench: start '
 const END = 'bench: end '
 
-/** git asks nobody who owns what it looks at, and leaves its index as it is. */
+/** git does not check who owns the repository, and does not update its index. */
 const ENVIRONMENT = `export GIT_OPTIONAL_LOCKS=0 GIT_CONFIG_COUNT=1
 export GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'`
 
 /**
  * A script for bash that runs a workload in a tree several times in a row.
  *
- * It says when it starts and ends, and pauses there. The time between is taken by the clock of where the
- * script runs: bash has it without starting a program.
+ * It prints a line when a run starts and ends, and pauses there. The time between is by the clock of the
+ * machine that runs the script; bash reads it without starting a program.
  *
  * @param watch a command for before each start and after each end.
  */
@@ -45,8 +45,8 @@ done
 }
 
 /**
- * The script around it for a guest: mounts the tree, so that nothing of it is known yet, and lets go of it
- * again. Other file systems keep what they have in memory: the programs are not what is measured.
+ * Wraps a script for a guest: mounts the tree, so that nothing of it is cached, and unmounts it at the end.
+ * Other file systems keep their caches, so that the start of programs is not measured.
  */
 export function mountedScript(mount: string, script: string): string {
   return `set -e
@@ -57,7 +57,7 @@ cd ${MOUNT_POINT}
 ${script}`
 }
 
-/** What a line of a script's output says about its progress. */
+/** The progress that a line of a script's output reports, if it does. */
 export function progress(line: string): 'start' | 'end' | undefined {
   if (line.startsWith(START)) return 'start'
   return line.startsWith(END) ? 'end' : undefined
@@ -65,16 +65,16 @@ export function progress(line: string): 'start' | 'end' | undefined {
 
 /** How long a run took, in seconds. */
 export interface Duration {
-  /** What counts: as the program says, or all of it. */
+  /** The time that counts: as the program reports it, or the elapsed time. */
   readonly seconds: number
-  /** All of it. */
+  /** The elapsed time. */
   readonly elapsed: number
 }
 
 /**
- * How long each run took, from all that a script has printed.
+ * How long each run took, from the output of a script.
  *
- * @throws Error when there are not as many as there should be.
+ * @throws Error when the output does not have so many runs.
  */
 export function durationsOf(workload: Workload, output: string, runs: number): Duration[] {
   const parts = output.split(START).slice(1)

@@ -3,7 +3,7 @@ import type { BenchGuest } from './guest.ts'
 import { cacheModes } from './peer.ts'
 import type { GuestKind, Memory } from './results.ts'
 
-/** What servers have in memory. The guest's memory, which some of them see as well, is not theirs. */
+/** The resident memory of the servers, without the guest's memory, which some of them map. */
 export function memoryOf({ peers }: BenchGuest, guest: GuestKind): Memory[] {
   return peers.flatMap(({ peer, started }) => {
     const pids = new Map(cacheModes.map((cache) => [started.pid(cache), cache]))
@@ -15,7 +15,7 @@ export function memoryOf({ peers }: BenchGuest, guest: GuestKind): Memory[] {
   })
 }
 
-/** Anonymous memory and files, as proc_pid_status(5) counts them; not what is shared. */
+/** RssAnon and RssFile of proc_pid_status(5), without shared memory. */
 function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const kibibytes = [...status.matchAll(/^Rss(?:Anon|File):\s+(\d+) kB$/gm)]

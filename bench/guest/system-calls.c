@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The fastest of some repetitions counts: nobody was in the way then. */
+/* The fastest of some repetitions counts, since other load has disturbed it least. */
 enum { REPETITIONS = 7, TIMES = 4000, FILES = 16, PAGE = 4096 };
 
 static char names[TIMES][24];

@@ -10,11 +10,11 @@ const SOURCE = 'bench/guest/system-calls.c'
 export type SystemCallTimes = ReadonlyMap<number, number>
 
 /**
- * Measures the system calls that our server makes for each kind of request, in a loop in C: no server that makes
- * them can take less.
+ * Measures the system calls that lowerdir's server makes for each kind of request, in a loop in C. A server that makes
+ * these calls cannot take less time.
  *
- * @param served a folder on the file system that is served; nothing is left in it.
- * @param scratch where the program goes.
+ * @param served a folder on the file system that is served; it is left as it was.
+ * @param scratch the folder for the compiled program.
  */
 export function measureSystemCalls(served: string, scratch: string): SystemCallTimes {
   const program = join(scratch, 'system-calls')

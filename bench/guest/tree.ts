@@ -13,25 +13,25 @@ export interface TreeSize {
   readonly project: ProjectSize
 }
 
-/** What is measured: 5,120 source files beside the project and the files that are read in pieces. */
+/** The tree that is measured: 5,120 source files, the project, and the files that are read in pieces. */
 export const whole: TreeSize = {
   directories: 20,
   large: 64 << 20,
   project: { files: 40, functions: 30 },
 }
 
-/** The same in small, for a program to be in memory before it counts. */
+/** A small tree, on which programs run once before they are measured. */
 export const tiny: TreeSize = {
   directories: 1,
   large: 1 << 20,
   project: { files: 1, functions: 2 },
 }
 
-/** The second that files are of: git trusts what it knows of those that are older than its index. */
+/** The mtime of all files in seconds: git trusts its index for files that are older than the index. */
 const LONG_AGO = 1_600_000_000
 
 /**
- * Fills an empty folder with what is served. All of it follows from the size:
+ * Fills an empty folder with the files to serve. Their content depends on the size alone:
  *
  *     source/   a git repository of small text files, two levels of directories deep
  *     project/  a C project
@@ -77,19 +77,19 @@ function pad(number: number): string {
   return String(number).padStart(2, '0')
 }
 
-/** From half a page to some four pages, two on average, as source files have. */
+/** The text of a file: from half a page to four pages, two on average, like source files. */
 function text(seed: number): string {
   const lines = 40 + ((Math.imul(seed, 0x9e3779b1) >>> 16) % 320)
   return Array.from({ length: lines }, (_, i) => `line ${i} of ${seed}: ${i * seed}\n`).join('')
 }
 
-/** One pack, so that the repository is its work tree and little else. */
+/** Commits everything, in one pack, so that the repository is little more than its work tree. */
 function commitAll(folder: string): void {
   const git = (...args: string[]): void => {
     execFileSync('git', ['-C', folder, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
   git('init', '--quiet', '--initial-branch=main')
-  // Each server has its own inode numbers, and a change of those is not what is measured.
+  // Servers give different inode numbers; git must not read all files again because of that.
   for (const [key, value] of [
     ['user.name', 'bench'],
     ['user.email', 'bench@localhost'],

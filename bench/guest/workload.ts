@@ -1,27 +1,27 @@
-/** Which of the goals is for a workload. */
+/** The group of a workload, which has a goal of its own. */
 export type WorkloadGroup = 'metadata' | 'read' | 'change' | 'build'
 
-/** What one measurement is about. */
+/** The part of the tree that one measurement uses. */
 export interface Portion {
   /** Directories of `source`, relative to it, that are found and listed. */
   readonly listed: readonly string[]
-  /** And those whose files are read, which takes longer. */
+  /** Directories whose files are read; fewer, since that takes longer. */
   readonly read: readonly string[]
   /** Object files of the project, relative to it. */
   readonly objects: readonly string[]
   /** How many files to create. */
   readonly files: number
-  /** fio, as a shell starts it. */
+  /** The command line of fio, quoted for a shell. */
   readonly fio: string
 }
 
-/** Something to measure: scripts for bash, in the root of a scratch tree. */
+/** A workload: scripts for bash, which run in the root of a tree. */
 export interface Workload {
   readonly name: string
   readonly group: WorkloadGroup
-  /** What comes before each run and does not count. */
+  /** Runs before each run and is not measured. */
   readonly prepare?: (portion: Portion) => string
   readonly run: (portion: Portion) => string
-  /** How long it took in seconds, where the program says so itself on its standard output. */
+  /** The time in seconds from the program's output, for programs that measure it themselves. */
   readonly seconds?: (output: string) => number
 }

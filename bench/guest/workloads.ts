@@ -1,7 +1,7 @@
 import { fioSeconds, fioScript } from './fio.ts'
 import type { Workload } from './workload.ts'
 
-/** Everything that is measured in a guest. */
+/** All workloads in a guest. */
 export const workloads: readonly Workload[] = [
   {
     name: 'find',

@@ -11,15 +11,15 @@ import { heading, line } from './server-report.ts'
 import { type Server, startDiod, startLowerdir } from './servers.ts'
 import { workloads } from './workloads.ts'
 
-/** What the words of {@link benchServer} may be parts of. */
+/** The names of the workloads, which `words` of {@link benchServer} select. */
 export const serverWorkloads: readonly string[] = [...workloads.map(({ name }) => name), 'memory']
 
-/** How the servers alone are measured. */
+/** How to measure the servers alone. */
 export interface ServerBenchOptions {
   readonly quick: boolean
-  /** The file that a profile of lowerdir's engine goes to, if any. */
+  /** The file for a profile of lowerdir's engine, if one is wanted. */
   readonly profile: string | undefined
-  /** Only workloads that have one of them in their name; all, without one. */
+  /** Only workloads whose name contains one of them; all if there are none. */
   readonly words: readonly string[]
   /** An empty folder, removed by the caller. */
   readonly scratch: string
@@ -44,7 +44,7 @@ export async function benchServer(options: ServerBenchOptions): Promise<void> {
 
   print(`lowerdir ${version('package.json')} and diod ${diod.version}, over a unix socket`)
   print(describeMachine())
-  print(`medians of ${rounds} rounds; a row marked "shared" has all processes on one processor\n`)
+  print(`medians of ${rounds} rounds; a row marked "shared" has all processes on one CPU\n`)
   print(heading)
   for (const { name, unit, inFlight } of workloads.filter((row) => isWanted(row.name))) {
     for (const { lanes, isShared } of inFlight.flatMap(placements)) {
@@ -54,7 +54,7 @@ export async function benchServer(options: ServerBenchOptions): Promise<void> {
       for (let round = 0; round <= rounds; round++) {
         const lowerdir = await client.measure({ ...request, ...at(ours) })
         const diods = await client.measure({ ...request, ...at(theirs) })
-        // The first one is for compilers and caches.
+        // The first round warms up the JIT compiler and the caches.
         if (round === 0) continue
         loads.lowerdir.push(lowerdir)
         loads.diod.push(diods)
@@ -72,15 +72,15 @@ export async function benchServer(options: ServerBenchOptions): Promise<void> {
   }
 }
 
-/** Where processes run, for a number of requests in flight. */
+/** The number of requests in flight, and whether all processes share one CPU. */
 interface Placement {
   readonly lanes: number
   readonly isShared: boolean
 }
 
 /**
- * As the kernel likes it; with one in flight also on one processor, where nobody has to be woken: the one
- * shows how soon an answer comes, the other what it takes.
+ * Lets the kernel place the processes; with one request in flight, measures also with all of them on one CPU, where no
+ * other CPU has to be woken. The first shows the latency of a reply, the second its CPU time.
  */
 function placements(lanes: number): Placement[] {
   const free = { lanes, isShared: false }

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Load, LoadAnswer, LoadRequest } from './load.ts'
 
-/** How long an answer may take beyond the time of the measurement, in milliseconds. */
-const PATIENCE_MS = 30_000
+/** How long an answer may take in addition to the time of the measurement, in milliseconds. */
+const TIMEOUT_MS = 30_000
 
 /** The process that puts load on the servers. */
 export class Client implements Disposable {
@@ -15,7 +15,7 @@ export class Client implements Disposable {
   }
 
   async measure(request: LoadRequest): Promise<Load> {
-    const signal = AbortSignal.timeout(request.milliseconds + PATIENCE_MS)
+    const signal = AbortSignal.timeout(request.milliseconds + TIMEOUT_MS)
     this.#child.send(request)
     const [answer] = (await once(this.#child, 'message', { signal })) as [LoadAnswer]
     if ('failure' in answer) throw new Error(answer.failure)

@@ -9,26 +9,26 @@ import { HEADER_BYTES, NOFID, VERSION } from '../../src/9p/wire/limits.ts'
 import type { MessageName, R, T } from '../../src/9p/wire/messages.ts'
 import { fromText } from '../../src/util/text.ts'
 
-/** Replies are taken in pieces that fit into a core's own cache, whatever the msize is. */
+/** Replies are received in pieces that fit into the L2 cache of a core, also where msize is larger. */
 const RECEIVE_BYTES = 256 * 1024
 const SEND_BYTES = 64 * 1024
 
 /** The fid of the root, after {@link Connection.open}. */
 export const ROOT = 0
 
-/** A request, encoded once and for all, and what its reply has to look like. */
+/** An encoded request, and the type and size that its reply has to have. */
 export interface Exchange {
   readonly request: Uint8Array
   readonly replyType: number
   readonly replySize: number
 }
 
-/** Requests that are made again and again, one after the other; the index is the lane's tag. */
+/** Requests that are repeated one after the other, with one in flight. A lane's tag is its index. */
 export type Lane = readonly Exchange[]
 
 /**
- * A 9P client that blocks, so that it costs less than any server: no promises, and while it measures
- * no encoding, no decoding and no allocation.
+ * A 9P client that blocks and takes less time than any server: it uses no promises, and while it measures it does not
+ * encode, decode or allocate.
  */
 export class Connection {
   msize = 0
@@ -47,7 +47,7 @@ export class Connection {
   /**
    * Connects, agrees on an msize of at most `msize` bytes and attaches the root as {@link ROOT}.
    *
-   * @param aname what diod needs to know: the path of the folder that it exports.
+   * @param aname the path of the exported folder, which diod needs.
    */
   static open(socket: string, msize: number, aname: string): Connection {
     const connection = new Connection(connectUnix(fromText(socket)), msize)
@@ -83,9 +83,10 @@ export class Connection {
   }
 
   /**
-   * Makes the requests of all lanes, one in flight for each, and returns how many exchanges there
-   * were in a second, and how much of `clock` each has taken. The first tenth of the time warms both
-   * sides up and does not count.
+   * Makes the requests of all lanes, with one in flight for each. The first tenth of the time warms both sides up and
+   * does not count.
+   *
+   * @returns the number of exchanges per second, and how far `clock` has advanced for each.
    */
   measure(
     lanes: readonly Lane[],
@@ -100,9 +101,9 @@ export class Connection {
     let done = 0
     let rate = 0
     let taken = 0
-    /** Bytes at the front of the buffer: a header of which the rest is still to come. */
+    /** Bytes at the front of the buffer: the beginning of a header. */
     let kept = 0
-    /** The lane whose reply is under way, if any, and how many bytes of its body are to come. */
+    /** The lane whose reply is being received, -1 for none, and how many bytes of the body are missing. */
     let tag = -1
     let missing = 0
     let underWay = lanes.length
@@ -125,7 +126,7 @@ export class Connection {
           at += HEADER_BYTES
           missing = size - HEADER_BYTES
         }
-        // The body is not looked at: the size in its header was right.
+        // The body is skipped: the header had the right size.
         const part = Math.min(missing, end - at)
         at += part
         missing -= part
@@ -169,8 +170,8 @@ export class Connection {
   }
 
   /**
-   * Waits in poll(2) and not in recv(2): whoever sleeps in that is also woken when the server has
-   * taken a request, and each of those wasted wakes is as much as a system call of the server.
+   * Waits in poll(2) and not in recv(2): a process in recv(2) is also woken when the server has received a request, and
+   * each such wake costs as much as a system call of the server.
    */
   #receive(at: number, end: number): number {
     for (;;) {

@@ -7,10 +7,10 @@ const DIRECTORIES = 3000
 const FILES_EACH = 100
 const NAME = 'many-names'
 
-/** Fids that {@link walkAll} leaves behind. */
+/** How many fids {@link walkAll} makes. */
 export const FIDS = DIRECTORIES * (FILES_EACH + 1)
 
-/** Adds 300,000 names to a folder: of a few files each, since only the names count here. */
+/** Adds 300,000 names to a folder, as hard links to few files, since only the names matter. */
 export function addNames(folder: string): void {
   const many = join(folder, NAME)
   for (let d = 0; d < DIRECTORIES; d++) {
@@ -22,7 +22,7 @@ export function addNames(folder: string): void {
   }
 }
 
-/** Memory that a server has for each fid of a client that holds one for every name, in bytes. */
+/** The memory of a server for each fid, in bytes, measured with a client that holds a fid for every name. */
 export function memoryPerFid(server: Server, folder: string): number {
   const connection = Connection.open(server.socket, 64 * 1024, folder)
   try {
@@ -34,7 +34,7 @@ export function memoryPerFid(server: Server, folder: string): number {
   }
 }
 
-/** As a guest with cache=loose after `find`. */
+/** Walks to all names, as a guest with cache=loose does in `find`. */
 function walkAll(connection: Connection): void {
   let newfid = ROOT + 1
   for (let d = 0; d < DIRECTORIES; d++) {

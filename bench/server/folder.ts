@@ -12,12 +12,12 @@ const DIRECTORIES = 16
 const DIRECTORIES_BELOW = 16
 /** Files in each of those in turn. */
 export const FILES = 16
-/** Names in the one directory that is there to be listed. */
+/** Names in the directory for readdir. */
 const LISTED = 2000
-/** Bytes of the one large file. */
+/** Bytes of the large file. */
 export const LARGE_BYTES = 256 << 20
 
-/** Every name is padded to the same length, so that the servers' answers are, too. */
+/** Pads every name to the same length, so that all replies have the same length. */
 function padded(prefix: string, number: number): string {
   return `${prefix}-${String(number).padStart(4, '0')}`
 }
@@ -26,15 +26,15 @@ export const directoryName = (number: number): string => padded('directory', num
 export const fileName = (number: number): string => padded('some-file', number)
 export const LISTED_NAME = 'listed'
 export const LARGE_NAME = 'large'
-/** An attribute that each of the small files has in the first directory of each lane. */
+/** An extended attribute of each small file in the first directory of each lane. */
 export const XATTR = {
   name: 'user.bench',
   value: Buffer.from('some value of sixty four bytes'.padEnd(64)),
 }
 
 /**
- * Fills an empty folder with what is served: 4096 small files three levels deep, a directory of 2000
- * names, and a file of 256 MiB of real bytes. It is all in the page cache afterwards.
+ * Fills an empty folder with the files to serve: 4096 small files three levels deep, a directory of 2000
+ * names, and a file of 256 MiB without holes. All of it is in the page cache afterwards.
  */
 export async function fillFolder(folder: string): Promise<void> {
   for (let i = 0; i < DIRECTORIES; i++) {

@@ -2,7 +2,7 @@ import { cpuTime } from '../cpu-time.ts'
 import { Connection } from './connection.ts'
 import { rehearse, workloads } from './workloads.ts'
 
-/** What the client's process is asked for, one at a time. */
+/** A measurement to make, one at a time. */
 export interface LoadRequest {
   readonly socket: string
   readonly folder: string
@@ -10,19 +10,19 @@ export interface LoadRequest {
   readonly workload: string
   readonly inFlight: number
   readonly milliseconds: number
-  /** The server's process. */
+  /** The pid of the server. */
   readonly pid: number
 }
 
-/** What one measurement has found. */
+/** The result of a measurement. */
 export interface Load {
-  /** Units in each second. */
+  /** Units per second. */
   readonly rate: number
-  /** The server's processor time for each, in nanoseconds. */
+  /** The server's CPU time for each unit, in nanoseconds. */
   readonly cpu: number
 }
 
-/** Its answer, or why there is none. */
+/** The answer to a {@link LoadRequest}: the result, or why there is none. */
 export type LoadAnswer = Load | { readonly failure: string }
 
 function measure(request: LoadRequest): Load {
@@ -43,7 +43,7 @@ function measure(request: LoadRequest): Load {
   }
 }
 
-// A process of its own: it blocks all the time.
+// A process of its own, because it blocks all the time.
 process.on('message', (request: LoadRequest) => {
   let answer: LoadAnswer
   try {

@@ -1,7 +1,7 @@
 import { defaultLimits } from '../../src/9p/session-limits.ts'
 import { startEngine } from '../../src/server/engine.ts'
 
-/** A process that serves a folder with our server until its parent lets go of it. */
+/** A process that serves a folder with lowerdir's server until its parent disconnects. */
 
 const [directory = '', path = ''] = process.argv.slice(2)
 const engine = await startEngine({

@@ -1,18 +1,17 @@
 import { median, quotients } from '../statistics.ts'
 import type { Load } from './load.ts'
 
-/** Measurements that belong together: one of each server for each round. */
+/** The measurements of one workload: one of each server in each round. */
 export interface Loads {
   readonly lowerdir: readonly Load[]
   readonly diod: readonly Load[]
 }
 
 /**
- * What the columns say. Rates are medians. A ratio is the median of the rounds' ratios, with the
- * smallest and the largest of those, which say how much to make of it: both servers of a round were
- * measured one right after the other, so a ratio survives what else the machine is busy with.
- * `cpu` is the server's own processor time, in microseconds for each unit, and how many times as much
- * of it diod takes: the client's share is not in there.
+ * The heading of the columns. Rates are medians. `ratio` is the median of the rounds' ratios, and `of rounds` the
+ * smallest and the largest of them, which shows how reliable it is: both servers of a round were measured one right
+ * after the other, so other load on the machine hardly changes their ratio. `cpu` and `diod` are the servers' own CPU
+ * time in microseconds for each unit, without the client's, and the last column is diod's divided by lowerdir's.
  */
 export const heading = row(
   ['workload', 'in flight', 'lowerdir/s', 'diod/s', 'ratio', 'of rounds'],

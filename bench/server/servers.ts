@@ -11,7 +11,7 @@ export interface Server extends ServerProcess {
   readonly socket: string
 }
 
-/** @param profile the file that a profile of its engine is to be put into when it ends, if any. */
+/** @param profile the file for a profile of its engine, written when it ends; undefined for none. */
 export async function startLowerdir(
   folder: string,
   socket: string,

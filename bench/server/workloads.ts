@@ -15,25 +15,25 @@ import {
   fileName,
 } from './folder.ts'
 
-/** One request of a workload, and the errno that it must fail with, if any. */
+/** One request of a workload, and the errno with which it has to fail, if any. */
 type Step = { [M in MessageName]: readonly [name: M, request: T<M>, fails?: number] }[MessageName]
 
-/** What one lane does again and again, and how many units one round of it is worth. */
+/** The requests that a lane repeats, and how many units one repetition counts for. */
 interface Round {
   readonly steps: readonly Step[]
   readonly worth: number
 }
 
-/** Something to measure. */
+/** A kind of requests to measure. */
 export interface Workload {
   readonly name: string
-  /** What is counted each second. */
+  /** The unit that is counted per second. */
   readonly unit: 'ops' | 'MB' | 'names'
-  /** How many requests are under way at once, one for each lane. */
+  /** The numbers of requests in flight to measure with, one request for each lane. */
   readonly inFlight: readonly number[]
   /** The largest message to ask for, in bytes. */
   readonly msize: number
-  /** Prepares the fids of a lane; numbers from `fid` to `fid` + 999 are its own. */
+  /** Prepares the fids of a lane, which may use the numbers from `fid` to `fid` + 999. */
   prepare(connection: Connection, lane: number, fid: number): Round
 }
 
@@ -134,7 +134,7 @@ export const workloads: readonly Workload[] = [
   { ...bulk, name: '1 MiB read', msize: 1 << 20, prepare: bulkReads },
 ]
 
-/** A step into each file of the lane's directories, and what is done there. */
+/** A walk to each file of the lane's directories, followed by other requests. */
 function walks(then: (walk: T<'walk'>) => readonly Step[]): Workload['prepare'] {
   return (connection, lane, fid) => {
     const newfid = fid + 500
@@ -152,21 +152,21 @@ function walks(then: (walk: T<'walk'>) => readonly Step[]): Workload['prepare'] 
   }
 }
 
-/** The names of `count` files, with the directories that they are in. */
+/** The names of `count` files and of their directories. */
 function names(count: number): (readonly [directory: string, file: string])[] {
   return Array.from({ length: count }, (_, i) => {
     return [directoryName(Math.floor(i / FILES)), fileName(i % FILES)]
   })
 }
 
-/** The whole of the listed directory, in as many requests as it takes. */
+/** Lists the whole directory, in as many requests as msize needs. */
 function listing(connection: Connection, _: number, fid: number): Round {
   connection.get('walk', { fid: ROOT, newfid: fid, names: [LISTED_NAME] })
   connection.get('lopen', { fid, flags: open.RDONLY | open.DIRECTORY })
   const count = connection.msize - IO_HEADER_BYTES
   const steps: Step[] = []
   let worth = 0
-  // The cookies are found out here: they stay what they are while the directory does not change.
+  // Asks the server for the cookies once: they stay the same while the directory does not change.
   for (let offset = 0n, before = -1; worth !== before;) {
     before = worth
     steps.push(['readdir', { fid, offset, count }])
@@ -177,7 +177,7 @@ function listing(connection: Connection, _: number, fid: number): Round {
   return { steps, worth }
 }
 
-/** A sixteenth of the large file, another for each lane, in the largest reads that msize allows. */
+/** Reads a sixteenth of the large file, a different one for each lane, in the largest reads that msize allows. */
 function bulkReads(connection: Connection, lane: number, fid: number): Round {
   openLarge(connection, fid)
   const count = connection.msize - IO_HEADER_BYTES
@@ -193,7 +193,7 @@ function openLarge(connection: Connection, fid: number): void {
   connection.get('lopen', { fid, flags: open.RDONLY | open.LARGEFILE })
 }
 
-/** Does every request of a round once, looks at the reply closely, and writes down both. */
+/** Makes every request of a round once, checks its reply, and records both. */
 export function rehearse(connection: Connection, tag: number, { steps }: Round): Lane {
   return steps.map(([name, request, fails]) => {
     const { reply, type, size } = connection.call(name, request)

@@ -18,7 +18,7 @@ interface Waiting {
 
 /**
  * A 9P2000.L client over any stream: many requests at once, each a promise. Names are byte strings
- * (util/text.ts), and fids are the caller's business.
+ * (util/text.ts), and the caller chooses fids.
  *
  * A request that the server refused rejects with an ErrnoError; when the stream ends, everything
  * that waits rejects with ECONNRESET's kind of error.

@@ -1,21 +1,21 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
 import { NOFID } from './wire/limits.ts'
-import type { Node, OpenFile, Tree } from '../tree/tree.ts'
-import type { AttributeValue } from './xattr-values.ts'
+import type { Node, OpenNode, Tree } from '../tree/tree.ts'
+import type { XattrValue } from './xattr-values.ts'
 import { LimitError } from './session-limits.ts'
 
-/** What a fid stands for: a node, and the open file once it was opened. */
+/** What a fid stands for: a node, and what was opened of it. */
 export interface Fid {
   readonly node: Node
   readonly attached: Attached
   opened: Opened | null
-  /** One of the node's extended attributes: then it stands for that and nothing else. */
-  attribute: AttributeValue | null
+  /** The value of an extended attribute of the node: then the fid stands for that and nothing else. */
+  xattr: XattrValue | null
 }
 
 /** A node that was opened. */
 export interface Opened {
-  readonly file: OpenFile
+  readonly file: OpenNode
   /** Those of Tlopen or Tlcreate. */
   readonly flags: number
 }
@@ -24,16 +24,16 @@ export interface Opened {
 export interface Attached {
   /** The tree that the node is of: it says what may be changed. */
   readonly tree: Tree
-  /** By which name. */
+  /** The name that it attached to. */
   readonly aname: string
-  /** Who attached: the owner of what is created through this fid. */
+  /** The user that attached: the owner of what is created through this fid. */
   readonly uid: number
 }
 
 /** The fids of one session: the only owner of the nodes and files behind them. */
 export class FidTable {
   readonly #fids = new Map<number, Fid>()
-  /** Those whose file was not to be had when the session was loaded. */
+  /** Those whose file could not be found when the session was loaded. */
   readonly #lost = new Set<number>()
   readonly #limit: number
 
@@ -46,7 +46,7 @@ export class FidTable {
     return this.#fids.size + this.#lost.size
   }
 
-  /** All that stand for something. */
+  /** Those that stand for something. */
   get all(): ReadonlyMap<number, Fid> {
     return this.#fids
   }
@@ -56,10 +56,10 @@ export class FidTable {
     return this.#lost
   }
 
-  /** A fid of a file. @throws ESTALE, EBADF for a number that stands for nothing or for an attribute. */
+  /** A fid of a file. @throws ESTALE, EBADF for a number that stands for nothing or for an xattr. */
   get(number: number): Fid {
     const fid = this.any(number)
-    if (fid.attribute !== null) throw new ErrnoError(errno.EBADF, 'fid of an attribute')
+    if (fid.xattr !== null) throw new ErrnoError(errno.EBADF, 'fid of an xattr')
     return fid
   }
 
@@ -83,15 +83,15 @@ export class FidTable {
 
   /** `number` stands for `node` from now on; one use of the node goes over to the table. */
   set(number: number, node: Node, attached: Attached, opened: Opened | null = null): void {
-    this.#fids.set(number, { node, attached, opened, attribute: null })
+    this.#fids.set(number, { node, attached, opened, xattr: null })
   }
 
-  /** `number` stands for an attribute of `node`; one use of the node goes over to the table. */
-  setAttribute(number: number, node: Node, attached: Attached, attribute: AttributeValue): void {
-    this.#fids.set(number, { node, attached, opened: null, attribute })
+  /** `number` stands for an xattr of `node`; one use of the node goes over to the table. */
+  setXattr(number: number, node: Node, attached: Attached, xattr: XattrValue): void {
+    this.#fids.set(number, { node, attached, opened: null, xattr })
   }
 
-  /** `number` is in use and stands for nothing: its file is not to be had. */
+  /** `number` is in use and stands for nothing: its file cannot be found. */
   lose(number: number): void {
     this.#lost.add(number)
   }
@@ -104,16 +104,21 @@ export class FidTable {
     close(fid)
   }
 
-  /** Forgets all fids, also those that cannot be closed cleanly: nobody is left to be told. */
-  clear(): void {
+  /**
+   * Forgets all fids, also those that cannot be closed cleanly. An errno is not reported: close(2) tells of
+   * an I/O error late, the descriptor is gone all the same, and no request is left to answer.
+   *
+   * @param report called with anything else that closing one throws.
+   */
+  clear(report: (error: unknown) => void): void {
     const all = [...this.#fids.values()]
     this.#fids.clear()
     this.#lost.clear()
     for (const fid of all) {
       try {
         close(fid)
-      } catch {
-        // An I/O error that close(2) reports late: the descriptor is gone all the same.
+      } catch (error) {
+        if (!(error instanceof ErrnoError)) report(error)
       }
     }
   }
@@ -121,7 +126,7 @@ export class FidTable {
 
 function close(fid: Fid): void {
   try {
-    fid.attribute?.close()
+    fid.xattr?.close()
     fid.opened?.file.close()
   } finally {
     fid.node.release()

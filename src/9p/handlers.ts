@@ -1,21 +1,31 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { Writer } from './wire/cursor.ts'
-import { AT_REMOVEDIR, lock as locks } from './wire/flags.ts'
-import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from './wire/limits.ts'
-import { run, shortened } from '../sys/memory.ts'
-import type { MessageName, R, T } from './wire/messages.ts'
-import type { Qid } from './wire/qid.ts'
-import type { Parked } from '../tree/parked.ts'
-import type { OpenFile } from '../tree/tree.ts'
-import { createAttribute, readAttribute } from './xattr-values.ts'
+import type { Deferred } from '../tree/deferred.ts'
+import { locksOf, namesOf, targetOf } from '../tree/groups.ts'
+import type { Node, OpenDirectory, OpenFile } from '../tree/tree.ts'
+import { changesOf } from './attributes.ts'
+import { DirentWriter } from './dirent-writer.ts'
 import type { Fid } from './fids.ts'
 import { getlockReply, lockOwner, lockRange, lockType } from './lock-requests.ts'
 import { checkName, checkStep } from './names.ts'
-import type { Session } from './session.ts'
+import type { SessionState } from './session-state.ts'
+import { AT_REMOVEDIR, V9FS_MAGIC, lock as locks } from './wire/flags.ts'
+import { IO_HEADER_BYTES, MSIZE_MIN, NOFID, PATH_BYTES_MAX, VERSION } from './wire/limits.ts'
+import type { MessageName, PayloadMessage, R, T } from './wire/messages.ts'
+import { type Qid, qidOf } from './wire/qid.ts'
+import { createXattr, readXattr } from './xattr-values.ts'
+
+/** A handler's answer: a reply's fields, or how many bytes of its payload were put in place. */
+export type Answer<M extends MessageName> = M extends PayloadMessage ? number : R<M>
+
+/** The same for an answer that comes later: a payload then brings its own bytes. */
+export type LateAnswer<M extends MessageName> = M extends PayloadMessage ? Uint8Array : R<M>
 
 /** What to do for each request of the table; what throws becomes an Rlerror. */
 type Handlers = {
-  readonly [M in MessageName]: (session: Session, request: T<M>) => R<M> | Parked<R<M>>
+  readonly [M in MessageName]: (
+    session: SessionState,
+    request: T<M>,
+  ) => Answer<M> | Deferred<LateAnswer<M>>
 }
 
 const done = {}
@@ -42,7 +52,7 @@ export const handlers: Handlers = {
     session.fids.checkFree(fid)
     const { tree, node } = session.exports.attach(aname)
     session.fids.set(fid, node, { tree, aname, uid })
-    return { qid: node.qid }
+    return { qid: qidOf(node) }
   },
 
   flush(session, { oldtag }) {
@@ -62,10 +72,10 @@ export const handlers: Handlers = {
     node.retain()
     try {
       for (const name of names) {
-        const next = node.walk(checkStep(name))
+        const next = node.lookup(checkStep(name), null)
         node.release()
         node = next
-        qids.push(node.qid)
+        qids.push(qidOf(node))
       }
     } catch (error) {
       node.release()
@@ -80,7 +90,7 @@ export const handlers: Handlers = {
 
   clunk({ fids }, { fid }) {
     try {
-      if (!fids.lost.has(fid)) fids.any(fid).attribute?.apply()
+      if (!fids.lost.has(fid)) fids.any(fid).xattr?.apply()
     } finally {
       fids.remove(fid)
     }
@@ -90,9 +100,9 @@ export const handlers: Handlers = {
   remove(session, { fid: number }) {
     try {
       const { node } = session.fids.get(number)
-      const { directory: above, name } = node.place()
+      const { directory: above, name } = namesOf(node).place()
       try {
-        above.unlink(name, node.isDirectory)
+        namesOf(above).unlink(name, node.isDirectory)
       } finally {
         above.release()
       }
@@ -102,18 +112,21 @@ export const handlers: Handlers = {
     return done
   },
 
-  getattr: (session, { fid, mask }) => session.fids.get(fid).node.getattr(mask),
+  getattr({ fids, attributes }, { fid, mask }) {
+    fids.get(fid).node.getattr(attributes)
+    return attributes.reply(mask)
+  },
 
   setattr(session, request) {
     const { node, opened: by, attached } = session.fids.get(request.fid)
-    node.setattr(request, by?.file ?? null, attached.uid)
+    node.setattr(changesOf(request), by?.file ?? null, attached.uid)
     return done
   },
 
-  statfs: (session, { fid }) => session.fids.get(fid).node.statfs(),
+  statfs: ({ fids }, { fid }) => ({ ...fids.get(fid).node.statfs(), type: V9FS_MAGIC }),
 
   readlink(session, { fid }) {
-    const target = session.fids.get(fid).node.readlink()
+    const target = targetOf(session.fids.get(fid).node)
     // Only where msize is hardly longer than a path may be.
     if (target.length > session.msize - IO_HEADER_BYTES) {
       throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
@@ -125,41 +138,46 @@ export const handlers: Handlers = {
     const fid = session.fids.get(number)
     if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'open of an open fid')
     fid.opened = { file: fid.node.open(flags, fid.attached.uid), flags }
-    return { qid: fid.node.qid, iounit: 0 }
+    return { qid: qidOf(fid.node), iounit: 0 }
   },
 
   lcreate(session, { fid: number, name, flags, mode, gid }) {
     const fid = directory(session, number)
     if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'create on an open fid')
     const owner = { uid: fid.attached.uid, gid }
-    const { node, file } = fid.node.create(checkName(name), flags, mode, owner)
+    checkName(name)
+    const { node, file } = namesOf(fid.node).create(name, flags, mode, owner, null)
     session.fids.remove(number)
     session.fids.set(number, node, fid.attached, { file, flags })
-    return { qid: node.qid, iounit: 0 }
+    return { qid: qidOf(node), iounit: 0 }
   },
 
   read(session, { fid: number, offset, count }) {
     const fid = session.fids.any(number)
-    const into = session.replyPayload(count)
-    if (fid.attribute !== null) return { data: fid.attribute.read(offset, into.length) }
-    const answer = opened(fid, 'file').read(offset, into, session.mayPark)
-    if (typeof answer === 'number') return { data: shortened(into, answer) }
-    return answer.map((bytes) => ({ data: payloadOf(bytes, into.length) }))
+    const into = session.reply.payload(count)
+    if (fid.xattr !== null) return fid.xattr.read(offset, into)
+    const answer = openFile(fid).read(offset, into, session.mayDefer)
+    if (typeof answer === 'number') return answer
+    const { length } = into
+    return answer.map((bytes) => bytes.subarray(0, length))
   },
 
-  write(session, { fid: number, offset, data }) {
-    const fid = session.fids.any(number)
-    if (fid.attribute !== null) return { count: fid.attribute.write(offset, data) }
-    const answer = opened(fid, 'file').write(offset, data)
+  write({ fids }, { fid: number, offset, data }) {
+    const fid = fids.any(number)
+    if (fid.xattr !== null) return { count: fid.xattr.write(offset, data) }
+    const answer = openFile(fid).write(offset, data)
     return typeof answer === 'number' ? { count: answer } : answer.map((count) => ({ count }))
   },
 
-  readdir(session, { fid, offset, count }) {
-    const file = opened(session.fids.get(fid), 'directory')
-    const into = session.replyRun(count)
-    const to = new Writer(into.memory).over(into.memory, into.offset, into.offset + into.length)
-    file.readdir(offset, to)
-    return { data: shortened(into, to.position - into.offset) }
+  readdir({ fids, reply }, { fid, offset, count }) {
+    const opened = openDirectory(fids.get(fid))
+    const to = reply.payloadWriter(count)
+    const start = to.position
+    const entries = new DirentWriter(to)
+    opened.readdir(offset, entries)
+    // As getdents(2): a reply without entries would mean the end of the directory.
+    if (entries.isFull && to.position === start) throw new ErrnoError(errno.EINVAL, 'readdir count')
+    return to.position - start
   },
 
   fsync(session, { fid, datasync }) {
@@ -171,24 +189,29 @@ export const handlers: Handlers = {
 
   mkdir(session, { dfid, name, mode, gid }) {
     const { node, attached } = directory(session, dfid)
-    return { qid: node.mkdir(checkName(name), mode, { uid: attached.uid, gid }) }
+    checkName(name)
+    return made(namesOf(node).mkdir(name, mode, { uid: attached.uid, gid }, null))
   },
 
   mknod(session, { dfid, name, mode, major, minor, gid }) {
     const { node, attached } = directory(session, dfid)
-    return { qid: node.mknod(checkName(name), mode, major, minor, { uid: attached.uid, gid }) }
+    checkName(name)
+    const owner = { uid: attached.uid, gid }
+    return made(namesOf(node).mknod(name, mode, { major, minor }, owner, null))
   },
 
   symlink(session, { dfid, name, symtgt, gid }) {
     const { node, attached } = directory(session, dfid)
     if (symtgt === '' || symtgt.includes('\0')) throw new ErrnoError(errno.EINVAL, 'symlink target')
     if (symtgt.length >= PATH_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'symlink target')
-    return { qid: node.symlink(checkName(name), symtgt, { uid: attached.uid, gid }) }
+    checkName(name)
+    return made(namesOf(node).symlink(name, symtgt, { uid: attached.uid, gid }, null))
   },
 
   link(session, { dfid, fid, name }) {
     const target = session.fids.get(fid).node
-    directory(session, dfid).node.link(target, checkName(name))
+    const { node } = directory(session, dfid)
+    namesOf(node).link(target, checkName(name))
     return done
   },
 
@@ -196,9 +219,9 @@ export const handlers: Handlers = {
     const { node } = session.fids.get(fid)
     const to = directory(session, dfid).node
     checkName(name)
-    const from = node.place()
+    const from = namesOf(node).place()
     try {
-      from.directory.rename(from.name, to, name)
+      namesOf(from.directory).rename(from.name, to, name)
     } finally {
       from.directory.release()
     }
@@ -208,53 +231,55 @@ export const handlers: Handlers = {
   renameat(session, { olddirfid, oldname, newdirfid, newname }) {
     const from = directory(session, olddirfid).node
     const to = directory(session, newdirfid).node
-    from.rename(checkName(oldname), to, checkName(newname))
+    checkName(oldname)
+    namesOf(from).rename(oldname, to, checkName(newname))
     return done
   },
 
   unlinkat(session, { dirfid, name, flags }) {
-    directory(session, dirfid).node.unlink(checkName(name), (flags & AT_REMOVEDIR) !== 0)
+    const { node } = directory(session, dirfid)
+    namesOf(node).unlink(checkName(name), (flags & AT_REMOVEDIR) !== 0)
     return done
   },
 
   xattrwalk(session, { fid, newfid, name }) {
     const from = session.fids.get(fid)
     session.fids.checkFree(newfid)
-    const value = readAttribute(from.node, name, session.attributes)
+    const value = readXattr(from.node, name, session.xattrMemory)
     from.node.retain()
-    session.fids.setAttribute(newfid, from.node, from.attached, value)
+    session.fids.setXattr(newfid, from.node, from.attached, value)
     return { size: value.size }
   },
 
   xattrcreate(session, { fid: number, name, size, flags }) {
     const fid = session.fids.get(number)
     if (fid.opened !== null) throw new ErrnoError(errno.EINVAL, 'xattrcreate on an open fid')
-    fid.attribute = createAttribute(fid.node, name, size, flags, session.attributes)
+    fid.xattr = createXattr(fid.node, name, size, flags, session.xattrMemory)
     return done
   },
 
   lock(session, request) {
-    const file = opened(session.fids.get(request.fid), 'file')
+    const file = openFile(session.fids.get(request.fid))
     const range = lockRange(request)
     const owner = lockOwner(session.locks, request)
     const type = lockType(request.type)
     if (type === null) {
-      file.unlock(range, owner)
+      locksOf(file).unlock(range, owner)
       return { status: locks.SUCCESS }
     }
     // A client that may not wait here is told to ask again, and does so by itself.
-    const wait = (request.flags & locks.BLOCK) !== 0 && session.mayPark
-    const answer = file.lock({ ...range, type, owner }, wait)
+    const wait = (request.flags & locks.BLOCK) !== 0 && session.mayDefer
+    const answer = locksOf(file).lock({ ...range, type, owner }, wait)
     return typeof answer === 'boolean' ? lockReply(answer) : answer.map(lockReply)
   },
 
   getlock(session, request) {
-    const file = opened(session.fids.get(request.fid), 'file')
+    const file = openFile(session.fids.get(request.fid))
     const range = lockRange(request)
     const owner = lockOwner(session.locks, request)
     // Linux's client always asks with UNLCK (v9fs_file_getlock): "is there any lock?".
     const type = lockType(request.type) ?? 'write'
-    return getlockReply(request, file.getlock({ ...range, type, owner }))
+    return getlockReply(request, locksOf(file).conflict({ ...range, type, owner }))
   },
 }
 
@@ -262,25 +287,32 @@ function lockReply(granted: boolean): R<'lock'> {
   return { status: granted ? locks.SUCCESS : locks.BLOCKED }
 }
 
+/** The reply that tells of a node that was made: of no use to the session beyond that. */
+function made(node: Node): { qid: Qid } {
+  try {
+    return { qid: qidOf(node) }
+  } finally {
+    node.release()
+  }
+}
+
 /** The fid, which must stand for a directory. */
-function directory(session: Session, number: number): Fid {
+function directory(session: SessionState, number: number): Fid {
   const fid = session.fids.get(number)
   if (!fid.node.isDirectory) throw new ErrnoError(errno.ENOTDIR, 'directory expected')
   return fid
 }
 
-/** The fid's open file, which must be of the kind that the request works on. */
-function opened({ node, opened: by }: Fid, kind: 'file' | 'directory'): OpenFile {
-  if (by === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
-  if (node.isDirectory !== (kind === 'directory')) {
-    throw new ErrnoError(kind === 'file' ? errno.EISDIR : errno.ENOTDIR, 'wrong kind of fid')
-  }
-  return by.file
+/** The fid's open file. @throws EBADF where nothing is open, EISDIR for a directory. */
+function openFile({ opened }: Fid): OpenFile {
+  if (opened === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
+  if (opened.file.isDirectory) throw new ErrnoError(errno.EISDIR, 'file expected')
+  return opened.file
 }
 
-/** Bytes that a tree answered with later, cut to what was asked for. */
-function payloadOf({ buffer, byteOffset, length }: Uint8Array, most: number): R<'read'>['data'] {
-  const bytes = Buffer.from(buffer, byteOffset, length)
-  const memory = { bytes, view: new DataView(buffer, byteOffset, length), address: 0 }
-  return run(memory, 0, Math.min(length, most))
+/** The fid's open directory. @throws EBADF where nothing is open, ENOTDIR for a file. */
+function openDirectory({ opened }: Fid): OpenDirectory {
+  if (opened === null) throw new ErrnoError(errno.EBADF, 'fid is not open')
+  if (!opened.file.isDirectory) throw new ErrnoError(errno.ENOTDIR, 'directory expected')
+  return opened.file
 }

@@ -2,14 +2,14 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { lock as wire } from './wire/flags.ts'
 import { NAME_BYTES_MAX } from './wire/limits.ts'
 import type { R, T } from './wire/messages.ts'
-import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/tree.ts'
+import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/locks.ts'
 
 /** What Tlock and Tgetlock have in common. */
 type Asked = Pick<T<'getlock'>, 'start' | 'length' | 'procId' | 'clientId'>
 
 const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
 
-/** The bytes that are meant; a length of 0 reaches to the end of any file. @throws EINVAL beyond 2^63. */
+/** The bytes that a request means; a length of 0 reaches to the end of any file. @throws EINVAL beyond 2^63. */
 export function lockRange({ start, length }: Asked): LockRange {
   const end = length === 0n ? OFFSET_MAX : start + length - 1n
   if (start > OFFSET_MAX || end > OFFSET_MAX) throw new ErrnoError(errno.EINVAL, 'range of a lock')
@@ -30,7 +30,7 @@ export function lockType(type: number): LockType | null {
   throw new ErrnoError(errno.EINVAL, 'type of a lock')
 }
 
-/** A lock that is in the way, or the request with "nothing is" for its type. */
+/** The lock that is in the way; where none is, the request's own fields with the type UNLCK. */
 export function getlockReply(request: Asked, holder: LockHolder | undefined): R<'getlock'> {
   const { start, length, procId, clientId } = request
   if (holder === undefined) return { type: wire.UNLCK, start, length, procId, clientId }

@@ -2,8 +2,8 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { NAME_BYTES_MAX } from './wire/limits.ts'
 
 /**
- * Lets a name through that may be handed to a file system: one component, and none of the special
- * ones. Every name from the wire passes here and nowhere else.
+ * Checks that a name may be handed to a file system: one component, and none of the special ones. Every
+ * name from the wire is checked here and nowhere else.
  *
  * @throws EINVAL, or ENAMETOOLONG above 255 bytes.
  */

@@ -1,20 +1,22 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { open } from './wire/flags.ts'
-import type { Lock, LockType, Node, OpenFile, SavedNodes, Tree } from '../tree/tree.ts'
-import { type SavedAttribute, reviveAttribute } from './xattr-values.ts'
+import { openFlags } from '../tree/flags.ts'
+import type { Lock, LockType } from '../tree/locks.ts'
+import { locksOf } from '../tree/groups.ts'
+import type { Node, OpenNode, SavedNodes, Tree } from '../tree/tree.ts'
+import { type SavedXattr, reviveXattr } from './xattr-values.ts'
 import type { Attached, Fid, FidTable, Opened } from './fids.ts'
 import type { SessionLimits } from './session-limits.ts'
-import type { Session } from './session.ts'
+import type { SessionState } from './session-state.ts'
 
-/** Changes with every change of what is written down. */
+/** One more with every change of the format. */
 const FORMAT = 1
 
-/** A client's conversation as plain data, fit for JSON: see Session.save and Session.load. */
+/** A session as plain data, fit for JSON: see Session.save and Session.load. */
 export interface SavedSession {
   readonly format: number
   readonly msize: number
   readonly attached: readonly SavedAttached[]
-  /** Fids that stood for nothing already. */
+  /** Fids that were lost before, see FidTable. */
   readonly lost: readonly number[]
   /** The frames of requests whose answer was still to come, in the order of asking, in base64. */
   readonly waiting: readonly string[]
@@ -32,7 +34,7 @@ export interface SavedAttached {
 export interface SavedFid {
   readonly fid: number
   readonly opened?: SavedFile
-  readonly attribute?: SavedAttribute
+  readonly attribute?: SavedXattr
 }
 
 export interface SavedFile {
@@ -53,7 +55,7 @@ export interface SavedLock {
 
 /** @param waiting see {@link SavedSession.waiting}. */
 export function savedSession(
-  { msize, fids }: Pick<Session, 'msize' | 'fids'>,
+  { msize, fids }: Pick<SessionState, 'msize' | 'fids'>,
   waiting: readonly string[],
 ): SavedSession {
   return {
@@ -66,7 +68,7 @@ export function savedSession(
 }
 
 /**
- * Whether a session with such limits can go on with it.
+ * Checks that a session with such limits can go on with a saved one.
  *
  * @throws Error with a sentence that says why not.
  */
@@ -89,12 +91,12 @@ export function checkSaved(
 }
 
 /**
- * Gives a session the fids that were saved. One whose file is not to be had is lost: it has vanished, is another,
- * has changed, may not be opened that way any more, or somebody else has locked what was locked.
+ * Gives a session the fids that were saved. A fid is lost where its file has vanished, is another one, has changed,
+ * or may not be opened that way any more, and where another owner has locked what was locked.
  *
  * @returns how many are lost.
  */
-export function reviveFids(session: Session, saved: SavedSession): number {
+export function reviveFids(session: SessionState, saved: SavedSession): number {
   for (const fid of saved.lost) session.fids.lose(fid)
   for (const attached of saved.attached) reviveAttached(session, attached)
   return session.fids.lost.size
@@ -116,24 +118,26 @@ function savedAttached(fids: FidTable): SavedAttached[] {
   }))
 }
 
-function savedFid(fid: number, { opened, attribute }: Fid): SavedFid {
+function savedFid(fid: number, { opened, xattr }: Fid): SavedFid {
   return {
     fid,
     ...(opened && { opened: savedFile(opened) }),
-    ...(attribute && { attribute: attribute.save() }),
+    ...(xattr && { attribute: xattr.save() }),
   }
 }
 
 function savedFile({ file, flags }: Opened): SavedFile {
+  if (file.isDirectory) return { flags, locks: [] }
   const state = file.state?.()
-  return { flags, locks: file.locks().map(savedLock), ...(state !== undefined && { state }) }
+  const locks = file.locks?.held() ?? []
+  return { flags, locks: locks.map(savedLock), ...(state !== undefined && { state }) }
 }
 
 function savedLock({ type, start, end, owner: { clientId, procId } }: Lock): SavedLock {
   return { type, start: String(start), end: String(end), clientId, procId }
 }
 
-function reviveAttached(session: Session, { aname, uid, nodes, fids }: SavedAttached): void {
+function reviveAttached(session: SessionState, { aname, uid, nodes, fids }: SavedAttached): void {
   let tree: Tree
   let revived: (Node | null)[]
   try {
@@ -155,19 +159,15 @@ function reviveAttached(session: Session, { aname, uid, nodes, fids }: SavedAtta
 }
 
 /** @returns whether the fid stands for it now; if not, the node is given back. */
-function revive(session: Session, node: Node, attached: Attached, saved: SavedFid): boolean {
+function revive(session: SessionState, node: Node, attached: Attached, saved: SavedFid): boolean {
   const { fid, opened, attribute } = saved
   try {
     if (attribute !== undefined) {
-      const value = reviveAttribute(node, attribute, session.attributes)
-      session.fids.setAttribute(fid, node, attached, value)
+      const value = reviveXattr(node, attribute, session.xattrMemory)
+      session.fids.setXattr(fid, node, attached, value)
     } else {
-      session.fids.set(
-        fid,
-        node,
-        attached,
-        opened ? reopened(session, node, attached, opened) : null,
-      )
+      const file = opened ? reopened(session, node, attached, opened) : null
+      session.fids.set(fid, node, attached, file)
     }
     return true
   } catch (error) {
@@ -179,16 +179,17 @@ function revive(session: Session, node: Node, attached: Attached, saved: SavedFi
 
 /** @throws ErrnoError when it cannot be as it was. */
 function reopened(
-  session: Session,
+  session: SessionState,
   node: Node,
   { tree, uid }: Attached,
   { flags, locks, state }: SavedFile,
 ): Opened {
-  if (tree.readOnly && (flags & open.ACCMODE) !== open.RDONLY) throw stale()
+  if (tree.readOnly && (flags & openFlags.ACCMODE) !== openFlags.RDONLY) throw stale()
   // It was made and emptied when it was opened.
-  const file = node.open(flags & ~(open.CREAT | open.EXCL | open.TRUNC), uid, state)
+  const { CREAT, EXCL, TRUNC } = openFlags
+  const file = node.open(flags & ~(CREAT | EXCL | TRUNC), uid, state)
   try {
-    for (const lock of locks) relock(session, file, lock)
+    relock(session, file, locks)
   } catch (error) {
     file.close()
     throw error
@@ -196,15 +197,14 @@ function reopened(
   return { file, flags }
 }
 
-/** @throws ESTALE when somebody else holds it by now: two may have come from one that was saved. */
-function relock(
-  session: Session,
-  file: OpenFile,
-  { type, start, end, clientId, procId }: SavedLock,
-): void {
-  const owner = { client: session.locks, clientId, procId }
-  const granted = file.lock({ type, start: BigInt(start), end: BigInt(end), owner }, false)
-  if (granted !== true) throw stale()
+/** @throws ESTALE when another owner holds one by now: two sessions may have come from the one that was saved. */
+function relock(session: SessionState, file: OpenNode, locks: readonly SavedLock[]): void {
+  for (const { type, start, end, clientId, procId } of locks) {
+    if (file.isDirectory) throw stale()
+    const owner = { client: session.locks, clientId, procId }
+    const lock = { type, start: BigInt(start), end: BigInt(end), owner }
+    if (locksOf(file).lock(lock, false) !== true) throw stale()
+  }
 }
 
 function stale(): ErrnoError {

@@ -1,7 +1,7 @@
 import { ErrnoError } from '../sys/errno.ts'
 import { MSIZE_MAX, MSIZE_MIN } from './wire/limits.ts'
 
-/** What a client may ask for at most: the value where nobody says another, and which others may be said. */
+/** A limit of what a client may ask for: its value by default, and which values may be set. */
 interface Limit {
   readonly default: number
   readonly least: number
@@ -45,6 +45,7 @@ export const limitTable = {
     most: 1 << 20,
     help: 'ranges of files that a client may lock; one more is ENOLCK',
   },
+  /** Requests whose reply is deferred. */
   parked: {
     default: 1024,
     least: 1,
@@ -65,7 +66,7 @@ export const defaultLimits: Limits = Object.fromEntries(
   Object.entries(limitTable).map(([name, limit]) => [name, limit.default]),
 ) as Limits
 
-/** A client asked for more than it may have. The session's log hears of it once. */
+/** A client asked for more than it may have. The session logs it once. */
 export class LimitError extends ErrnoError {
   readonly limit: LimitName
 

@@ -1,27 +1,28 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { xattr } from './wire/flags.ts'
 import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from './wire/limits.ts'
-import { type Memory, type Payload, heapMemory, payloadBytes, run } from '../sys/memory.ts'
+import { type Memory, type Payload, fillPayload, heapMemory, payloadBytes } from '../sys/memory.ts'
+import { xattrFlags } from '../tree/flags.ts'
+import { xattrsOf } from '../tree/groups.ts'
 import type { Node } from '../tree/tree.ts'
 import { LimitError } from './session-limits.ts'
 
 /**
- * What a fid of Txattrwalk or Txattrcreate stands for: the value of an extended attribute on its way
- * to or from the client. It takes memory until {@link AttributeValue.close}.
+ * The value of an extended attribute on its way to or from the client, which a fid of Txattrwalk or
+ * Txattrcreate stands for. It takes memory until {@link XattrValue.close}.
  */
-export interface AttributeValue {
-  /** @throws EBADF for a value that is being written. */
-  read(offset: number, count: number): Payload
-  /** @throws EBADF for a value that is being read, EINVAL for bytes that do not follow the last ones. */
+export interface XattrValue {
+  /** Fills `into` from `offset` on and returns how many bytes. @throws EBADF for a value that is being written. */
+  read(offset: number, into: Payload): number
+  /** Adds `data`. @throws EBADF for a value that is being read, EINVAL for bytes that do not follow the last ones. */
   write(offset: number, data: Payload): number
-  /** Tclunk: now the attribute is set. @throws EINVAL when bytes are missing, and as setxattr(2). */
+  /** Tclunk: the xattr is set now. @throws EINVAL when bytes are missing, and as setxattr(2). */
   apply(): void
-  save(): SavedAttribute
+  save(): SavedXattr
   close(): void
 }
 
 /** A value under way as plain data; its bytes are in base64. */
-export type SavedAttribute =
+export type SavedXattr =
   | { readonly kind: 'read'; readonly value: string }
   | {
       readonly kind: 'written'
@@ -33,14 +34,14 @@ export type SavedAttribute =
     }
 
 /** The memory that a session's values may take, in bytes. */
-export class AttributeMemory {
+export class XattrMemory {
   #left: number
 
   constructor(most: number) {
     this.#left = most
   }
 
-  /** @throws ENOMEM: it is this server that has no room, and not the host's file system (ENOSPC). */
+  /** @throws ENOMEM: this server has no room. ENOSPC would mean the host's file system. */
   take(bytes: number): Memory {
     if (bytes > this.#left) throw new LimitError('xattrBytes', errno.ENOMEM)
     const memory = heapMemory(bytes)
@@ -54,26 +55,25 @@ export class AttributeMemory {
 }
 
 /** The value of `name`, or the list of all names where that is empty. */
-export function readAttribute(
+export function readXattr(
   node: Node,
   name: string,
-  room: AttributeMemory,
-): AttributeValue & { readonly size: number } {
-  const value = name === '' ? node.listXattrs() : node.getXattr(checkAttributeName(name))
+  room: XattrMemory,
+): XattrValue & { readonly size: number } {
+  const xattrs = xattrsOf(node)
+  const value = name === '' ? xattrs.listXattrs() : xattrs.getXattr(checkXattrName(name))
   return readable(value, room)
 }
 
-function readable(
-  value: Uint8Array,
-  room: AttributeMemory,
-): AttributeValue & { readonly size: number } {
+function readable(value: Uint8Array, room: XattrMemory): XattrValue & { readonly size: number } {
   const memory = room.take(value.length)
   memory.bytes.set(value)
   return {
     size: value.length,
-    read(offset, count) {
-      const from = Math.min(offset, memory.bytes.length)
-      return run(memory, from, Math.min(count, memory.bytes.length - from))
+    read(offset, into) {
+      const bytes = memory.bytes.subarray(offset, offset + into.length)
+      fillPayload(into, bytes)
+      return bytes.length
     },
     write: () => refuse('write'),
     apply() {},
@@ -88,15 +88,15 @@ function readable(
  *
  * @throws E2BIG above 65536 bytes, EINVAL for flags that setxattr(2) does not know.
  */
-export function createAttribute(
+export function createXattr(
   node: Node,
   name: string,
   size: bigint,
   flags: number,
-  room: AttributeMemory,
-): AttributeValue {
-  checkAttributeName(name)
-  if ((flags & ~(xattr.CREATE | xattr.REPLACE)) !== 0) {
+  room: XattrMemory,
+): XattrValue {
+  checkXattrName(name)
+  if ((flags & ~(xattrFlags.CREATE | xattrFlags.REPLACE)) !== 0) {
     throw new ErrnoError(errno.EINVAL, 'xattrcreate flags')
   }
   if (size > BigInt(XATTR_SIZE_MAX)) throw new ErrnoError(errno.E2BIG, 'xattrcreate')
@@ -107,8 +107,8 @@ function writable(
   node: Node,
   { name, size, flags }: { readonly name: string; readonly size: number; readonly flags: number },
   begun: Uint8Array,
-  room: AttributeMemory,
-): AttributeValue {
+  room: XattrMemory,
+): XattrValue {
   const memory = room.take(size)
   memory.bytes.set(begun)
   let written = begun.length
@@ -124,8 +124,8 @@ function writable(
     },
     apply() {
       if (written < memory.bytes.length) throw new ErrnoError(errno.EINVAL, 'attribute too short')
-      if (written === 0 && flags === xattr.REPLACE) node.removeXattr(name)
-      else node.setXattr(name, memory.bytes, flags)
+      if (written === 0 && flags === xattrFlags.REPLACE) xattrsOf(node).removeXattr(name)
+      else xattrsOf(node).setXattr(name, memory.bytes, flags)
     },
     save() {
       const value = memory.bytes.toString('base64', 0, written)
@@ -136,17 +136,13 @@ function writable(
 }
 
 /** A value that was saved goes on. @throws ENOMEM where the session may have no more. */
-export function reviveAttribute(
-  node: Node,
-  saved: SavedAttribute,
-  room: AttributeMemory,
-): AttributeValue {
+export function reviveXattr(node: Node, saved: SavedXattr, room: XattrMemory): XattrValue {
   const value = Buffer.from(saved.value, 'base64')
   return saved.kind === 'read' ? readable(value, room) : writable(node, saved, value, room)
 }
 
 /** @throws ERANGE as xattr(7)'s calls for a name that is empty or too long, EINVAL for one with a NUL. */
-function checkAttributeName(name: string): string {
+function checkXattrName(name: string): string {
   if (name === '' || name.length > XATTR_NAME_MAX) throw new ErrnoError(errno.ERANGE, 'xattr name')
   if (name.includes('\0')) throw new ErrnoError(errno.EINVAL, 'xattr name')
   return name

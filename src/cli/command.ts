@@ -6,7 +6,7 @@ export interface Option {
   readonly type: 'string' | 'boolean'
   /** May be given more than once. */
   readonly multiple?: true
-  /** What stands for the value in the help. */
+  /** The placeholder for the value in the help. */
   readonly value?: string
   readonly help: string
 }
@@ -15,10 +15,10 @@ export interface Option {
 export interface Command<O extends Record<string, Option> = Record<string, Option>> {
   readonly summary: string
   readonly usage: string
-  /** Shown behind the options. */
+  /** What the help says below the options. */
   readonly notes?: string
   readonly options: O
-  /** Does it; resolves with the process's exit status. */
+  /** Runs the command; resolves with the process's exit status. */
   run(values: Values<O>, positionals: readonly string[]): Promise<number>
 }
 
@@ -30,7 +30,7 @@ export type Values<O extends Record<string, Option>> = {
       : string
 }
 
-/** Types a command by its own options. */
+/** Infers the types of a command's values from its options. */
 export function command<const O extends Record<string, Option>>(
   definition: Command<O>,
 ): Command<O> {
@@ -73,11 +73,18 @@ function parse(
       wantsHelp: wantsHelp === true,
     }
   } catch (error) {
-    const reason = (error as Error).message.split('. ')[0]
+    if (!isParseError(error)) throw error
+    const reason = error.message.split('. ')[0]
     throw new UserError(`${reason}. \`lowerdir ${name} --help\` lists the options.`, {
       cause: error,
     })
   }
+}
+
+/** Whether `parseArgs` refused the arguments: ERR_PARSE_ARGS_UNKNOWN_OPTION, … */
+function isParseError(error: unknown): error is Error {
+  if (!(error instanceof TypeError) || !('code' in error)) return false
+  return String(error.code).startsWith('ERR_PARSE_ARGS_')
 }
 
 function help({ summary, usage, options, notes }: Command): string {

@@ -1,6 +1,6 @@
 import type { Inventory } from '../provision/inventory.ts'
 
-/** A line for each part: what was found and where, or what to do about it. */
+/** A line for each part: its version and place, or why it is missing and what to do. */
 export function describeParts({ qemu, busybox, kernel }: Inventory): string[] {
   return [
     row(
@@ -13,7 +13,7 @@ export function describeParts({ qemu, busybox, kernel }: Inventory): string[] {
   ]
 }
 
-/** A name and what there is to say about it. */
+/** A name and a text in two columns. */
 export function row(name: string, text: string): string {
   return `${name.padEnd(14)}${text}`
 }

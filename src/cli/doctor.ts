@@ -6,14 +6,14 @@ import { describeSandbox } from '../server/sandbox.ts'
 import { command } from './command.ts'
 import { describeParts, row } from './describe-parts.ts'
 
-/** What a boot of the default guest takes, as measured on two cores of a server. */
+/** How long the default guest takes to boot, measured on two cores of a server. */
 const EXPECTATION = {
   kvm: 'a boot takes about a second, and commands run at full speed',
   tcg: 'a boot takes 5 to 15 seconds, and commands are 10 to 20 times slower than here',
 }
 
 export const doctor = command({
-  summary: 'say what is here, what is missing, and how fast guests will be',
+  summary: 'say what is installed, what is missing, and how fast guests will be',
   usage: 'doctor',
   options: {},
 
@@ -45,10 +45,10 @@ export const doctor = command({
   },
 })
 
-/** How files get to the guests of `run`, and why. */
+/** The transport of `run`, and why. */
 async function describeTransport({ qemu, kernel }: Inventory): Promise<string> {
   if (qemu.found === undefined || kernel.found === undefined) {
-    return 'vhost-user or tcp, as QEMU and the kernel can'
+    return 'vhost-user if QEMU and the kernel can do it, else tcp'
   }
   const { transport, reason } = await chooseTransport('auto', qemu.found, kernel.found)
   return `${transport}: ${reason}`

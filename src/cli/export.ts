@@ -4,18 +4,18 @@ import { UserError } from './user-error.ts'
 import { takeOwnership } from './owner.ts'
 import { splitAtCommas } from './values.ts'
 
-/** What an export is but for its name and its place. */
+/** How an export is served: all but its name and its directory. */
 export type ExportPolicy = Omit<HostExport, 'name' | 'directory'>
 
-/** A name that needs no quoting, neither for a shell nor among the options of a mount. */
+/** A name that needs no quotes in a shell or among the options of mount(8). */
 const NAME = /^[\w.-]{1,64}$/
 
 const WORDS = 'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'
 
 /**
- * `NAME=DIR[,ro][,rw][,owner=OWNER][,map=RANGE][,atime=preserve|guest]`. A comma of DIR itself is written twice.
+ * `NAME=DIR[,ro][,rw][,owner=OWNER][,map=RANGE][,atime=preserve|guest]`. A comma that is part of DIR is written twice.
  *
- * @param policy of what the text does not say.
+ * @param policy the defaults.
  */
 function parseExport(text: string, policy: ExportPolicy): HostExport & { name: string } {
   const equals = text.indexOf('=')
@@ -23,7 +23,7 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
   const [directory = '', ...words] = splitAtCommas(text.slice(equals + 1))
   if (!NAME.test(name) || directory === '') {
     throw new UserError(
-      `--export ${text}: say NAME=DIR, NAME being letters, digits, and any of . _ - (64 at most).`,
+      `--export ${text}: use NAME=DIR, where NAME is at most 64 letters, digits, and any of . _ -`,
     )
   }
   let { readOnly, atime } = policy
@@ -34,14 +34,14 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
     else if (word === 'atime=guest') atime = 'guest'
     else {
       throw new UserError(
-        `--export ${text}: ${word || 'nothing'} is none of ${WORDS}. A comma of DIR's own is written twice.`,
+        `--export ${text}: '${word}' is none of ${WORDS}. Write a comma that is part of DIR twice.`,
       )
     }
   }
   return { ...policy, name, directory: resolve(directory), readOnly, owner, atime }
 }
 
-/** Several of them. @throws UserError as {@link parseExport}, and for a name that is there twice. */
+/** Parses several exports. @throws UserError as {@link parseExport}, and for a name that two of them have. */
 export function parseExports(
   texts: readonly string[],
   policy: ExportPolicy,
@@ -49,6 +49,9 @@ export function parseExports(
   const exports = texts.map((text) => parseExport(text, policy))
   const names = exports.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) < i)
-  if (twice !== undefined) throw new UserError(`--export ${twice}=…: the name is there twice.`)
+  if (twice !== undefined)
+    throw new UserError(
+      `--export ${twice}=…: two exports have this name. Give one of them another.`,
+    )
   return exports
 }

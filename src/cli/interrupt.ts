@@ -1,7 +1,15 @@
-/** A signal that asks this process to end, as the reason of an abort. */
+/** The command took longer than the user allows. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut'
+  /** As timeout(1) has it. */
+  static readonly exitStatus = 124
+  readonly exitStatus = TimedOut.exitStatus
+}
+
+/** The reason of an abort by a signal that asks this process to end. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
-  /** What a shell would report: 128 + the signal's number. */
+  /** As a shell reports it: 128 + the signal's number. */
   readonly exitStatus: number
 
   constructor(signal: keyof typeof numbers) {
@@ -12,7 +20,7 @@ export class Interrupted extends Error {
 
 const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
-/** Aborts when this process is asked to end, so that everything can be closed in order. */
+/** Aborts when a signal asks this process to end, so that everything can be closed in order. */
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
   for (const signal of Object.keys(numbers) as (keyof typeof numbers)[]) {

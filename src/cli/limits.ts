@@ -4,7 +4,7 @@ import { parseCount } from './values.ts'
 
 const names = Object.keys(limitTable) as (keyof Limits)[]
 
-/** `NAME=NUMBER`, any of them; of several for one name the last counts. */
+/** The limits of the `--limit NAME=NUMBER` options; of several for one name the last counts. */
 export function parseLimits(texts: readonly string[]): Limits {
   const limits: { -readonly [Name in keyof Limits]: number } = { ...defaultLimits }
   for (const text of texts) {
@@ -12,7 +12,7 @@ export function parseLimits(texts: readonly string[]): Limits {
     const name = names.find((each) => each === given)
     if (name === undefined || number === undefined) {
       throw new UserError(
-        `--limit ${text}: say NAME=NUMBER, NAME being one of ${names.join(', ')}.`,
+        `--limit ${text}: use NAME=NUMBER, where NAME is one of ${names.join(', ')}.`,
       )
     }
     const { least, most } = limitTable[name]
@@ -21,11 +21,11 @@ export function parseLimits(texts: readonly string[]): Limits {
   return limits
 }
 
-/** A line for each limit there is. */
+/** A line of help for each limit. */
 export function limitHelp(): string {
   const rows = names.map((name) => {
     const { help, least, most, default: usual } = limitTable[name]
     return `  ${name.padEnd(13)}${help} (default ${usual}, ${least} to ${most})`
   })
-  return ['What --limit knows:', ...rows].join('\n')
+  return ['The names for --limit:', ...rows].join('\n')
 }

@@ -6,16 +6,16 @@ import type { Listen } from '../server/share.ts'
 import { UserError } from './user-error.ts'
 import { splitAtCommas } from './values.ts'
 
-/** The tag of a vhost-user device that is given none. */
+/** The default tag of a vhost-user device. */
 export const DEFAULT_TAG = 'lowerdir'
 
-/** A tag that needs no quoting, neither for a shell nor for QEMU, and is as long as QEMU's own may be. */
+/** A tag that needs no quotes in a shell or in QEMU's arguments. 31 is the limit of QEMU's own virtio-9p. */
 const TAG = /^[\w.-]{1,31}$/
 
 /**
  * `unix:PATH`, `vhost-user:PATH[,tag=NAME]` or `tcp:[HOST:]PORT`.
  *
- * @param remote whether addresses that other machines can reach are allowed.
+ * @param remote whether to allow addresses that other machines can reach.
  */
 export function parseListen(text: string, remote: boolean): Listen {
   const [, kind, rest = ''] = /^(unix|vhost-user|tcp):(.+)$/.exec(text) ?? []
@@ -24,7 +24,7 @@ export function parseListen(text: string, remote: boolean): Listen {
   const [, host = '127.0.0.1', port] = /^(?:([\d.]+|localhost):)?(\d+)$/.exec(rest) ?? []
   if (kind !== 'tcp' || port === undefined || Number(port) > 65535) {
     throw new UserError(
-      `--listen ${text}: say unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT, HOST being an IPv4 address.`,
+      `--listen ${text}: use unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT, where HOST is an IPv4 address.`,
     )
   }
   const address = host === 'localhost' ? '127.0.0.1' : host
@@ -32,35 +32,36 @@ export function parseListen(text: string, remote: boolean): Listen {
     throw new UserError(`--listen ${text}: ${host} is not an IPv4 address.`)
   if (!address.startsWith('127.') && !remote) {
     throw new UserError(
-      `--listen ${text} would let other machines in, and 9P knows no passwords. ` +
-        'Say --allow-other-machines as well if that is what you want.',
+      `--listen ${text} would let other machines connect, and 9P has no passwords. ` +
+        'Add --allow-other-machines if you want that.',
     )
   }
   return { kind, host: address, port: Number(port) }
 }
 
-/** `PATH[,tag=NAME]`. A comma of PATH itself is written twice. */
+/** `PATH[,tag=NAME]`. A comma that is part of PATH is written twice. */
 function parseVhostUser(text: string, rest: string): Listen {
   const [path = '', ...words] = splitAtCommas(rest)
   let tag = DEFAULT_TAG
   for (const word of words) {
     if (!word.startsWith('tag=')) {
       throw new UserError(
-        `--listen ${text}: ${word || 'nothing'} is not tag=NAME. A comma of PATH's own is written twice.`,
+        `--listen ${text}: '${word}' is not tag=NAME. Write a comma that is part of PATH twice.`,
       )
     }
     tag = word.slice('tag='.length)
   }
-  if (path === '') throw new UserError(`--listen ${text}: say vhost-user:PATH[,tag=NAME].`)
+  if (path === '')
+    throw new UserError(`--listen ${text}: the path is missing; use vhost-user:PATH[,tag=NAME].`)
   if (!TAG.test(tag)) {
     throw new UserError(
-      `--listen ${text}: a tag is 1 to 31 letters, digits, and any of . _ - which a guest mounts it by.`,
+      `--listen ${text}: a tag is 1 to 31 letters, digits, and any of . _ - (the guest mounts the device by it).`,
     )
   }
   return { kind: 'vhost-user', path: resolve(path), tag }
 }
 
-/** What can be mounted: all there is without a name, or one of several. */
+/** What a client can mount: the only export, which has no name, or one of several. */
 export interface Mountable {
   /** The mount option aname. */
   readonly name: string | null
@@ -68,13 +69,13 @@ export interface Mountable {
 }
 
 /**
- * How to mount what listens there: the commands, one for each of `exports`, with a comment above that
- * says where.
+ * The commands that mount what is served at an address, one for each of `exports`, below a comment that
+ * says on which machine they are run.
  *
  * @param msize the largest message that the server takes, in bytes.
  */
 export function mountLines(listen: Listen, msize: number, exports: readonly Mountable[]): string[] {
-  /** @param transport the options that lead to the export of that index. */
+  /** @param transport the options of the transport for the export of an index. */
   const mounts = (
     transport: (index: number) => string,
     source: string,
@@ -96,7 +97,7 @@ export function mountLines(listen: Listen, msize: number, exports: readonly Moun
   if (listen.kind === 'vhost-user') {
     const { path, tag } = listen
     return [
-      '# In a guest whose QEMU (11.1 was tried; 10.0 and 7.2 cannot) has these arguments, and as much memory as you like:',
+      '# In a guest whose QEMU (tested: 11.1; 10.0 and 7.2 cannot) has these arguments; -m and size= may be larger:',
       ...vhostUserArguments(path, tag, exports.length).map((line) => `#   ${line}`),
       ...mounts(() => 'trans=virtio', tag, Math.min(msize, VIRTIO_MSIZE)),
     ]
@@ -110,7 +111,7 @@ export function mountLines(listen: Listen, msize: number, exports: readonly Moun
   ]
 }
 
-/** One port for each mount: a guestfwd is one connection, whoever makes it. */
+/** One port for each mount, since QEMU makes one connection for each guestfwd. */
 function guestfwdArguments(path: string, mounts: number): string[] {
   const ports = Array.from({ length: mounts }, (_, index) => PORT + index)
   const forwards = ports.map((port) => `guestfwd=tcp:${EXPORT_ADDRESS}:${port}-chardev:p${port}`)
@@ -121,8 +122,8 @@ function guestfwdArguments(path: string, mounts: number): string[] {
 }
 
 /**
- * One device for each mount, since a device has one session. They all have the same tag: a mount takes the first
- * of them that is free.
+ * One device for each mount, since a device has one session. All devices have the same tag: the guest's kernel mounts
+ * the first that is free.
  */
 function vhostUserArguments(path: string, tag: string, mounts: number): string[] {
   const size = '1G'
@@ -137,8 +138,8 @@ function vhostUserArguments(path: string, tag: string, mounts: number): string[]
   ]
 }
 
-/** 9P's own (IANA). */
+/** The port that IANA has assigned to 9P. */
 const PORT = 564
 
-/** How guests of QEMU's user network call the machine that they run on. */
+/** The host's address in QEMU's user network. */
 const HOST = '10.0.2.2'

@@ -1,4 +1,8 @@
-// The command line. bin/lowerdir imports it.
+/**
+ * The command line: the only room that prints to the terminal and ends the process.
+ *
+ * bin/lowerdir imports it.
+ */
 
 import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
@@ -14,7 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 
-/** The exit status for a failure of lowerdir itself, so that it is not taken for the command's. */
+/** The exit status for a failure of lowerdir itself, as docker(1) and env(1) have it: commands rarely use it. */
 const FAILURE = 125
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
@@ -59,14 +63,14 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-/** For a person: the sentence, and the stack only when it is a mistake of ours. */
+/** Prints an error: its message, and the stack where it is a mistake in lowerdir. Returns the exit status. */
 function report(error: unknown): number {
   if (!(error instanceof Error)) {
     console.error(`lowerdir: ${String(error)}`)
     return FAILURE
   }
   const status = 'exitStatus' in error ? Number(error.exitStatus) : FAILURE
-  // Whoever pressed Ctrl-C knows.
+  // The user has sent the signal and needs no explanation.
   if (error.name === 'Interrupted') return status
   if ('console' in error && typeof error.console === 'string' && error.console !== '') {
     console.error(
@@ -76,7 +80,8 @@ function report(error: unknown): number {
   const isOurs = ['TypeError', 'RangeError', 'ReferenceError', 'AssertionError'].includes(
     error.name,
   )
-  console.error(`lowerdir: ${isOurs ? (error.stack ?? error.message) : error.message}`)
+  const text = isOurs ? (error.stack ?? error.message) : error.message
+  console.error(`lowerdir: ${isOurs ? text : text.replaceAll('\n', '\nlowerdir: ')}`)
   return status
 }
 

@@ -1,17 +1,17 @@
 import type { IdRange, Ownership } from '../tree/host/owners.ts'
 import { UserError } from './user-error.ts'
 
-/** The largest id there is: -1 means none. */
+/** The largest id: chown(2) takes 2^32 - 1 as "leave it as it is". */
 const MOST = 2 ** 32 - 2
 
-/** `host`, `mapped-xattr`, or `UID:GID`, whom all files are shown as. */
+/** `host`, `mapped-xattr`, or `UID:GID`, to which all files are shown to belong. */
 export function parseOwner(text: string): Ownership {
   if (text === 'host' || text === 'mapped-xattr') return text
   const match = /^(\d{1,10}):(\d{1,10})$/.exec(text)
   const [uid, gid] = [Number(match?.[1]), Number(match?.[2])]
   if (match === null || uid > MOST || gid > MOST) {
     throw new UserError(
-      `${text} is not an owner: say UID:GID in numbers, such as 0:0, or mapped-xattr, or host.`,
+      `${text} is not an owner: use UID:GID in numbers, such as 0:0, or mapped-xattr, or host.`,
     )
   }
   return { uid, gid }
@@ -23,13 +23,13 @@ export function parseRange(text: string): IdRange {
   const [guest = 0, host = 0, count = 0] = match?.slice(1).map(Number) ?? []
   if (match === null || count === 0 || Math.max(guest, host) + count - 1 > MOST) {
     throw new UserError(
-      `${text} is not a range of ids: say GUEST:HOST:COUNT, such as 0:100000:65536.`,
+      `${text} is not a range of ids: use GUEST:HOST:COUNT, such as 0:100000:65536.`,
     )
   }
   return { guest, host, count }
 }
 
-/** What the options --owner and --map say together; `usual` where they say nothing. */
+/** The ownership of --owner and --map together; `usual` where neither is given. */
 export function parseOwnership(
   owner: string | undefined,
   maps: readonly string[],
@@ -37,7 +37,7 @@ export function parseOwnership(
 ): Ownership {
   if (maps.length === 0) return owner === undefined ? usual : parseOwner(owner)
   if (owner !== undefined) {
-    throw new UserError('An owner and a map contradict each other: say --owner or --map.')
+    throw new UserError('An owner and a map contradict each other: use --owner or --map.')
   }
   const ranges = maps.map(parseRange)
   for (const side of ['guest', 'host'] as const) {

@@ -8,7 +8,7 @@ const phases: Readonly<Record<ProgressPhase, string>> = {
   finish: 'preparing',
 }
 
-/** Shows how far a fetch is. */
+/** Shows the progress of a fetch. */
 export function showFetch(progress: ProgressLine): OnProgress {
   return ({ phase, detail, done, total }) => {
     progress.step(
@@ -19,15 +19,15 @@ export function showFetch(progress: ProgressLine): OnProgress {
 }
 
 /**
- * What is going on, on standard error: one line that changes on a terminal, and gone at the end; a line
- * for each step in a log.
+ * Shows on standard error what this process is doing: on a terminal one line that changes and disappears at
+ * the end, in a log one line for each step.
  */
 export class ProgressLine {
   readonly #start = performance.now()
   readonly #isTerminal = process.stderr.isTTY
   #last = ''
 
-  /** @param detail changes often; a log shows only the step. */
+  /** Shows a step. @param detail changes often; a log leaves it out. */
   step(step: string, detail = ''): void {
     if (this.#isTerminal) {
       const line = `lowerdir: ${step}${detail === '' ? '' : ` ${detail}`}`
@@ -38,13 +38,13 @@ export class ProgressLine {
     this.#last = step
   }
 
-  /** A line that stays. */
+  /** Prints a line that stays. */
   say(line: string): void {
     this.clear()
     process.stderr.write(`lowerdir: ${line}\n`)
   }
 
-  /** Takes the changing line away. */
+  /** Removes the changing line. */
   clear(): void {
     if (this.#isTerminal && this.#last !== '') process.stderr.write('\r\x1b[2K')
     this.#last = ''

@@ -17,22 +17,22 @@ export const root = command({
       type: 'string',
       multiple: true,
       value: 'PACKAGE[,…]',
-      help: 'packages to install beside the few that every root has',
+      help: 'packages to install in addition to those that every root has',
     },
   },
-  notes: `DIR must not exist yet, or be empty. The packages come from the Debian mirror that this machine's apt uses: 45 MB
-of them, 150 MB once they are installed. It takes root, and leaves no mount and no running service. As a guest's:
+  notes: `DIR must be empty or not exist yet. The packages come from the Debian mirror that this machine's apt uses: 45 MB
+to download, 150 MB on disk. The command needs root, and leaves no mount and no running service. To boot it:
 
   lowerdir run --root DIR`,
 
   async run({ suite, include = [] }, [folder, ...more]) {
     if (folder === undefined || more.length > 0) {
-      throw new UserError('Say where the root is to be made: `lowerdir root DIR`.')
+      throw new UserError('root needs the directory to make: `lowerdir root DIR`.')
     }
     const packages = include.flatMap((text) => text.split(',')).map((name) => name.trim())
     const wrong = packages.find((name) => !/^[a-z\d][a-z\d+.-]+$/.test(name))
     if (wrong !== undefined) {
-      throw new UserError(`--include ${wrong}: that is not the name of a Debian package.`)
+      throw new UserError(`--include ${wrong}: this is not the name of a Debian package.`)
     }
     const progress = new ProgressLine()
     try {

@@ -7,15 +7,15 @@ import type { TestRun } from '../report/results.ts'
 import { Artifacts, artifactsRoot } from '../record/artifacts.ts'
 import { explain } from './user-error.ts'
 
-/** The artifacts of a run of tests: a folder for each file of tests, with one for each machine in it. */
+/** The artifacts of a test run: a folder for each test file, with a folder for each machine in it. */
 export class RunArtifacts implements Disposable {
   readonly #root: string | undefined
-  /** Where they are when they are for a report alone, and of no use afterwards: gone with this process, too. */
+  /** The folder of artifacts that only the report needs; it is removed with this object, or when this process ends. */
   readonly #temporary: RuntimeFolder | undefined
 
   /**
-   * @param option where the user wants them; otherwise the environment says it.
-   * @param isNeeded whether there have to be some, wherever that is.
+   * @param option the folder of --artifacts; by default that of $LOWERDIR_ARTIFACTS.
+   * @param isNeeded whether artifacts are needed even if the user has named no folder.
    */
   constructor(option: string | undefined, isNeeded: boolean) {
     const root = artifactsRoot(option)
@@ -27,13 +27,13 @@ export class RunArtifacts implements Disposable {
     return this.#root !== undefined
   }
 
-  /** Makes the folder for a file of tests. */
+  /** Makes the folder for a test file. */
   folderFor(file: string): string {
     const root = this.#root ?? ''
     try {
       return Artifacts.create(root, file).path
     } catch (error) {
-      throw explain(`${root} cannot have artifacts`, error)
+      throw explain(`The artifacts cannot be kept in ${root}`, error)
     }
   }
 
@@ -43,7 +43,7 @@ export class RunArtifacts implements Disposable {
     return (await Promise.all(folders.map(readMachines))).flat()
   }
 
-  /** Removes what tests have left that passed. What belongs to no single test stays if any of its file failed. */
+  /** Removes the artifacts of tests that have passed. Those of no single test stay if any test of their file has failed. */
   removePassed(run: TestRun, machines: readonly MachineFolder[]): void {
     for (const machine of machines) {
       const { test, file } = ownerOf(machine, run)

@@ -15,12 +15,11 @@ import { sandboxModes } from '../server/sandbox.ts'
 import { ErrnoError } from '../sys/errno.ts'
 import { type ViewPatterns, shows } from '../tree/view/sight.ts'
 import { streamEnd, whenAborted } from '../util/promises.ts'
-import { checkDirectory } from './check-directory.ts'
 import { type Option, type Values, command } from './command.ts'
-import { TimedOut, UserError, explain } from './user-error.ts'
-import { abortOnSignals } from './interrupt.ts'
+import { TimedOut, abortOnSignals } from './interrupt.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { ProgressLine } from './progress.ts'
+import { UserError, checkDirectory, explain } from './user-error.ts'
 import {
   parseChoice,
   parseCount,

@@ -7,10 +7,9 @@ import { sandboxModes } from '../server/sandbox.ts'
 import type { Served, Share } from '../server/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
 import { type HostExport, HostExports } from '../tree/host/host-exports.ts'
-import { checkDirectory } from './check-directory.ts'
 import { command } from './command.ts'
 import { type ExportPolicy, parseExports } from './export.ts'
-import { UserError, explain } from './user-error.ts'
+import { UserError, checkDirectory, explain } from './user-error.ts'
 import { Interrupted, abortOnSignals } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
 import { DEFAULT_TAG, mountLines, parseListen } from './listen.ts'
@@ -34,13 +33,13 @@ export const serve = command({
       value: 'NAME=DIR',
       help: 'one of several directories, chosen by the mount option aname=NAME; more below',
     },
-    'read-only': { type: 'boolean', help: 'let nobody change anything' },
+    'read-only': { type: 'boolean', help: 'refuse all changes' },
     ...policyOptions,
     limit: {
       type: 'string',
       multiple: true,
       value: 'NAME=NUMBER',
-      help: 'how much clients may ask for; the names are below',
+      help: 'a limit of what clients may ask for; the names are below',
     },
     sandbox: {
       type: 'string',
@@ -50,20 +49,23 @@ export const serve = command({
     ...viewOptions,
     'allow-other-machines': {
       type: 'boolean',
-      help: 'allow a HOST that is not this machine itself',
+      help: 'allow addresses that other machines can reach',
     },
-    verbose: { type: 'boolean', help: 'log who comes and goes, and what the sandbox has' },
+    verbose: {
+      type: 'boolean',
+      help: 'log which clients connect and leave, and what the sandbox consists of',
+    },
   },
   notes: `${viewNotes}
 
-It serves until it is ended by Ctrl-C or SIGTERM.
+It serves until Ctrl-C or SIGTERM ends it.
 
-Unix sockets are open to this user only. HOST is 127.0.0.1 by default. vhost-user:PATH is the fastest way to a
-guest: QEMU gives it a 9P device, which it mounts by its tag (default ${DEFAULT_TAG}). That was tried with QEMU 11.1;
-10.0 and 7.2 cannot. A comma of that PATH's own is written twice.
+Only this user can connect to a unix socket. HOST is 127.0.0.1 by default. vhost-user:PATH is the fastest way to a
+guest: QEMU gives the guest a 9P device, and the guest mounts it by its tag (default ${DEFAULT_TAG}). QEMU 11.1 can do
+that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
 
-Behind an export's DIR may come ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest; the options of
-these names hold for exports that say nothing else. A comma of DIR's own is written twice.
+An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest. The options of the
+same names are the defaults of all exports. Write a comma that is part of DIR twice.
 
 ${limitHelp()}`,
 
@@ -76,7 +78,7 @@ ${limitHelp()}`,
     const exports = whatToServe(directories, values.export ?? [], policy)
     if (values.listen === undefined) {
       throw new UserError(
-        'serve needs --listen unix:PATH, vhost-user:PATH or tcp:PORT, where guests are to find it.',
+        'serve needs an address for its clients: add --listen unix:PATH, vhost-user:PATH or tcp:PORT.',
       )
     }
     const served: Served = {
@@ -90,7 +92,10 @@ ${limitHelp()}`,
     const addresses = values.listen
     try {
       if (addresses.includes('stdio')) {
-        if (addresses.length > 1) throw new UserError('--listen stdio goes with no other address.')
+        if (addresses.length > 1)
+          throw new UserError(
+            '--listen stdio cannot be combined with another address: leave the others out.',
+          )
         await serveStdio(served, log)
       } else {
         const remote = values['allow-other-machines'] ?? false
@@ -98,17 +103,15 @@ ${limitHelp()}`,
         await serveSockets({ ...served, listen }, log)
       }
     } catch (error) {
-      if (error instanceof ErrnoError) {
-        const what = exports.map(({ directory }) => directory).join(', ')
-        throw explain(`${what} cannot be served at ${addresses.join(', ')}`, error)
-      }
-      throw error
+      if (!(error instanceof ErrnoError)) throw error
+      const what = exports.map(({ directory }) => directory).join(', ')
+      throw explain(`${what} cannot be served at ${addresses.join(', ')}`, error)
     }
     return 0
   },
 })
 
-/** The one directory, or those that have names. */
+/** The exports: the one directory without a name, or those of --export. */
 function whatToServe(
   [directory, ...others]: readonly string[],
   named: readonly string[],
@@ -117,7 +120,7 @@ function whatToServe(
   if (named.length > 0) {
     if (directory !== undefined) {
       throw new UserError(
-        `serve takes a directory or --export, not both: say --export NAME=${directory}.`,
+        `serve takes a directory or --export, not both: add --export NAME=${directory} instead.`,
       )
     }
     const exports = parseExports(named, policy)
@@ -132,7 +135,7 @@ function whatToServe(
   return [{ name: null, directory: resolve(directory), ...policy }]
 }
 
-/** Serves until somebody ends this process. */
+/** Serves until a signal asks this process to end. */
 async function serveSockets(share: Share, log: (line: string) => void): Promise<void> {
   const signal = abortOnSignals()
   await using engine = await startEngine(share, log)
@@ -150,14 +153,14 @@ async function serveSockets(share: Share, log: (line: string) => void): Promise<
   }
 }
 
-/** Serves one client at the other end of this process's standard streams, until it is gone. */
+/** Serves the one client at the other end of this process's standard streams, until that client is gone. */
 async function serveStdio(served: Served, log: (line: string) => void): Promise<void> {
   if (served.sandbox === 'require') {
     throw new UserError(
-      '--sandbox require: a server at stdio has no thread of its own to confine. Listen on a socket.',
+      '--sandbox require: a server at stdio has no thread of its own that could be confined. Listen on a socket instead.',
     )
   }
-  log('sandbox: off, a server at stdio has no thread of its own')
+  log('sandbox: off, because a server at stdio has no thread of its own')
   const exports = new HostExports(served.exports)
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout })
   await serveDuplex(exports, stream, log, served.limits)

@@ -10,7 +10,7 @@ import { parseChoice } from './values.ts'
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
-/** The Debian suite that new versions come to first. */
+/** The Debian suite that gets new versions first. */
 const NEWEST = 'sid'
 
 export const setup = command({
@@ -26,21 +26,22 @@ export const setup = command({
       type: 'string',
       multiple: true,
       value: 'PART',
-      help: 'only this: qemu, busybox or kernel',
+      help: 'fetch only this part: qemu, busybox or kernel',
     },
     qemu: {
       type: 'string',
       value: 'newest',
-      help: "fetch Debian's newest QEMU (of sid), whichever is here; `run` prefers it from then on",
+      help: "fetch Debian's newest QEMU (of sid), even if there is one; `run` prefers it from then on",
     },
     ocr: {
       type: 'boolean',
-      help: "fetch tesseract as well, with which tests read the text on a guest's screen",
+      help: "also fetch tesseract, which tests need to read the text on a guest's screen",
     },
   },
   notes: `Debian's packages are downloaded and unpacked into a folder, not installed: no root is needed, and
 /boot and the system's QEMU stay as they are. The folder is $LOWERDIR_CACHE, or
-~/.cache/lowerdir; removing it undoes everything.`,
+~/.cache/lowerdir; removing it undoes everything. On Debian 12 about
+130 MB are downloaded, and 543 MB kept on disk: 403 MB of them are the kernel with all of its modules.`,
 
   async run({ suite, only, qemu, ocr }) {
     const wantsNewest = qemu !== undefined && parseChoice('qemu', qemu, ['newest']) === 'newest'
@@ -59,7 +60,7 @@ export const setup = command({
       progress.clear()
       for (const line of describeParts(parts)) console.log(line)
       if (tesseract !== undefined) console.log(row('tesseract', tesseract.version))
-      console.log(`Fetched things are kept in ${cacheFolder()}.`)
+      console.log(`What was fetched is kept in ${cacheFolder()}.`)
       return want.every((name) => parts[name].found !== undefined) ? 0 : 1
     } finally {
       progress.clear()

@@ -2,7 +2,7 @@ import { type CachedSnapshot, SnapshotCache } from '../machine/snapshot-cache.ts
 import { command } from './command.ts'
 import { UserError } from './user-error.ts'
 
-/** As much of a key as a person needs. */
+/** How many characters of a key are shown: enough to tell keys apart. */
 const SHORT = 12
 
 export const snapshot = command({
@@ -11,8 +11,9 @@ export const snapshot = command({
   options: {
     all: { type: 'boolean', help: 'remove: all of them' },
   },
-  notes: `Tests keep snapshots of machines, so that the next run need not boot. By themselves those go that were not used
-for 14 days, and of more than 4 GiB the ones that were used longest ago. A KEY may be its beginning.`,
+  notes: `Tests keep snapshots of machines, so that the next run does not have to boot them. A snapshot that was not used
+for 14 days is removed by itself. If all together take more than 4 GiB, those that were used longest ago are removed.
+The first characters of a KEY are enough.`,
 
   async run({ all }, [action, ...keys]) {
     const cache = new SnapshotCache()
@@ -23,7 +24,7 @@ for 14 days, and of more than 4 GiB the ones that were used longest ago. A KEY m
     }
     if (action !== 'remove' || keys.length > 0 === (all === true)) {
       throw new UserError(
-        'Say what is to be done: `lowerdir snapshot list`, or `lowerdir snapshot remove` with keys or --all.',
+        'snapshot needs something to do: `lowerdir snapshot list`, or `lowerdir snapshot remove` with keys or --all.',
       )
     }
     const chosen = all === true ? snapshots : keys.map((key) => choose(snapshots, key))
@@ -35,8 +36,12 @@ for 14 days, and of more than 4 GiB the ones that were used longest ago. A KEY m
 
 function choose(snapshots: readonly CachedSnapshot[], beginning: string): CachedSnapshot {
   const [found, ...more] = snapshots.filter(({ key }) => key.startsWith(beginning))
-  if (found === undefined) throw new UserError(`There is no snapshot ${beginning}.`)
-  if (more.length > 0) throw new UserError(`Several snapshots begin with ${beginning}.`)
+  if (found === undefined)
+    throw new UserError(`There is no snapshot ${beginning}. \`lowerdir snapshot list\` shows them.`)
+  if (more.length > 0)
+    throw new UserError(
+      `Several snapshots begin with ${beginning}: give more characters of the key.`,
+    )
   return found
 }
 

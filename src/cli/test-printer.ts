@@ -11,21 +11,21 @@ import { ProgressLine } from './progress.ts'
 
 /** How to print. */
 export interface PrinterOptions {
-  /** Whether what files print comes between what others do. */
+  /** Whether several files run at once, so that each line has to say which file printed it. */
   readonly isMixed: boolean
-  /** Whether the terminal is somebody else's as well, so that nothing is shown but lines that stay. */
+  /** Whether the test uses the terminal too, so that only lines that stay are shown. */
   readonly isStill: boolean
 }
 
-/** Prints how tests go, as they go: one line for each, and behind one that failed why. */
+/** Prints each test's result when it ends, one line each; a failed one is followed by its reason. */
 export class TestPrinter implements RunListener, Disposable {
   readonly #isMixed: boolean
   readonly #progress = new ProgressLine()
-  /** What runs in each file. */
+  /** The tests that run in each file. */
   readonly #running = new Map<string, string>()
-  /** What a file has printed of a line that has not ended. */
+  /** The beginning of a line that a file has not ended yet. */
   readonly #rests = new Map<string, string>()
-  /** Whether it is shown what runs: in a line that changes. */
+  /** Whether a changing line shows which tests run. */
   readonly #isShowing: boolean
   readonly #ticker: NodeJS.Timeout | undefined
 
@@ -61,7 +61,7 @@ export class TestPrinter implements RunListener, Disposable {
     if (failure !== undefined) this.#failed(name, took, failure.text)
   }
 
-  /** The last line, which is all that matters to many. */
+  /** Prints the totals, the last line. */
   summary(run: TestRun): void {
     const { passed, failed, skipped } = totalsOf(run.files)
     if (run.interrupted !== undefined) this.#print(run.interrupted)

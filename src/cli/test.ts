@@ -1,23 +1,24 @@
+import { readlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import { writeJunit } from '../report/junit.ts'
 import { type TestRun, totalsOf } from '../report/results.ts'
 import { writeReport } from '../report/write-report.ts'
 import { NoTestsError, findTestFiles } from '../runner/find-files.ts'
-import { defaultJobs } from '../runner/jobs.ts'
-import { runFiles } from '../runner/run-files.ts'
-import { isShellWanted } from '../driver/failed-test.ts'
+import { defaultJobs, runFiles } from '../runner/run-files.ts'
+import { SHELL_ON_FAILURE, isShellWanted } from '../driver/failed-test.ts'
+import { TERMINAL } from '../driver/terminal.ts'
 import { command } from './command.ts'
 import { UserError, explain } from './user-error.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { RunArtifacts } from './run-artifacts.ts'
-import { shellEnvironment } from './shell-on-failure.ts'
 import { TestPrinter } from './test-printer.ts'
 import { parseCount } from './values.ts'
 
-/** Seconds that a test may take, as long as the driver's own waits do. */
+/** How long a test may take, in seconds: as long as the longest wait of the driver. */
 const TIMEOUT = 900
 
-/** The longest time that a timer of Node's can have, in seconds. */
+/** The longest time of a timer in Node, in seconds: 2^31 - 1 ms. */
 const LONGEST = 2_147_483
 
 export const test = command({
@@ -27,16 +28,16 @@ export const test = command({
     jobs: {
       type: 'string',
       value: 'NUMBER',
-      help: 'how many files run at once (default: as processors and memory allow)',
+      help: 'how many files run at once (default: as many as CPUs and memory allow)',
     },
     timeout: {
       type: 'string',
       value: 'SECONDS',
       help: `end a file when one of its tests takes longer (default ${TIMEOUT})`,
     },
-    only: { type: 'string', value: 'TEXT', help: 'only tests whose name has this in it' },
+    only: { type: 'string', value: 'TEXT', help: 'run only tests whose name contains this' },
     report: { type: 'string', value: 'FILE', help: 'write what happened as one HTML file' },
-    junit: { type: 'string', value: 'FILE', help: "write the results as JUnit's XML" },
+    junit: { type: 'string', value: 'FILE', help: 'write the results as JUnit XML' },
     artifacts: {
       type: 'string',
       value: 'FOLDER',
@@ -45,7 +46,7 @@ export const test = command({
     keep: { type: 'boolean', help: 'keep the artifacts of tests that passed as well' },
     'shell-on-failure': {
       type: 'boolean',
-      help: 'where a test has failed, give you a shell in its machine; one file at a time, without time limits',
+      help: 'open a shell in the machine of a test that has failed; one file at a time, without time limits',
     },
   },
   notes: `Tests are written with node:test:
@@ -58,15 +59,15 @@ export const test = command({
     await vm.succeed('true')
   })
 
-With \`test: t\` a machine is the test's own: it ends with the test, and if that has failed, its journal and screen are
-kept among the artifacts, and --shell-on-failure leads to it.
+\`test: t\` ties a machine to the test: it ends with the test, and if the test fails, the artifacts get the machine's
+journal and screen, and --shell-on-failure opens a shell in it.
 
-In a folder, the files called *.vm.test.ts, .mts, .js or .mjs are run; without arguments, those here. Types are
-left out and not checked; what is more than types, such as an enum, is an error. \`import 'lowerdir'\` works where
-nothing is installed, too. Each file runs in a process of its own, its tests one after the other.
+Of a folder, the files *.vm.test.ts, .mts, .js and .mjs are run; without arguments, those of this folder. Types are
+removed and not checked; TypeScript that is more than types, such as an enum, is an error. \`import 'lowerdir'\` also
+works where the package is not installed. Each file runs in a process of its own, its tests one after the other.
 
-$LOWERDIR_ARTIFACTS is the same as --artifacts, $LOWERDIR_SHELL_ON_FAILURE as --shell-on-failure. The exit status is 0
-when nothing has failed.`,
+$LOWERDIR_ARTIFACTS sets --artifacts, and $LOWERDIR_SHELL_ON_FAILURE sets --shell-on-failure. The exit status is 0 if
+no test has failed.`,
 
   async run(values, paths) {
     const shell = values['shell-on-failure'] === true || isShellWanted()
@@ -114,13 +115,29 @@ function limitsOf(values: { readonly jobs?: string; readonly timeout?: string })
   return { jobs, timeout: seconds * 1000 }
 }
 
-/** Those of somebody who looks into machines: there is one terminal, and people take their time. */
+/** The limits with --shell-on-failure: one file at a time, since there is one terminal, and no time limit. */
 function atLeisure(values: { readonly jobs?: string; readonly timeout?: string }): Limits {
   if (values.jobs === undefined && values.timeout === undefined)
     return { jobs: 1, timeout: undefined }
   throw new UserError(
-    'With --shell-on-failure one file runs at a time, and takes as long as it wants: leave out --jobs and --timeout.',
+    'With --shell-on-failure one file runs at a time, without a time limit: leave out --jobs and --timeout.',
   )
+}
+
+/**
+ * What the process of a test file needs in its environment to give a shell where a test has failed: also where this
+ * process's terminal is, since that process is in a session of its own and has no /dev/tty.
+ *
+ * @throws UserError when this process has no terminal.
+ */
+function shellEnvironment(): Readonly<Record<string, string>> {
+  const descriptor = [0, 1, 2].find((each) => isatty(each))
+  if (descriptor === undefined) {
+    throw new UserError(
+      '--shell-on-failure needs a terminal: one of standard input, output and error has to be one.',
+    )
+  }
+  return { [SHELL_ON_FAILURE]: '1', [TERMINAL]: readlinkSync(`/proc/self/fd/${descriptor}`) }
 }
 
 function find(paths: readonly string[]): string[] {
@@ -128,7 +145,7 @@ function find(paths: readonly string[]): string[] {
     return findTestFiles(paths)
   } catch (error) {
     if (error instanceof NoTestsError) throw new UserError(error.message, { cause: error })
-    throw explain('Tests cannot be looked for', error)
+    throw explain('The tests cannot be listed', error)
   }
 }
 

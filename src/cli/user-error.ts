@@ -1,16 +1,10 @@
-import { ErrnoError } from '../sys/errno.ts'
+import { statSync } from 'node:fs'
+import { ErrnoError, errno } from '../sys/errno.ts'
+import { isSystemError } from '../util/error.ts'
 
-/** What a user did or has cannot work; the message says what to do. It is printed without a stack. */
+/** What the user asked for cannot work. The message says why and what to do; it is printed without a stack. */
 export class UserError extends Error {
   override readonly name = 'UserError'
-}
-
-/** Something took longer than the user allows. */
-export class TimedOut extends Error {
-  override readonly name = 'TimedOut'
-  /** As timeout(1) has it. */
-  static readonly exitStatus = 124
-  readonly exitStatus = TimedOut.exitStatus
 }
 
 /** Words for the errors that a path or an address of the user's may cause. */
@@ -25,9 +19,29 @@ const words: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open; raise the limit with `ulimit -n`',
 }
 
-/** `what` failed because of `error`, for a person. */
-export function explain(what: string, error: unknown): UserError {
-  const code = error instanceof ErrnoError ? error.code : (error as NodeJS.ErrnoException).code
-  const reason = words[code ?? ''] ?? (error instanceof Error ? error.message : String(error))
+/**
+ * Explains why `what` failed.
+ *
+ * @param what the beginning of the message, such as `The root /x cannot be served`.
+ * @returns a {@link UserError} for what the operating system refused. Any other error is a mistake in lowerdir and is
+ *   returned as it is, so that its stack is seen.
+ */
+export function explain(what: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error
+  const reason = words[error.code] ?? error.message
   return new UserError(`${what}: ${reason}.`, { cause: error })
+}
+
+/**
+ * Makes sure that there is a directory at `path`.
+ *
+ * @param what its name for the user, such as `The root`.
+ * @throws UserError
+ */
+export function checkDirectory(what: string, path: string): void {
+  try {
+    if (!statSync(path).isDirectory()) throw new ErrnoError(errno.ENOTDIR, path)
+  } catch (error) {
+    throw explain(`${what} ${path} cannot be served`, error)
+  }
 }

@@ -12,7 +12,7 @@ export function parseMemory(text: string): number {
   const mebibytes = parseMebibytes(text)
   if (mebibytes === undefined || mebibytes < 64) {
     throw new UserError(
-      `--memory ${text} is not an amount of memory: say 512M or 2G, at least 64M.`,
+      `--memory ${text} is not an amount of memory: use 512M or 2G, at least 64M.`,
     )
   }
   return mebibytes
@@ -23,7 +23,7 @@ export function parseMsize(text: string): number {
   const bytes = parseBytes(text)
   if (bytes === undefined || bytes < MSIZE_MIN) {
     throw new UserError(
-      `--msize ${text} is no size of a message: say 64K or a number of bytes, at least ${MSIZE_MIN}.`,
+      `--msize ${text} is not the size of a message: use 64K or a number of bytes, at least ${MSIZE_MIN}.`,
     )
   }
   return bytes
@@ -38,16 +38,16 @@ export function parseCount(option: string, text: string, least: number, most: nu
   return number
 }
 
-/** The parts between commas; of two commas in a row comes one that is no end of a part. */
+/** Splits at commas. Two commas in a row stand for a comma that is part of a word. */
 export function splitAtCommas(text: string): string[] {
-  // No argument has a NUL in it.
+  // An argument cannot contain a NUL, so it can stand for a comma meanwhile.
   return text
     .replaceAll(',,', '\0')
     .split(',')
     .map((part) => part.replaceAll('\0', ','))
 }
 
-/** One of a few words. */
+/** One of a list of words. @throws UserError that lists them. */
 export function parseChoice<const C extends string>(
   option: string,
   text: string,
@@ -64,14 +64,14 @@ const SHARE = 'SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]'
 /**
  * `SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]`.
  *
- * @param owner where the share names none.
+ * @param owner the default, for a share that names none.
  */
 export function parseShare(text: string, owner: Ownership): DirectoryShare {
   const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
   const [, source, target, words] = match ?? []
   if (source === undefined || target === undefined || target === '/') {
     throw new UserError(
-      `--share ${text}: say ${SHARE}, DST being an absolute path of the guest other than /.`,
+      `--share ${text}: use ${SHARE}, where DST is an absolute path in the guest other than /.`,
     )
   }
   const { owner: shownAs, rest } = takeOwnership(words?.split(',') ?? [], owner)
@@ -83,7 +83,7 @@ export function parseShare(text: string, owner: Ownership): DirectoryShare {
       cache = parseChoice('share … cache', word.slice(6), cacheModes)
     else if (word !== 'rw') {
       throw new UserError(
-        `--share ${text}: ${word || 'nothing'} is none of ro, rw, owner=OWNER, map=RANGE, cache=MODE.`,
+        `--share ${text}: '${word}' is none of ro, rw, owner=OWNER, map=RANGE, cache=MODE.`,
       )
     }
   }
@@ -91,13 +91,15 @@ export function parseShare(text: string, owner: Ownership): DirectoryShare {
   return { source: resolve(source), target, readOnly, owner: shownAs, ...options }
 }
 
-/** `NAME=VALUE`, or `NAME` for the value that it has here. */
+/** `NAME=VALUE`, or `NAME` for the value that it has in this process's environment. */
 export function parseEnvironment(assignments: readonly string[]): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const assignment of assignments) {
     const [, name, value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(assignment) ?? []
     if (name === undefined)
-      throw new UserError(`--env ${assignment}: say NAME=VALUE, or NAME for the value it has here.`)
+      throw new UserError(
+        `--env ${assignment}: use NAME=VALUE, or NAME for its value in this environment.`,
+      )
     const given = value ?? process.env[name]
     if (given !== undefined) environment[name] = given
   }

@@ -4,36 +4,36 @@ import { Sight, type ViewPatterns } from '../tree/view/sight.ts'
 import type { Option } from './command.ts'
 import { UserError, explain } from './user-error.ts'
 
-/** Options of all commands that show a directory, or a part of it. */
+/** Options of all commands that serve a directory: which part of it the guest sees. */
 export const viewOptions = {
   only: {
     type: 'string',
     multiple: true,
     value: 'PATTERN',
-    help: 'show nothing but what matches, all below it, and the directories that lead there',
+    help: 'show only what matches, everything below it, and the directories above it',
   },
   'only-from': {
     type: 'string',
     multiple: true,
     value: 'FILE',
-    help: 'the same with a pattern in each line of a file',
+    help: 'the same, with one pattern in each line of FILE',
   },
   hide: {
     type: 'string',
     multiple: true,
     value: 'PATTERN',
-    help: 'hide what matches and all below it, also from --only',
+    help: 'hide what matches and everything below it, even if --only shows it',
   },
 } as const satisfies Record<string, Option>
 
-export const viewNotes = `A PATTERN is a path relative to the directory, whether or not it begins with a slash. In a
-component, * is any characters, ? is one, and [a-z] or [!a-z] is one that is or is not among
-these; nothing quotes, so * itself is [*]. A component ** is any number of components, also none;
-dir/** is what lies in dir. What is hidden cannot be created either (EPERM). A directory
-that has hidden names in it cannot be removed, nor moved to where more or less of it would show.
-On file systems that ignore case, --hide does not: say --only there.`
+export const viewNotes = `A PATTERN is a path relative to the directory; a slash in front changes nothing. Within a component
+* matches any characters, ? matches one, [a-z] one of these and [!a-z] one other than these. No character
+quotes another: write [*] for * itself. A component ** matches any number of components, also none;
+dir/** matches everything in dir. A hidden name cannot be created either (EPERM). A directory that contains
+hidden names cannot be removed, nor moved to a place where more or less of it would be visible.
+--hide distinguishes case even if the file system does not: use --only there.`
 
-/** What the options say. An empty file is refused: it is rather a mistake than a wish to see nothing. */
+/** The patterns of these options. @throws UserError also for an empty file: it is a mistake rather than a wish to see nothing. */
 export function parseView(values: {
   readonly only?: readonly string[]
   readonly 'only-from'?: readonly string[]
@@ -75,11 +75,18 @@ function linesOf(file: string): string[] {
   return lines
 }
 
-/** Patterns are text: other bytes would quietly match nothing. */
+/** Decodes UTF-8. Patterns are text: bytes of another encoding would match nothing, without a word. */
 function decoded(file: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new UserError(`--only-from ${file} is not UTF-8 text.`, { cause: error })
+    // The encoding standard has a TypeError for bytes that are no UTF-8.
+    if (!(error instanceof TypeError)) throw error
+    throw new UserError(
+      `--only-from ${file} is not UTF-8 text. Convert it, for example with iconv.`,
+      {
+        cause: error,
+      },
+    )
   }
 }

@@ -1,5 +1,5 @@
 import { ErrnoError, type ErrnoName, errno } from '../sys/errno.ts'
-import { Parked } from '../tree/parked.ts'
+import { Deferred } from '../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../tree/synthetic/entry.ts'
 
 /** The content of a file; a string is written as UTF-8. A function is called once for each open, at the first read. */
@@ -101,9 +101,9 @@ function bytesOf(content: string | Uint8Array): Uint8Array {
 }
 
 /** Makes an answer after a delay. A request that is given up before does not call `make`. */
-function later<V>(milliseconds: number, make: () => Promise<V>): Parked<V> {
+function later<V>(milliseconds: number, make: () => Promise<V>): Deferred<V> {
   let timer: NodeJS.Timeout | undefined
-  const answer = new Parked<V>(() => clearTimeout(timer))
+  const answer = new Deferred<V>(() => clearTimeout(timer))
   const start = (): void => {
     make().then(
       (value) => answer.resolve(value),

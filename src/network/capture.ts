@@ -1,33 +1,33 @@
 import type { Clock } from './clock.ts'
 import { PcapFile } from './pcap-file.ts'
 
-/** Which frames a capture has; of several conditions, those that meet all. Without any: what every card sends, once. */
+/** Which frames to capture: those that meet all conditions. Without any condition: each frame once, when its NIC sends it. */
 export interface CaptureFilter {
   /** Only this broadcast domain. */
   readonly vlan?: number
-  /** What this machine's cards send, and what arrives at them. */
+  /** Only frames that this machine's NICs send or receive. */
   readonly machine?: string
-  /** What arrives at one of these two from the other: neither what is lost on the way nor what is under way. */
+  /** Only frames that arrive at one of these machines from the other: not those that are lost or under way. */
   readonly link?: readonly [string, string]
 }
 
-/** A capture's file and its size. */
+/** What to capture, and how much. */
 export interface CaptureOptions extends CaptureFilter {
-  /** Bytes that the file may have; what comes later is left out, with a line in the log. Default: 1 GiB. */
+  /** The largest size of the file in bytes; later frames are left out, with a line in the log. Default: 1 GiB. */
   readonly limit?: number
 }
 
-/** Where a frame was seen: as it came from a card, or on its arrival at another. */
+/** Where a frame was seen: when a NIC sent it, or on its arrival at another. */
 export interface Sighting {
   readonly vlan: number
   readonly from: string
-  /** The machine where it arrives; without one, it was only just sent. */
+  /** The machine at which it arrives; undefined when it has just been sent. */
   readonly to?: string
 }
 
 const LIMIT = 1 << 30
 
-/** Frames of a network on their way into a file, until it is told to stop. */
+/** Writes frames of a network into a file until it is stopped. */
 export class Capture implements Disposable {
   readonly file: string
   readonly #options: CaptureOptions
@@ -37,7 +37,7 @@ export class Capture implements Disposable {
   #frames = 0
   #state: 'running' | 'full' | 'stopped' = 'running'
 
-  /** @throws Node's error when the file cannot be made. One that is there already is replaced. */
+  /** Replaces a file that exists. @throws Node's error when the file cannot be made. */
   constructor(
     file: string,
     options: CaptureOptions,
@@ -57,13 +57,15 @@ export class Capture implements Disposable {
     return this.#frames
   }
 
-  /** Takes a frame in, if it is one of those wanted. */
+  /** Adds a frame if the filter wants it. */
   see(sighting: Sighting, frame: Buffer): void {
     if (this.#state !== 'running' || !isWanted(this.#options, sighting)) return
     const { limit = LIMIT } = this.#options
     if (this.#pcap.size + frame.length > limit) {
       this.#state = 'full'
-      this.#log(`network: ${this.file} has reached ${limit} bytes: it gets no more frames`)
+      this.#log(
+        `network: the capture ${this.file} has reached its limit of ${limit} bytes: later frames are left out`,
+      )
       return
     }
     this.#pcap.write(frame)
@@ -71,9 +73,9 @@ export class Capture implements Disposable {
   }
 
   /**
-   * Writes what is not written yet, and no more after that.
+   * Writes the frames that are not written yet, and closes the file.
    *
-   * @throws Node's error when the file could not be written at some time.
+   * @throws Node's error when writing has failed, now or before.
    */
   stop(): void {
     if (this.#state === 'stopped') return

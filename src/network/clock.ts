@@ -1,15 +1,15 @@
-/** Time as the network counts it. A test may have one of its own. */
+/** The clock of a network. A test can pass one that it drives by hand. */
 export interface Clock {
-  /** Milliseconds from any beginning; never fewer than before. */
+  /** Milliseconds since an arbitrary moment; never decreases. */
   now(): number
   /**
-   * Calls `action` once, when `milliseconds` are over, unless the returned function calls it off. That it
-   * waits keeps no process alive.
+   * Calls `action` once after so many milliseconds, unless the returned function is called before. A call that is
+   * outstanding does not keep the process alive.
    */
   later(milliseconds: number, action: () => void): () => void
 }
 
-/** That of this machine, on Node's event loop. */
+/** The real clock, on Node's event loop. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   later(milliseconds, action) {

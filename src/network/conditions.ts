@@ -1,22 +1,22 @@
-/** What befalls frames from one machine to another. Each may be left out: then it does not happen. */
+/** What happens to frames on the way from one machine to another. A condition that is left out has no effect. */
 export interface LinkConditions {
-  /** Milliseconds that a frame is under way: 0 to an hour. A reply has its own way, and its own delay. */
+  /** How long a frame is under way, in milliseconds: 0 to an hour. The way back has its own delay. */
   readonly delay?: number
   /**
-   * Milliseconds by which the delay is shorter or longer, evenly spread: 0 to `delay`. Frames do not overtake
-   * each other.
+   * By how much the delay varies in both directions, in milliseconds, evenly distributed: 0 to `delay`. Frames do not
+   * overtake each other.
    */
   readonly jitter?: number
-  /** Which part of the frames is lost on the way: 0 for none to 1 for all. */
+  /** The share of frames that is lost: 0 for none to 1 for all. */
   readonly loss?: number
   /**
-   * Bits a second, more than 0. What comes faster waits for its turn, and is dropped where more waits already than
-   * the line carries in a fifth of a second (or ten frames, if that is more).
+   * In bits per second, more than 0. Frames that come faster wait in a queue. The queue holds what the line carries in
+   * 200 ms, or ten frames of 1500 bytes if that is more; frames beyond that are dropped.
    */
   readonly bandwidth?: number
 }
 
-/** Longest delay in milliseconds. */
+/** The longest delay, in milliseconds. */
 const DELAY_MAX = 3_600_000
 
 /** @throws RangeError that names the condition. */
@@ -38,7 +38,7 @@ export function checkConditions({
     'bandwidth',
     bandwidth,
     bandwidth === undefined || bandwidth > 0,
-    'more than 0 bits a second',
+    'more than 0 bits per second',
   )
 }
 

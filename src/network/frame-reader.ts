@@ -1,22 +1,21 @@
 import { FRAME_MAX } from './ethernet.ts'
 
-/** Bytes in front of each frame of a stream: its length, big-endian (net_stream_data_receive in QEMU's net/stream_data.c). */
+/** Bytes in front of each frame of a stream: the length, big-endian (net_stream_data_receive in QEMU's net/stream_data.c). */
 export const LENGTH_BYTES = 4
 
-/** What QEMU never sends. Where the next frame begins is then unknown: the stream is of no more use. */
+/** A length that QEMU never sends. The beginning of the next frame is then unknown, so the stream cannot be used any more. */
 export class FramingError extends Error {
   override readonly name = 'FramingError'
 }
 
-/** Makes frames of what comes from a QEMU's `-netdev stream`, however the bytes are cut. */
+/** Splits the byte stream of a QEMU's `-netdev stream` into frames, wherever the chunks are cut. */
 export class FrameReader {
-  /** A frame of which a part has come, with its length in front. */
+  /** A frame that is not complete yet, with its length in front. */
   readonly #begun = Buffer.allocUnsafeSlow(LENGTH_BYTES + FRAME_MAX)
   #have = 0
 
   /**
-   * @param take gets each frame that is whole now, with no promise about what it holds. Its bytes are only
-   *   there during the call.
+   * @param take gets each frame that is complete now, with unchecked content. Its bytes are valid only during the call.
    * @throws FramingError
    */
   receive(chunk: Buffer, take: (frame: Buffer) => void): void {
@@ -30,7 +29,7 @@ export class FrameReader {
     this.#add(chunk, at, LENGTH_BYTES + FRAME_MAX)
   }
 
-  /** Goes on with the frame that has begun. @returns how many bytes of the chunk were part of it. */
+  /** Continues the frame that is not complete yet. @returns how many bytes of the chunk belong to it. */
   #finish(chunk: Buffer, take: (frame: Buffer) => void): number {
     let at = this.#add(chunk, 0, LENGTH_BYTES)
     if (this.#have < LENGTH_BYTES) return at
@@ -42,7 +41,7 @@ export class FrameReader {
     return at
   }
 
-  /** Keeps bytes of the chunk until there are `size`. @returns where in the chunk the next ones are. */
+  /** Copies bytes of the chunk until there are `size`. @returns the position in the chunk behind them. */
   #add(chunk: Buffer, at: number, size: number): number {
     const end = Math.min(chunk.length, at + Math.max(0, size - this.#have))
     this.#have += chunk.copy(this.#begun, this.#have, at, end)
@@ -53,6 +52,6 @@ export class FrameReader {
 function lengthAt(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32BE(at)
   if (length > FRAME_MAX)
-    throw new FramingError(`a frame of ${length} bytes, where ${FRAME_MAX} are the most`)
+    throw new FramingError(`it announced a frame of ${length} bytes, and ${FRAME_MAX} is the limit`)
   return length
 }

@@ -3,28 +3,28 @@ import { Path } from './path.ts'
 import { Random } from './random.ts'
 
 /**
- * What lies between the machines of a network: a path in each direction between any two, of which some are
- * interrupted and some have conditions. A machine is known by its name.
+ * The links between the machines of a network: a path in each direction between any two machines. Paths can be
+ * interrupted and can have conditions. Machines are identified by their names.
  */
 export class Links {
   readonly #clock: Clock
   readonly #seed: number
   readonly #paths = new Map<string, Map<string, Path>>()
-  /** For each machine those that it is parted from. */
+  /** For each machine the machines that it is separated from. */
   readonly #parted = new Map<string, Set<string>>()
   readonly #blocked = new Set<string>()
 
-  /** @param seed of all that is left to chance. */
+  /** @param seed of the random numbers for loss and jitter. */
   constructor(clock: Clock, seed: number) {
     this.#clock = clock
     this.#seed = seed
   }
 
-  /** The way of frames from one machine to another. */
+  /** The path of frames from one machine to another. */
   path(from: string, to: string): Path {
     const known = this.#paths.get(from)?.get(to)
     if (known !== undefined) return known
-    // Each has chance of its own: what is lost on one does not depend on what others carry.
+    // Each path has its own random numbers, so that its losses do not depend on the traffic of others.
     const random = new Random(`${this.#seed} ${from} ${to}`)
     const path = new Path(this.#clock, random, () => this.#isOpen(from, to))
     const paths = this.#paths.get(from) ?? new Map<string, Path>()
@@ -32,7 +32,7 @@ export class Links {
     return path
   }
 
-  /** Nothing gets from one to the other in either direction, until {@link heal}. */
+  /** Interrupts both directions between two machines, until {@link heal}. */
   part(a: string, b: string): void {
     for (const [one, other] of [
       [a, b],
@@ -43,12 +43,12 @@ export class Links {
     }
   }
 
-  /** Nobody is parted from anybody any more. */
+  /** Undoes every {@link part}. */
   heal(): void {
     this.#parted.clear()
   }
 
-  /** Pulls all of a machine's cables out. */
+  /** Unplugs the cables of all NICs of a machine. */
   block(machine: string): void {
     this.#blocked.add(machine)
   }
@@ -61,7 +61,7 @@ export class Links {
     return this.#blocked.has(machine)
   }
 
-  /** Whatever is under way is lost. */
+  /** Drops all frames that are under way. */
   close(): void {
     for (const paths of this.#paths.values()) for (const path of paths.values()) path.close()
   }

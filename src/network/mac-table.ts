@@ -1,15 +1,15 @@
 import type { Clock } from './clock.ts'
 
-/** Milliseconds after which an address that nothing came from is forgotten: as Linux's bridge (BR_DEFAULT_AGEING_TIME). */
+/** After how many milliseconds without a frame from it an address is forgotten: as in Linux's bridge (BR_DEFAULT_AGEING_TIME). */
 export const AGEING = 300_000
 
 /**
- * Most addresses that are known behind one port: a guest that makes up addresses takes no room from others, and
- * what is sent to those goes to everybody, as before they were known.
+ * The largest number of addresses of one port. A guest that makes up addresses fills only its own share; frames to
+ * addresses beyond it go to all ports, as those to unknown addresses do.
  */
 export const ADDRESSES_PER_PORT = 256
 
-/** How often, in milliseconds, a full table may be searched for what is too old. */
+/** The least time between two searches of a full table for old addresses, in milliseconds. */
 const SWEEP_INTERVAL = 1000
 
 interface Entry<P> {
@@ -17,7 +17,7 @@ interface Entry<P> {
   seenAt: number
 }
 
-/** Behind which port of a broadcast domain an address is, learned from what came from there. */
+/** The port of each address in a VLAN, learned from the source addresses of frames. */
 export class MacTable<P> {
   readonly #clock: Clock
   readonly #entries = new Map<number, Entry<P>>()
@@ -28,19 +28,19 @@ export class MacTable<P> {
     this.#clock = clock
   }
 
-  /** How many addresses are remembered, old ones included. */
+  /** How many addresses the table has, old ones included. */
   get size(): number {
     return this.#entries.size
   }
 
-  /** A frame from `address` came in by `port`. */
+  /** Notes that a frame from `address` has arrived at `port`. */
   learn(address: number, port: P): void {
     const entry = this.#entries.get(address)
     if (entry?.port === port) {
       entry.seenAt = this.#clock.now()
       return
     }
-    // It has moved, or is new.
+    // The address is new, or has moved to another port.
     if (entry !== undefined) this.#remove(address, entry)
     if (this.#count(port) >= ADDRESSES_PER_PORT) this.#sweep()
     if (this.#count(port) >= ADDRESSES_PER_PORT) return
@@ -48,7 +48,7 @@ export class MacTable<P> {
     this.#counts.set(port, this.#count(port) + 1)
   }
 
-  /** The port behind which `address` is; undefined when nobody knows. */
+  /** The port of `address`; undefined where it is unknown. */
   find(address: number): P | undefined {
     const entry = this.#entries.get(address)
     if (entry === undefined) return undefined
@@ -57,7 +57,7 @@ export class MacTable<P> {
     return undefined
   }
 
-  /** Nothing is behind `port` any more. */
+  /** Forgets all addresses of `port`. */
   forget(port: P): void {
     for (const [address, entry] of this.#entries) {
       if (entry.port === port) this.#remove(address, entry)

@@ -1,48 +1,49 @@
 import type { Socket } from 'node:net'
-import { FrameReader } from './frame-reader.ts'
+import { FrameReader, FramingError } from './frame-reader.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 
-/** What happens to a card, for the port that it is plugged in. */
-export interface CardEvents {
-  /** It has sent a frame, unchecked. The bytes are only there during the call. */
+/** What a NIC tells the port that it is plugged into. */
+export interface NicEvents {
+  /** It has sent a frame, which is not checked. The bytes are valid only during the call. */
   readonly onFrame: (frame: Buffer) => void
-  /** It is cut off, since what it sends is no stream of frames. */
+  /** It is disconnected, since it has sent something other than frames. */
   readonly onBroken: (reason: string) => void
-  /** It is gone, whoever ended it. */
+  /** The connection is closed, from either side. */
   readonly onGone: () => void
 }
 
-/** A guest's network card: the other end is a QEMU's `-netdev stream`. */
-export class Card {
+/** A guest's NIC: the connection from a QEMU's `-netdev stream`. */
+export class Nic {
   readonly #socket: Socket
   readonly #queue = new OutgoingQueue()
   #isWriting = false
 
-  /** @param socket belongs to this from now on. */
-  constructor(socket: Socket, { onFrame, onBroken, onGone }: CardEvents) {
+  /** @param socket belongs to this object from now on. */
+  constructor(socket: Socket, { onFrame, onBroken, onGone }: NicEvents) {
     this.#socket = socket
     const reader = new FrameReader()
     socket.on('data', (chunk: Buffer) => {
       try {
         reader.receive(chunk, onFrame)
       } catch (error) {
+        if (!(error instanceof FramingError)) throw error
         socket.destroy()
-        onBroken(error instanceof Error ? error.message : String(error))
+        onBroken(error.message)
       }
     })
-    // Whoever says no more reads no more.
+    // A QEMU that has ended its side reads no more either.
     socket.once('end', () => socket.destroy())
     // A QEMU that is killed resets the connection; 'close' follows.
     socket.on('error', () => {})
     socket.once('close', onGone)
   }
 
-  /** @returns false when the card has not taken what waits already: the frame is dropped. */
+  /** @returns false where the queue of this NIC is full: the frame is dropped. */
   send(frame: Buffer): boolean {
     if (!this.#queue.append(frame)) return false
     if (!this.#isWriting) {
       this.#isWriting = true
-      // What comes in the same round leaves together.
+      // Frames of the same turn of the event loop leave together.
       process.nextTick(() => this.#write())
     }
     return true

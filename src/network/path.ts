@@ -2,53 +2,53 @@ import type { Clock } from './clock.ts'
 import { type LinkConditions, checkConditions } from './conditions.ts'
 import type { Random } from './random.ts'
 
-/** Most bytes that are under way on a path, with {@link FRAME_OVERHEAD} for each frame. */
+/** The most bytes that are under way on a path, counting {@link FRAME_OVERHEAD} for each frame. */
 const PATH_BYTES = 4 << 20
 
-/** What it costs to remember a frame, in bytes, beside the frame. */
+/** The memory for a frame that is under way, in bytes, in addition to the frame itself. */
 const FRAME_OVERHEAD = 256
 
 /**
- * What waits for a line of limited bandwidth: as much as it carries in these milliseconds, as in a router that is not
- * to slow everything down, and on a slow line still some whole frames of 1500 bytes.
+ * The length of the queue of a line with limited bandwidth: what the line carries in {@link LINE_WAIT} milliseconds, as
+ * in a router without excessive buffers; on a slow line {@link LINE_BYTES}, which is ten frames of 1500 bytes.
  */
 const LINE_WAIT = 200
 const LINE_BYTES = 10 * 1500
 
-/** What has become of the frames of a path. */
+/** How many frames of a path had which fate. */
 export interface PathCounters {
   /** Handed to the other machine's port. */
   arrived: number
-  /** Lost, as the conditions say. */
+  /** Lost, by the condition `loss`. */
   lost: number
-  /** Sent, or under way, while the path was interrupted. */
+  /** Dropped because the path was interrupted when they were sent or when they would have arrived. */
   cut: number
-  /** More than fits on the way, or than a limited bandwidth carries. */
+  /** Dropped because too many were under way, or waited for a line of limited bandwidth. */
   overflowed: number
 }
 
 interface Waiting {
-  /** When it arrives, unless one before it is later. */
+  /** When it arrives, or later if a frame before it is later. */
   readonly due: number
   readonly frame: Buffer
   readonly deliver: (frame: Buffer) => void
 }
 
-/** The way of frames from one machine to another, in this direction. */
+/** The way of frames from one machine to another, in one direction. */
 export class Path {
   readonly counters: PathCounters = { arrived: 0, lost: 0, cut: 0, overflowed: 0 }
   readonly #clock: Clock
   readonly #random: Random
   readonly #isOpen: () => boolean
   #conditions: LinkConditions = {}
-  /** In the order in which they were sent and arrive: nobody gets past one who has a longer way. */
+  /** In the order in which they were sent, which is that of their arrival: frames do not overtake each other. */
   readonly #waiting: Waiting[] = []
   #bytes = 0
-  /** When a line of limited bandwidth has sent all that it was given. */
+  /** When a line of limited bandwidth has sent all frames of its queue. */
   #lineFree = 0
   #callOff: (() => void) | undefined
 
-  /** @param isOpen whether frames get through at all. */
+  /** @param isOpen whether the path is not interrupted. */
   constructor(clock: Clock, random: Random, isOpen: () => boolean) {
     this.#clock = clock
     this.#random = random
@@ -56,9 +56,9 @@ export class Path {
   }
 
   /**
-   * Sets what befalls frames from now on; those under way arrive when they would have.
+   * Sets the conditions for frames that are sent from now on. Frames under way arrive at the time that was set before.
    *
-   * @throws RangeError
+   * @throws RangeError as {@link checkConditions}.
    */
   set conditions(conditions: LinkConditions) {
     checkConditions(conditions)
@@ -70,10 +70,10 @@ export class Path {
   }
 
   /**
-   * Sends a frame on its way.
+   * Sends a frame.
    *
-   * @param deliver is called when it arrives, if it does: at once where nothing delays it. The frame's bytes
-   *   are only there during the call.
+   * @param deliver is called when the frame arrives, if it does: at once where nothing delays it. The frame's bytes are
+   *   valid only during the call.
    */
   send(frame: Buffer, deliver: (frame: Buffer) => void): void {
     const { counters } = this
@@ -105,12 +105,12 @@ export class Path {
     if (bandwidth !== undefined) sent = this.#lineFree = turn + sendingTime(frame.length, bandwidth)
     const varied = jitter === 0 ? delay : delay + jitter * (2 * this.#random.fraction() - 1)
     this.#bytes += cost
-    // A copy of its own size: a slice would keep all that it was received with.
+    // A copy of exactly its size: a slice would keep the whole buffer that it was received in.
     this.#waiting.push({ due: sent + varied, frame: copyOf(frame), deliver })
     if (this.#waiting.length === 1) this.#wait(now)
   }
 
-  /** Whatever is under way is lost. */
+  /** Drops all frames that are under way. */
   close(): void {
     this.#callOff?.()
     this.#waiting.length = 0
@@ -120,7 +120,7 @@ export class Path {
   #wait(now: number): void {
     const [first] = this.#waiting
     if (first === undefined) return
-    // Whole milliseconds are what Node's timers know; too late is better than too early.
+    // Node's timers count whole milliseconds; a frame may be late, but not early.
     const milliseconds = Math.max(1, Math.ceil(first.due - now))
     this.#callOff = this.#clock.later(milliseconds, () => this.#arrive())
   }
@@ -144,7 +144,7 @@ export class Path {
   }
 }
 
-/** Milliseconds that a line takes to send so many bytes. */
+/** How long a line takes to send so many bytes, in milliseconds. @param bandwidth in bits per second. */
 function sendingTime(bytes: number, bandwidth: number): number {
   return (bytes * 8000) / bandwidth
 }

@@ -1,8 +1,9 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { isSystemError } from '../util/error.ts'
 import type { Clock } from './clock.ts'
 import { FRAME_MAX } from './ethernet.ts'
 
-/** Bytes that are collected before they are written, and the longest that they wait for that, in milliseconds. */
+/** Frames are collected up to so many bytes, or for so many milliseconds, before they are written. */
 const BUFFER_BYTES = 256 << 10
 const FLUSH_AFTER = 100
 
@@ -14,7 +15,7 @@ const ETHERNET = 1
 
 /**
  * A file of frames in the classic pcap format (draft-ietf-opsawg-pcap), which Wireshark and tcpdump open, with
- * times in microseconds. It is written as the frames come, and can be read whatever becomes of this process.
+ * times in microseconds. It is written continuously, so it can be read even if this process is killed.
  */
 export class PcapFile {
   readonly #fd: number
@@ -25,21 +26,21 @@ export class PcapFile {
   #failure: Error | undefined
   #callOff: (() => void) | undefined
 
-  /** @throws Node's error when the file cannot be made. One that is there already is replaced. */
+  /** Replaces a file that exists. @throws Node's error when the file cannot be made. */
   constructor(path: string, clock: Clock) {
     this.#clock = clock
     this.#fd = openSync(path, 'w')
-    // Magic number, version 2.4, two fields of no use, longest frame, kind of frames.
+    // Magic number, version 2.4, two reserved fields, longest frame, link type.
     this.#put([0xa1b2_c3d4, 0x0004_0002, 0, 0, FRAME_MAX, ETHERNET])
     this.#flush()
   }
 
-  /** Bytes of the file, with those that are not written yet. */
+  /** The size of the file in bytes, with the frames that are not written yet. */
   get size(): number {
     return this.#size
   }
 
-  /** Adds a frame that was seen just now. Nothing is added once writing has failed. */
+  /** Adds a frame with the current time. Does nothing once writing has failed. */
   write(frame: Buffer): void {
     if (BUFFER_BYTES - this.#used < RECORD_HEADER_BYTES + frame.length) this.#flush()
     const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1000)
@@ -51,9 +52,9 @@ export class PcapFile {
   }
 
   /**
-   * Writes what is not written yet.
+   * Writes the frames that are not written yet, and closes the file.
    *
-   * @throws Node's error, when the file could not be written then or at any time before.
+   * @throws Node's error when writing has failed, now or before.
    */
   close(): void {
     this.#flush()
@@ -76,7 +77,8 @@ export class PcapFile {
       while (at < end && this.#failure === undefined)
         at += writeSync(this.#fd, this.#buffer, at, end - at)
     } catch (error) {
-      this.#failure = error instanceof Error ? error : new Error(String(error))
+      if (!isSystemError(error)) throw error
+      this.#failure = error
     }
   }
 }

@@ -1,36 +1,36 @@
 import { type Server, type Socket, createServer } from 'node:net'
-import { Card } from './nic.ts'
+import { Nic } from './nic.ts'
 
-/** What has become of the frames of a port. */
+/** How many frames of a port had which fate. */
 export interface PortCounters {
-  /** Came from the card. */
+  /** Arrived from the NIC. */
   received: number
-  /** Of these, dropped: no switch passes such frames on. */
+  /** Of these, dropped because no switch may forward them. */
   malformed: number
-  /** Left for the card. */
+  /** Handed to the NIC's queue. */
   sent: number
-  /** Dropped, since the card does not take as many. */
+  /** Dropped because the NIC's queue was full. */
   overflowed: number
-  /** Dropped, since there was no card. */
+  /** Dropped because no NIC was plugged in. */
   unplugged: number
 }
 
-/** What a port is made of. */
+/** Options of a port. */
 export interface PortOptions {
-  /** A path at which nothing is: QEMU connects to it (`-netdev stream,server=off,addr.type=unix,addr.path=…`). */
+  /** The path of its socket, which must not exist yet: QEMU connects to it (`-netdev stream,server=off,addr.type=unix,addr.path=…`). */
   readonly socket: string
-  /** The machine that the card is of. */
+  /** The machine that the NIC belongs to. */
   readonly machine: string
-  /** The broadcast domain that it is in. */
+  /** The VLAN that it is in. */
   readonly vlan: number
-  /** Gets each frame from the card, unchecked. Its bytes are only there during the call. */
+  /** Gets each frame from the NIC, unchecked. Its bytes are valid only during the call. */
   readonly onFrame: (port: Port, frame: Buffer) => void
-  /** The card is gone; another may come. */
+  /** The NIC is gone; another may be plugged in. */
   readonly onGone: (port: Port) => void
   readonly log: (line: string) => void
 }
 
-/** Where one network card of a guest is plugged in: a unix socket that its QEMU connects to. */
+/** A port of the switch, for one NIC of a guest: a unix socket that the guest's QEMU connects to. */
 export class Port implements AsyncDisposable {
   readonly socket: string
   readonly machine: string
@@ -44,7 +44,7 @@ export class Port implements AsyncDisposable {
   }
   readonly #options: PortOptions
   readonly #server: Server
-  #card: Card | undefined
+  #nic: Nic | undefined
 
   private constructor(options: PortOptions) {
     this.socket = options.socket
@@ -64,36 +64,36 @@ export class Port implements AsyncDisposable {
     return port
   }
 
-  /** Sends a frame to the card, or drops it: no card waits for another. */
+  /** Sends a frame to the NIC, or drops it where its queue is full: no NIC waits for another. */
   send(frame: Buffer): void {
-    if (this.#card === undefined) this.counters.unplugged++
-    else if (this.#card.send(frame)) this.counters.sent++
+    if (this.#nic === undefined) this.counters.unplugged++
+    else if (this.#nic.send(frame)) this.counters.sent++
     else this.counters.overflowed++
   }
 
-  /** Whatever is plugged in is cut off, and the socket is gone. */
+  /** Disconnects the NIC and removes the socket. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => {
       this.#server.close(resolve)
     })
-    this.#card?.destroy()
+    this.#nic?.destroy()
     await closed
   }
 
   #plugIn(socket: Socket): void {
-    if (this.#card !== undefined) {
-      this.#log('a second card is refused: a port has one')
+    if (this.#nic !== undefined) {
+      this.#log('a second NIC is refused: a port has one')
       socket.destroy()
       return
     }
-    this.#card = new Card(socket, {
+    this.#nic = new Nic(socket, {
       onFrame: (frame) => {
         this.counters.received++
         this.#options.onFrame(this, frame)
       },
-      onBroken: (reason) => this.#log(`the card is cut off: ${reason}`),
+      onBroken: (reason) => this.#log(`the NIC is disconnected: ${reason}`),
       onGone: () => {
-        this.#card = undefined
+        this.#nic = undefined
         this.#options.onGone(this)
       },
     })

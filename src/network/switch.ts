@@ -1,3 +1,8 @@
+/**
+ * The network between the machines of a test: an Ethernet switch with VLANs, links that can be slow, lossy or cut, and
+ * captures of their frames.
+ */
+
 import { Capture, type CaptureOptions } from './capture.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { HEADER_BYTES, destinationOf, isGroup, sourceOf } from './ethernet.ts'
@@ -5,37 +10,37 @@ import { Links } from './links.ts'
 import { MacTable } from './mac-table.ts'
 import { Port } from './port.ts'
 
-/** Where a network card is to be plugged in. */
+/** The port to make for a NIC. */
 export interface PlugOptions {
-  /** A path at which nothing is; the card's QEMU connects to it. */
+  /** The path of its socket, which must not exist yet; the NIC's QEMU connects to it. */
   readonly socket: string
-  /** The machine that the card is of: one card of a machine in each VLAN. */
+  /** The machine that the NIC belongs to, which has one NIC in each VLAN. */
   readonly machine: string
   readonly vlan: number
 }
 
-/** What a switch is made of. */
+/** Options of a switch. */
 export interface SwitchOptions {
-  /** Of all that is left to chance on its links. */
+  /** The seed of the random numbers for loss and jitter on its links. */
   readonly seed: number
-  /** Gets a line when a card breaks the protocol, and when a capture is full. */
+  /** Gets a line when a NIC breaks the protocol, and when a capture is full. */
   readonly log: (line: string) => void
   readonly clock?: Clock
 }
 
-/** A broadcast domain: what is sent in it reaches nobody outside. */
+/** A broadcast domain: frames do not leave it. */
 interface Vlan {
   readonly ports: Set<Port>
   readonly table: MacTable<Port>
 }
 
 /**
- * An Ethernet switch in this process. It learns behind which port an address is (IEEE 802.1D, 7.8), and sends what
- * it cannot place to all ports of the VLAN. Guests are not trusted: no card can make it hold more than a bounded
- * number of frames and addresses, or keep others from being served.
+ * An Ethernet switch in this process. It learns the port of each address (IEEE 802.1D, 7.8), and sends frames to
+ * unknown addresses to all ports of the VLAN. Guests are not trusted: a NIC cannot make the switch hold more than a
+ * bounded number of frames and addresses, nor keep it from serving others.
  */
 export class Switch implements AsyncDisposable {
-  /** What lies between the machines that are plugged in. */
+  /** The links between the machines. */
   readonly links: Links
   readonly #clock: Clock
   readonly #log: (line: string) => void
@@ -69,9 +74,10 @@ export class Switch implements AsyncDisposable {
   }
 
   /**
-   * Writes frames into a file, in the pcap format, until the capture is stopped or the switch disposed of.
+   * Writes frames into a file, in the pcap format, until the capture is stopped or the switch disposed of. Replaces a
+   * file that exists.
    *
-   * @throws Node's error when the file cannot be made. One that is there already is replaced.
+   * @throws Node's error when the file cannot be made.
    */
   capture(file: string, options: CaptureOptions = {}): Capture {
     const capture = new Capture(file, options, this.#clock, this.#log, (stopped) => {
@@ -82,7 +88,7 @@ export class Switch implements AsyncDisposable {
   }
 
   /**
-   * Cuts all cards off; what is under way is lost, and captures are complete.
+   * Disconnects all NICs, drops the frames that are under way, and completes the captures.
    *
    * @throws the first error of a capture that could not be written.
    */
@@ -103,9 +109,9 @@ export class Switch implements AsyncDisposable {
   }
 
   #receive({ ports, table }: Vlan, from: Port, frame: Buffer): void {
-    // Pulled out, its cable carries nothing, and nothing is to be learned from it.
+    // Its cable is unplugged, so the switch must not learn from the frame either.
     if (this.links.isBlocked(from.machine)) return
-    // Nobody's address is that of a group: Linux's bridge drops these as well (br_handle_frame).
+    // A group address cannot be a source: Linux's bridge drops such frames as well (br_handle_frame).
     if (frame.length < HEADER_BYTES || isGroup(sourceOf(frame))) {
       from.counters.malformed++
       return

@@ -1,3 +1,8 @@
+/**
+ * Finds what a guest needs on this machine (QEMU, a kernel, busybox), fetches what is missing from Debian, and keeps it,
+ * with Debian roots and tesseract, in one cache folder.
+ */
+
 import { KernelError } from '../guest/kernel.ts'
 import { Archive } from './archive.ts'
 import type { FetchOptions } from './archive.ts'

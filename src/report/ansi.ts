@@ -10,10 +10,10 @@ export interface StyledText {
  * their terminator; the short ones of two or three characters.
  */
 const SEQUENCE =
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  // oxlint-disable-next-line no-control-regex -- it looks for control characters
   /\u001b\[([0-?]*)[ -/]*([@-~])|\u001b[\]P^_X][^\u0007\u001b]*(?:\u0007|\u001b\\|$)|\u001b[ -/]*[0-~]?/g
 
-/** Takes the escape sequences out of a text; of what they say, colours and weight are kept. */
+/** Removes the escape sequences from a text, and applies those for colour and weight. */
 export function parseAnsi(text: string): StyledText[] {
   const runs: StyledText[] = []
   let style: Style = {}
@@ -31,7 +31,7 @@ export function parseAnsi(text: string): StyledText[] {
   return runs
 }
 
-/** What SGR (ECMA-48, 8.3.117) has set. Colours are 0 to 15. */
+/** The style that SGR (ECMA-48, 8.3.117) has set. Colours are 0 to 15. */
 interface Style {
   bold?: boolean
   faint?: boolean
@@ -57,7 +57,7 @@ function applyParameters(before: Style, parameters: string): Style {
       const isIndexed = numbers[at + 1] === 5
       const index = numbers[at + 2] ?? 16
       if (isIndexed && index < 16) style[number === 38 ? 'foreground' : 'background'] = index
-      // Otherwise three numbers for red, green and blue: no colour of a terminal's own.
+      // Otherwise three numbers for red, green and blue follow, which are skipped.
       at += isIndexed ? 2 : 4
     } else {
       applyNumber(style, number)

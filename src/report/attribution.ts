@@ -1,15 +1,16 @@
 import type { MachineFolder } from './machine-folder.ts'
 import type { FileResult, TestResult, TestRun } from './results.ts'
 
-/** Whose a machine is: a test's, a file's where no test is known, or nobody's. */
+/** The test that a machine belongs to; the file where no test is known; neither where no file is known. */
 export interface Owner {
   readonly file?: FileResult
   readonly test?: TestResult
 }
 
 /**
- * Finds out whose a machine is. Its record may say it, and the time which one of several of that name. Otherwise the
- * folder that it is in tells the file, and the time when it was made the test, unless tests of one file run at once.
+ * Finds the test that a machine belongs to. If the machine's record names it, the time tells tests of the same name
+ * apart. Otherwise the machine's folder tells the file, and the time of its making the test; that is a guess where tests
+ * of one file run at once.
  */
 export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): Owner {
   const { made, start } = history
@@ -26,14 +27,14 @@ export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): O
   return { file, ...(test && { test }) }
 }
 
-/** The test that had begun last of those that were under way; the innermost one, of tests within tests. */
+/** Of the tests that ran at `time`, the one that started last; of tests within tests, the innermost. */
 function testAt(tests: readonly TestResult[], time: number): TestResult | undefined {
   return tests
     .filter((test) => test.start <= time && time <= test.start + test.duration)
     .toSorted((a, b) => b.start - a.start || b.name.length - a.name.length)[0]
 }
 
-/** Node says no more of a test than its name and those around it in one text. */
+/** Compares names as one text, since Node gives the name of a test and of those around it as one text. */
 function isSamePath(a: readonly string[], b: readonly string[]): boolean {
   return a.join(' > ') === b.join(' > ')
 }

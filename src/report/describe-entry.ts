@@ -1,15 +1,15 @@
 import type { Entry, MomentEntry } from './history.ts'
 
-/** How an entry is shown wherever it stands: in a timeline, or in a list. */
+/** How an entry is shown, in the timeline and in the list. */
 export interface Description {
-  /** What it is, in one line. */
+  /** The entry in one line. */
   readonly text: string
-  /** What became of it, in a few words. */
+  /** How it ended, in a few words. */
   readonly outcome: string
   readonly state: 'good' | 'doubtful' | 'bad' | 'open'
 }
 
-/** Says what an entry is. */
+/** Describes an entry. */
 export function describeEntry(entry: Entry): Description {
   if (entry.kind === 'moment') return describeMoment(entry.event)
   const state = entry.failure !== undefined ? 'bad' : entry.isOver ? 'good' : 'open'
@@ -34,7 +34,7 @@ function commandOutcome(
   if (ended === undefined || failure !== undefined) return { outcome, state }
   if (ended.signal !== undefined) return { outcome: ended.signal, state: 'doubtful' }
   if (ended.exitCode === null) return { outcome: 'no exit status', state: 'doubtful' }
-  // A test may have wanted it to fail: whether it did well is not for us to say.
+  // Not 'bad': the test may expect the command to fail.
   return { outcome: `exit ${ended.exitCode}`, state: ended.exitCode === 0 ? 'good' : 'doubtful' }
 }
 

@@ -4,8 +4,7 @@ import { count, duration, offset, size } from '../util/format.ts'
 import type { CommandEntry, Entry, MachineHistory } from './history.ts'
 import { filterTools } from './filter-tools.ts'
 import { type Html, html } from './html.ts'
-import { preformatted } from './preformatted.ts'
-import { terminalText } from './terminal-text.ts'
+import { preformatted, terminalText } from './text-view.ts'
 import { entryId } from './timeline.ts'
 
 const choices = [
@@ -16,7 +15,7 @@ const choices = [
   ['notable', 'Notable'],
 ] as const
 
-/** Everything that a machine did, in order, to be opened and searched. */
+/** The list of everything that a machine did, in order; entries can be opened and searched. */
 export function eventList(id: string, { entries, start }: MachineHistory): Html {
   const search = { placeholder: 'Search events and output', label: 'Search events' }
   return html`${filterTools(`${id}-list`, search, choices, count(entries.length, 'event'))}
@@ -92,5 +91,7 @@ function partHtml({ text, base64, skipped }: CommandOutput): Html {
     skipped !== undefined &&
     html`<span class="gap">${'\n'}[${size(skipped)} left out]${'\n'}</span>`
   if (base64 === undefined) return html`${gap}${terminalText(text ?? '')}`
-  return html`${gap}<span class="binary" title="bytes that are no text, in base64">${base64}</span>`
+  return html`${gap}<span class="binary" title="bytes that are not text, in base64"
+      >${base64}</span
+    >`
 }

@@ -1,14 +1,14 @@
 import { type Html, html } from './html.ts'
 
-/** What a list is filtered by: the tag of its entries, and what a button says for it; no tag is all of them. */
+/** The buttons of a filter: the tag of the entries that a button shows, and its label. An empty tag shows all. */
 export type FilterChoices = readonly (readonly [tag: string, label: string])[]
 
 /**
- * The search field and the buttons of a list (browser/filter.ts).
+ * The search field and the buttons of a list. browser/filter.ts makes them work.
  *
  * @param list the id of the list.
- * @param search what is searched for, as the field says it and as it is called.
- * @param found how many there are, if that is to be seen before anybody has searched.
+ * @param search the placeholder of the search field, and its label for screen readers.
+ * @param found how many entries there are, if that is shown before the first search.
  */
 export function filterTools(
   list: string,

@@ -14,12 +14,12 @@ import type {
   UnitFailed,
 } from '../record/event.ts'
 
-/** What became of one machine, put together from its events. Times are milliseconds since the epoch. */
+/** The history of one machine, put together from its events. Times are milliseconds since the epoch. */
 export interface MachineHistory {
   readonly made: MachineMade
   readonly start: number
   readonly end: number
-  /** What took time, and what happened at one moment, in the order in which it began. */
+  /** Spans and moments, in the order in which they began. */
   readonly entries: readonly Entry[]
   readonly console: readonly { readonly time: number; readonly line: string }[]
   readonly qemu: readonly QemuStarted[]
@@ -28,12 +28,12 @@ export interface MachineHistory {
 /** Something that took time. */
 export interface Span {
   readonly start: number
-  /** The record's last moment where it did not end. */
+  /** Of a span that did not end, the time of the record's last event. */
   readonly end: number
   readonly isOver: boolean
   /** Why it failed, if it did. */
   readonly failure?: string
-  /** In how many steps it is. */
+  /** How many steps are around it. */
   readonly depth: number
 }
 
@@ -79,7 +79,7 @@ export type SpanEntry = BootEntry | CommandEntry | StepEntry | WaitEntry
 
 export type Entry = SpanEntry | MomentEntry
 
-/** Puts a machine's events together; undefined where its record says nothing. */
+/** Puts a machine's events together; undefined where there are none. */
 export function historyOf(events: readonly MachineEvent[]): MachineHistory | undefined {
   const [first] = events
   const last = events.at(-1)
@@ -94,7 +94,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 class Builder {
   readonly #end: number
   readonly #entries: Entry[] = []
-  /** What has begun, by its id. */
+  /** Commands, steps and waits by their ids. */
   readonly #begun = new Map<number, Mutable<CommandEntry | StepEntry | WaitEntry>>()
   readonly #outputs = new Map<number, CommandOutput[]>()
   readonly #console: { time: number; line: string }[] = []
@@ -102,7 +102,7 @@ class Builder {
   #made: MachineMade = { kind: 'machine', name: 'machine', accelerator: 'tcg' }
   #boot: { entry: Mutable<BootEntry>; phases: { time: number; phase: string }[] } | undefined
 
-  /** @param end the record's last moment. */
+  /** @param end the time of the record's last event. */
   constructor(end: number) {
     this.#end = end
   }
@@ -183,7 +183,7 @@ class Builder {
         this.#entries.push({ kind: 'moment', start: time, end: time, event })
         break
       default:
-        // A newer writer may know of more.
+        // A newer version may have written further kinds of events: they are left out.
         event satisfies never
     }
   }

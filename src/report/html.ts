@@ -1,4 +1,4 @@
-/** A piece of HTML in which everything is escaped that has to be. */
+/** A piece of HTML, in which all text is escaped. */
 export class Html {
   readonly text: string
 
@@ -10,7 +10,7 @@ export class Html {
 /** What can be put into HTML: nothing for `undefined`, `null` and `false`. */
 export type Content = Html | string | number | false | null | undefined | readonly Content[]
 
-/** Makes HTML of a template; what is put into it is text, unless it is HTML already. */
+/** Makes HTML from a template; escapes each value that is not HTML already. */
 export function html(strings: TemplateStringsArray, ...contents: readonly Content[]): Html {
   let text = strings[0] ?? ''
   for (const [index, content] of contents.entries()) {
@@ -34,21 +34,21 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Text for any place within an element or a quoted attribute. */
+/** Escapes text for any place within an element or a quoted attribute. */
 function escape(text: string): string {
   return visible(text).replaceAll(/[&<>"']/g, (character) => entities[character] ?? '')
 }
 
 /**
- * Shows what cannot be seen, or would change how what stands around it is seen: control characters as
- * their pictures (U+2400 and following), those that turn the direction of writing and halves of
- * surrogate pairs as U+FFFD.
+ * Makes characters visible that are not, or that change how the text around them is shown: control characters
+ * become their pictures (U+2400 and following); those for the direction of writing and halves of surrogate pairs
+ * become U+FFFD.
  */
 function visible(text: string): string {
   return (
     text
       .replaceAll('\r\n', '\n')
-      // oxlint-disable-next-line no-control-regex -- they are what is looked for
+      // oxlint-disable-next-line no-control-regex -- it looks for control characters
       .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f]/g, (character) => {
         const code = character.charCodeAt(0)
         return String.fromCharCode(code === 0x7f ? 0x2421 : 0x2400 + code)

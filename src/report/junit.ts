@@ -3,15 +3,15 @@ import { dirname } from 'node:path'
 import { parseAnsi } from './ansi.ts'
 import { type FileResult, type TestResult, type TestRun, nameOf, totalsOf } from './results.ts'
 
-/** Writes a run's results for other programs, whose folder is made if need be. */
+/** Writes the results of a run to a file for other programs, and makes the file's folder if there is none. */
 export async function writeJunit(file: string, run: TestRun): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, junit(run))
 }
 
 /**
- * The results as JUnit's XML: a suite for each file, a case for each test. There is no standard of it; this is what
- * Jenkins, GitLab and others read. Times are in seconds.
+ * The results as JUnit XML: a suite for each file, a case for each test. The format has no standard; Jenkins, GitLab
+ * and others read this form. Times are in seconds.
  */
 export function junit({ files, duration }: TestRun): string {
   const suites = files.map((file) => suite(file))
@@ -33,7 +33,7 @@ function suite(file: FileResult): string {
     name,
     ...counts([file]),
     time: seconds(duration),
-    // ISO 8601 without fractions and zone is what its readers expect; it is UTC.
+    // UTC. The programs that read it expect ISO 8601 without fractions and zone.
     timestamp: new Date(start).toISOString().slice(0, 19),
   }
   return element('testsuite', attributes, children)
@@ -74,13 +74,13 @@ function element(
   const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${attribute(value)}"`)
   const start = `<${name}${words.join('')}`
   if (children.length === 0) return `${start}/>`
-  // White space would be part of a text.
+  // Line breaks around a text would be part of it.
   const isText = children.length === 1 && !children[0]?.startsWith('<')
   const between = isText ? '' : '\n'
   return [`${start}>`, ...children, `</${name}>`].join(between)
 }
 
-/** Text between tags; colours are of no use there. */
+/** Text between tags, without its colours. */
 function text(value: string): string {
   const plain = parseAnsi(value)
     .map((run) => run.text)
@@ -88,22 +88,22 @@ function text(value: string): string {
   return escape(plain)
 }
 
-/** Text in a quoted attribute, where line ends and tabs would become blanks (XML 1.0, 3.3.3). */
+/** Text in a quoted attribute. Line ends and tabs are escaped, since they would become blanks (XML 1.0, 3.3.3). */
 function attribute(value: string): string {
   return text(value).replaceAll('"', '&quot;').replaceAll('\n', '&#10;').replaceAll('\t', '&#9;')
 }
 
-/** Also what must not be in XML 1.0 at all (2.2): most control characters, and halves of surrogate pairs. */
+/** Escapes text, and replaces characters that XML 1.0 does not allow (2.2): most control characters, halves of surrogate pairs. */
 function escape(value: string): string {
   return (
     value
       .replaceAll('\r\n', '\n')
-      // oxlint-disable-next-line no-control-regex -- they are what is looked for
+      // oxlint-disable-next-line no-control-regex -- it looks for control characters
       .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff]/g, '\ufffd')
       .replaceAll(/\p{Surrogate}/gu, '\ufffd')
       .replaceAll('&', '&amp;')
       .replaceAll('<', '&lt;')
-      // Not in "]]>".
+      // For "]]>", which may not be in a text (2.4).
       .replaceAll('>', '&gt;')
   )
 }

@@ -5,15 +5,15 @@ interface Interval {
 }
 
 /**
- * Puts intervals into lanes so that no two of one lane overlap, in as few lanes as there are intervals
- * at one time.
+ * Puts intervals into lanes so that no two in one lane overlap. It needs as many lanes as the largest number of
+ * intervals that overlap at one time, which is the least possible.
  *
  * @param intervals in the order in which they start.
- * @param gap that is kept between two of one lane.
- * @returns For each interval the number of its lane, from 0.
+ * @param gap the least distance between two intervals of one lane.
+ * @returns for each interval the number of its lane, from 0.
  */
 export function lanesOf(intervals: readonly Interval[], gap: number): number[] {
-  /** Where each lane is free again. */
+  /** The end of the last interval in each lane. */
   const ends: number[] = []
   return intervals.map(({ start, end }) => {
     const free = ends.findIndex((until) => until + gap <= start)

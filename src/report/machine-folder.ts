@@ -3,14 +3,14 @@ import { dirname, join } from 'node:path'
 import { readRecord } from '../record/read.ts'
 import { type MachineHistory, historyOf } from './history.ts'
 
-/** Up to this many bytes a file is put into the report; of longer ones it says where they are. */
+/** The size up to which a file is put into the report, in bytes; of larger files the report gives the path. */
 const INLINE = { image: 16 * 1024 * 1024, capture: 2 * 1024 * 1024, journal: 4 * 1024 * 1024 }
 
-/** A machine as its folder of artifacts tells of it. */
+/** What a machine's folder of artifacts contains. */
 export interface MachineFolder {
   readonly path: string
   readonly history: MachineHistory
-  /** Lines of its record that could not be read. */
+  /** How many lines of its record could not be read. */
   readonly brokenLines: number
   readonly images: readonly FoundFile[]
   readonly captures: readonly FoundFile[]
@@ -24,11 +24,11 @@ export interface FoundFile {
   readonly path: string
   /** In bytes. */
   readonly size: number
-  /** Undefined where it is too long for the report. */
+  /** Undefined for a file that is too large for the report. */
   readonly content: Buffer | undefined
 }
 
-/** Reads every machine's folder in `root`, at whatever depth, in the order in which they were made. */
+/** Reads every machine's folder in `root` and its subfolders, in the order in which they were made. */
 export async function readMachines(root: string): Promise<MachineFolder[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true })
   const folders = new Set(entries.filter((entry) => entry.isFile()).map(folderOf))

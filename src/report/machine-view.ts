@@ -3,11 +3,10 @@ import { eventList } from './event-list.ts'
 import { count, size as sizeOf } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import type { FoundFile, MachineFolder } from './machine-folder.ts'
-import { preformatted } from './preformatted.ts'
 import { tabs } from './tabs.ts'
-import { textView } from './text-view.ts'
+import { preformatted, textView } from './text-view.ts'
 
-/** All that is known of one machine. */
+/** The view of one machine: its events, console, screenshots, journal and network captures. */
 export function machineView(id: string, machine: MachineFolder): Html {
   const { history, images, captures, journal } = machine
   const { start, end, console } = history
@@ -71,7 +70,7 @@ function screenshot(name: string, { name: file, path, size, content }: FoundFile
 
 function download({ name, path, size, content }: FoundFile): Html {
   const words = `${name} (${sizeOf(size)})`
-  if (content === undefined) return html`${words} is too long for this page: <code>${path}</code>`
+  if (content === undefined) return html`${words} is too large for this page: <code>${path}</code>`
   return html`<a
     download="${name}"
     href="data:application/vnd.tcpdump.pcap;base64,${content.toString('base64')}"

@@ -20,7 +20,7 @@ export function summary(run: TestRun, machines: readonly MachineFolder[]): Html 
     ${run.interrupted !== undefined && html`<p class="warning">${run.interrupted}</p>`}`
 }
 
-/** The page that has every file and every machine of the run. */
+/** The page that lists every file and every machine of the run. */
 export function overview({ files }: TestRun, machines: readonly MachineFolder[]): Html {
   return html`<article aria-labelledby="overview-title">
     <h2 id="overview-title" tabindex="-1">Overview</h2>

@@ -1,3 +1,8 @@
+/**
+ * The results of a test run for people and for other programs: one HTML page that shows what each machine did, and JUnit
+ * XML.
+ */
+
 import { createHash } from 'node:crypto'
 import { duration } from '../util/format.ts'
 import { filterTools } from './filter-tools.ts'
@@ -9,7 +14,7 @@ import { STYLE } from './style.ts'
 import { type Subject, subjectsOf } from './subject.ts'
 import { subjectView } from './subject-view.ts'
 
-/** What there is to choose among tests, and what is shown of each. */
+/** The choices of the filter of tests. */
 const choices = [
   ['', 'All'],
   ['failed', 'Failed'],
@@ -20,11 +25,11 @@ const choices = [
 const signs = { passed: '✓', failed: '✗', skipped: '–', shared: '·' }
 
 /**
- * The report: one HTML document that needs nothing else, neither a server nor a network.
+ * The report: one HTML document that needs neither a server nor a network.
  *
- * Each test's page is a template, so that a browser has to lay out only the one that is shown.
+ * Each test's page is a template, so that the browser lays out only the page that is shown.
  *
- * @param scripts what makes it move, each a module that imports nothing.
+ * @param scripts the report's scripts, each a module that imports nothing.
  */
 export function page(
   run: TestRun,
@@ -84,12 +89,12 @@ function testList(subjects: readonly Subject[]): Html {
     </ul>`
 }
 
-/** Not a letter more than what its hash is made of. */
+/** Exactly the text that its hash was made of: one more character, and the browser refuses it. */
 function scriptHtml(script: string): Html {
   return new Html(`<script type="module">${script}</script>`)
 }
 
-/** Whatever a guest may have said, nothing but our own scripts runs, and nothing is fetched. */
+/** Only the report's own scripts run, and nothing is fetched, whatever text of a guest is in the document. */
 function securityPolicy(scripts: readonly string[]): string {
   const hashes = scripts.map((script) => {
     return `'sha256-${createHash('sha256').update(script).digest('base64')}'`

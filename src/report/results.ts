@@ -1,40 +1,40 @@
-/** What a run of tests came to, whichever runner it was. All times are milliseconds since the epoch. */
+/** The results of a test run, from any test runner. `start` is milliseconds since the epoch. */
 export interface TestRun {
   readonly start: number
   /** Milliseconds. */
   readonly duration: number
   readonly files: readonly FileResult[]
-  /** Why not all of it has run, if so: a sentence. */
+  /** Why not all files have run, if so: a sentence. */
   readonly interrupted?: string
 }
 
-/** One file of tests. */
+/** One test file. */
 export interface FileResult {
-  /** As people are shown it. */
+  /** The name to show. */
   readonly name: string
   /** Absolute. */
   readonly path: string
   readonly start: number
   /** Milliseconds. */
   readonly duration: number
-  /** What failed outside of its tests: it cannot be loaded, or it did not end. */
+  /** A failure outside of its tests: the file cannot be loaded, or its process did not end. */
   readonly failure?: Failure
-  /** What it printed, both streams in the order in which they came. */
+  /** What it printed: standard output and error, in the order in which the text arrived. */
   readonly output: string
   readonly tests: readonly TestResult[]
-  /** The folder that has the artifacts of its machines, and of no other file's. */
+  /** The folder with the artifacts of this file's machines. */
   readonly artifacts?: string
 }
 
 /** One test. */
 export interface TestResult {
-  /** The names of the suites and tests that it is in, outermost first, and its own. */
+  /** The names of the suites and tests around it, outermost first, and its own. */
   readonly name: readonly string[]
   readonly status: 'passed' | 'failed' | 'skipped'
   readonly start: number
   /** Milliseconds. */
   readonly duration: number
-  /** Why it was skipped, if it says so. */
+  /** Why it was skipped, if the test gives a reason. */
   readonly reason?: string
   readonly failure?: Failure
 }
@@ -43,18 +43,18 @@ export interface TestResult {
 export interface Failure {
   /** In one line. */
   readonly message: string
-  /** All that is known: the stack, the difference, the end of a console. */
+  /** All details: the stack, the difference, the end of a console. */
   readonly text: string
 }
 
-/** How many there are of each kind. */
+/** How many tests there are of each status. */
 export interface Totals {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
 }
 
-/** Counts tests; what failed outside of them counts as one that failed. */
+/** Counts tests; a file that failed outside of its tests counts as one more failed test. */
 export function totalsOf(files: readonly FileResult[]): Totals {
   const totals = { passed: 0, failed: 0, skipped: 0 }
   for (const { tests, failure } of files) {

@@ -1,13 +1,12 @@
 import { duration } from '../util/format.ts'
 import { type Html, html } from './html.ts'
 import { machineView } from './machine-view.ts'
-import { preformatted } from './preformatted.ts'
+import { preformatted, terminalText } from './text-view.ts'
 import type { Subject } from './subject.ts'
 import { tabs } from './tabs.ts'
-import { terminalText } from './terminal-text.ts'
 import { timeline } from './timeline.ts'
 
-/** The page of a test, or of what belongs to none. */
+/** The page of a subject. */
 export function subjectView(subject: Subject): Html {
   const { id, title, file, status, failure, output, machines } = subject
   const named = machines.map((machine, index) => ({

@@ -2,9 +2,9 @@ import { ownerOf } from './attribution.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import { type Failure, type FileResult, type TestRun, nameOf } from './results.ts'
 
-/** One page of the report: a test, or what belongs to no single test. */
+/** One page of the report: a test, or the machines and output that belong to no single test. */
 export interface Subject {
-  /** Unique within the report, and good for a fragment of a URL. */
+  /** Unique within the report; the fragment of its URL. */
   readonly id: string
   readonly title: string
   /** The file that it is in. */
@@ -14,7 +14,7 @@ export interface Subject {
   readonly duration?: number
   readonly reason?: string
   readonly failure?: Failure
-  /** What its file printed. */
+  /** What the file printed, on the page of a whole file. */
   readonly output?: string
   /** In the order in which they were made. */
   readonly machines: readonly MachineFolder[]
@@ -22,7 +22,7 @@ export interface Subject {
 
 const order = { failed: 0, passed: 1, skipped: 2, shared: 3 }
 
-/** The pages of a report: what failed comes first, and otherwise they keep their order. */
+/** The pages of a report: failures first, then the others in the order of the run. */
 export function subjectsOf(run: TestRun, machines: readonly MachineFolder[]): Subject[] {
   const owners = machines.map((machine) => ({ machine, ...ownerOf(machine, run) }))
   const ownedBy = (owner: object | undefined): MachineFolder[] =>
@@ -49,7 +49,7 @@ export function subjectsOf(run: TestRun, machines: readonly MachineFolder[]): Su
     .map((subject, index) => Object.assign(subject, { id: `t${index + 1}` }))
 }
 
-/** A page for what a file has outside of its tests, if it has anything. */
+/** A page for what belongs to a file and to none of its tests, if there is anything. */
 function wholeFile(file: FileResult, machines: readonly MachineFolder[]): Omit<Subject, 'id'>[] {
   if (file.failure === undefined && file.output === '' && machines.length === 0) return []
   return [

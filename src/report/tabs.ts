@@ -1,13 +1,13 @@
 import { type Html, html } from './html.ts'
 
-/** One of several things of which one is shown. */
+/** One of several views of which one is shown at a time. */
 interface Tab {
   readonly title: string
   readonly content: Html
 }
 
 /**
- * Tabs, after the ARIA pattern of that name: the first is shown, `browser/tabs.ts` changes it.
+ * Tabs, after the ARIA pattern of that name. The first is shown; browser/tabs.ts changes that.
  *
  * @param id unique within the page.
  */

@@ -1,9 +1,26 @@
 import { offset } from '../util/format.ts'
-import { type Html, html } from './html.ts'
-import { preformatted } from './preformatted.ts'
-import { terminalText } from './terminal-text.ts'
+import { parseAnsi } from './ansi.ts'
+import { type Content, Html, html } from './html.ts'
 
-/** A line of a long text, and when it was written, in milliseconds from the beginning. */
+/** Text as it is, in a box of its own that can be scrolled with the keyboard. */
+export function preformatted(content: Content, className = '', label?: string): Html {
+  const named = label === undefined ? '' : html` aria-label="${label}"`
+  const { text } = html`class="text ${className}" tabindex="0"${named}`
+  // HTML drops a newline right behind <pre>, so one is added for it to drop.
+  return html`${new Html(`<pre ${text}>\n`)}${content}${new Html('</pre>')}`
+}
+
+/** Text that was written for a terminal, in its colours. */
+export function terminalText(text: string): Html {
+  const runs = parseAnsi(text)
+  return html`${runs.map((run) =>
+    run.classes.length === 0
+      ? run.text
+      : html`<span class="${run.classes.join(' ')}">${run.text}</span>`,
+  )}`
+}
+
+/** A line of a long text, and when it was written, in milliseconds since the beginning. */
 interface Line {
   readonly text: string
   readonly at?: number
@@ -12,7 +29,7 @@ interface Line {
 /**
  * A long text that can be searched, such as a console.
  *
- * @param what it is called, as in "the console".
+ * @param what its name in a sentence, such as "the console".
  */
 export function textView(what: string, lines: readonly Line[]): Html {
   if (lines.length === 0) return html`<p class="nothing">Nothing in ${what}.</p>`
@@ -27,7 +44,7 @@ export function textView(what: string, lines: readonly Line[]): Html {
   </div>`
 }
 
-/** Times are put there by the style sheet, so that they are not copied along. */
+/** The style sheet shows the time, so that it is not copied with the text. */
 function lineHtml({ text, at }: Line): Html {
   const time = at === undefined ? undefined : html` data-at="${offset(at)}"`
   return html`<span class="line" ${time}>${terminalText(text)}${'\n'}</span>`

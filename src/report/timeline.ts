@@ -4,9 +4,9 @@ import type { Entry, MachineHistory, SpanEntry } from './history.ts'
 import { type Html, html } from './html.ts'
 import { lanesOf } from './lanes.ts'
 
-/** A machine in a timeline. */
+/** A machine's track in the timeline. */
 interface Track {
-  /** Before the ids of its entries, see {@link entryId}. */
+  /** The prefix of the ids of its entries, see {@link entryId}. */
   readonly id: string
   readonly name: string
   readonly history: MachineHistory
@@ -15,12 +15,12 @@ interface Track {
 /** Roughly how many marks the axis has. */
 const MARKS = 8
 
-/** The id of a machine's entry wherever it is shown in full. */
+/** The id of the element that shows an entry of a machine in full. */
 export function entryId(machine: string, index: number): string {
   return `${machine}-e${index}`
 }
 
-/** What machines did, all on one axis: a bar for what took time, a diamond for a moment. */
+/** What the machines did, on one axis of time: a bar for a span, a diamond for a moment. */
 export function timeline(tracks: readonly Track[]): Html {
   const start = Math.min(...tracks.map(({ history }) => history.start))
   const end = Math.max(...tracks.map(({ history }) => history.end))
@@ -94,14 +94,14 @@ function trackHtml({ id, name, history }: Track, isFirst: boolean, scale: Scale)
   </div>`
 }
 
-/** The row of each entry: moments, then steps by their depth, then all others where there is room. */
+/** The row of each entry: moments in the first, then steps, then all others, each group in as few rows as possible. */
 function rowsOf(entries: readonly Entry[], length: number): number[] {
   const indexes = [...entries.keys()]
   const isStep = (index: number): boolean => entries[index]?.kind === 'step'
   const others = indexes.filter((index) => entries[index]?.kind !== 'moment' && !isStep(index))
   const steps = indexes.filter(isStep)
   const moments = indexes.length - others.length - steps.length
-  // A bar has a width that can be seen, whatever it took.
+  // The least width of a bar, so that short spans are visible.
   const gap = length / 400
 
   const rows = Array.from(entries, () => 0)
@@ -115,7 +115,7 @@ function rowsOf(entries: readonly Entry[], length: number): number[] {
   return rows
 }
 
-/** @param isFirst whether Tab leads to it; arrow keys lead to all others. */
+/** The button of an entry. @param place `isFirst`: whether Tab leads to it; arrow keys lead to all others. */
 function bar(
   entry: Entry,
   id: string,

@@ -1,5 +1,5 @@
-// Module hooks as Node before 22.15 has them: asynchronous, in a thread of their own. None of those strips
-// types by itself.
+// Module hooks for Node before 22.15: asynchronous, in a thread of their own. None of these versions removes types
+// by itself.
 
 import { readFile } from 'node:fs/promises'
 import type { LoadHook, ResolveHook } from 'node:module'

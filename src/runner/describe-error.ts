@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
 import type { Failure } from '../report/results.ts'
 
-/** How deep causes are followed. */
+/** How many causes of causes are described. */
 const DEPTH = 5
 
-/** Why a test failed, for people, of whatever it has thrown. */
+/** Describes for people why a test failed, from the value that it has thrown. */
 export function describeError(error: unknown): Failure {
   const text = textOf(error, DEPTH).trim()
   const message = error instanceof Error ? error.message : inspect(error)
@@ -22,7 +22,7 @@ function textOf(error: unknown, depth: number): string {
   return parts.join('\n')
 }
 
-/** The stack without what lies within Node itself, which says nothing about a test. */
+/** The stack without the frames of Node itself, which say nothing about a test. */
 function stackOf(error: Error): string {
   const stack = error.stack ?? `${error.name}: ${error.message}`
   return stack
@@ -31,7 +31,7 @@ function stackOf(error: Error): string {
     .join('\n')
 }
 
-/** What an error tells in several lines and not in its message, such as the end of a console. */
+/** Properties of an error that have several lines and are not part of its message, such as the end of a console. */
 function detailsOf(error: Error): string[] {
   return Object.entries(error)
     .filter(([name, value]) => !['stack', 'message'].includes(name) && isLong(value))

@@ -1,20 +1,20 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-/** What a file of tests is called. */
+/** The name of a test file. */
 const NAME = /\.vm\.test\.(?:mjs|js|ts|mts)$/
 
-/** A path that was named and cannot be tests. */
+/** A path that was given has no tests. The message says what to do. */
 export class NoTestsError extends Error {
   override readonly name = 'NoTestsError'
 }
 
 /**
- * The files of tests that are meant by some paths: a file is one whatever its name, and of a folder all that are called
- * `*.vm.test.ts`, `.mts`, `.js` or `.mjs`, at whatever depth, but for node_modules and hidden folders.
+ * The test files at some paths: a file itself, whatever its name; of a folder all files `*.vm.test.ts`, `.mts`, `.js`
+ * and `.mjs` in it and in its subfolders, except node_modules and hidden folders.
  *
- * @returns Absolute paths, each once, those of a folder in alphabetical order.
- * @throws NoTestsError where there is nothing.
+ * @returns absolute paths, each once, those of a folder in alphabetical order.
+ * @throws NoTestsError for a path without any.
  */
 export function findTestFiles(paths: readonly string[]): string[] {
   const files = new Set<string>()
@@ -23,8 +23,8 @@ export function findTestFiles(paths: readonly string[]): string[] {
     if (found.length === 0) {
       const message =
         path === '.'
-          ? 'Here are no tests: no file is called *.vm.test.ts, .mts, .js or .mjs.'
-          : `There are no tests at ${path}: say a file, or a folder that has *.vm.test.ts, .mts, .js or .mjs files.`
+          ? 'There are no tests in this folder: no file is called *.vm.test.ts, .mts, .js or .mjs. Name a file or another folder.'
+          : `There are no tests at ${path}: name a file, or a folder that has *.vm.test.ts, .mts, .js or .mjs files.`
       throw new NoTestsError(message)
     }
     for (const file of found) files.add(file)

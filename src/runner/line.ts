@@ -1,8 +1,8 @@
 import type { TestResult } from '../report/results.ts'
 
 /**
- * What a process that runs a file of tests tells the one that has started it, one line of JSON each, on its
- * descriptor {@link CHANNEL}.
+ * A message of the process that runs a test file to the runner that has started it: one line of JSON on descriptor
+ * {@link CHANNEL}.
  */
 export type Line = TestBegun | TestOver | TestReported | TestNote
 
@@ -12,26 +12,26 @@ export const CHANNEL = 3
 /** A test, or a suite, has begun. */
 export interface TestBegun {
   readonly kind: 'begun'
-  /** The same for its end. Tests in a loop may have the same. */
+  /** Identifies the test in the message of its end. Tests that are made in a loop may share a key. */
   readonly key: string
   readonly name: readonly string[]
   /** Milliseconds since the epoch. */
   readonly time: number
 }
 
-/** Nothing of it runs any more. */
+/** A test has ended. */
 export interface TestOver {
   readonly kind: 'over'
   readonly key: string
 }
 
-/** What became of it; in the order in which tests stand in the file. */
+/** The result of a test. Results come in the order of the tests in the file. */
 export interface TestReported {
   readonly kind: 'result'
   readonly result: TestResult
 }
 
-/** Something that a test, or Node about a test, has to say. */
+/** A diagnostic message of a test, or of Node about a test. */
 export interface TestNote {
   readonly kind: 'note'
   readonly text: string

@@ -1,10 +1,10 @@
-/** How many characters of what a file of tests prints are kept at least, of its beginning and of its end. */
+/** How many characters of a test file's output are kept at least, both from its beginning and from its end. */
 const KEPT = 256 * 1024
 
-/** How many lines of its end explain a failure. */
+/** How many of the last lines are shown with a failure. */
 const TAIL = 30
 
-/** What a file of tests prints, bounded. */
+/** The output of a test file, without its middle if it is too long. */
 export class Output {
   #head = ''
   #tail = ''
@@ -14,7 +14,7 @@ export class Output {
     const room = KEPT - this.#head.length
     this.#head += text.slice(0, room)
     this.#tail += text.slice(room)
-    // Twice as much before anything is cut: every cut copies all of it.
+    // Cut only at twice the size, since each cut copies the text.
     if (this.#tail.length > 2 * KEPT) {
       this.#skipped += this.#tail.length - KEPT
       this.#tail = this.#tail.slice(-KEPT)
@@ -26,7 +26,7 @@ export class Output {
     return this.#head + gap + this.#tail
   }
 
-  /** Its last lines. */
+  /** The last lines. */
   tail(): string {
     return (this.#head + this.#tail).trimEnd().split('\n').slice(-TAIL).join('\n')
   }

@@ -1,11 +1,11 @@
-// Loaded into the process of each file of tests before the file itself.
+// Loaded into the process of each test file before the file itself.
 
 import { readFileSync } from 'node:fs'
 import * as nodeModule from 'node:module'
 import { beforeEach } from 'node:test'
 import { isOwnName, nodeFormat, stripTypes, typescriptFormat } from './module-hooks.ts'
 
-/** Synchronous hooks, of which Node's types for version 20 do not know. */
+/** The synchronous hooks of Node 22.15 and newer, which Node's types for version 20 do not have. */
 interface SyncHooks {
   resolve<C>(
     specifier: string,
@@ -37,9 +37,9 @@ const hooks: SyncHooks = {
 const { register, registerHooks } = nodeModule as typeof nodeModule & {
   readonly registerHooks?: (hooks: SyncHooks) => void
 }
-// Node 26 warns of the older way.
+// register() is deprecated from Node 26 on.
 if (registerHooks === undefined) register('./async-hooks.js', import.meta.url)
 else registerHooks(hooks)
 
-// A test may keep this thread busy from its first moment on: before that, the reporter says that it has begun.
+// Lets the reporter say that a test has begun before the test runs, since it may keep this thread busy.
 beforeEach(() => new Promise<void>((resolve) => setImmediate(resolve)))

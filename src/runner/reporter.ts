@@ -4,17 +4,17 @@ import { CHANNEL, type Line } from './line.ts'
 import { TestEvents } from './test-events.ts'
 
 /**
- * A reporter for node:test that tells the process above what happens, at once: a line is there even if this process is
- * killed in the next moment.
+ * A reporter for node:test that tells the runner what happens. It writes synchronously, so that a line arrives even if
+ * this process is killed right after.
  */
-// oxlint-disable-next-line import/no-default-export -- it is how Node finds a reporter
+// oxlint-disable-next-line import/no-default-export -- Node requires it of a reporter
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const events = new TestEvents(() => performance.timeOrigin + performance.now())
   for await (const event of source) {
     const line = events.take(event)
     if (line !== undefined) tell(line)
   }
-  // Nothing for standard output, which is the tests' own.
+  // Nothing for standard output, which belongs to the tests.
   yield ''
 }
 

@@ -2,33 +2,32 @@ import type { Failure, FileResult, TestResult } from '../report/results.ts'
 import { Output } from './output.ts'
 import { type ProcessEnd, TestProcess } from './test-process.ts'
 import type { Line, TestBegun } from './line.ts'
-import { Watchdog } from './watchdog.ts'
 
-/** How to run one file of tests. */
+/** How to run one test file. */
 export interface FileOptions {
   /** Absolute. */
   readonly path: string
-  /** As people are shown it. */
+  /** The name to show. */
   readonly name: string
   readonly only: string | undefined
   readonly artifacts: string | undefined
-  /** What the tests' environment has beside ours. */
+  /** Variables of the tests' environment in addition to this process's. */
   readonly env: Readonly<Record<string, string>>
-  /** Milliseconds that may go by without any test's beginning or end; undefined for any. */
+  /** How long no test may begin or end, in milliseconds, at most 2^31 - 1; undefined for no limit. */
   readonly timeout: number | undefined
   /** Aborting it ends the tests. */
   readonly signal: AbortSignal
 }
 
-/** What is told while a file's tests run. */
+/** Gets the events of a file's tests while they run. */
 export interface FileListener {
   onResult(result: TestResult): void
   onOutput(text: string): void
-  /** The tests and suites that run now have changed. */
+  /** The innermost tests and suites that run now, whenever these change. */
   onRunning(names: readonly (readonly string[])[]): void
 }
 
-/** Runs a file of tests in a process of its own. It never rejects: what goes wrong is the file's result. */
+/** Runs a test file in a process of its own. A failure is part of the result. */
 export async function runFile(options: FileOptions, listener: FileListener): Promise<FileResult> {
   const run = new FileRun(options, listener)
   return run.finish()
@@ -40,7 +39,8 @@ class FileRun {
   readonly #start = Date.now()
   readonly #tests: TestResult[] = []
   readonly #output = new Output()
-  readonly #watchdog: Watchdog | undefined
+  /** Stops the file when no test has begun or ended for too long. */
+  readonly #watchdog: NodeJS.Timeout | undefined
   readonly #process: TestProcess
   #running: TestBegun[] = []
   /** Why the process was told to end. */
@@ -51,14 +51,14 @@ class FileRun {
     this.#listener = listener
     this.#process = new TestProcess(options, {
       onLine: (line) => {
-        this.#watchdog?.reset()
+        this.#watchdog?.refresh()
         this.#take(line)
       },
       onOutput: (text) => this.#print(text),
     })
     const { timeout } = options
     if (timeout !== undefined)
-      this.#watchdog = new Watchdog(timeout, () => this.#stop(this.#whyLate(timeout / 1000)))
+      this.#watchdog = setTimeout(() => this.#stop(this.#whyLate(timeout / 1000)), timeout)
   }
 
   async finish(): Promise<FileResult> {
@@ -81,7 +81,7 @@ class FileRun {
         ...(artifacts !== undefined && { artifacts }),
       }
     } finally {
-      this.#watchdog?.[Symbol.dispose]()
+      clearTimeout(this.#watchdog)
       signal.removeEventListener('abort', abort)
     }
   }
@@ -128,7 +128,7 @@ class FileRun {
     this.#listener.onRunning(this.#innermost().map(({ name }) => name))
   }
 
-  /** What runs and has nothing within it that runs. */
+  /** Of the tests and suites that run, the most deeply nested ones. */
   #innermost(): readonly TestBegun[] {
     const depth = Math.max(...this.#running.map(({ name }) => name.length))
     return this.#running.filter(({ name }) => name.length === depth)
@@ -142,11 +142,11 @@ class FileRun {
   #whyLate(seconds: number): string {
     if (this.#running.length > 0) return `it took longer than ${seconds} seconds`
     return this.#tests.length === 0
-      ? `nothing was heard of it for ${seconds} seconds`
-      : `something keeps it running ${seconds} seconds after its last test: a machine that was not disposed of?`
+      ? `it started no test for ${seconds} seconds`
+      : `it is still running ${seconds} seconds after its last test: was a machine not disposed of?`
   }
 
-  /** A test that was under way has failed, whatever has ended its process. */
+  /** Reports the tests that were running as failed, whatever has ended their process. */
   #reportUnfinished(end: ProcessEnd): void {
     const now = Date.now()
     for (const { name, time } of this.#innermost()) {
@@ -157,7 +157,7 @@ class FileRun {
     this.#running = []
   }
 
-  /** What has failed and is no test's. */
+  /** The failure of the file outside of its tests, if any. */
   #failureOf(end: ProcessEnd): Failure | undefined {
     const message = this.#complaintOf(end)
     return message === undefined

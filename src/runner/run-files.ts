@@ -1,24 +1,30 @@
+/**
+ * The runner of `lowerdir test`: finds test files, runs each in a process of its own with node:test, and collects the
+ * results.
+ */
+
+import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import type { FileResult, TestResult, TestRun } from '../report/results.ts'
 import { runFile } from './run-file.ts'
 
-/** How to run files of tests. */
+/** How to run test files. */
 export interface RunOptions {
   /** Absolute paths. */
   readonly files: readonly string[]
   /** How many run at once. */
   readonly jobs: number
   readonly only: string | undefined
-  /** Milliseconds that may go by in a file without any test's beginning or end; undefined for any. */
+  /** How long no test of a file may begin or end, in milliseconds; undefined for no limit. */
   readonly timeout: number | undefined
   readonly signal: AbortSignal
-  /** What the tests' environment has beside ours. */
+  /** Variables of the tests' environment in addition to this process's. */
   readonly env: Readonly<Record<string, string>>
-  /** Gives the folder for the artifacts of a file, of which it gets the name; undefined for none. */
+  /** Makes the folder for the artifacts of the file of that name; undefined for no artifacts. */
   readonly artifacts: ((name: string) => string) | undefined
 }
 
-/** What is told while tests run. Files are told by their names. */
+/** Gets the events of all tests while they run. `file` is the file's name. */
 export interface RunListener {
   onResult(file: string, result: TestResult): void
   onOutput(file: string, text: string): void
@@ -26,7 +32,22 @@ export interface RunListener {
   onFile(file: FileResult): void
 }
 
-/** Runs files of tests, each in a process of its own, and resolves with all results in the order of the files. */
+/** The memory that a test file may need, in bytes: a guest of the default size, its QEMU, and Node. */
+const MEMORY = 1.5 * 1024 ** 3
+
+/**
+ * How many test files run at once by default: one for each CPU, and no more than memory allows.
+ *
+ * @param memory in bytes; by default what is available, within the limit of the container if there is one.
+ */
+export function defaultJobs(
+  processors: number = availableParallelism(),
+  memory: number = process.availableMemory(),
+): number {
+  return Math.max(1, Math.min(processors, Math.floor(memory / MEMORY)))
+}
+
+/** Runs test files, each in a process of its own. Resolves with all results in the order of the files. */
 export async function runFiles(options: RunOptions, listener: RunListener): Promise<TestRun> {
   const { files, jobs, artifacts, ...each } = options
   const start = Date.now()

@@ -3,13 +3,13 @@ import type { TestResult } from '../report/results.ts'
 import { describeError } from './describe-error.ts'
 import type { Line } from './line.ts'
 
-/** Why Node skips what `--test-name-pattern` does not match, as far as it says so. */
+/** The reason that Node gives for skipping a test that `--test-name-pattern` does not match. */
 const NOT_WANTED = 'test name does not match pattern'
 
-/** What Node says at the end, which is counted here as well. */
+/** Node's totals at the end, which the runner counts itself. */
 const COUNT = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
 
-/** What events say about the test that they are of. */
+/** What an event says about its test. */
 interface TestData {
   readonly name: string
   readonly nesting: number
@@ -29,17 +29,17 @@ interface EndData extends TestData {
 }
 
 /**
- * Follows the events of node:test within the process that runs the tests. There are two orders: some events come when
- * something happens (`test:dequeue`, `test:complete`), others in the order of the file (`test:start`, `test:pass`,
- * `test:fail`), so that in the latter tests are within each other as brackets are.
+ * Translates the events of node:test into lines for the runner, in the process that runs the tests. The events come in
+ * two orders: some when something happens (`test:dequeue`, `test:complete`), others in the order of the file
+ * (`test:start`, `test:pass`, `test:fail`), which nest like brackets.
  */
 export class TestEvents {
   readonly #now: () => number
-  /** The names of what runs, by how deep it is; only roughly where tests run at the same time. */
+  /** The names of the tests that run, by nesting depth; only approximate where tests run at the same time. */
   readonly #running: string[] = []
-  /** The names of what is being reported. */
+  /** The names of the tests around the next result. */
   readonly #reported: string[] = []
-  /** When each test began; those of the same name and place in the order in which they did. */
+  /** When each test began, by its key; several times where tests share a key, in order. */
   readonly #begun = new Map<string, number[]>()
 
   /** @param now milliseconds since the epoch. */
@@ -47,7 +47,7 @@ export class TestEvents {
     this.#now = now
   }
 
-  /** What there is to tell when an event has come. */
+  /** The line for an event; undefined for one that says nothing new. */
   take(event: TestEvent): Line | undefined {
     switch (event.type) {
       case 'test:dequeue':
@@ -85,7 +85,7 @@ export class TestEvents {
     const duration = details.duration_ms
     const start = this.#begun.get(keyOf(data))?.shift() ?? this.#now() - duration
     if (skip === NOT_WANTED) return undefined
-    // A suite is not a test, but what fails in its hooks is nobody else's.
+    // A suite counts only where one of its hooks has failed, since that failure belongs to no test.
     if (details.type === 'suite' && (hasPassed || details.error?.failureType === 'subtestsFailed'))
       return undefined
 
@@ -96,7 +96,7 @@ export class TestEvents {
     } else if (hasPassed) {
       result = { ...base, status: 'passed' }
     } else if (isGiven(todo)) {
-      // It is known not to work yet.
+      // A test that is marked as to do may fail.
       result = { ...base, status: 'skipped', reason: typeof todo === 'string' ? todo : 'to do' }
     } else {
       result = { ...base, status: 'failed', failure: describeError(causeOf(details.error)) }
@@ -117,7 +117,7 @@ function reasonOf(skip: string | true): { readonly reason?: string } {
   return typeof skip === 'string' && skip !== '' ? { reason: skip } : {}
 }
 
-/** What the test has thrown; Node wraps it into an error of its own. */
+/** The value that the test has thrown, which Node wraps into an error of its own. */
 function causeOf(error: EndData['details']['error']): unknown {
   const cause: unknown = error?.cause
   return cause instanceof Error ? cause : (error ?? 'failed')

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { boundCommand, killGroup } from '../util/program.ts'
 import { CHANNEL, type Line } from './line.ts'
 
-/** How the process of a file of tests has ended. */
+/** How the process of a test file has ended. */
 export interface ProcessEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -14,30 +14,30 @@ export interface ProcessEnd {
 export interface ProcessOptions {
   /** The file, absolute. */
   readonly path: string
-  /** Only tests whose name has this in it. */
+  /** Run only tests whose name contains this. */
   readonly only: string | undefined
   /** The folder for artifacts; undefined for none. */
   readonly artifacts: string | undefined
-  /** What its environment has beside ours. */
+  /** Variables of its environment in addition to this process's. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** What is told while it runs. */
+/** Gets what the process says while it runs. */
 export interface ProcessListener {
   onLine(line: Line): void
-  /** What the tests print, on either stream. */
+  /** What the tests print, on standard output or error. */
   onOutput(text: string): void
 }
 
 /** How long a process may take to clean up when it is asked to end, in milliseconds. */
 const GRACE = 10_000
 
-/** How long its streams may stay open after its end, in milliseconds: others may hold them. */
+/** How long to wait for the end of its streams after it has ended, in milliseconds: other processes may hold them. */
 const DRAIN = 1000
 
 /**
- * The process of one file of tests: Node with `node:test` in it, which runs the tests as the file is loaded. Not
- * `run()` of node:test, which tells neither whose process it is nor lets it have an environment of its own.
+ * The process of one test file: Node with `node:test` in it, which runs the tests as the file is loaded. Not `run()` of
+ * node:test, which neither gives access to the process nor lets it have an environment of its own.
  */
 export class TestProcess {
   readonly ended: Promise<ProcessEnd>
@@ -46,8 +46,8 @@ export class TestProcess {
 
   constructor(options: ProcessOptions, listener: ProcessListener) {
     const [command, args] = boundCommand(process.execPath, nodeArguments(options))
-    // In a session of its own: Ctrl-C on our terminal is ours to handle, and all that it starts can be
-    // ended with it.
+    // In a session of its own, so that Ctrl-C on the terminal reaches only this process, and a kill of its group
+    // ends everything that the tests have started.
     this.#child = spawn(command, args, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -63,7 +63,7 @@ export class TestProcess {
     this.ended = this.#whenEnded()
   }
 
-  /** Asks it to end, and ends it some time later, with everything that it has started. */
+  /** Asks it to end; after {@link GRACE} kills it and everything that it has started. */
   stop(): void {
     if (this.#killTimer !== undefined) return
     this.#child.kill('SIGTERM')
@@ -99,13 +99,13 @@ function nodeArguments({ path, only }: ProcessOptions): string[] {
   ]
 }
 
-/** A pattern for Node's option that is this text and nothing else. */
+/** A regular expression that matches exactly this text, for --test-name-pattern. */
 function literalPattern(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
 function environment({ artifacts, env }: ProcessOptions): NodeJS.ProcessEnv {
-  // With it, Node would think that it is node:test's own `run()` that listens.
+  // With NODE_TEST_CONTEXT, Node would write its results for the `run()` of a test runner above this one.
   const { NODE_TEST_CONTEXT: _context, LOWERDIR_ARTIFACTS: _artifacts, ...rest } = process.env
   return { ...rest, ...env, ...(artifacts !== undefined && { LOWERDIR_ARTIFACTS: artifacts }) }
 }

@@ -1,13 +1,13 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { drainEventfd } from '../sys/eventfd.ts'
 import type { Later } from '../tree/later.ts'
-import { HOLD_LOOK, HOLD_PATIENCE } from '../transport/hold.ts'
+import { HOLD_INTERVAL, HOLD_TIMEOUT } from '../transport/hold.ts'
 import { type SavedStream, reasonFor } from '../transport/stream/stream-session.ts'
 import { Connection } from './connection.ts'
 import type { Watched } from '../transport/event-loop.ts'
 import type { EngineCommand, EngineMessage, Listen } from './share.ts'
 
-/** A client, and where it is connected. */
+/** A client, and where it has connected. */
 export interface Client {
   readonly watched: Watched
   /** An index of the places that the engine listens in. */
@@ -15,21 +15,21 @@ export interface Client {
   readonly listen: Listen
 }
 
-/** What the engine's starter asks for while the thread serves. It reads its messages without an event loop. */
+/** Carries out the commands of the engine's starter while the thread serves, without Node's event loop. */
 export class Commands implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
   readonly #port: MessagePort
   readonly #clients: ReadonlySet<Client>
   readonly #later: Later
-  /** Whether a conversation that goes on here is to wait until it is told to. */
+  /** Whether sessions that are resumed wait for the first "go on". */
   #heldAtFirst = true
-  /** Calls the next look at what clients have received off. */
-  #stopLooking: (() => void) | undefined
+  /** Cancels the next look at what clients have received. */
+  #cancelLook: (() => void) | undefined
 
   /**
-   * @param fd an eventfd of the starter's.
-   * @param clients those that there are.
+   * @param fd an eventfd that the starter signals.
+   * @param clients all clients, as they come and go.
    */
   constructor(fd: number, port: MessagePort, clients: ReadonlySet<Client>, later: Later) {
     this.fd = fd
@@ -49,7 +49,7 @@ export class Commands implements Watched {
 
   close(): void {}
 
-  /** A conversation goes on that was saved. @returns as Connection.load. */
+  /** Goes on with a session that was saved. @returns as Connection.load. */
   resume(connection: Connection, saved: SavedStream): number {
     if (this.#heldAtFirst) connection.hold()
     return connection.load(saved)
@@ -65,38 +65,39 @@ export class Commands implements Watched {
     try {
       act()
     } catch (error) {
+      // The starter hears of it, and the clients are served on.
       this.#answer({ kind: 'refused', why: reasonFor(error) })
     }
   }
 
   #hold(): void {
     for (const { connection } of this.#connections()) connection.hold()
-    this.#look(performance.now() + HOLD_PATIENCE)
+    this.#look(performance.now() + HOLD_TIMEOUT)
   }
 
-  /** Until clients have received everything. */
+  /** Looks again and again until clients have received everything, or the time is over. */
   #look(end: number): void {
-    // One may have gone, or come, since.
+    // Clients may have come and gone since the last look.
     const connections = this.#connections()
     if (connections.every(({ connection }) => connection.isReceived)) {
       this.#answer({ kind: 'done', saved: [] })
     } else if (performance.now() < end) {
-      this.#stopLooking = this.#later(HOLD_LOOK, () => {
-        this.#stopLooking = undefined
+      this.#cancelLook = this.#later(HOLD_INTERVAL, () => {
+        this.#cancelLook = undefined
         this.#attempt(() => this.#look(end))
       })
     } else {
       for (const { connection } of connections) connection.goOn()
-      const why = `its client has not taken its replies for ${HOLD_PATIENCE / 1000} seconds`
+      const why = `its client has not taken its replies for ${HOLD_TIMEOUT / 1000} seconds`
       this.#answer({ kind: 'refused', why })
     }
   }
 
   #goOn(): void {
     this.#heldAtFirst = false
-    if (this.#stopLooking !== undefined) {
-      this.#stopLooking()
-      this.#stopLooking = undefined
+    if (this.#cancelLook !== undefined) {
+      this.#cancelLook()
+      this.#cancelLook = undefined
       this.#answer({ kind: 'refused', why: 'it was told to go on' })
     }
     for (const { watched } of this.#clients) if (watched instanceof Connection) watched.goOn()
@@ -110,7 +111,7 @@ export class Commands implements Watched {
     this.#answer({ kind: 'done', saved })
   }
 
-  /** @throws Error for clients of which nobody can tell what they have received. */
+  /** @throws Error where a client cannot be saved, or the server cannot know what it has received. */
   #connections(): { readonly place: number; readonly connection: Connection }[] {
     return [...this.#clients].map(({ watched, place, listen }) => {
       if (listen.kind === 'vhost-user') {

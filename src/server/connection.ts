@@ -2,14 +2,14 @@ import { discard } from '../sys/files.ts'
 import { isReceived, receive, send } from '../sys/sockets.ts'
 import type { SessionLimits } from '../9p/session-limits.ts'
 import type { Exports } from '../tree/tree.ts'
-import { HOLD_MOST } from '../transport/hold.ts'
+import { HOLD_BYTES_MAX } from '../transport/hold.ts'
 import { type SavedStream, StreamSession, reasonFor } from '../transport/stream/stream-session.ts'
 import type { Readiness, Watched } from '../transport/event-loop.ts'
 
-/** How often a client's requests are taken in before the others have their turn. */
+/** How often a client's requests are received before the other clients have their turn. */
 const TURNS = 16
 
-/** How much is taken in at once while nothing is answered, in bytes. */
+/** How much is received at once while the connection is held, in bytes. */
 const HELD_ROOM = 64 * 1024
 
 /** One client on a socket. */
@@ -17,9 +17,9 @@ export class Connection implements Watched {
   readonly fd: number
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
-  /** Whether there may be something to do without anything more arriving. */
+  /** Whether there may be something to answer although nothing more arrives. */
   #unanswered = false
-  /** Whether the client has said its last while replies were on their way to it. */
+  /** Whether the client has closed its side before it has taken its replies. */
   #isOver = false
   #held = false
 
@@ -36,17 +36,18 @@ export class Connection implements Watched {
     this.#onEnd = onEnd
   }
 
-  /** Goes on with a conversation that was saved, before it has begun one. @returns as Session.load. */
+  /** Goes on with a session that was saved, before any request. @returns as Session.load. */
   load(saved: SavedStream): number {
     const lost = this.#stream.load(saved)
     this.#unanswered = true
     return lost
   }
 
-  /** Requests are taken in whether the client takes its replies or not, see 9p/postponed.ts. */
+  /** Requests are received whether the client takes its replies or not, see 9p/postponed.ts. */
   get waitsFor(): Readiness {
     const { inbox, outbox } = this.#stream
-    if (this.#held) return this.#isOver || inbox.waiting.length >= HOLD_MOST ? 'nothing' : 'read'
+    if (this.#held)
+      return this.#isOver || inbox.waiting.length >= HOLD_BYTES_MAX ? 'nothing' : 'read'
     if (!this.#unanswered && outbox.pending === 0) return 'read'
     return this.#isOver ? 'write' : 'both'
   }
@@ -66,7 +67,7 @@ export class Connection implements Watched {
     return isReceived(this.fd)
   }
 
-  /** What goes on elsewhere, with all that has arrived by now: while it is held and its client is stopped. */
+  /** What another server goes on with, all that has arrived included. Only while held, and with the client stopped. */
   save(): SavedStream {
     while (this.#receive(HELD_ROOM));
     return this.#stream.save()
@@ -79,15 +80,14 @@ export class Connection implements Watched {
         return
       }
       this.#send()
-      // A busy client's next requests are often there already, and asking for them costs less than
-      // another poll(2).
+      // A busy client's next requests are often there already, and recv(2) costs less than another poll(2).
       for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
         this.#unanswered = this.#stream.answer()
-        // Once is enough: poll(2) says when there is room again.
+        // Once it is backed up, poll(2) says when there is room again.
         if (!this.#stream.outbox.isBackedUp) this.#send()
       }
     } catch (error) {
-      // Whatever it is, it concerns this client alone: the others of this thread are served on.
+      // Whatever it is, it concerns this client alone: others of this thread are served on.
       this.#onEnd(this, reasonFor(error))
     }
   }
@@ -129,7 +129,7 @@ export class Connection implements Watched {
     }
     if (!outbox.isBackedUp) return
     outbox.isBackedUp = false
-    // Now those replies can be made that have waited.
+    // Requests that were postponed can be answered now.
     this.#unanswered = true
   }
 }

@@ -3,15 +3,14 @@ import type { Denied } from '../sys/seccomp.ts'
 import type { SystemCall } from '../sys/system-calls.ts'
 
 /**
- * System calls that the engine thread gives up. It is a list of what is forbidden, not of what is
- * allowed, and a forbidden call fails instead of killing: below the thread lie V8, Node and whichever
- * libc there is, whose calls change from release to release, and a filter that ends a server because
- * its malloc has learnt a new call protects nobody. It could not be a wall in any case: the thread
- * shares its memory with others that are not restricted. What it does is to end the way of a mistake
- * in this program's own logic, such as a descriptor or a path that is not what it should be.
+ * System calls that the engine thread gives up. The list says what is denied and not what is allowed, and a denied call
+ * fails instead of killing the process: V8, Node and libc make other calls from release to release, and a server must not
+ * end because malloc has a new one. The list is no wall against code that runs in this thread, which shares its memory
+ * with threads that are not restricted. It stops the consequences of a mistake in this program, such as a wrong
+ * descriptor or path.
  *
- * Not here: setuid(2) and its kin. When the main thread changes its user, libc makes every thread do
- * the same, and aborts the process if one of them cannot.
+ * setuid(2) and its kin are not in it. When the main thread changes its user, libc makes every thread do the same, and
+ * aborts the process if one of them cannot.
  */
 const always: readonly SystemCall[] = [
   // Other programs and processes. Threads may be started: V8's platform decides when it needs them.
@@ -32,7 +31,7 @@ const always: readonly SystemCall[] = [
   'kill',
   'rt_sigqueueinfo',
   'rt_tgsigqueueinfo',
-  // Sockets: those it listens on are there, and those of clients come from them.
+  // Sockets: those that listen are there already, and accept4(2) gives those of clients.
   'socket',
   'socketpair',
   'connect',
@@ -61,7 +60,7 @@ const always: readonly SystemCall[] = [
   'bpf',
   'perf_event_open',
   'userfaultfd',
-  // The ring that there is can do nothing but read, and io_uring_enter(2) is how it is asked to.
+  // Not io_uring_enter(2), by which the ring for cold reads is used. That ring can only read.
   'io_uring_setup',
   'io_uring_register',
   'init_module',
@@ -92,7 +91,7 @@ const always: readonly SystemCall[] = [
   'fanotify_mark',
 ]
 
-/** What changes files: Landlock knows no right for some of these, such as chmod(2) and utimensat(2). */
+/** System calls that change files. Landlock has no right for some of them, such as chmod(2) and utimensat(2). */
 const changes: readonly SystemCall[] = [
   'chmod',
   'fchmod',
@@ -139,10 +138,10 @@ const changes: readonly SystemCall[] = [
   'pwritev2',
 ]
 
-/** The calls that fail in a thread which serves nothing that may be changed, or something. */
+/** The calls that fail in an engine thread, with their errno. @param readOnly whether all that it serves is read-only. */
 export function deniedCalls(readOnly: boolean): Denied {
   const denied = new Map<SystemCall, number>(always.map((name) => [name, errno.EPERM]))
-  // Its flags lie in memory, where no filter sees them; a libc that is told it is missing uses clone.
+  // Its flags lie in memory, where no filter sees them. libc uses clone instead where it is missing.
   denied.set('clone3', errno.ENOSYS)
   if (readOnly) for (const name of changes) denied.set(name, errno.EROFS)
   return denied

@@ -15,22 +15,22 @@ import type {
 } from './share.ts'
 
 /**
- * Directories of the host being served by a thread of its own. Its clients at unix sockets can be saved, and
+ * A thread that serves directories of the host. The sessions of its clients at unix sockets can be saved, and
  * {@link Share.resume} goes on with them.
  */
 export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
   /** Where it listens; a TCP port of 0 has become the real one. */
   readonly listen: readonly Listen[]
   /**
-   * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot, as
+   * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot start, as
    * {@link startEngine} does.
    */
   readonly serving: Promise<void>
   /** Resolves when the thread has ended; rejects when it did so by itself. */
   readonly ended: Promise<void>
   /**
-   * Resolves when all of {@link Share.resume} go on, with the number of files that are not to be had any more; never
-   * when some of them do not come.
+   * Resolves when the clients of all sessions of {@link Share.resume} have connected, with the number of files that could
+   * not be opened again; never if some of them do not connect.
    */
   readonly resumed: Promise<number>
   /** Ends all connections, closes every descriptor and removes the socket files. */
@@ -54,15 +54,14 @@ export async function startEngine(
 }
 
 /**
- * Starts a thread that is going to serve `share`: its sockets listen already.
+ * Starts a thread that is going to serve `share`. When this returns, its sockets listen.
  *
- * The sockets are opened, closed and removed out here: whatever becomes of the thread, they are
- * cleared away, and the thread's sandbox can forbid it every socket and every file of ours.
+ * The starter opens, closes and removes the sockets: then they are cleared away however the thread ends, and the thread's
+ * sandbox can deny it all sockets and all files but those of its share.
  *
- * @param log gets a line for each connection that comes or goes and each thing out of order, as long as
- *   those are not too many.
- * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a conversation that
- *   cannot go on here.
+ * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see log-budget.ts.
+ * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that cannot be
+ *   resumed with these limits.
  */
 export function openEngine(share: Share, log: (line: string) => void): Engine {
   const { exports, limits, sandbox, resume = [] } = share
@@ -93,9 +92,9 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
   }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
-    // Not this process's own: a thread refuses some of them, such as those that come with --eval.
+    // Not this process's arguments: a thread refuses some of them, such as those that come with --eval.
     execArgv: [],
-    // What a request leaves behind is small and soon forgotten; more room for it would be fetched all the same.
+    // Requests allocate little that lives long, and V8 would use any larger young generation to its end.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: 'lowerdir engine',
   })
@@ -106,7 +105,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
     if (alive) signalEventfd(stopFd)
   }
   const onProcessExit = (): void => {
-    // Node waits for its threads when the process ends, and this one sleeps in a system call.
+    // Node waits for its threads when the process ends, and this thread sleeps in poll(2).
     stop()
     for (const socket of sockets) socket.removeFile()
   }
@@ -128,7 +127,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
       else reject(new Error(`the server of ${names(share)} has ended by itself`))
     })
   })
-  // Whoever asks for it sees the rejection; nobody has to.
+  // Callers that do not wait for it are not to end the process by its rejection.
   ended.catch(() => {})
 
   const asked: Asked[] = []
@@ -163,7 +162,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
   const close = async (): Promise<void> => {
     closing = true
     stop()
-    // That it could not begin is what `serving` says.
+    // `serving` has rejected where the thread could not start.
     await (hasServed ? ended : ended.catch(() => {}))
   }
   const listen = sockets.map((socket) => socket.listen)
@@ -177,7 +176,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
     },
     save: () => ask('save'),
     goOn() {
-      // A thread that has ended has said so elsewhere.
+      // It fails where the thread has ended, and `ended` says that.
       ask('go on').catch(() => {})
     },
     close,
@@ -185,7 +184,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
   }
 }
 
-/** Counts clients that go on. */
+/** Counts the sessions that were resumed. */
 class Resuming {
   readonly all: Promise<number>
   #finish!: (lost: number) => void
@@ -206,7 +205,7 @@ class Resuming {
   }
 }
 
-/** Who waits for the answer to a command. */
+/** The promise of a command that was not answered yet. */
 interface Asked {
   resolve(saved: readonly SavedConnection[]): void
   reject(error: Error): void
@@ -220,7 +219,7 @@ function names({ exports }: Share): string {
   return exports.map(({ directory }) => directory).join(', ')
 }
 
-/** Closes all of them, whatever happens; returns what went wrong last. */
+/** Closes all sockets, also after a failure. @returns the last failure. */
 function closeAll(sockets: readonly ListeningSocket[]): Error | undefined {
   let failure: Error | undefined
   for (const socket of sockets) {

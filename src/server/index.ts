@@ -14,7 +14,7 @@ export type {
   SavedLock,
   SavedSession,
 } from '../9p/saved-session.ts'
-export type { SavedAttribute } from '../9p/xattr-values.ts'
+export type { SavedXattr } from '../9p/xattr-values.ts'
 
 // A connection that the caller has, such as a socket of Node's.
 export { serveDuplex } from '../transport/stream/duplex.ts'
@@ -38,7 +38,16 @@ export {
   type SyntheticHandle,
 } from '../tree/synthetic/entry.ts'
 export { SyntheticTree } from '../tree/synthetic/synthetic-tree.ts'
+export {
+  type AttributeChanges,
+  Attributes,
+  type FileIdentity,
+  type FileSystemStatistics,
+} from '../tree/attributes.ts'
+export type * from '../tree/directory.ts'
+export { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
+export type * from '../tree/locks.ts'
 export type * from '../tree/tree.ts'
 export type { Later } from '../tree/later.ts'
-export { type Outcome, Parked } from '../tree/parked.ts'
+export { Deferred, type Outcome } from '../tree/deferred.ts'
 export { ErrnoError, type ErrnoName } from '../sys/errno.ts'

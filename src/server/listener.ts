@@ -4,18 +4,18 @@ import { discard } from '../sys/files.ts'
 import { accept } from '../sys/sockets.ts'
 import type { Watched } from '../transport/event-loop.ts'
 
-/** How many connections are taken in before those that are there have their turn. */
+/** How many connections are accepted before the others have their turn. */
 const TURNS = 16
 
 const outOfDescriptors: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
 
-/** Takes in connections from a listening socket, which stays its owner's. */
+/** Accepts the connections of a listening socket, which stays its owner's. */
 export class Listener implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
   readonly #onAccept: (fd: number) => void
   readonly #log: (line: string) => void
-  /** Held for the time when there is no other left, see {@link Listener.#refuse}. */
+  /** A descriptor to be given up when there is no other left, see {@link Listener.#refuse}. */
   #spare = -1
 
   /** @param onAccept gets each connection's descriptor, and owns it unless it throws. */
@@ -35,7 +35,7 @@ export class Listener implements Watched {
         this.#taken(fd)
       }
     } catch (error) {
-      // Out of descriptors, or the client was gone again: others are served all the same.
+      // No descriptor is left, the client is gone again, or its session cannot be resumed: others are served all the same.
       if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
       this.#log(`a connection could not be accepted: ${messageOf(error)}`)
     }
@@ -50,7 +50,7 @@ export class Listener implements Watched {
     }
   }
 
-  /** Ends the connection that cannot be accepted: as long as it waits, poll(2) would not sleep. */
+  /** Ends the connection that cannot be accepted: poll(2) would not sleep as long as it waits. */
   #refuse(): void {
     if (this.#spare >= 0) discard(this.#spare)
     this.#spare = -1
@@ -58,8 +58,9 @@ export class Listener implements Watched {
       const fd = accept(this.fd)
       if (fd >= 0) discard(fd)
       this.#spare = createEventfd()
-    } catch {
-      // Another thread took the place that became free; the next round tries again.
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      // Another thread has taken the descriptor that became free. The next round tries again.
     }
   }
 

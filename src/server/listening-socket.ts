@@ -5,14 +5,14 @@ import { fromText } from '../util/text.ts'
 import type { Listen } from './share.ts'
 
 /**
- * A socket that an engine listens on, and a unix socket's file. It belongs to the engine's starter: the
- * engine thread may be gone without a word, and its sandbox lets it remove nothing.
+ * A socket that an engine listens on, with the file of a unix socket. It belongs to the engine's starter, since the engine
+ * thread may end at any time, and its sandbox lets it remove nothing.
  */
 export class ListeningSocket {
   readonly fd: number
   /** Where it listens; a TCP port of 0 has become the real one. */
   readonly listen: Listen
-  /** The socket's file, as long as it has to be removed. */
+  /** The file of a unix socket, until it is removed. */
   #file: { readonly path: string; readonly dev: bigint; readonly ino: bigint } | undefined
 
   /** @throws ErrnoError when the address cannot be listened on: EADDRINUSE, EACCES, ENOENT, … */
@@ -33,7 +33,7 @@ export class ListeningSocket {
     if (stat !== undefined) this.#file = { path: listen.path, dev: stat.dev, ino: stat.ino }
   }
 
-  /** Removes the socket's file, unless somebody has put another in its place. */
+  /** Removes the socket's file, unless another file is in its place by now. */
   removeFile(): void {
     const file = this.#file
     this.#file = undefined
@@ -42,7 +42,7 @@ export class ListeningSocket {
     if (stat?.ino === file.ino && stat.dev === file.dev) rmSync(file.path, { force: true })
   }
 
-  /** First the file: whoever finds it before it is gone still finds somebody who listens. */
+  /** Removes the file first: as long as a client can find it, connections are accepted. */
   close(): void {
     try {
       this.removeFile()
@@ -52,7 +52,7 @@ export class ListeningSocket {
   }
 }
 
-/** Listens in each place, or in none. @throws as {@link ListeningSocket}. */
+/** Listens in all places, or in none. @throws ErrnoError as {@link ListeningSocket}. */
 export function listenAll(places: readonly Listen[]): readonly ListeningSocket[] {
   const sockets: ListeningSocket[] = []
   try {

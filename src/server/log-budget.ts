@@ -1,10 +1,10 @@
-/** Lines at once, and lines a second in the long run. */
+/** How many lines are let through at once, and how many a second in the long run. */
 const BURST = 200
 const RATE = 10
 
 /**
- * What clients do makes lines, and clients decide how often they do it: no more lines get through than
- * a person could want to read. What was left out is counted.
+ * Limits how many lines get into the log. Clients cause lines, as many as they like, so only as many are let through as a
+ * person could read; those that are left out are counted.
  */
 export class LogBudget {
   readonly #write: (line: string) => void
@@ -13,7 +13,7 @@ export class LogBudget {
   #filledAt: number
   #leftOut = 0
 
-  /** @param now milliseconds, from any beginning. */
+  /** @param now a clock in milliseconds. */
   constructor(write: (line: string) => void, now: () => number = () => performance.now()) {
     this.#write = write
     this.#now = now

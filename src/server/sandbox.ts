@@ -4,17 +4,17 @@ import { setNoNewPrivileges } from '../sys/process.ts'
 import { denyCalls, hasSeccomp } from '../sys/seccomp.ts'
 import { deniedCalls } from './denied-calls.ts'
 
-/** Whether an engine restricts itself: `auto` to what this kernel can, `require` or it does not start. */
+/** How an engine restricts itself: `auto` as far as this kernel can, `require` wholly or it does not start. */
 export type SandboxMode = 'off' | 'auto' | 'require'
 
 export const sandboxModes = ['off', 'auto', 'require'] as const satisfies readonly SandboxMode[]
 
-/** A sandbox was required that this kernel does not give. */
+/** A sandbox was required, and this kernel has not all of it. */
 export class SandboxError extends Error {
   override readonly name = 'SandboxError'
 }
 
-/** A directory that stays within reach. */
+/** A directory that the thread can still reach. */
 export interface SandboxedDirectory {
   /** Its descriptor; O_PATH will do. */
   readonly descriptor: number
@@ -23,10 +23,7 @@ export interface SandboxedDirectory {
 
 const reading = access.READ_FILE | access.READ_DIR
 
-/**
- * What a server of a writable directory does. It makes no sockets, FIFOs or devices of its own accord,
- * but renaming one takes the same right.
- */
+/** What a server of a writable directory does. It makes no sockets or FIFOs, but renaming one takes the same right. */
 const writing =
   reading |
   access.WRITE_FILE |
@@ -42,19 +39,18 @@ const writing =
   access.MAKE_CHAR |
   access.MAKE_BLOCK
 
-/** The first Landlock that lets anybody rename between directories (Linux 5.19). */
+/** The first version of Landlock that can allow renames between directories (Linux 5.19). */
 const REFER_ABI = 2
 
 /**
- * Restricts the calling thread, and no other, to what serving `directories` takes, for as long as it
- * lives: Landlock for files, so that nothing outside of the directories can be opened or changed and
- * nothing at all in a read-only one; no_new_privs; and a filter of system calls (denied-calls.ts). Where
- * directories lie in one another, what is allowed in the outer one is allowed in the inner one.
+ * Restricts the calling thread, and no other, for as long as it lives: Landlock, so that it can open and change files of
+ * `directories` only, and change nothing in those that are read-only; no_new_privs; and a filter of system calls
+ * (denied-calls.ts). Where one directory lies in another, what is allowed in the outer one is allowed in both.
  *
- * It stands behind the server's own checks. Landlock asks nobody who only looks at a file's attributes.
+ * This comes on top of the server's own checks. Landlock does not restrict looking at the attributes of files.
  *
  * @returns a line for the log: what is active, and what is not and why.
- * @throws SandboxError when all of it is required and this kernel has not all.
+ * @throws SandboxError in the mode `require`, where this kernel has not all of it.
  */
 export function enterSandbox(
   mode: SandboxMode,
@@ -96,7 +92,7 @@ export function enterSandbox(
   return `sandbox: ${active.join(', ') || 'nothing'}${without}`
 }
 
-/** What this kernel has for it, in words. */
+/** What this kernel has for a sandbox, in words. */
 export function describeSandbox(): string {
   const abi = landlockAbi()
   return [

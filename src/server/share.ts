@@ -9,15 +9,15 @@ export type Listen =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | VhostUserListen
 
-/** A unix socket at which virtual machine monitors get a virtio 9P device (vhost-user, as its backend). */
+/** A unix socket at which virtual machine monitors get a virtio 9P device; this end is the vhost-user backend. */
 export interface VhostUserListen {
   readonly kind: 'vhost-user'
   readonly path: string
-  /** By which name a guest mounts it: 1 to 31 bytes of UTF-8, as QEMU's own 9P device has it. */
+  /** The name by which a guest mounts it: 1 to 31 bytes of UTF-8, as for QEMU's own 9P device. */
   readonly tag: string
 }
 
-/** What one engine thread serves, and how. Plain data: it is sent to the thread. */
+/** What one engine thread serves, and how. Plain data, since it is sent to the thread. */
 export interface Served {
   readonly exports: readonly HostExport[]
   readonly limits: Limits
@@ -28,13 +28,13 @@ export interface Served {
 export interface Share extends Served {
   readonly listen: readonly Listen[]
   /**
-   * Conversations to go on with: the first client at a place has the first of those that were there. They are held
-   * (see hold.ts) until the engine is told to go on.
+   * Sessions to go on with: the first client at a place gets the first of those that were there. They are held (see
+   * transport/hold.ts) until the engine is told to go on.
    */
   readonly resume?: readonly SavedConnection[]
 }
 
-/** A client's conversation as plain data, fit for JSON. */
+/** A client's session as plain data, fit for JSON. */
 export interface SavedConnection {
   /** Where the client was connected: an index of {@link Share.listen}. */
   readonly place: number
@@ -44,7 +44,7 @@ export interface SavedConnection {
 /** What the thread is started with. The descriptors belong to the starter. */
 export interface EngineStart {
   readonly served: Served
-  /** Sockets that listen, where each does, and the conversations that go on there. */
+  /** Listening sockets, their places, and the sessions to be resumed there. */
   readonly sockets: readonly {
     readonly fd: number
     readonly listen: Listen
@@ -56,17 +56,17 @@ export interface EngineStart {
   readonly commandFd: number
 }
 
-/** What the starter asks of a thread that serves, each answered in turn; see hold.ts. */
+/** What the starter asks of a thread that serves, each answered in turn; see transport/hold.ts. */
 export type EngineCommand = 'hold' | 'save' | 'go on'
 
 /** What the thread tells its starter. */
 export type EngineMessage =
   | { readonly kind: 'serving' }
-  /** It cannot start. Without an errno, `what` is a sentence about the sandbox. */
+  /** The thread cannot start. Without an errno, `what` is a sentence about the sandbox. */
   | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }
-  /** A client goes on where it was saved, but for so many of its files. */
+  /** A client goes on where it was saved, without `lost` of its files. */
   | { readonly kind: 'resumed'; readonly lost: number }
-  /** A command is done: saved conversations for `save`. Or it cannot be, and the sentence says why. */
+  /** A command is done, with the sessions for `save`; or it is refused, and `why` is a part of a sentence. */
   | { readonly kind: 'done'; readonly saved: readonly SavedConnection[] }
   | { readonly kind: 'refused'; readonly why: string }

@@ -2,16 +2,16 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { ReadRing } from '../sys/io-uring.ts'
 import { type SystemMemory, systemMemory } from '../sys/system-memory.ts'
 import type { ColdReads } from '../tree/host/cold-reads.ts'
-import { Parked } from '../tree/parked.ts'
+import { Deferred } from '../tree/deferred.ts'
 import type { Watched } from '../transport/event-loop.ts'
 
-/** Most reads under way: more would only wait in the disk's own queue. */
+/** The most reads under way: more would only wait in the disk's own queue. */
 const MOST = 64
 
 interface Read {
-  /** Bytes of our own and not the client's: those could go away while the kernel writes to them. */
+  /** Not the client's memory, which could be unmapped while the kernel writes to it. */
   readonly memory: SystemMemory
-  readonly parked: Parked<Uint8Array>
+  readonly deferred: Deferred<Uint8Array>
 }
 
 /** Cold reads by the kernel's io_uring(7), in the engine's poll loop. */
@@ -21,7 +21,7 @@ export class UringReads implements ColdReads, Watched {
   readonly #reads = new Map<number, Read>()
   #id = 0
 
-  /** @throws ErrnoError where this kernel, or who runs it, does not allow it. */
+  /** @throws ErrnoError as {@link ReadRing}. */
   constructor() {
     this.fd = this.#ring.fd
   }
@@ -30,31 +30,31 @@ export class UringReads implements ColdReads, Watched {
     return this.#reads.size > 0 ? 'read' : 'nothing'
   }
 
-  read(fd: number, offset: number, length: number): Parked<Uint8Array> | undefined {
+  read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined {
     if (this.#reads.size >= MOST) return undefined
-    const read = { memory: systemMemory(length), parked: new Parked<Uint8Array>() }
+    const read = { memory: systemMemory(length), deferred: new Deferred<Uint8Array>() }
     this.#id = (this.#id + 1) >>> 0
     try {
       this.#ring.read(this.#id, fd, read.memory.address, length, offset)
     } catch (error) {
-      // Not now: then the thread waits for it by itself.
+      // The kernel takes no read now, so the thread waits for the disk itself.
       if (error instanceof ErrnoError) return undefined
       throw error
     }
     this.#reads.set(this.#id, read)
-    return read.parked
+    return read.deferred
   }
 
   ready(): void {
     this.#ring.completed((id, result) => {
       const read = this.#reads.get(id)
       this.#reads.delete(id)
-      if (result >= 0) read?.parked.resolve(read.memory.bytes.subarray(0, result))
-      else read?.parked.reject(new ErrnoError(-result, 'read'))
+      if (result >= 0) read?.deferred.resolve(read.memory.bytes.subarray(0, result))
+      else read?.deferred.reject(new ErrnoError(-result, 'read'))
     })
   }
 
-  /** Also waits for reads that nobody waits for any more: the kernel still writes to their memory. */
+  /** Waits for all reads first: the kernel still writes to their memory. */
   close(): void {
     while (this.#reads.size > 0) {
       this.#ring.wait()
@@ -64,7 +64,7 @@ export class UringReads implements ColdReads, Watched {
   }
 }
 
-/** Cold reads, or a line for the log that says why the thread has to wait for them itself. */
+/** Cold reads, or a line for the log that says why the thread has to wait for the disk itself. */
 export function coldReads(): UringReads | string {
   try {
     return new UringReads()

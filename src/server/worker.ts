@@ -15,11 +15,11 @@ import { SandboxError, enterSandbox } from './sandbox.ts'
 import { coldReads } from './uring-reads.ts'
 import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
-/** The engine thread: everything behind the first lines is synchronous. */
+/** The engine thread. Everything behind the first lines is synchronous. */
 
 const { served, sockets, stopFd, commandFd } = workerData as EngineStart
 
-// A tenth of what this thread loads, and most have no use for it.
+// A tenth of what this thread loads, and most engines have no use for it.
 const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
   ? {
       ...(await import('../transport/vhost-user/backend.ts')),
@@ -27,7 +27,7 @@ const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
     }
   : undefined
 
-// An errno is an answer, not an accident: no time is spent on its stack.
+// Errors with an errno are answers, so no time is spent on their stacks.
 Error.stackTraceLimit = 0
 
 function tell(message: EngineMessage): void {
@@ -47,9 +47,9 @@ function serve(loop: Loop, exports: Exports): void {
   const commands = parentPort && new Commands(commandFd, parentPort, clients, loop.later)
   if (commands) loop.add(commands)
   let number = 0
-  /** Whether the log knows that there are as many as there may be. */
+  /** Whether the log has a line about the limit of connections already. */
   let isFull = false
-  /** What is still to go on, by place. */
+  /** Sessions that are still to be resumed, by place. */
   const resume = sockets.map((socket) => [...socket.resume])
 
   const onAccept = (fd: number, place: number, listen: Listen): void => {
@@ -109,11 +109,11 @@ try {
       loop.later,
       typeof cold === 'string' ? undefined : cold,
     )
-    // From here on there is no way back: what clients cause happens inside.
+    // The sandbox is for good, so it comes last before clients are served.
     log(enterSandbox(served.sandbox, exports.trees))
     serve(loop, exports)
   } finally {
-    // Sessions hold nodes, so they end before the trees do.
+    // Sessions hold nodes, so they are closed before the trees.
     loop.close()
     exports?.close()
   }

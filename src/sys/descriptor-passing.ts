@@ -8,7 +8,7 @@ const SCM_RIGHTS = 1
 const MSG_CMSG_CLOEXEC = 0x40000000
 const MSG_CTRUNC = 0x8
 
-/** Most descriptors that come or go with one message. The kernel's limit is 253 (SCM_MAX_FD). */
+/** The most descriptors that come or go with one message. The kernel's limit is 253 (SCM_MAX_FD). */
 export const DESCRIPTORS_MAX = 32
 
 const native = {
@@ -29,11 +29,11 @@ const FLAGS = 48
 /** struct cmsghdr: len[8] level[4] type[4], then the descriptors. */
 const control = systemMemory(16 + DESCRIPTORS_MAX * 4)
 
-/** What {@link receiveWithDescriptors} has found. */
+/** What {@link receiveWithDescriptors} has received. */
 export interface Received {
   /** How many bytes; 0 at the end of the stream, -1 when there is nothing now. */
   readonly bytes: number
-  /** Those that came along; they are the caller's, and close on exec. */
+  /** The descriptors that came along. They belong to the caller, and close on exec. */
   readonly descriptors: readonly number[]
 }
 
@@ -41,7 +41,7 @@ export interface Received {
  * recvmsg(2) on a unix socket: bytes into memory at `at`, without waiting, and the descriptors that came
  * with them (unix(7), SCM_RIGHTS).
  *
- * @throws EMFILE when more than {@link DESCRIPTORS_MAX} came along; all are closed then.
+ * @throws ErrnoError EMFILE when more than {@link DESCRIPTORS_MAX} came along, all of which are closed then.
  */
 export function receiveWithDescriptors(fd: number, at: number, length: number): Received {
   prepare(at, length, control.bytes.length)
@@ -56,7 +56,7 @@ export function receiveWithDescriptors(fd: number, at: number, length: number): 
 }
 
 /**
- * sendmsg(2) of bytes at `at`, with copies of `descriptors`, which stay the caller's.
+ * sendmsg(2) of bytes at `at`, with copies of `descriptors`, which stay the caller's. It does not wait.
  *
  * @returns how many of the bytes were taken; -1 when the other side's buffers are full.
  */

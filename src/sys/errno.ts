@@ -1,8 +1,6 @@
 /**
- * Linux error numbers, and the one error class that carries them.
- *
- * The numbers are those of include/uapi/asm-generic/errno-base.h and errno.h: what 9P2000.L puts
- * into Rlerror, and what libc reports on every architecture this project runs on (x86-64, aarch64).
+ * Linux error numbers (include/uapi/asm-generic/errno-base.h and errno.h): the same on x86-64 and aarch64, and in the
+ * replies of 9P2000.L and FUSE.
  */
 export const errno = {
   EPERM: 1,
@@ -65,7 +63,7 @@ export function errnoName(number: number): string {
 export class ErrnoError extends Error {
   override readonly name = 'ErrnoError'
   readonly errno: number
-  /** What was tried: a system call or a 9P operation. */
+  /** What has failed: a system call, or an operation of a protocol. */
   readonly operation: string
 
   constructor(number: number, operation: string) {
@@ -81,8 +79,8 @@ export class ErrnoError extends Error {
 }
 
 /**
- * The error number for any thrown value: that of an {@link ErrnoError}, that of a Node system error
- * with a known `code`, and EIO for everything else, since a client must always get an answer.
+ * The error number for any thrown value: that of an {@link ErrnoError}, that of an error of Node's with a known `code`, and
+ * EIO for everything else, since a client must always get an answer.
  */
 export function errnoOf(thrown: unknown): number {
   if (thrown instanceof ErrnoError) return thrown.errno
@@ -92,7 +90,7 @@ export function errnoOf(thrown: unknown): number {
   return errno.EIO
 }
 
-/** What a thrown value says, for a log. */
+/** The message of any thrown value, for a log. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

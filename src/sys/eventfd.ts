@@ -22,7 +22,7 @@ export function signalEventfd(fd: number): void {
   write(fd, counter.address, 8)
 }
 
-/** Makes the descriptor unreadable until the next signal. It must be readable: another could block. */
+/** Makes the descriptor unreadable until the next signal. It must be readable, since an eventfd of another process may block. */
 export function drainEventfd(fd: number): void {
   read(fd, counter.address, 8)
 }

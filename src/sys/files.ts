@@ -1,12 +1,11 @@
 import { ErrnoError, errno } from './errno.ts'
 import { AT_EMPTY_PATH } from './constants.ts'
-import { encodeDevice } from './device.ts'
 import { call, lastErrno, raw } from './ffi.ts'
 import { cString, emptyString, systemMemory } from './system-memory.ts'
 
 /**
- * System calls on files, as thin as they can be: descriptors are numbers, names are byte strings,
- * failures are ErrnoErrors. Each is described by the manual page of its name, section 2.
+ * System calls on files, with nothing around them: descriptors are numbers, names are byte strings, failures are
+ * ErrnoErrors. The manual page of the same name, section 2, describes each.
  */
 const native = {
   openat: call('int', 'openat', 'int', 'pointer', 'int', 'uint32'),
@@ -36,9 +35,10 @@ export const fdatasync = call('int', 'fdatasync', 'int')
 export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
 
 /**
- * close(2). What it throws is an error of an earlier write; the descriptor is gone all the same, so
- * nobody may try again: the number may be another file's by then. That goes for EINTR, too, which
- * Linux answers only after it has let go of the descriptor, and which says nothing about the file.
+ * close(2). It is never made again: the descriptor is closed in any case, and its number may be another file's by then.
+ * Linux answers EINTR after it has closed the descriptor, too, and that says nothing about the file.
+ *
+ * @throws ErrnoError for an earlier write that has failed.
  */
 export function close(fd: number): void {
   if (native.close(fd) !== -1) return
@@ -46,7 +46,7 @@ export function close(fd: number): void {
   if (number !== errno.EINTR) throw new ErrnoError(number, 'close')
 }
 
-/** The same for what was never written through, such as O_PATH descriptors: there is nothing to say. */
+/** As {@link close}, for descriptors that were never written to, such as O_PATH: there is no failure to report. */
 export function discard(fd: number): void {
   native.close(fd)
 }
@@ -60,8 +60,8 @@ export function openat(directory: number, name: string, flags: number, mode = 0)
 }
 
 /**
- * The path that stands for a descriptor's file, whatever it is called now (proc(5)). Calls that know
- * no AT_EMPTY_PATH reach an O_PATH descriptor's file through it.
+ * The path that stands for a descriptor's file, whatever its name is now (proc(5)). Calls without AT_EMPTY_PATH reach the
+ * file of an O_PATH descriptor through it.
  */
 export function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`
@@ -84,12 +84,17 @@ export function mkdirat(directory: number, name: string, mode: number): void {
   native.mkdirat(directory, cString(name), mode)
 }
 
+/** The kernel's 32-bit encoding of a device number (new_encode_dev in include/linux/kdev_t.h). */
+export function encodeDevice(major: number, minor: number): number {
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0
+}
+
 const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
 
 /**
  * mknodat(2). `mode` has the S_IFMT bits.
  *
- * @throws EINVAL for a number that the kernel has no room for: majors above 12 bits, minors above 20.
+ * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20: the kernel has no more.
  */
 export function mknodat(
   directory: number,
@@ -131,7 +136,7 @@ export function fchown(fd: number, uid: number, gid: number): void {
   native.fchownat(fd, emptyString(), uid, gid, AT_EMPTY_PATH)
 }
 
-/** truncate(2) of a descriptor's file; O_PATH will do, the file must be writable to us. */
+/** truncate(2) of a descriptor's file; O_PATH will do. This process must be allowed to write to the file. */
 export function truncate(fd: number, size: number): void {
   native.truncate(cString(descriptorPath(fd)), size)
 }

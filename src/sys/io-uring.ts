@@ -23,7 +23,7 @@ const enter = call(
 )
 const register = call('int', 'syscall', 'int64', 'int', 'uint32', 'pointer', 'uint32')
 
-/** Disabled at first, so that it can be restricted before anything is asked of it. */
+/** The ring begins disabled, so that it can be restricted before it is used. */
 const SETUP_R_DISABLED = 1 << 6
 const FEAT_SINGLE_MMAP = 1 << 0
 const ENTER_GETEVENTS = 1 << 0
@@ -55,13 +55,12 @@ const SQE_BYTES = 64
 const CQE_BYTES = 16
 
 /**
- * An io_uring(7) that can do nothing but read from files (IORING_REGISTER_RESTRICTIONS), also when
- * somebody else gets hold of its descriptor. poll(2) says that the descriptor is readable when a read
- * has come to its end.
+ * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), whoever uses its descriptor. The descriptor
+ * is readable, to poll(2), when a read has ended.
  */
 export class ReadRing {
   readonly fd: number
-  /** Most reads that can be under way. */
+  /** The most reads that can be under way. */
   readonly size: number
   readonly #rings: Mapping
   readonly #sqes: Mapping
@@ -76,8 +75,8 @@ export class ReadRing {
 
   /**
    * @param size how many reads may be under way, a power of two.
-   * @throws ErrnoError: ENOSYS or EPERM where it is not there, switched off (io_uring_disabled) or forbidden
-   *   by a container's seccomp filter; EOPNOTSUPP where the kernel is too old (before Linux 5.10).
+   * @throws ErrnoError ENOSYS or EPERM where the kernel has no io_uring, where it is switched off (io_uring_disabled), or
+   *   where a container's seccomp filter denies it; EOPNOTSUPP before Linux 5.10.
    */
   constructor(size: number) {
     const params = systemMemory(PARAMS_BYTES)
@@ -121,11 +120,11 @@ export class ReadRing {
   }
 
   /**
-   * Starts reading `length` bytes at `offset` of a file to `address`. The memory must stay until the read
-   * has come to its end; the descriptor need not.
+   * Starts reading `length` bytes at `offset` of a file to `address`. The memory must stay until the read has ended; the
+   * descriptor may be closed before.
    *
-   * @param id by which {@link completed} tells of it.
-   * @throws EAGAIN, ENOMEM: it is not under way.
+   * @param id a number of 32 bits, by which {@link completed} tells of this read.
+   * @throws ErrnoError EAGAIN or ENOMEM; the read is not under way then.
    */
   read(id: number, fd: number, address: number, length: number, offset: number): void {
     const tail = this.#words[this.#sq.tail] as number
@@ -144,13 +143,13 @@ export class ReadRing {
     try {
       enter(SYS_enter, this.fd, 1, 0, 0, 0, 0)
     } catch (error) {
-      // Nobody has taken it, so it is taken back.
+      // The kernel has not taken the entry.
       Atomics.store(this.#words, this.#sq.tail, tail)
       throw error
     }
   }
 
-  /** Tells of each read that has come to its end: how many bytes it has read, or below 0 its errno. */
+  /** Tells of each read that has ended: how many bytes it has read, or its errno as a negative number. */
   completed(tell: (id: number, result: number) => void): void {
     const { view } = memoryOf(this.#rings)
     const end = Atomics.load(this.#words, this.#cq.tail)
@@ -165,12 +164,12 @@ export class ReadRing {
     }
   }
 
-  /** Waits until a read has come to its end. */
+  /** Waits until a read has ended. */
   wait(): void {
     enter(SYS_enter, this.fd, 0, 1, ENTER_GETEVENTS, 0, 0)
   }
 
-  /** Only when no read is under way: the kernel would go on to write to its memory. */
+  /** No read may be under way, or the kernel would still write to its memory. */
   close(): void {
     this.#sqes.close()
     this.#rings.close()
@@ -178,7 +177,7 @@ export class ReadRing {
   }
 }
 
-/** Nothing but reads, from now on. */
+/** Allows reads only, from now on, and enables the ring. */
 function restrict(fd: number): void {
   // struct io_uring_restriction: opcode[2] sqe_op[1] resv[1] resv2[12].
   const restriction = systemMemory(16)
@@ -189,6 +188,6 @@ function restrict(fd: number): void {
 }
 
 function memoryOf(mapping: Mapping): SystemMemory {
-  // It is far smaller than one window.
+  // A ring is far smaller than one window.
   return mapping.windows[0] as SystemMemory
 }

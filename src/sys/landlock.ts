@@ -4,9 +4,8 @@ import { close } from './files.ts'
 import { systemMemory } from './system-memory.ts'
 
 /**
- * Landlock, landlock(7): a thread gives up, for good, the right to open or change anything that does
- * not lie beneath chosen directories. libc has no functions for it; the numbers of its system calls
- * are the same on every architecture.
+ * landlock(7): a thread gives up, for good, the right to open or change files outside of chosen directories. libc has no
+ * functions for it; the numbers of its system calls are the same on every architecture.
  */
 const create = raw('int', 'syscall', 'int64', 'pointer', 'size', 'uint32')
 const addRule = call('int', 'syscall', 'int64', 'int', 'int', 'pointer', 'uint32')
@@ -45,7 +44,7 @@ const NET = 0b11
 /** LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and _SIGNAL. */
 const SCOPES = 0b11
 
-/** From which ABI on the kernel knows what; a bit that it does not know is EINVAL. */
+/** The ABI with which each group of bits came. The kernel refuses bits that it does not know with EINVAL. */
 const since: readonly {
   readonly abi: number
   readonly fs?: number
@@ -87,23 +86,22 @@ export function landlockAbi(): number {
 export interface LandlockRule {
   /** A descriptor of the directory; O_PATH will do. */
   readonly directory: number
-  /** Of {@link access}; what the kernel cannot forbid is allowed in any case. */
+  /** Bits of {@link access}. Rights that this kernel does not know are allowed in any case. */
   readonly rights: number
 }
 
-// struct landlock_ruleset_attr: handled_access_fs[8] handled_access_net[8] scoped[8]. A kernel that
-// knows a shorter one takes a longer whose rest is 0.
+// struct landlock_ruleset_attr: handled_access_fs[8] handled_access_net[8] scoped[8]. A kernel with a shorter struct accepts
+// this one if the rest is 0.
 const ruleset = systemMemory(24)
 // struct landlock_path_beneath_attr, packed: allowed_access[8] parent_fd[4].
 const beneath = systemMemory(16)
 
 /**
- * Restricts the calling thread, and no other, to what `rules` allow; threads and processes that it
- * starts inherit that. No rule covers TCP ports, abstract sockets or signals, so those are refused
- * altogether. Files that are open already stay as they are. The thread needs no_new_privs or
- * CAP_SYS_ADMIN.
+ * Restricts the calling thread, and no other, to what `rules` allow; threads and processes that it starts inherit that.
+ * TCP ports, abstract sockets and signals are denied altogether. Files that are open already stay usable. The thread
+ * needs no_new_privs or CAP_SYS_ADMIN.
  *
- * @throws EOPNOTSUPP without Landlock, E2BIG when 16 such restrictions are stacked already, EPERM.
+ * @throws ErrnoError EOPNOTSUPP without Landlock, E2BIG when 16 such restrictions are stacked already, EPERM.
  */
 export function restrictThread(rules: readonly LandlockRule[]): void {
   const handled = handledBy(landlockAbi())
@@ -125,7 +123,7 @@ export function restrictThread(rules: readonly LandlockRule[]): void {
   }
 }
 
-/** An errno with the name of the call, where libc only knows syscall(2). */
+/** Gives an ErrnoError the name of the call, where libc has only syscall(2). */
 function named(name: string, act: () => void): void {
   try {
     act()

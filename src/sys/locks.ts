@@ -34,10 +34,10 @@ export interface OfdRange {
 }
 
 /**
- * F_OFD_SETLK: locks the range for the descriptor's open file description, or gives it back.
+ * F_OFD_SETLK: locks the range for the descriptor's open file description, or unlocks it.
  *
- * @returns false when somebody else's lock is in the way.
- * @throws EBADF where the descriptor was not opened for what the lock protects, ENOLCK, …
+ * @returns false when a lock of another open file description is in the way.
+ * @throws ErrnoError EBADF where the descriptor was not opened for what the lock protects, ENOLCK, …
  */
 export function setOfdLock(fd: number, type: OfdLockType, range: OfdRange): boolean {
   fill(type, range)
@@ -52,7 +52,7 @@ export function setOfdLock(fd: number, type: OfdLockType, range: OfdRange): bool
   }
 }
 
-/** F_OFD_GETLK: a lock of somebody else's that is in the way of `type`; any descriptor will do. */
+/** F_OFD_GETLK: a lock that is in the way of `type`, if there is one; any descriptor will do. */
 export function ofdConflict(
   fd: number,
   type: 'read' | 'write',

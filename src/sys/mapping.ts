@@ -4,7 +4,7 @@ import type { SystemMemory } from './system-memory.ts'
 const PROT_READ = 1
 const PROT_WRITE = 2
 const MAP_SHARED = 1
-/** Pages that nobody has touched take no swap space (mmap(2)). */
+/** Pages that were never touched take no swap space (mmap(2)). */
 const MAP_NORESERVE = 0x4000
 
 const native = {
@@ -19,35 +19,35 @@ const native = {
 export const WINDOW_BYTES = 2 ** 30
 
 /**
- * Bytes of the next one that it shows as well: what is no larger, such as a ring or a table of descriptors, is
- * in one piece wherever it begins.
+ * How many bytes of the next window each one shows as well: a ring or a table of descriptors is no larger, so it is in one
+ * piece wherever it begins.
  */
 const OVERLAP_BYTES = 2 ** 16
 
 /**
- * A file's bytes as memory that is shared with whoever else has mapped them. It owns the mapping. Nothing
- * of it may be touched after {@link Mapping.close}: that would end the process (SIGSEGV), and so would
- * bytes behind the end of a file that has been cut short (SIGBUS).
+ * A file's bytes as memory that is shared with all that have mapped the file. It owns the mapping. Its memory must not be
+ * touched after {@link Mapping.close}, which would end the process (SIGSEGV), nor behind the end of a file that was
+ * truncated (SIGBUS).
  */
 export class Mapping {
   /** Where its first byte lies. */
   readonly address: number
-  /** All of it, one for every {@link WINDOW_BYTES}, and each {@link OVERLAP_BYTES} longer where there is more. */
+  /** All of it: one for every {@link WINDOW_BYTES}, each {@link OVERLAP_BYTES} longer unless the mapping ends. */
   readonly windows: readonly SystemMemory[]
-  /** What the kernel has mapped, which may be more than is shown. */
+  /** Where and how much the kernel has mapped, which may be more than the windows show. */
   readonly #start: number
   readonly #length: number
 
   /**
    * @param offset in the file; without a `block`, a multiple of the page size.
    * @param size in bytes, at least 1.
-   * @param block what can be mapped of the file only in whole, in bytes: of a hugetlbfs(5) file its st_blksize,
-   *   since mmap(2) and munmap(2) take nothing else.
+   * @param block the unit that the file can be mapped in, in bytes: its st_blksize for a file of hugetlbfs(5), of which
+   *   mmap(2) and munmap(2) take whole pages only.
    * @throws ErrnoError as mmap(2): EINVAL, EACCES, ENODEV, ENOMEM.
    */
   constructor(fd: number, offset: number, size: number, block = 1) {
     const before = offset % block
-    // mmap(2) of nothing is an error that should stay one.
+    // mmap(2) of no bytes fails, and should.
     this.#length = size === 0 ? 0 : Math.ceil((before + size) / block) * block
     const access = PROT_READ | PROT_WRITE
     const flags = MAP_SHARED | MAP_NORESERVE

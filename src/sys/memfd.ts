@@ -10,7 +10,7 @@ const memfdCreate = call('int', 'memfd_create', 'pointer', 'uint32')
 /**
  * A file of `size` zeroes that lies in memory and has no name: memfd_create(2).
  *
- * @param pages `huge` are the kernel's huge pages of its default size, of which `size` is a multiple.
+ * @param pages `huge` for the kernel's huge pages of its default size; `size` is a multiple of that then.
  */
 export function createMemfd(size: number, pages: 'usual' | 'huge' = 'usual'): number {
   const flags = pages === 'huge' ? MFD_CLOEXEC | MFD_HUGETLB : MFD_CLOEXEC

@@ -11,30 +11,30 @@ export interface Memory {
   readonly address: number
 }
 
-/** Memory of JavaScript's own, for users that make no system calls on it. */
+/** Memory in JavaScript's heap, for users that make no system calls on it. */
 export function heapMemory(size: number): Memory {
   const buffer = new ArrayBuffer(size)
   return { bytes: Buffer.from(buffer), view: new DataView(buffer), address: 0 }
 }
 
-/** Bulk bytes inside a {@link Memory}: what Tread asks to be filled and Twrite brings. */
+/** A place for bulk bytes: a read fills it, or a write takes what lies there. Nothing is copied on the way. */
 export interface Payload {
   readonly memory: Memory
   readonly offset: number
   readonly length: number
   /**
-   * Set where the bytes do not lie where the frame has its other bytes. Then it says where; `memory` and
-   * `offset` say where the first of them is, and more only if there is one piece.
+   * Set where the bytes may lie in several places, and then says where they are. `memory` and `offset` say
+   * where the first of them is; they hold for all only if there is one piece.
    */
   readonly pieces?: Pieces | undefined
 }
 
-/** Where bytes lie that are in several places, as preadv(2) wants to be told. */
+/** Where bytes lie that are in several places, in the form that preadv(2) takes. */
 export interface Pieces {
   /** The address of `count` structs iovec. */
   readonly vector: number
   readonly count: number
-  /** The bytes, copied together: for those who make no system call on them. */
+  /** A copy of the first `length` bytes in one run, for users that make no system call on them. */
   gather(length: number): Buffer
   /** Fills the places with `bytes`, from the first on. */
   scatter(bytes: Uint8Array): void
@@ -43,11 +43,6 @@ export interface Pieces {
 /** `length` bytes at `offset`, in one run. */
 export function run(memory: Memory, offset: number, length: number): Payload {
   return { memory, offset, length }
-}
-
-/** The payload's first `length` bytes: what a read that came out shorter has filled of it. */
-export function shortened({ memory, offset, pieces }: Payload, length: number): Payload {
-  return { memory, offset, length, pieces }
 }
 
 /** The payload's bytes, to be read: without a copy where they lie in one run. */

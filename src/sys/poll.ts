@@ -31,12 +31,12 @@ export class PollSet {
       this.#memory = larger
     }
     this.#memory.view.setInt32(at, fd, true)
-    // With revents, in which a poll(2) that fails leaves what it finds.
+    // This clears revents, too: a poll(2) that fails leaves it as it is.
     this.#memory.view.setInt32(at + 4, events, true)
     this.#count++
   }
 
-  /** What happened to the descriptor added as number `index`. */
+  /** The events of the descriptor that was added as number `index`: bits of poll(2), 0 for none. */
   happened(index: number): number {
     return this.#memory.view.getInt16(index * 8 + 6, true)
   }
@@ -52,7 +52,7 @@ export class PollSet {
     const number = lastErrno()
     if (number === errno.EINTR) return 0
     if (number === errno.ENOMEM) {
-      // Whoever calls this tries again, and should not do so all the time.
+      // Callers try again at once, which should not keep a processor busy.
       Atomics.wait(pause, 0, 0, PAUSE_MS)
       return 0
     }

@@ -19,10 +19,10 @@ const prctl = call('int', 'prctl', 'int', 'size', 'size', 'size', 'size')
 const PR_SET_NO_NEW_PRIVS = 38
 
 /**
- * Gives the calling thread a umask of its own and sets it to 0: the client has applied the guest's
- * already. The rest of the process keeps its umask.
+ * Gives the calling thread its own umask of 0, since clients have applied the guest's umask already. Other threads of the
+ * process keep theirs.
  *
- * @throws EPERM where a container's seccomp filter forbids unshare(2); the umask then stays, and
+ * @throws ErrnoError EPERM where a container's seccomp filter forbids unshare(2); the umask then stays, and
  *   {@link Credentials.umask} says which bits have to be set afterwards.
  */
 export function clearThreadUmask(): void {
@@ -45,13 +45,13 @@ export function setNoNewPrivileges(): void {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
-/** Who the calling thread is to the kernel's permission checks. */
+/** What the kernel's permission checks go by for the calling thread. */
 export interface Credentials {
   readonly uid: number
   readonly gid: number
   /** Bits that the kernel takes from the mode of what this thread creates. */
   readonly umask: number
-  /** CAP_FOWNER: may act as the owner of any file. */
+  /** CAP_FOWNER: the thread may act as the owner of any file. */
   readonly fowner: boolean
   /** CAP_FSETID: its writes leave setuid and setgid bits where they are. */
   readonly fsetid: boolean

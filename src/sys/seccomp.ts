@@ -26,8 +26,8 @@ const architecture = architectures.find(({ name }) => name === process.arch)
 const SECCOMP_SET_MODE_FILTER = 1
 const SECCOMP_GET_ACTION_AVAIL = 2
 /**
- * Without it, kernels before 5.16 switch this thread's processor to safer and slower speculation
- * (Documentation/userspace-api/spec_ctrl.rst), for a filter that is no wall against code that runs here.
+ * Without it, kernels before 5.16 make speculation safer and slower for this thread
+ * (Documentation/userspace-api/spec_ctrl.rst). That protects against code in this thread, which the filter is not for.
  */
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
 const RET_ALLOW = 0x7fff0000
@@ -65,7 +65,7 @@ const memory = systemMemory(HEADER + 8 * (2 * Object.keys(systemCalls).length + 
  * clone(2), if it is among them, may still start threads. Calls of another architecture's numbering
  * (int 0x80 on x86-64) fail with EPERM. The thread needs no_new_privs or CAP_SYS_ADMIN.
  *
- * @throws ENOSYS where {@link hasSeccomp} is false, EACCES without no_new_privs.
+ * @throws ErrnoError ENOSYS where {@link hasSeccomp} is false, EACCES without no_new_privs.
  */
 export function denyCalls(denied: Denied): void {
   if (architecture === undefined) throw new ErrnoError(errno.ENOSYS, 'seccomp')
@@ -84,10 +84,10 @@ export function denyCalls(denied: Denied): void {
   seccomp(architecture.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, address)
 }
 
-/** An instruction: what, how many to skip if so and if not, and its number. */
+/** An instruction: its code, how many instructions to skip if its condition holds and if not, and its operand. */
 type Instruction = readonly [code: number, yes: number, no: number, value: number]
 
-/** The program; the kernel keeps the answers that need no argument (since 5.11), so its length costs nothing. */
+/** The program. Its length costs nothing: since Linux 5.11 the kernel remembers answers that depend on the call's number only. */
 function filter(denied: Denied, { name: arch, audit }: Architecture): readonly Instruction[] {
   const refuse = (number: number): Instruction => [RETURN, 0, 0, RET_ERRNO | number]
   const program: Instruction[] = [

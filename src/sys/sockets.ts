@@ -41,20 +41,19 @@ const address = systemMemory(128)
 const option = systemMemory(8)
 
 /**
- * A listening unix socket, open to this user alone (0600). A socket file that nobody listens on any
- * more, such as a killed server leaves, is replaced.
+ * A listening unix socket, open to this user alone (0600). A socket file without a listener, such as a killed server leaves
+ * behind, is replaced.
  *
- * @param path a byte string of at most 107 bytes.
- * @throws EADDRINUSE when somebody listens there, ENAMETOOLONG, EACCES, …
+ * @param path a byte string of at most {@link UNIX_PATH_MAX} bytes.
+ * @throws ErrnoError EADDRINUSE when there is a listener, ENAMETOOLONG, EACCES, …
  */
 export function listenUnix(path: string): number {
   const length = unixAddress(path)
   const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   let bound = false
   try {
-    // bind(2) gives the file the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd). A mode
-    // that was set afterwards would come too late: a connect(2) of somebody else's that has found the file
-    // by then, and only waits for a processor, gets in as soon as somebody listens.
+    // bind(2) gives the file the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd). To set it after
+    // bind(2) would be too late: another user's connect(2) may have found the file by then, and succeeds after listen(2).
     native.fchmod(fd, 0o600)
     try {
       native.bind(fd, address.address, length)
@@ -94,11 +93,11 @@ function connectWith(path: string, flags: number): number {
 
 /** Whether there is a socket file at `path` that has no listener. */
 function isAbandoned(path: string): boolean {
-  // connect(2) refuses any other file in the same words, and that one is not ours to remove.
+  // connect(2) fails with the same errno for any other file, which must not be removed.
   const stat = lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })
   if (!stat?.isSocket()) return false
   try {
-    // A listener with no time for us answers EAGAIN instead of letting us wait.
+    // SOCK_NONBLOCK: a listener whose backlog is full is EAGAIN, and nothing waits.
     discard(connectWith(path, SOCK_NONBLOCK))
     return false
   } catch (error) {
@@ -119,7 +118,7 @@ function unixAddress(path: string): number {
  *
  * @param host an IPv4 address in dotted form.
  * @param port 0 to 65535; 0 lets the kernel choose, see {@link boundPort}.
- * @throws EADDRINUSE, EACCES for a port below 1024, EADDRNOTAVAIL, …
+ * @throws ErrnoError EADDRINUSE, EACCES for a port below 1024, EADDRNOTAVAIL, …
  */
 export function listenTcp(host: string, port: number): number {
   const fd = native.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
@@ -162,7 +161,7 @@ export function receive(fd: number, at: number, length: number): number {
   return received >= 0 ? received : unavailable('recv')
 }
 
-/** The same, but it waits until there is something. */
+/** As {@link receive}, but it waits until there is something. */
 export function receiveBlocking(fd: number, at: number, length: number): number {
   const received = native.recv(fd, at, length, 0)
   return received >= 0 ? received : unavailable('recv')
@@ -175,8 +174,8 @@ export function send(fd: number, at: number, length: number): number {
 }
 
 /**
- * Whether the other side of a unix socket has received all that was sent: the kernel then keeps no memory
- * for it (unix_outq_len in net/unix/af_unix.c). Of other sockets this is known of their peer's kernel only.
+ * Whether the other side of a unix socket has received all that was sent: then the kernel keeps no memory for it
+ * (unix_outq_len in net/unix/af_unix.c). For a TCP socket it would only say that the other kernel has received it.
  */
 export function isReceived(fd: number): boolean {
   native.ioctl(fd, SIOCOUTQ, option.address)
@@ -197,7 +196,7 @@ function setOption(fd: number, level: number, name: number): void {
   native.setsockopt(fd, level, name, option.address, 4)
 }
 
-/** -1 where the errno of a failed call means "not now"; any other is thrown. */
+/** Returns -1 where the errno of a failed call means "not now". @throws ErrnoError for any other errno. */
 export function unavailable(operation: string): -1 {
   const number = lastErrno()
   if (number === errno.EAGAIN || number === errno.EINTR) return -1

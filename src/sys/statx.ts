@@ -1,5 +1,5 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts'
-import { encodeDevice } from './device.ts'
+import { encodeDevice } from './files.ts'
 import { call } from './ffi.ts'
 import { type SystemMemory, cString, emptyString, systemMemory } from './system-memory.ts'
 

@@ -1,9 +1,8 @@
 import { addressOf } from './ffi.ts'
 
 /**
- * Memory that system calls may read and fill. It belongs to the garbage collector like any other
- * ArrayBuffer, so there is nothing to free and no way to use it after it is gone; its bytes lie
- * outside V8's heap and never move.
+ * Memory that system calls may read and fill. The garbage collector frees it like any other ArrayBuffer, when nothing refers
+ * to `bytes` or `view` any more; its bytes lie outside of V8's heap and never move.
  */
 export interface SystemMemory {
   readonly bytes: Buffer

@@ -17,12 +17,12 @@ const native = {
 const time = systemMemory(32)
 const expirations = systemMemory(8)
 
-/** A timer for poll(2): timerfd_create(2). It is not set. */
+/** A timer for poll(2), not set yet: timerfd_create(2). */
 export function createTimerfd(): number {
   return native.create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
 }
 
-/** Makes the descriptor readable once, in so many milliseconds from now; it is never 0. */
+/** Makes the descriptor readable once, in so many milliseconds from now, and in 1 ns at the least. */
 export function setTimerfd(fd: number, milliseconds: number): void {
   const nanoseconds = Math.max(1, Math.ceil(milliseconds * 1e6))
   time.view.setBigInt64(16, BigInt(Math.floor(nanoseconds / 1e9)), true)
@@ -30,11 +30,11 @@ export function setTimerfd(fd: number, milliseconds: number): void {
   native.settime(fd, 0, time.address, 0)
 }
 
-/** Makes it quiet again. */
+/** Makes the descriptor unreadable until the timer is due again. */
 export function drainTimerfd(fd: number): void {
   if (native.read(fd, expirations.address, 8) >= 0) return
   const number = lastErrno()
-  // It was quiet already.
+  // It was not readable.
   if (number !== errno.EAGAIN) throw new ErrnoError(number, 'read')
 }
 

@@ -11,16 +11,16 @@ const preadv2 = raw('long', 'syscall', 'int64', 'int', 'pointer', 'size', 'int64
 const SYS_preadv2 = process.arch === 'arm64' ? 286 : 327
 const RWF_NOWAIT = 8
 
-/** A file system that cannot tell, a kernel that does not know the call, a container's filter that does not. */
+/** The file system cannot tell, the kernel has no such call, or a container's seccomp filter denies it. */
 const unable: ReadonlySet<number> = new Set([errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM])
 
-/** What {@link readCached} answers when the bytes would have to be waited for. */
+/** {@link readCached} returns this when the bytes are not in the page cache. */
 export const WOULD_WAIT = -1
-/** What it answers when the file system cannot tell. */
+/** {@link readCached} returns this when the file system cannot tell. */
 export const CANNOT_TELL = -2
 
 /**
- * preadv2(2) of what is in the page cache: no more than that, and maybe none of it.
+ * preadv2(2) of bytes that are in the page cache, and maybe not all of those.
  *
  * @returns how many bytes, {@link WOULD_WAIT} or {@link CANNOT_TELL}.
  */

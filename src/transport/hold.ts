@@ -1,31 +1,31 @@
 /**
- * A server whose conversations can be saved while its clients live on, as when a virtual machine is saved with all
- * that it holds: what is on its way from one to the other would be in neither.
+ * A server whose sessions can be saved while their clients live on, as when a virtual machine is saved. What is on its way
+ * between client and server would be saved by neither, so that has to come to rest first:
  *
- *     await server.hold()   nothing is answered any more, and clients have taken all that was
+ *     await server.hold()   nothing is answered any more, and clients have taken all answers
  *     …                     now the clients are stopped
- *     await server.save()   with what they have sent meanwhile
+ *     await server.save()   with the requests that they have sent meanwhile
  *     server.goOn()
  */
 export interface Holdable<Saved> {
   /**
-   * Keeps all answers back, and resolves when clients have taken those that were sent; they must not be
-   * stopped for it.
+   * Holds all answers back, and resolves when clients have taken those that were sent. Clients must not be stopped yet.
    *
-   * @throws Error where that cannot be known, or takes longer than {@link HOLD_PATIENCE}; it goes on then.
+   * @throws Error where the server cannot know what a client has taken, or where that takes longer than
+   *   {@link HOLD_TIMEOUT}. The server answers again then.
    */
   hold(): Promise<void>
-  /** What goes on elsewhere. Only while it is held and its clients are stopped. */
+  /** What another server goes on with. Only while this one is held and its clients are stopped. */
   save(): Promise<Saved>
   /** Answers again, first of all what has arrived meanwhile. */
   goOn(): void
 }
 
-/** How long clients may take for what was sent to them, in milliseconds. */
-export const HOLD_PATIENCE = 10_000
+/** How long clients may take for answers that were sent to them, in milliseconds. */
+export const HOLD_TIMEOUT = 10_000
 
-/** How often they are looked at, in milliseconds. */
-export const HOLD_LOOK = 1
+/** How often the server looks whether they have, in milliseconds. */
+export const HOLD_INTERVAL = 1
 
-/** Whoever is held goes on taking in this many bytes: QEMU waits for a socket that takes nothing. */
-export const HOLD_MOST = 64 << 20
+/** While it is held, a server takes in so many bytes of each client: QEMU waits for a socket that takes nothing. */
+export const HOLD_BYTES_MAX = 64 << 20

@@ -1,10 +1,10 @@
 /**
- * Calls `action` once, when `milliseconds` are over, unless the returned function calls it off. A tree
- * gets this from whoever runs it: an engine's thread never returns to Node's event loop.
+ * Calls `action` once, after `milliseconds`, unless the returned function is called first. The program
+ * that serves a tree hands this to it, because a thread in a poll loop never runs Node's timers.
  */
 export type Later = (milliseconds: number, action: () => void) => () => void
 
-/** On Node's event loop, which a timer alone does not keep alive. */
+/** {@link Later} on Node's event loop, which such a timer alone does not keep alive. */
 export const laterOnEventLoop: Later = (milliseconds, action) => {
   const timer = setTimeout(action, milliseconds)
   timer.unref()

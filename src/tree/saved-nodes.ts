@@ -9,7 +9,7 @@ export interface Described<N> {
   readonly identity: string
 }
 
-/** The index of what no name leads to. */
+/** The index of a node that no name leads to. */
 const NOWHERE = -1
 
 /**
@@ -25,7 +25,7 @@ export function savedNodes<N>(
   const indexes = new Map<N, number>()
 
   const indexOf = (node: N): number => {
-    // Up to the nearest directory that has its place, and down again: not by recursion, since a guest
+    // Up to the nearest directory that has its place, and down again. Not by recursion, since a guest
     // may make directories as deep as it likes.
     const way: { readonly node: N; readonly found: Described<N> | undefined }[] = []
     let index: number | undefined
@@ -52,10 +52,10 @@ export function savedNodes<N>(
 }
 
 /**
- * The other way round.
+ * The nodes that {@link savedNodes} has written down; null for one that cannot be found.
  *
- * @param find the node of a place, used once; `above` is null for the root. What it throws as an ErrnoError
- *   is a node that is not to be had.
+ * @param find the node of a place, used once; `above` is null for the root. It throws an ErrnoError for a
+ *   node that cannot be found.
  */
 export function revivedNodes<N extends Node>(
   { places, nodes }: SavedNodes,

@@ -1,3 +1,8 @@
+/**
+ * Helpers that several rooms share and that know nothing of servers, guests or tests: errors, programs, sizes, shell
+ * words and byte strings.
+ */
+
 /** A failure that the operating system reports: Node's errors of system calls, and `ErrnoError` of sys/. */
 export interface SystemError extends Error {
   /** The errno's name: `ENOENT`. */

@@ -98,7 +98,7 @@ const SETPRIV = '/usr/bin/setpriv'
 
 /**
  * The command line with which a program runs no longer than this process: the kernel kills the program when this
- * process dies, for whatever reason (PR_SET_PDEATHSIG of prctl(2), set by util-linux's setpriv). Where setpriv is
+ * process dies, even by SIGKILL (PR_SET_PDEATHSIG of prctl(2), set by util-linux's setpriv). Where setpriv is
  * missing, it is the command line as it was given.
  */
 export function boundCommand(

@@ -9,7 +9,7 @@ export function whenAborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Resolves when a stream has no more to give: it has ended, or it was destroyed, for whatever reason. */
+/** Resolves when a stream has no more to give: it has ended or was destroyed. */
 export function streamEnd(stream: Readable): Promise<void> {
   return new Promise((resolve) => {
     if (stream.readableEnded || stream.destroyed) resolve()

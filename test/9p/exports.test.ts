@@ -70,7 +70,7 @@ describe('several exports in one session', () => {
       expect(errnoOf('renameat', rename)).toBe(refused)
       expect(errnoOf('link', { dfid: start, fid: start + 2, name: 'c' })).toBe(refused)
     }
-    expect(fixed.calls.filter((call) => !/^(attach|walk) /.test(call))).toEqual([])
+    expect(fixed.calls.filter((call) => !/^(attach|lookup) /.test(call))).toEqual([])
   })
 
   it('have no links or renames from one to the other', () => {

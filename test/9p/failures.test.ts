@@ -94,7 +94,7 @@ describe('whatever a client sends', () => {
           expect(answered).toBe(fake.parked.length + fake.lockWaits.length > waiting ? 0 : 1)
         }
         client.session.close()
-        client.session.attributes.take(defaultLimits.xattrBytes)
+        client.session.xattrMemory.take(defaultLimits.xattrBytes)
         expect([fake.uses, fake.openFiles, fake.faults]).toEqual([0, 0, []])
       }),
       { numRuns: 300 },

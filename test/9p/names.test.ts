@@ -66,7 +66,7 @@ describe('a name that is no name', () => {
     expect(tree.calls).toEqual([])
     const { qids } = probe.call('walk', { fid: 0, newfid: 3, names: ['dir', name] })
     expect(qids.length).toBe(1)
-    expect(tree.calls).toEqual(['walk dir'])
+    expect(tree.calls).toEqual(['lookup dir'])
   })
 })
 

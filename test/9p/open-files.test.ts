@@ -177,9 +177,9 @@ describe('an open fid', () => {
       'mkdir new 0 0 0',
       'unlink new directory',
       'unlink new file',
-      'setattr 1 open',
-      'walk dir',
-      'setattr 1 closed',
+      'setattr mode open',
+      'lookup dir',
+      'setattr mode closed',
     ])
   })
 })

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { limits, payloadBytes, ProtocolError } from '../../src/9p/index.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { FakeTree } from '../support/fake-tree.ts'
@@ -137,10 +137,10 @@ describe('while replies cannot leave', () => {
 
 describe('what waits when it is saved', () => {
   /** Each read of `slow` waits; `quick` is answered at once. */
-  function served(): { probe: SessionProbe; parked: Parked<Uint8Array>[] } {
-    const parked: Parked<Uint8Array>[] = []
-    const wait = (): Parked<Uint8Array> => {
-      parked.push(new Parked<Uint8Array>())
+  function served(): { probe: SessionProbe; parked: Deferred<Uint8Array>[] } {
+    const parked: Deferred<Uint8Array>[] = []
+    const wait = (): Deferred<Uint8Array> => {
+      parked.push(new Deferred<Uint8Array>())
       return parked.at(-1)!
     }
     const slow = { kind: 'file', mode: 0o400, open: () => ({ read: wait }) } as const

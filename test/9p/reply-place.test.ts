@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { heapMemory, limits, type MessageName, run, type T, Writer } from '../../src/9p/index.ts'
-import type { ReplyPlace } from '../../src/9p/reply-place.ts'
+import { heapMemory, limits, type MessageName, run, type T } from '../../src/9p/index.ts'
+import type { ReplyPlace } from '../../src/sys/reply-place.ts'
 import { Session } from '../../src/9p/session.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { memoryOf, requestFrame } from '../support/frames.ts'
@@ -25,16 +25,16 @@ beforeEach(() => {
 function send<M extends MessageName>(tag: number, name: M, fields: T<M>, room = 8192): void {
   const frame = requestFrame(tag, name, fields)
   const memory = heapMemory(room)
-  const writer = new Writer(memory)
   const place: ReplyPlace = {
     isBackedUp: false,
     reserve: (bytes) => {
       told.push(`reserve ${tag}`)
-      return writer.over(memory, 0, Math.min(bytes, room))
+      return run(memory, 0, Math.min(bytes, room))
     },
-    payload: ({ memory: to, position, end }, count) =>
-      run(to, position + 11, Math.max(0, Math.min(count, end - position - 11))),
-    commit: () => told.push(`commit ${tag}: type ${memory.bytes[4]} of ${writer.position}`),
+    payload: (headBytes, count) =>
+      run(memory, headBytes, Math.max(0, Math.min(count, room - headBytes))),
+    commit: (headBytes, payloadBytes) =>
+      told.push(`commit ${tag}: type ${memory.bytes[4]} of ${headBytes + payloadBytes}`),
     forget: () => told.push(`forget ${tag}`),
   }
   session.receive(memoryOf(frame), 0, frame.length, place)

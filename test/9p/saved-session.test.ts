@@ -20,7 +20,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/sys/errno.ts'
 import { flags, payloadBytes, type Payload } from '../../src/9p/index.ts'
 import type { SavedSession } from '../../src/9p/saved-session.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import { constantFile, directory as folder } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
@@ -510,7 +510,7 @@ describe('whoever goes on with a session', () => {
 })
 
 describe('a tree made of functions', () => {
-  let waiting: Parked<Uint8Array>[]
+  let waiting: Deferred<Uint8Array>[]
 
   function made(text: string): SyntheticTree {
     return new SyntheticTree(
@@ -520,7 +520,7 @@ describe('a tree made of functions', () => {
           mode: 0o400,
           open: () => ({
             read: () => {
-              const parked = new Parked<Uint8Array>()
+              const parked = new Deferred<Uint8Array>()
               waiting.push(parked)
               return parked
             },

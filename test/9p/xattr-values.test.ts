@@ -16,8 +16,8 @@ beforeEach(() => {
   tree = new FakeTree()
   probe = new SessionProbe(tree).attach().walk(1, 'file')
   file = tree.root.children.get('file')!
-  file.xattrs.set('user.one', Buffer.from('the value'))
-  file.xattrs.set('user.two', Buffer.alloc(0))
+  file.xattrValues.set('user.one', Buffer.from('the value'))
+  file.xattrValues.set('user.two', Buffer.alloc(0))
 })
 
 function read(fid: number, offset = 0, count = 100): string {
@@ -45,7 +45,7 @@ function expectClean(): void {
   probe.session.close()
   expect([tree.uses, tree.openFiles, tree.faults]).toEqual([0, 0, []])
   // Every byte was given back.
-  expect(() => probe.session.attributes.take(defaultLimits.xattrBytes)).not.toThrow()
+  expect(() => probe.session.xattrMemory.take(defaultLimits.xattrBytes)).not.toThrow()
 }
 
 describe('Txattrwalk', () => {
@@ -74,9 +74,9 @@ describe('Txattrwalk', () => {
 
   it('reads what was there when it was asked, also in pieces as small as msize', () => {
     const long = Buffer.alloc(65536, 'long')
-    file.xattrs.set('user.long', long)
+    file.xattrValues.set('user.long', long)
     expect(walk('user.long')).toBe(65536)
-    file.xattrs.delete('user.long')
+    file.xattrValues.delete('user.long')
     let all = ''
     for (let part = ' '; part !== ''; all += part) part = read(2, all.length, 0xffff_ffff)
     expect(all).toBe(long.toString())
@@ -125,10 +125,10 @@ describe('Txattrcreate', () => {
   it('collects the value, which is set when the fid is clunked', () => {
     create('user.new', 10, CREATE)
     expect([write(1, 'first '), write(1, 'last', 6)]).toEqual([0, 0])
-    expect(file.xattrs.has('user.new')).toBe(false)
+    expect(file.xattrValues.has('user.new')).toBe(false)
     probe.call('clunk', { fid: 1 })
     expect(tree.calls.at(-1)).toBe('setXattr user.new 1')
-    expect(Buffer.from(file.xattrs.get('user.new')!).toString()).toBe('first last')
+    expect(Buffer.from(file.xattrValues.get('user.new')!).toString()).toBe('first last')
     expect(probe.errnoOf('getattr', { fid: 1, mask: 0 })).toBe(errno.EBADF)
     expectClean()
   })
@@ -136,12 +136,12 @@ describe('Txattrcreate', () => {
   it('removes with no bytes and XATTR_REPLACE, and sets an empty value otherwise', () => {
     create('user.one', 0, REPLACE)
     probe.call('clunk', { fid: 1 })
-    expect(file.xattrs.has('user.one')).toBe(false)
+    expect(file.xattrValues.has('user.one')).toBe(false)
     for (const [i, with_] of [0, CREATE].entries()) {
       probe.walk(1, 'file')
       create(`user.empty${i}`, 0, with_)
       probe.call('clunk', { fid: 1 })
-      expect(file.xattrs.get(`user.empty${i}`)?.length).toBe(0)
+      expect(file.xattrValues.get(`user.empty${i}`)?.length).toBe(0)
     }
     expectClean()
   })
@@ -158,7 +158,7 @@ describe('Txattrcreate', () => {
       write(5, 'x'.repeat(Math.max(0, size - 1)))
       expect([name, probe.errnoOf('clunk', { fid: 5 })]).toEqual([name, expected])
       expect(probe.errnoOf('clunk', { fid: 5 })).toBe(errno.EBADF)
-      expect(file.xattrs.has(name)).toBe(false)
+      expect(file.xattrValues.has(name)).toBe(false)
     }
     expectClean()
   })
@@ -180,7 +180,7 @@ describe('Txattrcreate', () => {
     expect(write(1, '', 4)).toBe(0)
     expect(write(1, 'x', 4)).toBe(errno.EINVAL)
     probe.call('clunk', { fid: 1 })
-    expect(Buffer.from(file.xattrs.get('user.new')!).toString()).toBe('abcd')
+    expect(Buffer.from(file.xattrValues.get('user.new')!).toString()).toBe('abcd')
   })
 
   it('sets nothing when the fid goes otherwise', () => {
@@ -190,7 +190,7 @@ describe('Txattrcreate', () => {
     probe.walk(1, 'file')
     create('user.new', 0)
     expectClean()
-    expect(file.xattrs.has('user.new')).toBe(false)
+    expect(file.xattrValues.has('user.new')).toBe(false)
   })
 
   it('is refused for sizes, names and flags that none can have, and the fid stays', () => {

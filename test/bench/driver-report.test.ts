@@ -6,11 +6,11 @@ import { percentile } from '../../bench/statistics.ts'
 
 /** First commands that came after so many milliseconds. */
 function firstCommands(...milliseconds: number[]): FirstCommand[] {
-  const processor = { guest: 4000, qemu: 250, driver: 500 }
-  return milliseconds.map((each) => ({ milliseconds: each, processor }))
+  const cpu = { guest: 4000, qemu: 250, driver: 500 }
+  return milliseconds.map((each) => ({ milliseconds: each, cpu }))
 }
 
-const processor = { guest: 30, qemu: 4, driver: 2 }
+const cpu = { guest: 30, qemu: 4, driver: 2 }
 
 const guest: GuestTimes = {
   name: 'some guest',
@@ -20,11 +20,11 @@ const guest: GuestTimes = {
   saves: [900, 1100, 1000],
   roundTrips: {
     soon: [
-      { p50: 14, p95: 30, processor },
-      { p50: 15, p95: 40, processor },
-      { p50: 16, p95: 35, processor },
+      { p50: 14, p95: 30, cpu },
+      { p50: 15, p95: 40, cpu },
+      { p50: 16, p95: 35, cpu },
     ],
-    late: [{ p50: 15.1, p95: 20, processor }],
+    late: [{ p50: 15.1, p95: 20, cpu }],
   },
 }
 
@@ -44,7 +44,7 @@ function columns(report: string, name: string): string[] {
 describe('the report of the driver', () => {
   const report = driverReport(results)
 
-  it('has the middle round, its range, and the processor time in seconds', () => {
+  it('has the middle round, its range, and the CPU time in seconds', () => {
     expect(columns(report, 'some guest: boot')).toEqual([
       '12.00',
       '10.00 to 80.00',

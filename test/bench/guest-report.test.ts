@@ -44,7 +44,7 @@ describe('the report', () => {
     expect(uncached?.rows[0]?.slice(2, 6)).toEqual(['3.000', '3.00', '2.000', '2.00 ! 2.5'])
   })
 
-  it('has processor time in milliseconds', () => {
+  it('has CPU time in milliseconds', () => {
     expect(uncachedCpu?.rows).toEqual([['find', ...Array(4).fill('400 + 300 + 200')]])
   })
 
@@ -54,7 +54,7 @@ describe('the report', () => {
     expect(uncached?.rows[0]?.slice(-2)).toEqual(['0.010', '0.008'])
   })
 
-  it('has processor time for 1,000 requests, of each by its own client', () => {
+  it('has CPU time for 1,000 requests, of each by its own client', () => {
     expect(requests?.heading).toEqual([
       '',
       '9P',
@@ -95,12 +95,12 @@ describe('the report', () => {
   })
 
   it('has a profile in microseconds for each request, without a sum of shares above all', () => {
-    expect(named('What our server does').rows).toContainEqual([
+    expect(named('The parts of lowerdir').rows).toContainEqual([
       'in the calls of libc: the system calls alone',
       '10.0',
       '200 %',
     ])
-    expect(named('What our server does').rows[0]?.slice(1)).toEqual(['0.5', '10 %'])
+    expect(named('The parts of lowerdir').rows[0]?.slice(1)).toEqual(['0.5', '10 %'])
   })
 
   it('says who failed and why, and has no numbers there', () => {

@@ -57,7 +57,7 @@ describe('lowerdir', () => {
     [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
     [['test', '--jobs', '0'], '--jobs 0 is not a whole number from 1 to 1000.'],
     [['test', '--timeout', 'soon'], '--timeout soon is not a whole number'],
-    [['test', '/no/such'], 'There are no tests at /no/such: say a file'],
+    [['test', '/no/such'], 'There are no tests at /no/such: name a file'],
     [['setup', '--qemu', 'oldest'], '--qemu oldest: choose one of newest.'],
     [['setup', '--only', 'all'], '--only all: choose one of qemu, busybox, kernel.'],
   ])('%j fails and says what to do', async (args, words) => {
@@ -87,7 +87,7 @@ describe('lowerdir doctor', () => {
     expect(text).toMatch(/^QEMU +No QEMU found .* `lowerdir setup` fetches one\.$/m)
     expect(text).toMatch(/^accelerator +(kvm|tcg): \S/m)
     expect(text).toMatch(/^speed +a boot takes /m)
-    expect(text).toMatch(/^transport +vhost-user or tcp, as QEMU and the kernel can$/m)
+    expect(text).toMatch(/^transport +vhost-user if QEMU and the kernel can do it, else tcp$/m)
     expect(text).toMatch(/^sandbox +(no )?Landlock.*, no_new_privs, (no )?seccomp$/m)
     expect(text.trimEnd()).toMatch(/\nSomething is missing\. `lowerdir setup` fetches it\.$/)
   })

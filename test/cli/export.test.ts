@@ -35,19 +35,19 @@ describe('an export', () => {
   })
 
   it.each([
-    ['', 'say NAME=DIR'],
-    ['/srv', 'say NAME=DIR'],
-    ['=/srv', 'say NAME=DIR'],
-    ['a=', 'say NAME=DIR'],
-    ['a=,ro', 'say NAME=DIR'],
-    ['a/b=/srv', 'say NAME=DIR'],
-    ['a,b=/srv', 'say NAME=DIR'],
-    ['a b=/srv', 'say NAME=DIR'],
-    [`${'x'.repeat(65)}=/srv`, 'say NAME=DIR'],
-    ['a=/srv,', 'nothing is none of ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'],
-    ['a=/srv,RO', 'RO is none of'],
-    ['a=/srv,x.txt', "A comma of DIR's own is written twice."],
-    ['a=/srv,atime=never', 'atime=never is none of'],
+    ['', 'use NAME=DIR'],
+    ['/srv', 'use NAME=DIR'],
+    ['=/srv', 'use NAME=DIR'],
+    ['a=', 'use NAME=DIR'],
+    ['a=,ro', 'use NAME=DIR'],
+    ['a/b=/srv', 'use NAME=DIR'],
+    ['a,b=/srv', 'use NAME=DIR'],
+    ['a b=/srv', 'use NAME=DIR'],
+    [`${'x'.repeat(65)}=/srv`, 'use NAME=DIR'],
+    ['a=/srv,', `'' is none of ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest`],
+    ['a=/srv,RO', `'RO' is none of`],
+    ['a=/srv,x.txt', 'Write a comma that is part of DIR twice.'],
+    ['a=/srv,atime=never', `'atime=never' is none of`],
     ['a=/srv,owner=me', 'me is not an owner'],
   ])('is not %j', (text, words) => {
     expect(() => parsed(text)).toThrow(
@@ -56,6 +56,8 @@ describe('an export', () => {
   })
 
   it('has a name of its own', () => {
-    expect(() => parsed('a=/x', 'b=/x', 'a=/y')).toThrow('--export a=…: the name is there twice.')
+    expect(() => parsed('a=/x', 'b=/x', 'a=/y')).toThrow(
+      '--export a=…: two exports have this name.',
+    )
   })
 })

@@ -29,7 +29,7 @@ describe('limits', () => {
 
   it.each(['', 'fids', 'Fids=1', 'files=1', '=1', 'constructor=1'])('are not %j', (text) => {
     expect(() => parseLimits([text])).toThrow(
-      `--limit ${text}: say NAME=NUMBER, NAME being one of connections, `,
+      `--limit ${text}: use NAME=NUMBER, where NAME is one of connections, `,
     )
   })
 })

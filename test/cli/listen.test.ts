@@ -34,10 +34,10 @@ describe('an address to listen on', () => {
   })
 
   it.each([
-    ['vhost-user:', 'say unix:PATH, vhost-user:PATH'],
-    ['vhost-user:,tag=x', 'say vhost-user:PATH'],
-    ['vhost-user:/a,b', "b is not tag=NAME. A comma of PATH's own is written twice."],
-    ['vhost-user:/a,', 'nothing is not tag=NAME'],
+    ['vhost-user:', 'use unix:PATH, vhost-user:PATH'],
+    ['vhost-user:,tag=x', 'the path is missing; use vhost-user:PATH[,tag=NAME]'],
+    ['vhost-user:/a,b', "'b' is not tag=NAME. Write a comma that is part of PATH twice."],
+    ['vhost-user:/a,', `'' is not tag=NAME`],
     ['vhost-user:/a,tag=', 'a tag is 1 to 31 letters'],
     ['vhost-user:/a,tag=a b', 'a tag is 1 to 31 letters'],
     [`vhost-user:/a,tag=${'x'.repeat(32)}`, 'a tag is 1 to 31 letters'],
@@ -88,9 +88,7 @@ describe('the lines to mount what listens', () => {
   it('on a device, as large as its messages may be', () => {
     const listen = { kind: 'vhost-user', path: '/run/a,b', tag: 'src' } as const
     expect(mountLines(listen, 1 << 20, [readOnly])).toEqual([
-      expect.stringContaining(
-        'whose QEMU (11.1 was tried; 10.0 and 7.2 cannot) has these arguments',
-      ),
+      expect.stringContaining('whose QEMU (tested: 11.1; 10.0 and 7.2 cannot) has these arguments'),
       '#   -m 1G -object memory-backend-memfd,id=memory,size=1G,share=on -machine q35,memory-backend=memory',
       '#   -chardev socket,id=p-src-0,path=/run/a,,b ' +
         '-device vhost-user-test-device-pci,virtio-id=9,num_vqs=1,vq_size=128,config_size=5,chardev=p-src-0',

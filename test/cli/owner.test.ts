@@ -13,7 +13,7 @@ describe('an owner', () => {
     'is not %j',
     (text) => {
       expect(() => parseOwner(text)).toThrow(
-        `${text} is not an owner: say UID:GID in numbers, such as 0:0, or mapped-xattr, or host.`,
+        `${text} is not an owner: use UID:GID in numbers, such as 0:0, or mapped-xattr, or host.`,
       )
     },
   )
@@ -28,7 +28,7 @@ describe('a range of ids', () => {
   it.each(['', '0:0', '0:0:0', '0:0:-1', '0:0:1:1', 'a:0:1', '4294967295:0:1', '1:0:4294967295'])(
     'is not %j',
     (text) => {
-      expect(() => parseRange(text)).toThrow(`${text} is not a range of ids: say GUEST:HOST:COUNT`)
+      expect(() => parseRange(text)).toThrow(`${text} is not a range of ids: use GUEST:HOST:COUNT`)
     },
   )
 })
@@ -44,7 +44,7 @@ describe('--owner and --map', () => {
   })
 
   it('contradict each other', () => {
-    expect(() => parseOwnership('0:0', ['0:5:1'], 'host')).toThrow('say --owner or --map')
+    expect(() => parseOwnership('0:0', ['0:5:1'], 'host')).toThrow('use --owner or --map')
   })
 
   it.each([

@@ -25,8 +25,8 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
       () => ['--share=/no/such:/mnt'],
       'The share /no/such cannot be served: there is no such file or directory.',
     ],
-    ['an odd share', () => ['--share=/tmp'], 'say SRC:DST[:ro][,owner=OWNER]'],
-    ['an odd amount of memory', () => ['--memory=much'], 'say 512M or 2G, at least 64M.'],
+    ['an odd share', () => ['--share=/tmp'], 'use SRC:DST[:ro][,owner=OWNER]'],
+    ['an odd amount of memory', () => ['--memory=much'], 'use 512M or 2G, at least 64M.'],
     [
       'more memory than there is',
       () => ['--memory=1000000G'],
@@ -34,8 +34,8 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     ],
     ['no processors', () => ['--cpus=0'], '--cpus 0 is not a whole number from 1 to 255.'],
     ['an odd time', () => ['--timeout=soon'], '--timeout soon is not a whole number from 1 to'],
-    ['an odd variable', () => ['--env=1=2'], 'say NAME=VALUE'],
-    ['an odd owner', () => ['--owner=root'], 'say UID:GID in numbers'],
+    ['an odd variable', () => ['--env=1=2'], 'use NAME=VALUE'],
+    ['an odd owner', () => ['--owner=root'], 'use UID:GID in numbers'],
     ['an odd accelerator', () => ['--accel=fast'], 'choose one of auto, kvm, tcg.'],
     ['an odd atime', () => ['--atime=never'], 'choose one of preserve, guest.'],
     ['an odd sandbox', () => ['--sandbox=on'], 'choose one of off, auto, require.'],
@@ -43,9 +43,13 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     [
       'an odd size of messages',
       () => ['--msize=2G'],
-      'say 64K or a number of bytes, at least 4096.',
+      'use 64K or a number of bytes, at least 4096.',
     ],
-    ['messages that are too small', () => ['--msize=4095'], '--msize 4095 is no size of a message'],
+    [
+      'messages that are too small',
+      () => ['--msize=4095'],
+      '--msize 4095 is not the size of a message',
+    ],
     ['a missing kernel', () => ['--kernel=/no/such'], 'There is no kernel at /no/such.'],
     [
       'a kernel that is none',
@@ -54,7 +58,11 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     ],
     ['a missing QEMU', () => ['--qemu=/no/such'], 'There is no QEMU at /no/such. Name another'],
     ['a QEMU that is none', () => ['--qemu=/bin/true'], '/bin/true does not run as QEMU'],
-    ['a QEMU that cannot run', () => [`--qemu=${folder}/file`], 'file cannot be executed (EACCES).'],
+    [
+      'a QEMU that cannot run',
+      () => [`--qemu=${folder}/file`],
+      'file cannot be executed (EACCES).',
+    ],
   ])('for %s', async (_what, options, words) => {
     const { status, stdout, stderr } = await lowerdir(['run', ...options(), '--', 'true'])
     expect([status, stdout.toString()]).toEqual([125, ''])

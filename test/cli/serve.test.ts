@@ -193,7 +193,11 @@ describe('lowerdir serve fails and says what to do', () => {
       'serve takes one directory, or several with --export. `lowerdir serve --help`',
     ],
     ['with two', () => [shared, shared, '--listen=tcp:0'], 'serve takes one directory, or several'],
-    ['without an address', () => [shared], 'serve needs --listen unix:PATH, '],
+    [
+      'without an address',
+      () => [shared],
+      'serve needs an address for its clients: add --listen unix:PATH',
+    ],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
       'for a file',
@@ -223,17 +227,17 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for an address that other machines reach',
       () => [shared, '--listen=tcp:0.0.0.0:0'],
-      'Say --allow-other-machines as well if that is what you want.',
+      'Add --allow-other-machines if you want that.',
     ],
     [
       'for an odd address',
       () => [shared, '--listen=ftp:1'],
-      'say unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT',
+      'use unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT',
     ],
     [
       'for stdio and another address',
       () => [shared, '--listen=stdio', '--listen=tcp:0'],
-      '--listen stdio goes with no other address.',
+      '--listen stdio cannot be combined with another address',
     ],
     [
       'for too small a message',
@@ -243,12 +247,12 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for a limit that there is not',
       () => [shared, '--listen=tcp:0', '--limit=speed=1'],
-      '--limit speed=1: say NAME=NUMBER, NAME being one of connections, msize, fids',
+      '--limit speed=1: use NAME=NUMBER, where NAME is one of connections, msize, fids',
     ],
     [
       'for a directory beside exports',
       () => [shared, '--export=a=/srv', '--listen=tcp:0'],
-      'serve takes a directory or --export, not both: say --export NAME=',
+      'serve takes a directory or --export, not both: add --export NAME=',
     ],
     [
       'for an export that is missing',
@@ -263,7 +267,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for a sandbox at stdio',
       () => [shared, '--listen=stdio', '--sandbox=require'],
-      'a server at stdio has no thread of its own to confine. Listen on a socket.',
+      'a server at stdio has no thread of its own that could be confined.',
     ],
     [
       'for an odd pattern',
@@ -275,7 +279,7 @@ describe('lowerdir serve fails and says what to do', () => {
       () => [shared, '--listen=tcp:0', `--only-from=${folder}/none`],
       'none cannot be read: there is no such file or directory.',
     ],
-    ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'say UID:GID in numbers'],
+    ['for an odd owner', () => [shared, '--listen=tcp:0', '--owner=me'], 'use UID:GID in numbers'],
   ])('%s', async (_case, args, words) => {
     const { status, stdout, stderr } = await lowerdir(['serve', ...args()])
     expect([status, stdout.toString()]).toEqual([125, ''])

@@ -157,14 +157,16 @@ describe('lowerdir test', () => {
   it('needs tests', async () => {
     const { status, stderr } = await run({ 'a.test.mjs': '' })
     expect(status).toBe(125)
-    expect(stderr).toMatch(/^lowerdir: Here are no tests: no file is called \*\.vm\.test\.ts/)
+    expect(stderr).toMatch(
+      /^lowerdir: There are no tests in this folder: no file is called \*\.vm\.test\.ts/,
+    )
   })
 
   it('needs a terminal for --shell-on-failure, and has no limits then', async () => {
     const files = { 'a.vm.test.mjs': tests(`test('x', () => {})`) }
     const none = await run(files, ['--shell-on-failure'])
     expect([none.status, none.out]).toEqual([125, ''])
-    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure takes a terminal, and there is none/)
+    expect(none.stderr).toMatch(/^lowerdir: --shell-on-failure needs a terminal/)
 
     const both = await run(files, ['--jobs=2'], { env: { LOWERDIR_SHELL_ON_FAILURE: '1' } })
     expect(both.status).toBe(125)
@@ -245,7 +247,7 @@ describe('a test that takes too long', () => {
       ['--timeout', '2'],
     )
     expect(status).toBe(1)
-    expect(out).toMatch(/FAIL.*a\.vm\.test\.mjs\n +something keeps it running 2 seconds after/)
+    expect(out).toMatch(/FAIL.*a\.vm\.test\.mjs\n +it is still running 2 seconds after/)
   })
 
   it('is not one that has many quick tests', async () => {

@@ -32,7 +32,7 @@ describe('an amount of memory', () => {
     'is not %j',
     (text) => {
       expect(messageOf(() => parseMemory(text))).toBe(
-        `UserError: --memory ${text} is not an amount of memory: say 512M or 2G, at least 64M.`,
+        `UserError: --memory ${text} is not an amount of memory: use 512M or 2G, at least 64M.`,
       )
     },
   )
@@ -92,14 +92,14 @@ describe('a share', () => {
   })
 
   it.each([
-    ['/src', 'say SRC:DST'],
-    ['/src:dst', 'say SRC:DST'],
+    ['/src', 'use SRC:DST'],
+    ['/src:dst', 'use SRC:DST'],
     ['/src:/', 'other than /'],
-    [':/dst', 'say SRC:DST'],
-    ['', 'say SRC:DST'],
-    ['/s:/d:', 'nothing is none of ro, rw, owner=OWNER, map=RANGE'],
-    ['/s:/d:RO', 'RO is none of ro, rw, owner=OWNER, map=RANGE'],
-    ['/s:/d:ro,', 'nothing is none of ro, rw, owner=OWNER, map=RANGE'],
+    [':/dst', 'use SRC:DST'],
+    ['', 'use SRC:DST'],
+    ['/s:/d:', `'' is none of ro, rw, owner=OWNER, map=RANGE`],
+    ['/s:/d:RO', `'RO' is none of ro, rw, owner=OWNER, map=RANGE`],
+    ['/s:/d:ro,', `'' is none of ro, rw, owner=OWNER, map=RANGE`],
     ['/s:/d:owner=me', 'me is not an owner'],
     ['/s:/d:cache=all', '--share … cache all: choose one of none, mmap, loose'],
   ])('is not %j', (text, words) => {

@@ -42,18 +42,20 @@ it('lets machines find each other, and themselves, where both can be reached', (
 
 it('refuses what has no address', () => {
   const wrong: [string, readonly number[], string][] = [
-    ['my_machine', [1], "'my_machine' cannot be a machine's name"],
+    ['my_machine', [1], "'my_machine' cannot be the name of a machine"],
     ['-x', [1], "'-x' cannot"],
     ['', [1], "'' cannot"],
     ['x'.repeat(64), [1], 'cannot'],
     ['a b', [1], 'cannot'],
-    ['a', [0], 'The machine a is in VLAN 0: a VLAN is a number from 1 to 254.'],
+    ['a', [0], 'The machine a is in VLAN 0: the number of a VLAN has to be from 1 to 254.'],
     ['a', [255], 'VLAN 255'],
     ['a', [1.5], 'VLAN 1.5'],
-    ['a', [1, 2, 1], 'The machine a is in one VLAN twice (1, 2, 1): it has one card in each.'],
+    ['a', [1, 2, 1], 'The machine a is in one VLAN twice (1, 2, 1): it can have one NIC in each.'],
   ]
   for (const [name, vlans, message] of wrong)
     expect(() => stationsOf({ [name]: vlans })).toThrow(message)
   const many = Object.fromEntries(Array.from({ length: 255 }, (_, i) => [`m${i}`, [1]]))
-  expect(() => stationsOf(many)).toThrow('A network has 254 machines at most, not 255.')
+  expect(() => stationsOf(many)).toThrow(
+    'A network can have 254 machines at most; this one has 255.',
+  )
 })

@@ -184,7 +184,9 @@ it('stops at its limit, and says so once', async () => {
   capture.stop()
   expect(readFileSync(file).length).toBeLessThanOrEqual(10_000)
   expect(packetsOf(file)).toHaveLength(9)
-  expect(log).toEqual([`network: ${file} has reached 10000 bytes: it gets no more frames`])
+  expect(log).toEqual([
+    `network: the capture ${file} has reached its limit of 10000 bytes: later frames are left out`,
+  ])
 })
 
 it('replaces a file, and says which one cannot be made', () => {

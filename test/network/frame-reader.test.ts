@@ -63,7 +63,7 @@ it('gives up at a length that QEMU never sends, after the frames in front of it'
     expect(() => {
       receive(stream.subarray(0, cut))
       receive(stream.subarray(cut))
-    }).toThrow(new FramingError('a frame of 69633 bytes, where 69632 are the most'))
+    }).toThrow(new FramingError('it announced a frame of 69633 bytes, and 69632 is the limit'))
     expect(found).toEqual(['good'])
   }
 })

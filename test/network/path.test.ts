@@ -210,7 +210,7 @@ describe('conditions out of their range', () => {
     [{ jitter: 1 }, 'jitter is 1: it has to be 0 to the delay, which is 0 milliseconds.'],
     [{ loss: 1.5 }, 'loss is 1.5'],
     [{ loss: 10 }, 'loss is 10: it has to be 0 (nothing is lost) to 1 (everything is).'],
-    [{ bandwidth: 0 }, 'bandwidth is 0: it has to be more than 0 bits a second.'],
+    [{ bandwidth: 0 }, 'bandwidth is 0: it has to be more than 0 bits per second.'],
   ]
   it.each(wrong)('%j', (conditions, message) => {
     const path = pathWith({ delay: 5 })

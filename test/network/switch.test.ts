@@ -141,7 +141,7 @@ describe('a card that does what no card does', () => {
     a.socket.write(Buffer.concat([lengthOf({ length: FRAME_MAX + 1 }), Buffer.alloc(100_000)]))
     await a.isCutOff()
     expect(log).toEqual([
-      'network: a, VLAN 1: the card is cut off: a frame of 69633 bytes, where 69632 are the most',
+      'network: a, VLAN 1: the NIC is disconnected: it announced a frame of 69633 bytes, and 69632 is the limit',
     ])
     b.send(frameOf(address(3), address(2), 'still here'))
     expect(await c.texts(1)).toEqual(['still here'])
@@ -196,7 +196,7 @@ describe('a port', () => {
     const b = await card('b')
     const second = await plugInto(a.port)
     await second.isCutOff()
-    expect(log).toEqual(['network: a, VLAN 1: a second card is refused: a port has one'])
+    expect(log).toEqual(['network: a, VLAN 1: a second NIC is refused: a port has one'])
     a.card.send(frameOf(broadcast, address(1), 'the first'))
     expect(await b.card.texts(1)).toEqual(['the first'])
   })

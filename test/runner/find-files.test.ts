@@ -58,6 +58,6 @@ describe('files of tests', () => {
   it.each(['nothing', 'empty', 'other'])('are not at %s, and it says so', (name) => {
     const folder = folderWith('other/x.test.ts')
     mkdirSync(join(folder, 'empty'))
-    expect(() => found(folder, name)).toThrow(/There are no tests at .*: say a file, or a folder/)
+    expect(() => found(folder, name)).toThrow(/There are no tests at .*: name a file, or a folder/)
   })
 })

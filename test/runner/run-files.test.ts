@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { defaultJobs } from '../../src/runner/jobs.ts'
+import { defaultJobs } from '../../src/runner/run-files.ts'
 
 const GIB = 1024 ** 3
 

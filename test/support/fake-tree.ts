@@ -1,12 +1,29 @@
 import { errno, ErrnoError } from '../../src/sys/errno.ts'
-import type { Writer } from '../../src/9p/wire/cursor.ts'
-import { direntBytes, writeDirent } from '../../src/9p/wire/dirent.ts'
-import type { Payload, Qid, R } from '../../src/9p/index.ts'
-import { Parked } from '../../src/tree/parked.ts'
-import type { Attachment, Lock, Node, OpenFile, Place, Tree } from '../../src/tree/tree.ts'
+import type { Payload } from '../../src/9p/index.ts'
+import type {
+  AttributeChanges,
+  Attributes,
+  FileSystemStatistics,
+} from '../../src/tree/attributes.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
+import type { DirectoryVisitor } from '../../src/tree/directory.ts'
+import { entryTypes, modes } from '../../src/tree/flags.ts'
+import type { Lock } from '../../src/tree/locks.ts'
+import type {
+  Attachment,
+  DeviceNumber,
+  Names,
+  Node,
+  OpenDirectory,
+  OpenFile,
+  OpenNode,
+  Place,
+  Tree,
+  Xattrs,
+} from '../../src/tree/tree.ts'
 
 /** What a fake file does when it is read. */
-type Read = (offset: number, into: Payload) => number | Parked<Uint8Array>
+type Read = (offset: number, into: Payload) => number | Deferred<Uint8Array>
 
 /** A tree of JavaScript objects that counts: whoever forgets to give something back is found out. */
 export class FakeTree implements Tree {
@@ -19,9 +36,9 @@ export class FakeTree implements Tree {
   /** What may never happen: a node released or a file closed once too often. */
   readonly faults: string[] = []
   /** Reads of `slow` that wait, oldest first. */
-  readonly parked: Parked<Uint8Array>[] = []
+  readonly parked: Deferred<Uint8Array>[] = []
   /** Locks that wait, oldest first. */
-  readonly lockWaits: Parked<boolean>[] = []
+  readonly lockWaits: Deferred<boolean>[] = []
   /** How many of both were cancelled. */
   cancelled = 0
   /** Thrown when a file is closed or a node released for the last time, if set. */
@@ -36,12 +53,12 @@ export class FakeTree implements Tree {
     this.root = this.directory('', {
       file: this.file('file', bytes(Buffer.from('hello'))),
       big: this.file('big', bytes(big)),
-      slow: this.file('slow', () => this.#park()),
+      slow: this.file('slow', () => this.#defer()),
       broken: this.file('broken', () => {
         throw new TypeError('a mistake in the tree')
       }),
       dir: this.directory('dir', { inner: this.directory('inner', {}) }),
-      link: new FakeNode(this, 'link', 0x02, this.#nodes++),
+      link: new FakeNode(this, 'link', modes.SYMLINK, this.#nodes++),
     })
   }
 
@@ -63,33 +80,33 @@ export class FakeTree implements Tree {
   close(): void {}
 
   directory(name: string, children: Record<string, FakeNode>): FakeNode {
-    const node = new FakeNode(this, name, 0x80, this.#nodes++)
+    const node = new FakeNode(this, name, modes.DIRECTORY, this.#nodes++)
     for (const [childName, child] of Object.entries(children)) node.add(childName, child)
     return node
   }
 
   file(name: string, read: Read): FakeNode {
-    const node = new FakeNode(this, name, 0, this.#nodes++)
+    const node = new FakeNode(this, name, modes.FILE, this.#nodes++)
     node.read = read
     return node
   }
 
   /** A lock is granted at once where nobody waits for it. */
-  lock(wait: boolean): boolean | Parked<boolean> {
+  lock(wait: boolean): boolean | Deferred<boolean> {
     return wait ? this.#wait(this.lockWaits) : true
   }
 
-  #park(): Parked<Uint8Array> {
+  #defer(): Deferred<Uint8Array> {
     return this.#wait(this.parked)
   }
 
-  #wait<V>(waiting: Parked<V>[]): Parked<V> {
-    const parked = new Parked<V>(() => {
+  #wait<V>(waiting: Deferred<V>[]): Deferred<V> {
+    const deferred = new Deferred<V>(() => {
       this.cancelled++
       this.onCancel()
     })
-    waiting.push(parked)
-    return parked
+    waiting.push(deferred)
+    return deferred
   }
 }
 
@@ -101,11 +118,14 @@ function bytes(content: Buffer): Read {
   }
 }
 
-export class FakeNode implements Node {
-  readonly qid: Qid
+export class FakeNode implements Node, Names, Xattrs {
+  readonly type: number
+  readonly ino: bigint
+  readonly version = 1
   readonly name: string
   readonly children = new Map<string, FakeNode>()
-  readonly xattrs = new Map<string, Uint8Array>()
+  /** Values of extended attributes by their names. */
+  readonly xattrValues = new Map<string, Uint8Array>()
   read: Read = () => 0
   target = 'target'
   readonly #tree: FakeTree
@@ -115,11 +135,20 @@ export class FakeNode implements Node {
   constructor(tree: FakeTree, name: string, type: number, number: number) {
     this.#tree = tree
     this.name = name
-    this.qid = { type, version: 1, path: BigInt(number) }
+    this.type = type
+    this.ino = BigInt(number)
   }
 
   get isDirectory(): boolean {
-    return this.qid.type === 0x80
+    return this.type === modes.DIRECTORY
+  }
+
+  get names(): Names {
+    return this
+  }
+
+  get xattrs(): Xattrs {
+    return this
   }
 
   add(name: string, child: FakeNode): void {
@@ -139,32 +168,32 @@ export class FakeNode implements Node {
     if (this.#uses === 0 && this.#tree.closeError) throw this.#tree.closeError
   }
 
-  walk(name: string): Node {
-    this.#call('walk', name)
-    if (this.qid.type !== 0x80) throw new ErrnoError(errno.ENOTDIR, 'walk')
+  lookup(name: string, attributes: Attributes | null): Node {
+    this.#call('lookup', name)
+    if (!this.isDirectory) throw new ErrnoError(errno.ENOTDIR, 'lookup')
     const node = name === '..' ? this.#parent : this.children.get(name)
-    if (node === undefined) throw new ErrnoError(errno.ENOENT, 'walk')
+    if (node === undefined) throw new ErrnoError(errno.ENOENT, 'lookup')
     node.retain()
+    if (attributes !== null) node.#fill(attributes)
     return node
   }
 
-  getattr(mask: number): R<'getattr'> {
-    this.#call('getattr', mask)
-    const zeros = {
-      atimeSec: 0,
-      atimeNsec: 0,
-      mtimeSec: 0,
-      mtimeNsec: 0,
-      ctimeSec: 0,
-      ctimeNsec: 0,
-    }
-    const more = { btimeSec: 0, btimeNsec: 0, gen: 0, dataVersion: 0, rdev: 0, blocks: 0, size: 0 }
-    const { qid } = this
-    return { valid: mask, qid, mode: 0, uid: 0, gid: 0, nlink: 1, blksize: 1, ...zeros, ...more }
+  getattr(attributes: Attributes): void {
+    this.#call('getattr')
+    this.#fill(attributes)
   }
 
-  setattr({ valid }: { readonly valid: number }, file: OpenFile | null): void {
-    this.#call('setattr', valid, file === null ? 'closed' : 'open')
+  #fill(attributes: Attributes): void {
+    attributes.ino = this.ino
+    attributes.version = this.version
+    attributes.mode = this.type
+    attributes.nlink = 1
+    attributes.blksize = 1
+  }
+
+  setattr(changes: AttributeChanges, file: OpenNode | null): void {
+    const changed = Object.entries(changes).filter(([, value]) => value !== undefined)
+    this.#call('setattr', ...changed.map(([name]) => name), file === null ? 'closed' : 'open')
   }
 
   readlink(): string {
@@ -172,19 +201,19 @@ export class FakeNode implements Node {
     return this.target
   }
 
-  statfs(): R<'statfs'> {
+  statfs(): FileSystemStatistics {
     this.#call('statfs')
     const counts = { blocks: 0n, bfree: 0n, bavail: 0n, files: 0n, ffree: 0n, fsid: 0n }
-    return { type: 0, bsize: 0, namelen: 0, ...counts }
+    return { bsize: 0, namelen: 0, ...counts }
   }
 
-  open(flags: number): OpenFile {
+  open(flags: number): OpenNode {
     this.#call('open', flags)
-    if (this.qid.type === 0x02) throw new ErrnoError(errno.ENXIO, 'open')
+    if (this.type === modes.SYMLINK) throw new ErrnoError(errno.ENXIO, 'open')
     return this.#opened()
   }
 
-  create(name: string, flags: number): { node: Node; file: OpenFile } {
+  create(name: string, flags: number): { node: Node; file: OpenNode } {
     this.#call('create', name, flags)
     if (this.children.has(name)) throw new ErrnoError(errno.EEXIST, 'create')
     const node = this.#tree.file(name, () => 0)
@@ -193,16 +222,18 @@ export class FakeNode implements Node {
     return { node, file: node.#opened() }
   }
 
-  mkdir(name: string, mode: number, owner: { uid: number; gid: number }): Qid {
+  mkdir(name: string, mode: number, owner: { uid: number; gid: number }): Node {
     this.#call('mkdir', name, mode, owner.uid, owner.gid)
     const node = this.#tree.directory(name, {})
     this.add(name, node)
-    return node.qid
+    node.retain()
+    return node
   }
 
-  symlink(name: string, target: string): Qid {
+  symlink(name: string, target: string): Node {
     this.#call('symlink', name, target)
-    return this.qid
+    this.retain()
+    return this
   }
 
   link(target: Node, name: string): void {
@@ -217,9 +248,10 @@ export class FakeNode implements Node {
     this.#call('unlink', name, directory ? 'directory' : 'file')
   }
 
-  mknod(name: string, mode: number, major: number, minor: number): Qid {
+  mknod(name: string, mode: number, { major, minor }: DeviceNumber): Node {
     this.#call('mknod', name, mode, major, minor)
-    return this.qid
+    this.retain()
+    return this
   }
 
   place(): Place {
@@ -230,12 +262,12 @@ export class FakeNode implements Node {
 
   listXattrs(): Uint8Array {
     this.#call('listXattrs')
-    return Buffer.from([...this.xattrs.keys()].map((name) => `${name}\0`).join(''))
+    return Buffer.from([...this.xattrValues.keys()].map((name) => `${name}\0`).join(''))
   }
 
   getXattr(name: string): Uint8Array {
     this.#call('getXattr', name)
-    const value = this.xattrs.get(name)
+    const value = this.xattrValues.get(name)
     if (value === undefined) throw new ErrnoError(errno.ENODATA, 'getxattr')
     return value
   }
@@ -243,12 +275,12 @@ export class FakeNode implements Node {
   setXattr(name: string, value: Uint8Array, flags: number): void {
     this.#call('setXattr', name, flags)
     if (name === 'user.full') throw new ErrnoError(errno.ENOSPC, 'setxattr')
-    this.xattrs.set(name, Uint8Array.from(value))
+    this.xattrValues.set(name, Uint8Array.from(value))
   }
 
   removeXattr(name: string): void {
     this.#call('removeXattr', name)
-    if (!this.xattrs.delete(name)) throw new ErrnoError(errno.ENODATA, 'removexattr')
+    if (!this.xattrValues.delete(name)) throw new ErrnoError(errno.ENODATA, 'removexattr')
   }
 
   #call(operation: string, ...values: (string | number)[]): void {
@@ -256,11 +288,15 @@ export class FakeNode implements Node {
     this.#tree.calls.push([operation, ...values].join(' '))
   }
 
-  #opened(): OpenFile {
+  #opened(): OpenNode {
+    return this.isDirectory ? this.#openedDirectory() : this.#openedFile()
+  }
+
+  #openedFile(): OpenFile {
     const tree = this.#tree
-    tree.openFiles++
-    let open = true
     return {
+      ...this.#handle(),
+      isDirectory: false,
       read: (offset, into) => {
         tree.calls.push(`read ${offset} ${into.length}`)
         return this.read(offset, into)
@@ -269,20 +305,38 @@ export class FakeNode implements Node {
         tree.calls.push(`write ${offset} ${length}`)
         return length
       },
-      readdir: (offset, to) => this.#readdir(Number(offset), to),
-      lock: ({ type, start, end, owner }: Lock, wait) => {
-        tree.calls.push(`lock ${type} ${start}-${end} ${owner.clientId}/${owner.procId}`)
-        return tree.lock(wait)
+      locks: {
+        lock: ({ type, start, end, owner }: Lock, wait) => {
+          tree.calls.push(`lock ${type} ${start}-${end} ${owner.clientId}/${owner.procId}`)
+          return tree.lock(wait)
+        },
+        unlock: ({ start, end }, { clientId, procId }) => {
+          tree.calls.push(`unlock ${start}-${end} ${clientId}/${procId}`)
+        },
+        conflict: ({ type, start, end }) => {
+          tree.calls.push(`getlock ${type} ${start}-${end}`)
+          if (end === 0n) return undefined
+          return { type: 'read', start: 5n, end, clientId: 'another', procId: 7 }
+        },
+        held: () => [],
       },
-      unlock: ({ start, end }, { clientId, procId }) => {
-        tree.calls.push(`unlock ${start}-${end} ${clientId}/${procId}`)
-      },
-      getlock: ({ type, start, end }) => {
-        tree.calls.push(`getlock ${type} ${start}-${end}`)
-        if (end === 0n) return undefined
-        return { type: 'read', start: 5n, end, clientId: 'another', procId: 7 }
-      },
-      locks: () => [],
+    }
+  }
+
+  #openedDirectory(): OpenDirectory {
+    return {
+      ...this.#handle(),
+      isDirectory: true,
+      readdir: (after, visitor) => this.#readdir(Number(after), visitor),
+    }
+  }
+
+  /** What an open file and an open directory have in common. */
+  #handle(): Pick<OpenFile, 'fsync' | 'close'> {
+    const tree = this.#tree
+    tree.openFiles++
+    let open = true
+    return {
       fsync: (dataOnly) => tree.calls.push(dataOnly ? 'fdatasync' : 'fsync'),
       close: () => {
         if (!open) tree.faults.push(`${this.name} was closed twice`)
@@ -293,11 +347,21 @@ export class FakeNode implements Node {
     }
   }
 
-  #readdir(start: number, to: Writer): void {
+  #readdir(start: number, visitor: DirectoryVisitor): void {
     const entries = [...this.children].slice(start)
-    for (const [i, [name, { qid }]] of entries.entries()) {
-      if (direntBytes(name.length) > to.end - to.position) return
-      writeDirent(to, { qid, offset: BigInt(start + i + 1), type: qid.type === 0x80 ? 4 : 8, name })
+    for (const [i, [name, { ino, isDirectory }]] of entries.entries()) {
+      const encoded = Buffer.from(name, 'latin1')
+      const type = isDirectory ? entryTypes.DIRECTORY : entryTypes.FILE
+      const isShown = visitor.visit({
+        ino,
+        type,
+        cookieLow: start + i + 1,
+        cookieHigh: 0,
+        bytes: encoded,
+        start: 0,
+        end: encoded.length,
+      })
+      if (!isShown) return
     }
   }
 }

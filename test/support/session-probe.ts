@@ -8,12 +8,11 @@ import {
   Reader,
   run,
   type T,
-  Writer,
 } from '../../src/9p/index.ts'
 import { defaultLimits, type SessionLimits } from '../../src/9p/session-limits.ts'
 import type { SavedSession } from '../../src/9p/saved-session.ts'
 import { Session } from '../../src/9p/session.ts'
-import type { ReplyPlace } from '../../src/9p/reply-place.ts'
+import type { ReplyPlace } from '../../src/sys/reply-place.ts'
 import type { Exports } from '../../src/tree/tree.ts'
 import { memoryOf, requestFrame } from './frames.ts'
 
@@ -40,18 +39,17 @@ export class SessionProbe {
 
   /** @param msize 0 begins no conversation: the test says Tversion itself. */
   constructor(exports: Exports, msize = 8192, most: SessionLimits = defaultLimits) {
-    // One writer over one memory, as the stream's outbox has: whatever is written by two answers at
-    // the same time comes out mixed.
-    const writer = new Writer(this.#memory)
+    // One memory, as the stream's outbox has: two replies that are made at the same time come out mixed.
     const isBackedUp = (): boolean => this.isBackedUp
     this.#place = {
       get isBackedUp() {
         return isBackedUp()
       },
-      reserve: (bytes) => writer.over(this.#memory, 64, 64 + bytes),
-      payload: ({ memory, position }, count) => run(memory, position + 11, count),
+      reserve: (bytes) => run(this.#memory, 64, bytes),
+      payload: (headBytes, count) => run(this.#memory, 64 + headBytes, count),
       forget: () => this.forgotten++,
-      commit: (): void => this.#keep(this.#memory.bytes.subarray(64, writer.position)),
+      commit: (headBytes, payloadBytes): void =>
+        this.#keep(this.#memory.bytes.subarray(64, 64 + headBytes + payloadBytes)),
     }
     this.session = new Session(exports, (line) => this.log.push(line), most)
     if (msize > 0) this.call('version', { msize, version: limits.VERSION })

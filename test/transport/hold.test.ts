@@ -10,7 +10,7 @@ import { type Payload, payloadBytes } from '../../src/9p/index.ts'
 import type { SavedConnection } from '../../src/server/share.ts'
 import { DuplexConnection } from '../../src/transport/stream/duplex.ts'
 import type { SavedStream } from '../../src/transport/stream/stream-session.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import { constantFile, directory as folder } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
@@ -317,7 +317,7 @@ describe('an engine that is held', () => {
 })
 
 describe('a conversation on this thread that is held', () => {
-  let waiting: Parked<Uint8Array>[]
+  let waiting: Deferred<Uint8Array>[]
   let path: string
 
   beforeEach(() => {
@@ -334,7 +334,7 @@ describe('a conversation on this thread that is held', () => {
           mode: 0o400,
           open: () => ({
             read() {
-              const parked = new Parked<Uint8Array>()
+              const parked = new Deferred<Uint8Array>()
               waiting.push(parked)
               return parked
             },

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { limits, type MessageName, messages, ProtocolError, type T } from '../../src/9p/index.ts'
 import { StreamSession } from '../../src/transport/stream/stream-session.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { FakeTree } from '../support/fake-tree.ts'
@@ -315,9 +315,9 @@ describe('a conversation over a stream', () => {
 
   it('goes on elsewhere with what waited for replies to leave, and no sooner', () => {
     const large = Buffer.alloc(5000, 'large')
-    const parked: Parked<Uint8Array>[] = []
-    const read = (): Parked<Uint8Array> => {
-      parked.push(new Parked<Uint8Array>())
+    const parked: Deferred<Uint8Array>[] = []
+    const read = (): Deferred<Uint8Array> => {
+      parked.push(new Deferred<Uint8Array>())
       return parked.at(-1)!
     }
     const begun = (): StreamSession => {

@@ -4,7 +4,7 @@ import { forwardedSocket } from '../forwarded.ts'
 import { type Peer, ninepOptions } from '../peer.ts'
 import { startLowerdir } from './lowerdir.ts'
 
-/** Our server behind QEMU's user network: the path that every QEMU has. */
+/** lowerdir's server behind QEMU's user network, which every QEMU has. */
 export const lowerdirTcp: Peer = {
   name: 'lowerdir, tcp',
   protocol: '9p',

@@ -6,7 +6,7 @@ import { startLowerdir, startProfiled } from './lowerdir.ts'
 
 const TAG = 'lowerdir'
 
-/** Our server as a virtio device. */
+/** lowerdir's server as a virtio device, over vhost-user. */
 export const lowerdirVhostUser: Peer = {
   name: 'lowerdir',
   protocol: '9p',

@@ -3,10 +3,10 @@ import { profiledServer } from '../../profiled.ts'
 import { type ServerProcess, listening } from '../../server-process.ts'
 
 /**
- * Our server as a user starts it, in a process of its own.
+ * Starts lowerdir's server as a user does, in a process of its own.
  *
- * @param listen what `--listen` says.
- * @param socket the path that is in there.
+ * @param listen the value of `--listen`.
+ * @param socket the path in that value.
  */
 export function startLowerdir(
   tree: string,
@@ -17,9 +17,9 @@ export function startLowerdir(
 }
 
 /**
- * Our server as a device, profiled.
+ * Starts lowerdir's server as a device, with a profiler.
  *
- * @param profile the file to put that into when it ends.
+ * @param profile the file for the profile, written when the server ends.
  */
 export function startProfiled(
   tree: string,

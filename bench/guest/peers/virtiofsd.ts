@@ -4,7 +4,7 @@ import type { Program } from '../../programs.ts'
 import { type ServerProcess, listening } from '../../server-process.ts'
 import { type CacheMode, type Peer, cacheModes } from '../peer.ts'
 
-/** virtiofsd's names for what the guest may keep: it is told, not the guest. */
+/** virtiofsd's names of the cache modes: here the server has the option, not the mount. */
 const modes: Readonly<Record<CacheMode, string>> = { none: 'never', loose: 'always' }
 
 /** The Rust server, over vhost-user: one process and one device for each cache mode. */

@@ -1,8 +1,16 @@
 import type { Reader, Writer } from './cursor.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { type KindName, kinds } from './kinds.ts'
-import { HEADER_BYTES } from './limits.ts'
-import { type MessageName, type R, RLERROR, type Row, type T, messages } from './messages.ts'
+import { HEADER_BYTES, READ_OVERHEAD } from './limits.ts'
+import {
+  type MessageName,
+  type PayloadMessage,
+  type R,
+  RLERROR,
+  type Row,
+  type T,
+  messages,
+} from './messages.ts'
 
 export type Values = Record<string, unknown>
 
@@ -94,6 +102,21 @@ export function encodeReply<M extends MessageName>(
   const start = beginFrame(to, row.type + 1, tag)
   R.write(to, fields)
   endFrame(to, start)
+}
+
+/**
+ * Writes the head of a reply whose only field is a payload (Rread, Rreaddir): all but the `length` bytes of
+ * the payload, which lie behind it or elsewhere.
+ */
+export function encodePayloadReply(
+  to: Writer,
+  tag: number,
+  name: PayloadMessage,
+  length: number,
+): void {
+  const start = beginFrame(to, byName[name].row.type + 1, tag)
+  to.u32(length)
+  to.memory.view.setUint32(start, READ_OVERHEAD + length, true)
 }
 
 /** Writes a whole Rlerror frame at the writer's position. */

@@ -16,7 +16,7 @@ export class Reader {
   end = 0
   /**
    * Where the bytes of a Twrite's payload lie if they do not follow the frame's header in `memory`. They
-   * count as if they did, and only a field of kind `data` looks at them.
+   * count as if they did, and only a field of kind `data` uses this.
    */
   tail: Pieces | undefined
 
@@ -100,7 +100,7 @@ export class Reader {
   }
 }
 
-/** What is to be written does not fit into the room that there is. */
+/** A message does not fit into the room that there is for it. */
 export class NoRoomError extends RangeError {
   override readonly name = 'NoRoomError'
 }
@@ -110,8 +110,6 @@ export class Writer {
   memory: Memory
   position = 0
   end = 0
-  /** How many of the bytes before {@link position} are elsewhere: those of a payload in pieces. */
-  elsewhere = 0
 
   constructor(memory: Memory) {
     this.memory = memory
@@ -121,7 +119,6 @@ export class Writer {
     this.memory = memory
     this.position = start
     this.end = end
-    this.elsewhere = 0
     return this
   }
 
@@ -173,13 +170,5 @@ export class Writer {
     this.u16(value.length)
     const start = this.take(value.length)
     this.memory.bytes.write(value, start, 'latin1')
-  }
-
-  /** A string[s] of the bytes that lie in `from`: names that need not become strings. */
-  stringOf(from: Uint8Array, start: number, end: number): void {
-    this.u16(end - start)
-    const { bytes } = this.memory
-    let at = this.take(end - start)
-    for (let i = start; i < end; i++) bytes[at++] = from[i] as number
   }
 }

@@ -3,28 +3,8 @@
  * architecture says: include/net/9p/9p.h.
  */
 
-/** Flags of Tlopen and Tlcreate (enum p9_open_mode_t of the .L dialect). */
-export const open = {
-  ACCMODE: 0o3,
-  RDONLY: 0o0,
-  WRONLY: 0o1,
-  RDWR: 0o2,
-  CREAT: 0o100,
-  EXCL: 0o200,
-  NOCTTY: 0o400,
-  TRUNC: 0o1000,
-  APPEND: 0o2000,
-  NONBLOCK: 0o4000,
-  DSYNC: 0o10000,
-  FASYNC: 0o20000,
-  DIRECT: 0o40000,
-  LARGEFILE: 0o100000,
-  DIRECTORY: 0o200000,
-  NOFOLLOW: 0o400000,
-  NOATIME: 0o1000000,
-  CLOEXEC: 0o2000000,
-  SYNC: 0o4000000,
-} as const
+/** Flags of Tlopen and Tlcreate, types and permissions in modes, and flags of Txattrcreate: Linux's own. */
+export { openFlags as open, modes as mode, xattrFlags as xattr } from '../../tree/flags.ts'
 
 /** Bits of Tgetattr's request_mask and Rgetattr's valid (P9_STATS_*). */
 export const getattr = {
@@ -61,9 +41,6 @@ export const setattr = {
 /** Tunlinkat's only flag: the name is a directory (AT_REMOVEDIR). */
 export const AT_REMOVEDIR = 0x200
 
-/** Flags of Txattrcreate: setxattr(2)'s own (include/uapi/linux/xattr.h). */
-export const xattr = { CREATE: 0x1, REPLACE: 0x2 } as const
-
 /** Tlock and Tgetlock: types of a lock, flags of a request, status of a reply (P9_LOCK_*). */
 export const lock = {
   RDLCK: 0,
@@ -74,21 +51,5 @@ export const lock = {
   BLOCKED: 1,
 } as const
 
-/** File type bits of a mode (S_IFMT and its values). */
-export const mode = {
-  TYPE: 0o170000,
-  SOCKET: 0o140000,
-  SYMLINK: 0o120000,
-  FILE: 0o100000,
-  BLOCK: 0o060000,
-  DIRECTORY: 0o040000,
-  CHAR: 0o020000,
-  FIFO: 0o010000,
-  SETUID: 0o4000,
-  SETGID: 0o2000,
-  GROUP_EXECUTE: 0o10,
-  PERMISSIONS: 0o7777,
-} as const
-
-/** f_type of Rstatfs: always 9P's own, since clients draw wrong conclusions from a host's (V9FS_MAGIC). */
+/** f_type of Rstatfs (V9FS_MAGIC): always 9P's own, since programs draw wrong conclusions from a host's. */
 export const V9FS_MAGIC = 0x01021997

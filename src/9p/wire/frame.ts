@@ -6,8 +6,8 @@ import type { Memory } from '../../sys/memory.ts'
  * The size of the frame that begins at `start`, where `end` is how far bytes have arrived; 0 while
  * not all of it is there yet.
  *
- * @throws ProtocolError for a size[4] that is below the header's or above `msize`: from then on
- *   nobody knows where a frame begins.
+ * @throws ProtocolError for a size[4] that is below the header's or above `msize`: where the next frame
+ *   begins cannot be known then.
  */
 export function frameSize(memory: Memory, start: number, end: number, msize: number): number {
   if (end - start < 4) return 0

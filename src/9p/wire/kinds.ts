@@ -1,7 +1,7 @@
 import type { Reader, Writer } from './cursor.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { WALK_NAMES_MAX } from './limits.ts'
-import type { Payload } from '../../sys/memory.ts'
+import { type Payload, payloadBytes } from '../../sys/memory.ts'
 import type { Qid } from './qid.ts'
 
 /** How one kind of field is read from and written to the wire. */
@@ -47,21 +47,20 @@ const qid: Kind<Qid> = {
   },
 }
 
-/** count[4] data[count]: never copied, the value says where the bytes lie. */
+/**
+ * count[4] data[count]. What is read is not copied: the value says where the bytes lie. Nor does a server
+ * copy what it replies with (see encodePayloadReply in codec.ts): only a client writes this kind.
+ */
 const data: Kind<Payload> = {
   least: 4,
   read(from) {
     const length = from.u32()
     return { memory: from.memory, offset: from.take(length), length, pieces: from.tail }
   },
-  write(to, { memory, offset, length, pieces }) {
-    to.u32(length)
-    const start = to.take(length)
-    // A reply's payload is filled in place: then it lies where it belongs already.
-    if (pieces !== undefined) to.elsewhere = length
-    else if (memory !== to.memory || offset !== start) {
-      to.memory.bytes.set(memory.bytes.subarray(offset, offset + length), start)
-    }
+  write(to, payload) {
+    to.u32(payload.length)
+    const start = to.take(payload.length)
+    to.memory.bytes.set(payloadBytes(payload), start)
   },
 }
 

@@ -249,6 +249,11 @@ export const RLERROR = 7
 
 export type MessageName = keyof typeof messages
 
+/** Messages whose reply is a payload, which is not copied into a frame. */
+export type PayloadMessage = {
+  [M in MessageName]: (typeof messages)[M]['R'] extends { readonly data: 'data' } ? M : never
+}[MessageName]
+
 export type Decoded<F extends Fields> = { -readonly [Name in keyof F]: KindValue<F[Name]> }
 
 /** The fields of a request. */

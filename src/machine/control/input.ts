@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import { Parked } from '../../tree/parked.ts'
+import { Deferred } from '../../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
 /** A command's input for the guest, as it comes. A read waits until there is a command, and bytes of it. */
@@ -8,7 +8,7 @@ export class Input {
   readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: (state) => this.#open(state) }
   #stream: Readable | undefined
   #ended = false
-  #waiting: { readonly answer: Parked<Uint8Array>; readonly length: number } | undefined
+  #waiting: { readonly answer: Deferred<Uint8Array>; readonly length: number } | undefined
 
   /** Sets where the bytes come from. To be called once. */
   from(source: Readable): void {
@@ -36,7 +36,7 @@ export class Input {
       read: (_offset, length) => {
         // Each open waits once. If later reads waited, the client would keep the bytes until its buffer is full.
         if (hasGiven) return this.#take(length) ?? new Uint8Array()
-        const answer = new Parked<Uint8Array>(() => {
+        const answer = new Deferred<Uint8Array>(() => {
           this.#waiting = undefined
         })
         const first = answer.map((bytes) => {

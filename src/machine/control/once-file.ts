@@ -1,4 +1,4 @@
-import { Parked } from '../../tree/parked.ts'
+import { Deferred } from '../../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
 /** Reads of up to this many bytes are answered in full length. */
@@ -20,7 +20,7 @@ export class OnceFile {
   readonly #offered: Uint8Array[] = []
   readonly #onWaiting: () => void
   readonly #onClosed: (hadContent: boolean) => void
-  #waiting: Parked<Uint8Array> | undefined
+  #waiting: Deferred<Uint8Array> | undefined
 
   /** @param onWaiting is called when a read waits for content. @param onClosed is called when an open is closed. */
   constructor(onWaiting: () => void, onClosed: (hadContent: boolean) => void = () => {}) {
@@ -52,7 +52,7 @@ export class OnceFile {
       state: () => content && Buffer.from(content).toString('base64'),
       read: (offset, length) => {
         if (content !== undefined) return piece(content, offset, length)
-        const answer = new Parked<Uint8Array>(() => {
+        const answer = new Deferred<Uint8Array>(() => {
           this.#waiting = undefined
         })
         const first = answer.map((bytes) => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Parked } from '../../tree/parked.ts'
+import { Deferred } from '../../tree/deferred.ts'
 
 /** How many bytes of output are buffered here before the guest's writes wait. */
 const OUTPUT_BUFFER = 1 << 20
@@ -7,7 +7,7 @@ const OUTPUT_BUFFER = 1 << 20
 /** A command's output from the guest. While the stream is not read, the guest's write waits (back pressure). */
 export class Output extends Readable {
   #finished = false
-  #blocked: { readonly answer: Parked<number>; readonly count: number } | undefined
+  #blocked: { readonly answer: Deferred<number>; readonly count: number } | undefined
 
   constructor() {
     super({ highWaterMark: OUTPUT_BUFFER })
@@ -31,10 +31,10 @@ export class Output extends Readable {
    *
    * Output after the end of the command is dropped: the slot's pipe serves the next command too.
    */
-  accept(bytes: Uint8Array, count: number): number | Parked<number> {
+  accept(bytes: Uint8Array, count: number): number | Deferred<number> {
     if (this.destroyed || this.#finished || bytes.length === 0 || this.push(Buffer.from(bytes)))
       return count
-    const answer = new Parked<number>()
+    const answer = new Deferred<number>()
     this.#blocked = { answer, count }
     return answer
   }

@@ -1,4 +1,4 @@
-// Shows those items of a list that have a tag and a text. A filter is an element with
+// Shows the items of a list that have a tag and contain a text. A filter is an element with
 // `data-filter="<id of the list>"` that has a search field, a button for each tag, and an output.
 
 function apply(filter: HTMLElement): void {

@@ -1,4 +1,4 @@
-// Shows the page that the URL's fragment names: `#overview`, `#t3`, or something within a page, `#t3-m0-e17`.
+// Shows the page that the URL's fragment names: `#overview`, `#t3`, or an element within a page, `#t3-m0-e17`.
 // A page is a template until it is shown.
 
 const main = document.querySelector('main')
@@ -22,7 +22,7 @@ function show(): void {
   if (element) element.dispatchEvent(new CustomEvent('reveal', { bubbles: true }))
 }
 
-/** What failed is what people have come for. */
+/** The first failure, since most readers look for it; the overview if there is none. */
 function firstPage(): string {
   const failed = document.querySelector<HTMLAnchorElement>('nav [data-tags~=failed] a')
   return failed?.hash.slice(1) ?? 'overview'

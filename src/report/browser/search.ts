@@ -1,4 +1,4 @@
-// Looks through a long text: `[data-search]` has a search field, the lines, and an output. Lines that have it are
+// Searches a long text: `[data-search]` has a search field, the lines, and an output. Lines that contain the text are
 // marked; Enter and the buttons go from one to the next.
 
 interface Search {
@@ -23,7 +23,7 @@ function search(view: Element): void {
   step(view, 1)
 }
 
-/** Marks the words themselves where the browser can do so without changing the document. */
+/** Marks the words themselves, in browsers that can do so without changing the document (CSS Custom Highlight API). */
 function highlight(hits: readonly Element[], wanted: string): void {
   if (!('highlights' in CSS)) return
   const ranges = hits.flatMap((line) => rangesIn(line, wanted))

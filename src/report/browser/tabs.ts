@@ -1,5 +1,5 @@
-// Tabs by the ARIA pattern: a click or the arrow keys choose one, and what is hidden in another is
-// revealed by choosing that one.
+// Tabs by the ARIA pattern: a click or the arrow keys choose one. The event `reveal` on an element chooses the tabs
+// that the element is in.
 
 function choose(tab: HTMLElement): void {
   for (const other of tab.parentElement?.querySelectorAll<HTMLElement>('[role=tab]') ?? []) {

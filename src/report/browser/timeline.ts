@@ -5,7 +5,7 @@ const MOST = 64
 function open(id: string): void {
   const entry = document.getElementById(id)
   if (!(entry instanceof HTMLDetailsElement)) return
-  // It may be in a tab that is not shown, and a filter may have hidden it.
+  // It may be in a tab that is not shown, or hidden by a filter.
   entry.dispatchEvent(new CustomEvent('reveal', { bubbles: true }))
   entry.hidden = false
   entry.open = true
@@ -19,13 +19,13 @@ function zoom(timeline: Element, by: string): void {
   if (canvas === null || scroller === null) return
   const before = Number(canvas.style.getPropertyValue('--zoom') || 1)
   const after = by === 'fit' ? 1 : Math.min(MOST, Math.max(1, before * Number(by)))
-  // What is in the middle stays there.
+  // Keeps the time in the middle where it is.
   const middle = (scroller.scrollLeft + scroller.clientWidth / 2) / before
   canvas.style.setProperty('--zoom', String(after))
   scroller.scrollLeft = middle * after - scroller.clientWidth / 2
 }
 
-/** One bar of a timeline takes part in going through the page with Tab. */
+/** Makes a bar the one that Tab leads to; the others of its timeline are reached with arrow keys. */
 function makeCurrent(bar: HTMLElement): void {
   for (const other of bar
     .closest('.timeline')

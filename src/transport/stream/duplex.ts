@@ -6,7 +6,7 @@ import { isReceived, receive } from '../../sys/sockets.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import type { SessionLimits } from '../../9p/session-limits.ts'
 import type { Exports } from '../../tree/tree.ts'
-import { HOLD_LOOK, HOLD_PATIENCE, type Holdable } from '../hold.ts'
+import { HOLD_INTERVAL, HOLD_TIMEOUT, type Holdable } from '../hold.ts'
 import { type SavedStream, StreamSession } from './stream-session.ts'
 
 /**
@@ -14,7 +14,7 @@ import { type SavedStream, StreamSession } from './stream-session.ts'
  * functions, for stdio, and for tests. The stream belongs to the server from now on.
  *
  * @param log gets one line when the client breaks the protocol.
- * @returns a promise that resolves when the conversation is over, however it ended.
+ * @returns a promise that resolves when the session is over, however it ended.
  */
 export function serveDuplex(
   exports: Exports,
@@ -29,23 +29,23 @@ export function serveDuplex(
 export interface DuplexOptions {
   readonly log?: ((line: string) => void) | undefined
   readonly limits?: SessionLimits | undefined
-  /** A conversation to go on with: it is held until it is told to go on. */
+  /** A session to go on with. It is held until {@link DuplexConnection.goOn}. */
   readonly saved?: SavedStream | undefined
 }
 
-/** The conversation of {@link serveDuplex}. It can be saved where the stream is a unix socket. */
+/** The session that {@link serveDuplex} serves. It can be saved where the stream is a unix socket. */
 export class DuplexConnection implements Holdable<SavedStream> {
-  /** Resolves when it is over, however it ended. */
+  /** Resolves when the session is over, however it ended. */
   readonly over: Promise<void>
   readonly #stream: Duplex
   readonly #session: StreamSession
   readonly #log: (line: string) => void
-  /** An answer that had to wait is committed outside of {@link #answer} and must be sent from there. */
+  /** Whether {@link #answer} is running, which sends replies itself. A deferred reply is committed outside of it. */
   #answering = false
   #held = false
-  /** Whether the client has said its last. */
+  /** Whether the client has closed its side. */
   #isOver = false
-  /** Bytes of the stream that have found no room in the inbox yet. */
+  /** Bytes of the stream for which the inbox has no room yet. */
   #rest: Buffer = Buffer.alloc(0)
 
   /** @throws Error as Session.load. */
@@ -65,7 +65,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
         this.#isOver = true
         this.#answer()
       })
-      // The reason is the client's business; 'close' follows.
+      // 'close' follows, which ends the session.
       stream.on('error', () => {})
       stream.once('close', () => {
         this.#session.close()
@@ -80,19 +80,19 @@ export class DuplexConnection implements Holdable<SavedStream> {
   async hold(): Promise<void> {
     this.#descriptor()
     this.#held = true
-    const end = performance.now() + HOLD_PATIENCE
+    const end = performance.now() + HOLD_TIMEOUT
     while (this.#stream.writableLength > 0 || !isReceived(this.#descriptor())) {
       if (performance.now() > end) {
         this.goOn()
-        throw new Error(`The client has not taken its replies for ${HOLD_PATIENCE / 1000} seconds.`)
+        throw new Error(`The client has not taken its replies for ${HOLD_TIMEOUT / 1000} seconds.`)
       }
-      await sleep(HOLD_LOOK)
+      await sleep(HOLD_INTERVAL)
     }
   }
 
   async save(): Promise<SavedStream> {
     const fd = this.#descriptor()
-    // Node may not have come to them yet.
+    // Node may not have read all that has arrived.
     for (let got = receive(fd, arrived.address, arrived.bytes.length); got > 0;) {
       this.#rest = Buffer.concat([this.#rest, arrived.bytes.subarray(0, got)])
       got = receive(fd, arrived.address, arrived.bytes.length)
@@ -110,13 +110,13 @@ export class DuplexConnection implements Holdable<SavedStream> {
     this.#answer()
   }
 
-  /** Hands replies to the stream, unless that has enough of them. */
+  /** Hands replies to the stream, unless its buffer is full. */
   #send(): void {
     if (this.#held) return
     const { outbox } = this.#session
     const stream = this.#stream
     if (outbox.pending > 0 && !stream.writableNeedDrain) {
-      // A copy: the stream keeps it until the other side has taken it.
+      // A copy: the stream keeps it until the client has taken it.
       const bytes = Buffer.from(outbox.waiting)
       outbox.left(bytes.length)
       stream.write(bytes)
@@ -124,7 +124,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
     outbox.isBackedUp = stream.writableNeedDrain
   }
 
-  /** Answers what has arrived; where replies are not taken, what must not wait. */
+  /** Answers what has arrived; where the client takes no replies, the requests that must not wait. */
   readonly #answer = (): void => {
     if (this.#held) return
     const { inbox, outbox } = this.#session
@@ -144,6 +144,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
       }
       if (this.#isOver && !outbox.isBackedUp) stream.end()
     } catch (error) {
+      // Whatever it is, it concerns this client alone.
       this.#log(messageOf(error))
       stream.destroy()
     } finally {
@@ -151,7 +152,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
     }
   }
 
-  /** Of the socket, which Node keeps to itself. @throws Error where the stream is something else, or closed. */
+  /** The descriptor of the socket, which Node has no public name for. @throws Error for another stream, or a closed one. */
   #descriptor(): number {
     const { _handle: handle } = this.#stream as {
       readonly _handle?: { readonly fd?: number } | null
@@ -164,5 +165,5 @@ export class DuplexConnection implements Holdable<SavedStream> {
   }
 }
 
-/** Of a socket that is about to be saved. */
+/** What a socket receives while it is saved. */
 const arrived = systemMemory(64 * 1024)

@@ -2,10 +2,10 @@ import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import { frameSize } from '../../9p/wire/frame.ts'
 import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 
-/** Room beyond one message: small requests that were sent together arrive together. */
+/** Room beyond one message, in bytes: small requests that were sent together arrive together. */
 const EXTRA = 64 * 1024
 
-/** Bytes of a stream on their way to becoming frames. */
+/** The received bytes of a stream, of which frames are made. */
 export class Inbox {
   #memory: SystemMemory = systemMemory(MSIZE_MIN + EXTRA)
   #start = 0
@@ -20,17 +20,17 @@ export class Inbox {
     return this.#end
   }
 
-  /** How many bytes fit there; never 0, whatever has been taken in. */
+  /** How many bytes fit there; never 0. */
   get room(): number {
     return this.#memory.bytes.length - this.#end
   }
 
-  /** What has arrived and was not dealt with. */
+  /** What has arrived and was not consumed. */
   get waiting(): Buffer {
     return this.#memory.bytes.subarray(this.#start, this.#end)
   }
 
-  /** Makes room for `bytes` more, however much waits already: for who takes in and does not answer. */
+  /** Makes room for `bytes` more, however much waits already: for a server that is held. */
   extend(bytes: number): void {
     if (this.room >= bytes) return
     const { waiting } = this
@@ -40,7 +40,7 @@ export class Inbox {
     this.#start = 0
   }
 
-  /** `bytes` more have arrived at {@link end}. */
+  /** `bytes` more bytes have been written at {@link end}. */
   arrived(bytes: number): void {
     this.#end += bytes
   }
@@ -62,12 +62,12 @@ export class Inbox {
     return this.#start
   }
 
-  /** The frame of `size` bytes has been dealt with. */
+  /** The frame of `size` bytes has been answered. */
   consume(size: number): void {
     this.#start += size
   }
 
-  /** A frame of `limit` bytes must fit behind {@link start}. */
+  /** Makes room for a frame of `limit` bytes behind {@link start}. */
   #makeRoom(limit: number): void {
     const { bytes } = this.#memory
     if (this.#start === this.#end) this.#start = this.#end = 0

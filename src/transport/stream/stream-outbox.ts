@@ -1,25 +1,23 @@
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
-import { Writer } from '../../9p/wire/cursor.ts'
-import { MSIZE_MIN, READ_OVERHEAD } from '../../9p/wire/limits.ts'
+import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 import { type Payload, run } from '../../sys/memory.ts'
-import type { ReplyPlace } from '../../9p/reply-place.ts'
+import type { ReplyPlace } from '../../sys/reply-place.ts'
 
-/** Replies to small requests collect up to this many bytes before they must leave. */
+/** Replies to small requests collect up to so many bytes before they are sent. */
 const BATCH = 64 * 1024
 
-/** Replies on their way into a stream, in one piece: what was answered together leaves together. */
+/** The replies that a stream has still to send, in one piece, so that they leave together. */
 export class StreamOutbox implements ReplyPlace {
-  /** Whoever sends says so: the other side does not take any more now. */
+  /** Back pressure: the client takes no more now. The transport sets it. */
   isBackedUp = false
   #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
-  readonly #writer = new Writer(this.#memory)
   #sent = 0
   #end = 0
   /** How many bytes were added while it was backed up, since it was empty last. */
   #added = 0
   readonly #onCommit: () => void
 
-  /** @param onCommit called after each frame: for a transport that is not asking by itself. */
+  /** @param onCommit called after each reply, for a transport that does not look for replies by itself. */
   constructor(onCommit: () => void = () => {}) {
     this.#onCommit = onCommit
   }
@@ -28,17 +26,17 @@ export class StreamOutbox implements ReplyPlace {
     return this.#memory
   }
 
-  /** Where the bytes begin that have not left yet. */
+  /** Where the bytes begin that were not sent yet. */
   get start(): number {
     return this.#sent
   }
 
-  /** How many those are. */
+  /** How many bytes were not sent yet. */
   get pending(): number {
     return this.#end - this.#sent
   }
 
-  /** What has not left yet. */
+  /** The bytes that were not sent yet. */
   get waiting(): Buffer {
     return this.#memory.bytes.subarray(this.#sent, this.#end)
   }
@@ -48,7 +46,7 @@ export class StreamOutbox implements ReplyPlace {
     return Math.min(this.#added, this.pending)
   }
 
-  /** Before all replies of its own it sends these bytes, the rest of another outbox. */
+  /** Sends these bytes, the rest of another outbox, before all replies. */
   begin(bytes: Uint8Array): void {
     this.reserve(bytes.length)
     this.#memory.bytes.set(bytes, this.#end)
@@ -60,37 +58,37 @@ export class StreamOutbox implements ReplyPlace {
     return this.#memory.bytes.length - this.#end >= bytes
   }
 
-  /** `bytes` of the pending ones have left. */
+  /** The first `bytes` of the pending bytes were sent. */
   left(bytes: number): void {
     this.#sent += bytes
     if (this.#sent === this.#end) this.#sent = this.#end = this.#added = 0
   }
 
-  reserve(bytes: number): Writer {
+  reserve(bytes: number): Payload {
     if (!this.hasRoom(bytes) || this.#memory.bytes.length < bytes + BATCH) this.#grow(bytes)
-    return this.#writer.over(this.#memory, this.#end, this.#end + bytes)
+    return run(this.#memory, this.#end, bytes)
   }
 
-  payload({ memory, position }: Writer, count: number): Payload {
-    return run(memory, position + READ_OVERHEAD, count)
+  payload(headBytes: number, count: number): Payload {
+    return run(this.#memory, this.#end + headBytes, count)
   }
 
-  /** A stream has no place that would have to be given back. */
+  /** A stream has reserved nothing that had to be given back. */
   forget(): void {}
 
-  commit(): void {
-    const end = this.#writer.position
-    if (this.isBackedUp) this.#added += end - this.#end
-    this.#end = end
+  commit(headBytes: number, payloadBytes: number): void {
+    const bytes = headBytes + payloadBytes
+    if (this.isBackedUp) this.#added += bytes
+    this.#end += bytes
     this.#onCommit()
   }
 
-  /** Rare: a larger msize was agreed, answers that had been waiting came all at once, or it is backed up. */
+  /** Rare: after a larger msize was agreed, when deferred replies come all at once, or under back pressure. */
   #grow(bytes: number): void {
     const { pending } = this
     const old = this.waiting
     const wanted = pending + bytes + BATCH
-    // With room for as much again: each time all of it is copied.
+    // Twice as much, since each time all of it is copied.
     if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted + pending)
     this.#memory.bytes.set(old)
     this.#sent = 0

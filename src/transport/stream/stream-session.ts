@@ -11,27 +11,27 @@ import { Inbox } from './inbox.ts'
 import { StreamOutbox } from './stream-outbox.ts'
 
 /**
- * Replies that leave together. More would cost a little less where client and server share a
- * processor; where they do not, the client could sleep through all of it while the first is ready.
+ * How many replies are sent together. More would cost a little less where client and server share a processor; where they
+ * do not, the client would sleep although its first reply is ready.
  */
 const TOGETHER = 8
 
 /**
- * How many bytes of replies may wait for a client that asks on without taking them: each request under way has a tag
- * of its own, so a client that keeps to the protocol cannot have more.
+ * How many bytes of replies may wait for a client that sends requests and takes no replies. A client that keeps to the
+ * protocol cannot have more, since each of its requests has a tag of its own.
  */
 const OVERDUE_MOST = NOTAG * REPLY_BYTES
 
 /** A session over a byte stream as plain data, fit for JSON. The bytes are in base64. */
 export interface SavedStream {
   readonly session: SavedSession
-  /** What had arrived and was not answered, a part of a frame as well. */
+  /** What had arrived and was not answered, with the part of a frame at its end. */
   readonly received: string
-  /** What was answered and had not left, the rest of a frame as well. */
+  /** What was not sent, with the rest of a frame at its beginning. */
   readonly unsent: string
 }
 
-/** A session over a byte stream: what all streams have in common. */
+/** A 9P session over a byte stream: what all streams have in common. */
 export class StreamSession {
   readonly inbox = new Inbox()
   readonly outbox: StreamOutbox
@@ -48,11 +48,11 @@ export class StreamSession {
   }
 
   /**
-   * Answers the frames that have arrived, until none is whole or the replies should leave first. Where these
-   * cannot leave, all frames are taken in nevertheless.
+   * Answers the frames that have arrived, until none is whole or the replies should be sent first. Under back pressure
+   * it takes in all frames nevertheless.
    *
-   * @returns whether there may be more to do now.
-   * @throws ProtocolError: the connection has to end.
+   * @returns whether there may be more to answer now.
+   * @throws ProtocolError for a malformed frame: the connection has to end.
    */
   answer(): boolean {
     const { inbox, outbox } = this
@@ -77,11 +77,11 @@ export class StreamSession {
     return true
   }
 
-  /** What {@link load} goes on with. The stream itself must be empty, or its bytes are lost. */
+  /** What {@link load} goes on with. Bytes that are still in the stream are not in it. */
   save(): SavedStream {
     const { inbox, outbox } = this
     const { isBackedUp } = outbox
-    // What becomes ready by it is no fault of the client's.
+    // Deferred replies that become ready by saving do not count as the client's.
     outbox.isBackedUp = false
     const session = this.#session.save()
     outbox.isBackedUp = isBackedUp
@@ -93,7 +93,7 @@ export class StreamSession {
   }
 
   /**
-   * Goes on where another has left off: replies may be ready then, and frames to be answered.
+   * Goes on where another session was saved. There may be replies to send and frames to answer afterwards.
    *
    * @returns and throws as Session.load.
    */
@@ -104,7 +104,7 @@ export class StreamSession {
     inbox.memory.bytes.set(bytes, inbox.end)
     inbox.arrived(bytes.length)
     outbox.begin(Buffer.from(unsent, 'base64'))
-    // What was postponed goes on being so until that has left.
+    // Requests that were postponed stay so until these bytes are sent.
     outbox.isBackedUp = true
     const lost = this.#session.load(session, outbox)
     outbox.isBackedUp = false

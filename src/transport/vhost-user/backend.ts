@@ -81,7 +81,7 @@ export class Backend implements Watched {
     }
   }
 
-  /** Does what a message asks for, and says how it came out where the frontend wants to hear it. */
+  /** Does what a message asks for, and acknowledges it where the front end wants that. */
   #take(message: FrontendMessage): void {
     const { request, needsReply, descriptors } = message
     const name = requestName(request)
@@ -104,7 +104,7 @@ export class Backend implements Watched {
     }
   }
 
-  /** A number: what was asked for, or how a request came out. @returns that it is answered. */
+  /** Answers with a number: what was asked for, or 0 for success and 1 for failure. @returns true, "answered". */
   #answer(request: number, value: bigint): true {
     this.#channel.reply(request, (to) => {
       to.setBigUint64(0, value, true)
@@ -279,7 +279,7 @@ export class Backend implements Watched {
   }
 }
 
-/** The payload, which must have `bytes` more at `at`. */
+/** The payload. @throws FrontendError where it does not have `bytes` bytes at `at`. */
 function field(name: RequestName, payload: DataView, at: number, bytes: number): DataView {
   if (at + bytes > payload.byteLength) {
     throw new FrontendError(`${name} with ${payload.byteLength} bytes, which are too few`)

@@ -9,7 +9,7 @@ import { discard } from '../../sys/files.ts'
 /** request[4] flags[4] size[4], then the payload (vhost-user.rst, "Message Specification"). */
 const HEADER_BYTES = 12
 
-/** The longest payload that is taken: a configuration space of 256 bytes and its header is the longest in use. */
+/** The longest payload that is accepted, in bytes. The longest in use is a configuration space with its header, 268. */
 const PAYLOAD_MAX = 1024
 
 const VERSION_MASK = 0x3
@@ -17,22 +17,22 @@ const VERSION = 0x1
 const REPLY = 0x4
 const NEED_REPLY = 0x8
 
-/** The frontend does not keep to the protocol: its connection has to end. */
+/** The front end does not keep to the protocol: its connection has to end. */
 export class FrontendError extends Error {
   override readonly name = 'FrontendError'
 }
 
-/** One message of the frontend's. Its payload is in the channel's memory until the next one is asked for. */
+/** One message of the front end. Its payload is good until the next call of {@link MessageChannel.next}. */
 export interface FrontendMessage {
   readonly request: number
-  /** Whether it wants to hear how the request came out, where that has no answer of its own. */
+  /** Whether the front end wants to hear if the request has failed, for a request that has no answer of its own. */
   readonly needsReply: boolean
   readonly payload: DataView
-  /** They are the receiver's. */
+  /** They belong to the receiver. */
   readonly descriptors: readonly number[]
 }
 
-/** The socket between a frontend and this backend: whole messages, with the descriptors that come along. */
+/** The socket between a front end and this backend: whole messages, with the descriptors that come along. */
 export class MessageChannel {
   readonly fd: number
   readonly #memory: SystemMemory = systemMemory(HEADER_BYTES + PAYLOAD_MAX)
@@ -48,22 +48,22 @@ export class MessageChannel {
   /**
    * The next message, or undefined while not all of it is there.
    *
-   * @returns `'end'` when the frontend has closed the connection.
-   * @throws FrontendError for what is no message, ErrnoError as recvmsg(2).
+   * @returns `'end'` when the front end has closed the connection.
+   * @throws FrontendError for a malformed message, ErrnoError as recvmsg(2).
    */
   next(): FrontendMessage | 'end' | undefined {
     const { view, address } = this.#memory
     for (;;) {
       const wanted = this.#wanted()
       if (this.#arrived === wanted) break
-      // No further than the message goes: descriptors that come with the next one stay there.
+      // Not beyond the end of the message: the next message may have descriptors of its own.
       const { bytes, descriptors } = receiveWithDescriptors(
         this.fd,
         address + this.#arrived,
         wanted - this.#arrived,
       )
       this.#descriptors.push(...descriptors)
-      // One part of a message after the other may bring some.
+      // Each part of a message may bring some.
       if (this.#descriptors.length > DESCRIPTORS_MAX) {
         const count = this.#descriptors.length
         throw new FrontendError(
@@ -85,7 +85,7 @@ export class MessageChannel {
     return message
   }
 
-  /** How many bytes the message has, as far as that is known by now. */
+  /** How many bytes the message has; of its header alone until that has arrived. */
   #wanted(): number {
     if (this.#arrived < HEADER_BYTES) return HEADER_BYTES
     const { view } = this.#memory
@@ -101,10 +101,10 @@ export class MessageChannel {
   }
 
   /**
-   * Answers the request of that number. `fill` writes the payload, which begins at 0, and returns how
-   * many bytes it has.
+   * Answers the request of that number.
    *
-   * @throws FrontendError when the frontend takes no answers.
+   * @param fill writes the payload, which begins at 0, and returns how many bytes it has.
+   * @throws FrontendError when the front end takes no answers.
    */
   reply(number: number, fill: (payload: DataView) => number): void {
     const { view, address } = this.#answer
@@ -112,7 +112,7 @@ export class MessageChannel {
     view.setUint32(4, VERSION | REPLY, true)
     const size = fill(new DataView(view.buffer, HEADER_BYTES))
     view.setUint32(8, size, true)
-    // It waits for this before it asks for anything else, so there is room.
+    // There is room: the front end waits for this answer before it sends another request.
     const sent = sendWithDescriptors(this.fd, address, HEADER_BYTES + size, [])
     if (sent !== HEADER_BYTES + size) throw new FrontendError('the frontend takes no answers')
   }

@@ -1,15 +1,13 @@
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
-import { type Payload, run } from '../../sys/memory.ts'
-import type { ReplyPlace } from '../../9p/reply-place.ts'
 import { Session } from '../../9p/session.ts'
 import type { SessionLimits } from '../../9p/session-limits.ts'
-import { Writer } from '../../9p/wire/cursor.ts'
 import { frameSize, frameType } from '../../9p/wire/frame.ts'
-import { HEADER_BYTES, MSIZE_MIN, READ_OVERHEAD, WRITE_HEADER_BYTES } from '../../9p/wire/limits.ts'
+import { HEADER_BYTES, MSIZE_MIN, WRITE_HEADER_BYTES } from '../../9p/wire/limits.ts'
 import { messages } from '../../9p/wire/messages.ts'
 import { ProtocolError } from '../../9p/wire/protocol-error.ts'
 import type { Exports } from '../../tree/tree.ts'
 import type { Chain, ChainServer } from './chain.ts'
+import { ChainReply } from './chain-reply.ts'
 import { CONFIG_BYTES_MAX, type Device } from './device.ts'
 import { VirtqueueError } from './virtqueue.ts'
 
@@ -62,22 +60,16 @@ export class P9Device implements Device {
   }
 }
 
-/** A chain as a 9P session sees it: a request frame, and the place for its reply. */
-class P9Chain implements ChainServer, ReplyPlace {
-  /** The driver leaves room for each reply together with its request, so none waits for room. */
-  readonly isBackedUp = false
+/** The requests of one chain, for the device's session. */
+class P9Chain implements ChainServer {
   readonly #device: P9Device
   readonly #chain: Chain
-  readonly #writer: Writer
-  /** Where the reply begins in the writer's memory. */
-  #start = 0
-  /** Whether the writer writes into the guest's memory, and not into the scratch memory. */
-  #isInPlace = false
+  readonly #reply: ChainReply
 
   constructor(device: P9Device, chain: Chain) {
     this.#device = device
     this.#chain = chain
-    this.#writer = new Writer(device.scratch)
+    this.#reply = new ChainReply(chain, device.scratch)
   }
 
   serve(): void {
@@ -103,7 +95,7 @@ class P9Chain implements ChainServer, ReplyPlace {
     const limit = session.msize || MSIZE_MIN
     if (readable.count === 1) {
       const { memory, offset } = readable
-      session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this)
+      session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this.#reply)
       return
     }
     // Linux writes without a copy like this: the header, then the pages (p9_virtio_zc_request).
@@ -112,7 +104,7 @@ class P9Chain implements ChainServer, ReplyPlace {
       const size = frameSize(memory, offset, offset + total, limit)
       if (size === total && frameType(memory, offset) === messages.write.type) {
         const tail = readable.pieces(WRITE_HEADER_BYTES, total - WRITE_HEADER_BYTES)
-        session.receive(memory, offset, size, this, tail)
+        session.receive(memory, offset, size, this.#reply, tail)
         return
       }
     }
@@ -121,41 +113,7 @@ class P9Chain implements ChainServer, ReplyPlace {
     }
     const { gathered } = this.#device
     readable.copyTo(gathered.bytes.subarray(0, total))
-    session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this)
-  }
-
-  reserve(bytes: number): Writer {
-    const { writable, isReachable } = this.#chain
-    const { scratch } = this.#device
-    this.#isInPlace = isReachable && writable.count === 1
-    if (this.#isInPlace) {
-      const { memory, offset } = writable
-      this.#start = offset
-      return this.#writer.over(memory, offset, offset + Math.min(bytes, writable.total))
-    }
-    this.#start = 0
-    return this.#writer.over(scratch, 0, Math.min(bytes, writable.total, scratch.bytes.length))
-  }
-
-  payload({ memory, position, end }: Writer, count: number): Payload {
-    const length = Math.max(0, Math.min(count, end - position - READ_OVERHEAD))
-    if (this.#isInPlace || !this.#chain.isReachable) {
-      return run(memory, position + READ_OVERHEAD, length)
-    }
-    const pieces = this.#chain.writable.pieces(READ_OVERHEAD, length)
-    return { memory: pieces.memory, offset: pieces.offset, length, pieces }
-  }
-
-  commit(): void {
-    const { position, elsewhere, memory } = this.#writer
-    const length = position - this.#start
-    if (this.#isInPlace) this.#chain.answer(length)
-    else this.#chain.answer(length, memory.bytes.subarray(0, length - elsewhere))
-  }
-
-  /** The driver gets it back unused: Linux's then drops it without a look at the request (req_done). */
-  forget(): void {
-    this.#chain.answer(0)
+    session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this.#reply)
   }
 }
 

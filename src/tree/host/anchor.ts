@@ -1,7 +1,7 @@
 import { ErrnoError } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../sys/constants.ts'
 import { accessMode, ofdConflict, setOfdLock } from '../../sys/locks.ts'
-import type { LockRange, LockType } from '../tree.ts'
+import type { LockRange, LockType } from '../locks.ts'
 import type { Descriptors } from './descriptors.ts'
 import { type HeldList, strongest } from './lock-ranges.ts'
 
@@ -13,9 +13,9 @@ const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }
  * guests are one holder, with the strongest lock that any of them has of each byte.
  *
  * The kernel grants read locks to descriptors that may read, and write locks to those that may write.
- * At first a file is opened to be read, and to be written only once somebody wants a write lock:
- * opening for writing is not without effects (overlayfs copies the file up, leases break, watchers hear
- * of it). Where the host does not let us, a lock is as strong there as it can be.
+ * The file is opened for reading first, and for writing only when a guest wants a write lock: opening
+ * for writing has effects (overlayfs copies the file up, leases break, watchers hear of it). Where the
+ * host does not let us, a lock is as strong there as it can be.
  */
 export class Anchor {
   readonly #descriptors: Descriptors
@@ -26,16 +26,16 @@ export class Anchor {
 
   /**
    * @param fd an open file of a guest's.
-   * @param descriptors those of the tree, which this one's is among.
+   * @param descriptors those of the tree; the anchor's own is one of them.
    * @param self /proc/self/fd, see policy.ts.
-   * @param writable whether guests may write to the export: if not, their locks keep no reader of the
-   *   host out.
+   * @param writable whether guests may write to the export: if not, their locks exclude no reader on the
+   *   host.
    */
   constructor(fd: number, descriptors: Descriptors, self: number, writable: boolean) {
     this.#descriptors = descriptors
     this.#self = self
     this.#writable = writable
-    // What a guest's file was opened for may be refused by now: then it has to do.
+    // The host may refuse by now to open the file again: then the guest's own descriptor has to do.
     this.#fd = this.#open(fd, O_RDONLY) ?? descriptors.duplicate(fd)
     try {
       this.#mode = accessMode(this.#fd)
@@ -45,7 +45,7 @@ export class Anchor {
     }
   }
 
-  /** Makes it fit for write locks, where that is possible; what is locked already stays so throughout. */
+  /** Makes it fit for write locks, where that is possible; what is locked stays locked throughout. */
   prepareToWrite(fd: number, list: HeldList): void {
     if (this.#mode !== 'read' || !this.#writable) return
     const next = this.#open(fd, O_RDWR)
@@ -75,21 +75,23 @@ export class Anchor {
     return ofdConflict(this.#fd, type, range)
   }
 
-  /** Gives back everything. Whoever asked has been served: there is nobody to hear of a failure. */
+  /** Gives back everything. The request that led here has succeeded, so a failure is not reported. */
   close(): void {
     try {
       // A duplicate's locks would outlive it.
       setOfdLock(this.#fd, 'none', everything)
-    } catch {
-      // All others go with the descriptor.
+    } catch (error) {
+      // The locks of any other descriptor end with it.
+      if (!(error instanceof ErrnoError)) throw error
+    } finally {
+      this.#descriptors.discard(this.#fd)
     }
-    this.#descriptors.discard(this.#fd)
   }
 
   /** The same file once more, or undefined where the host refuses. */
   #open(fd: number, flags: number): number | undefined {
     try {
-      // Never waits for somebody who has a lease.
+      // O_NONBLOCK: it must not wait for the holder of a lease (F_SETLEASE of fcntl(2)).
       return this.#descriptors.open(this.#self, `${fd}`, flags | O_CLOEXEC | O_NONBLOCK)
     } catch (error) {
       if (error instanceof ErrnoError) return undefined

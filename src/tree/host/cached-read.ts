@@ -8,7 +8,7 @@ export { CANNOT_TELL }
 const PAGE_BYTES = 4096
 
 const vector = new IoVector(1)
-/** Functions must name it: of a module's variables, only those that they use outlive its start. */
+/** Where the probe's byte goes. In a variable that a function uses, so that it is not collected. */
 const probed = systemMemory(8)
 
 /**

@@ -1,11 +1,11 @@
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 
-/** Reads that have to wait for a disk, done while the thread that serves a tree does other things. */
+/** Reads that have to wait for a disk, done while the thread that serves a tree goes on. */
 export interface ColdReads {
   /**
    * Reads up to `length` bytes at `offset`. The descriptor may be closed meanwhile.
    *
-   * @returns undefined when as many are under way as can be.
+   * @returns undefined when no more can be under way.
    */
-  read(fd: number, offset: number, length: number): Parked<Uint8Array> | undefined
+  read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined
 }

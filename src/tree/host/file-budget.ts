@@ -1,13 +1,13 @@
 import { getHeapStatistics } from 'node:v8'
 import { ErrnoError, errno } from '../../sys/errno.ts'
 
-/** What a file takes that is remembered, in bytes of the heap: some 370, and its name. */
+/** Bytes of the heap that a remembered file takes: some 370, and its name. */
 const FILE_BYTES = 512
 
 /**
- * How many files of one tree are remembered. A client's limit of fids is no end to that: a file remembers
- * the directories that it was reached through, which a guest may make as deep as it likes. The heap has
- * one, and a thread whose heap is full ends.
+ * How many files of one tree are remembered. A client's limit of fids does not bound it: a file remembers
+ * the directories that it was reached through, which a guest may make as deep as it likes. The heap is
+ * bounded, and a thread whose heap is full ends.
  */
 export class FileBudget {
   readonly #most: number
@@ -23,7 +23,7 @@ export class FileBudget {
     this.#count++
   }
 
-  /** One is forgotten. */
+  /** One file less. */
   giveBack(): void {
     this.#count--
   }

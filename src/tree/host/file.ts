@@ -1,28 +1,25 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { fdatasync, fsync, pread, pwrite } from '../../sys/files.ts'
 import { preadv, pwritev } from '../../sys/vectors.ts'
-import type { Writer } from '../../9p/wire/cursor.ts'
 import type { Payload } from '../../sys/memory.ts'
-import type { Parked } from '../parked.ts'
-import type { Lock, LockHolder, LockOwner, LockRange, OpenFile } from '../tree.ts'
+import type { Deferred } from '../deferred.ts'
+import type { DirectoryVisitor } from '../directory.ts'
+import type { OpenDirectory, OpenFile } from '../tree.ts'
 import { CANNOT_TELL, readIfCached } from './cached-read.ts'
 import type { ColdReads } from './cold-reads.ts'
-import { type HostEntry, readEntries } from './entries.ts'
+import { type EntryRules, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './locks.ts'
 import type { HostContext } from './policy.ts'
 
-/** The node that a file was opened from, as far as the file needs it. */
+/** The node that a file was opened from, as far as the open file needs it. */
 interface OpenedNode {
-  /** See {@link readEntries}. */
-  readonly shown: (entry: HostEntry) => bigint | undefined
-  readonly hidesTypes: boolean
   /** See privileges.ts. */
   dropPrivileges(fd: number): void
   /** One of its open files is to be closed. @throws as close(2). */
   closeFile(fd: number): void
 }
 
-/** An open descriptor of a regular file or a directory of the host. It owns the descriptor. */
+/** An open descriptor of a regular file of the host. It owns the descriptor. */
 export class HostFile implements OpenFile {
   readonly fd: number
   readonly #node: OpenedNode
@@ -31,7 +28,6 @@ export class HostFile implements OpenFile {
   readonly #table: LockTable
   /** Undefined where the file system cannot tell what is cold. */
   #coldReads: ColdReads | undefined
-  /** From the first lock on. */
   #locks: FileLocks | undefined
 
   constructor(
@@ -47,13 +43,17 @@ export class HostFile implements OpenFile {
     this.#coldReads = coldReads
   }
 
-  read(offset: number, into: Payload, mayPark: boolean): number | Parked<Uint8Array> {
-    if (this.#coldReads !== undefined && mayPark) {
+  get isDirectory(): false {
+    return false
+  }
+
+  read(offset: number, into: Payload, mayDefer: boolean): number | Deferred<Uint8Array> {
+    if (this.#coldReads !== undefined && mayDefer) {
       const read = readIfCached(this.fd, offset, into)
       if (read >= 0) return read
       if (read === CANNOT_TELL) this.#coldReads = undefined
-      const parked = this.#coldReads?.read(this.fd, offset, into.length)
-      if (parked !== undefined) return parked
+      const deferred = this.#coldReads?.read(this.fd, offset, into.length)
+      if (deferred !== undefined) return deferred
     }
     const { memory, offset: at, length, pieces } = into
     if (pieces !== undefined) return preadv(this.fd, pieces.vector, pieces.count, offset)
@@ -66,31 +66,13 @@ export class HostFile implements OpenFile {
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 
-  readdir(offset: bigint, to: Writer): void {
-    if (offset > 0x7fff_ffff_ffff_ffffn) throw new ErrnoError(errno.EINVAL, 'directory cookie')
-    const node = this.#node
-    readEntries(this.fd, offset, to, (entry) => node.shown(entry), node.hidesTypes)
-  }
-
   fsync(dataOnly: boolean): void {
-    if (dataOnly) fdatasync(this.fd)
-    else fsync(this.fd)
+    sync(this.fd, dataOnly)
   }
 
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
-    return this.#fileLocks().lock(lock, wait)
-  }
-
-  unlock(range: LockRange, owner: LockOwner): void {
-    this.#fileLocks().unlock(range, owner)
-  }
-
-  getlock(lock: Lock): LockHolder | undefined {
-    return this.#fileLocks().getlock(lock)
-  }
-
-  locks(): readonly Lock[] {
-    return this.#locks?.held() ?? []
+  get locks(): FileLocks {
+    this.#locks ??= new FileLocks(this.#table, this.fd)
+    return this.#locks
   }
 
   close(): void {
@@ -100,9 +82,38 @@ export class HostFile implements OpenFile {
       this.#node.closeFile(this.fd)
     }
   }
+}
 
-  #fileLocks(): FileLocks {
-    this.#locks ??= new FileLocks(this.#table, this.fd)
-    return this.#locks
+/** An open descriptor of a directory of the host. It owns the descriptor. */
+export class HostDirectory implements OpenDirectory {
+  readonly #fd: number
+  readonly #node: OpenedNode & EntryRules
+
+  constructor(fd: number, node: OpenedNode & EntryRules) {
+    this.#fd = fd
+    this.#node = node
   }
+
+  get isDirectory(): true {
+    return true
+  }
+
+  readdir(cookie: bigint, visitor: DirectoryVisitor): void {
+    // lseek(2) takes a signed number.
+    if (cookie > 0x7fff_ffff_ffff_ffffn) throw new ErrnoError(errno.EINVAL, 'directory cookie')
+    readEntries(this.#fd, cookie, visitor, this.#node)
+  }
+
+  fsync(dataOnly: boolean): void {
+    sync(this.#fd, dataOnly)
+  }
+
+  close(): void {
+    this.#node.closeFile(this.#fd)
+  }
+}
+
+function sync(fd: number, dataOnly: boolean): void {
+  if (dataOnly) fdatasync(fd)
+  else fsync(fd)
 }

@@ -1,10 +1,9 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../../sys/constants.ts'
 import { Stat, statx, statxAt } from '../../sys/statx.ts'
-import { mode as modes } from '../../9p/wire/flags.ts'
-import type { Qid } from '../../9p/wire/qid.ts'
+import { modes } from '../flags.ts'
 import type { Holder, Newcomer } from './descriptors.ts'
-import { qidTypeOf, qidVersion } from './identity.ts'
+import { versionOf } from './identity.ts'
 import type { HostContext } from './policy.ts'
 import type { FoundFile, SavedFile } from './saved-file.ts'
 
@@ -13,11 +12,11 @@ export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
 
 /** The name leads nowhere, or to another file. */
 const NAMELESS = 1
-/** Used since the clock's hand has passed. */
+/** Used since the clock's hand passed (descriptors.ts). */
 const RECENT = 2
 
-/** The last look at a file's state: whoever gets it reads it at once. */
-export const lastStat = new Stat()
+/** What a file's state was when it was looked at last: the methods that return it are called again only once it was read. */
+const lastStat = new Stat()
 
 const halves = new DataView(new ArrayBuffer(8))
 
@@ -25,18 +24,17 @@ const halves = new DataView(new ArrayBuffer(8))
  * A file of the host, held by an O_PATH descriptor that was reached one name at a time. There is no
  * path string, and no symlink is ever followed.
  *
- * A descriptor can be given back and be fetched again (descriptors.ts): a file remembers in which
- * directory and by which name it was reached, and which inode that was. If another one lies there by
- * then, this one is stale; it never becomes the other. What loses its name, because a client removes
- * or replaces it, keeps its descriptor. There is one of these at most for each name of a directory,
- * and what a client renames is renamed here, so names do not go stale by what is done through the
- * server.
+ * A descriptor can be given back and fetched again (descriptors.ts): a file remembers in which
+ * directory and by which name it was reached, and which inode that was. If another inode lies there by
+ * then, this file is stale; it never becomes the other. A file that loses its name, because a client
+ * removes or replaces it, keeps its descriptor. There is at most one HeldFile for each name of a
+ * directory, and it follows a client's rename, so names do not go stale by what clients do.
  *
  * @typeParam Self the class that is made of it.
  */
 export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, Newcomer {
   protected readonly context: HostContext
-  /** Used by this file as long as it lives. */
+  /** The directory it was reached in, which this file uses as long as it lives. */
   #parent: Self | null
   #name: string
   /** The files of this directory's names. */
@@ -45,11 +43,11 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** The inode number in two halves: as a bigint it would take more memory, and time to compare. */
   readonly #inoLow: number
   readonly #inoHigh: number
-  /** Where the file system has such a thing: tells a file from a later one with the same number. */
+  /** The time of birth, where the file system keeps one: tells a file from a later one with its number. */
   readonly #birth: number
   /** S_IFMT bits, which never change, and below them {@link NAMELESS} and {@link RECENT}: one word. */
   #marks: number
-  /** As of the last walk; signed, which V8 stores in place. */
+  /** As of the last lookup; signed, which V8 stores in place. */
   #version: number
   #fd: number
   #uses = 1
@@ -58,9 +56,9 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /**
    * @param parent null for the root.
-   * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for one that fetches it
-   *   when it has to.
-   * @throws ENFILE when the tree remembers as many files as it may; the descriptor is not owned then.
+   * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for a file that fetches one
+   *   when it needs one.
+   * @throws ENFILE when the tree remembers as many files as it may; then it does not own the descriptor.
    */
   constructor(
     context: HostContext,
@@ -78,32 +76,29 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     this.#inoHigh = stat.inoHigh
     this.#birth = context.birthDevice === this.device ? stat.birth : 0
     this.#marks = (stat.mode & modes.TYPE) | (parent === null ? NAMELESS : 0)
-    this.#version = qidVersion(stat) | 0
-    // Nobody could find the root again.
+    this.#version = versionOf(stat) | 0
+    // The root has no name by which it could be found again.
     this.#pins = parent === null ? 1 : 0
     this.#fd = fd
   }
 
-  /** S_IFMT bits. */
-  protected get type(): number {
+  /** S_IFMT bits that it has on the host. */
+  protected get hostType(): number {
     return this.#marks & modes.TYPE
   }
 
-  get qid(): Qid {
-    return {
-      type: qidTypeOf(this.type),
-      version: this.#version >>> 0,
-      path: this.path,
-    }
-  }
-
   get isDirectory(): boolean {
-    return this.type === modes.DIRECTORY
+    return this.hostType === modes.DIRECTORY
   }
 
-  /** Its qid.path. */
-  protected get path(): bigint {
-    return this.context.paths.of(inodeOf(this.#inoLow, this.#inoHigh), this.device)
+  /** See FileIdentity. */
+  get ino(): bigint {
+    return this.context.inodes.of(inodeOf(this.#inoLow, this.#inoHigh), this.device)
+  }
+
+  /** See FileIdentity; as of the last lookup. */
+  get version(): number {
+    return this.#version >>> 0
   }
 
   retain(): void {
@@ -140,12 +135,13 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (this.#uses === 0 || this.#fd >= 0 || this.#isNameless) return
     try {
       this.descriptor()
-    } catch {
-      // Whoever uses it will hear of it.
+    } catch (error) {
+      // The request that needs it next fails with the reason.
+      if (!(error instanceof ErrnoError)) throw error
     }
   }
 
-  /** The directory it was reached in; the root itself for the root. */
+  /** The directory it was reached in; the root for the root. */
   protected get above(): Self {
     return this.#parent ?? this.self()
   }
@@ -165,20 +161,20 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       child.loseName()
       return undefined
     }
-    child.#version = qidVersion(stat) | 0
+    child.#version = versionOf(stat) | 0
     child.seenAgain()
     child.#uses++
     return child
   }
 
-  /** A walk has come by again: what is remembered of its state is as old as the walk before. */
+  /** A lookup has found it again: what is remembered of its state may be out of date. */
   protected seenAgain(): void {}
 
   /** What is known there, used once more; it has to be the file that was saved. @throws ESTALE */
   protected recalled(name: string, file: SavedFile): Self | undefined {
     const child = this.child(name)
     if (child === undefined) return undefined
-    // Whoever has come by since then has found this one.
+    // A lookup since then may have found another file there.
     child.expectSame(file)
     child.#uses++
     return child
@@ -191,23 +187,23 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /**
    * A regular file must not have changed since it was saved: its client may have parts of it in its cache,
-   * and is not to see them beside others.
+   * and would see old and new parts side by side.
    *
-   * @throws ESTALE when it has, or is not there.
+   * @throws ESTALE when it has changed, or is not there.
    */
   protected expectUnchanged({ ctimeSec, ctimeNsec, size }: SavedFile): void {
-    if (this.type !== modes.FILE) return
+    if (this.hostType !== modes.FILE) return
     const stat = this.stat()
-    // Every write sets the ctime, and nobody can set it back.
+    // Every write sets the ctime, and no program can set it back.
     const isSame = stat.ctimeSec === ctimeSec && stat.ctimeNsec === ctimeNsec && stat.size === size
     if (!isSame) throw stale()
   }
 
   /** What it is known by. @throws ESTALE when a regular file is not where it was reached. */
   protected saved(sealed: boolean): SavedFile {
-    const { ctimeSec, ctimeNsec, size } = this.type === modes.FILE ? this.stat() : stateless
+    const { ctimeSec, ctimeNsec, size } = this.hostType === modes.FILE ? this.stat() : stateless
     return {
-      mode: this.type,
+      mode: this.hostType,
       dev: this.device,
       inoLow: this.#inoLow,
       inoHigh: this.#inoHigh,
@@ -215,14 +211,14 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       ctimeSec,
       ctimeNsec,
       size,
-      prefix: this.context.paths.prefixOf(inodeOf(this.#inoLow, this.#inoHigh), this.device),
+      prefix: this.context.inodes.prefixOf(inodeOf(this.#inoLow, this.#inoHigh), this.device),
       sealed,
     }
   }
 
-  /** Its qid.path is made with the prefix that another server has used, see QidPaths. */
+  /** Its inode number is made with the prefix that another server used, see InodeNumbers. */
   protected keepPrefix(prefix: number): void {
-    this.context.paths.keep(inodeOf(this.#inoLow, this.#inoHigh), this.device, prefix)
+    this.context.inodes.keep(inodeOf(this.#inoLow, this.#inoHigh), this.device, prefix)
   }
 
   /** The name by which it can be found again; undefined where there is none. The root needs none. */
@@ -248,7 +244,8 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** A client has moved this file to `name` in `directory`. */
   protected moveTo(directory: Self, name: string): void {
-    // Behind our back the host may have moved directories, too; what is remembered is no ring for that.
+    // The host may have moved directories as well, so that the new place would lie below this file: what is
+    // remembered must not become a ring.
     for (let at: HeldFile<Self> | null = directory; at !== null; at = at.#parent) {
       if (at === this) return this.loseName()
     }
@@ -260,19 +257,20 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (left !== null) left.release()
   }
 
-  /** The name is another file's, or nobody's: what is held now cannot be fetched again. */
+  /** The name is another file's by now, or is gone: a descriptor that is held cannot be fetched again. */
   protected loseName(): void {
     this.#forget()
     this.#marks |= NAMELESS
     if (this.#fd >= 0) this.pin()
   }
 
-  /** Has a descriptor until {@link unpin}, if there is one to be had. */
+  /** Has a descriptor until {@link unpin}, if it can get one. */
   protected keep(): void {
     try {
       this.descriptor()
-    } catch {
-      // A file that is no longer there, or no descriptor left: then there is nothing to be kept.
+    } catch (error) {
+      // The file is no longer there, or no descriptor is left: then there is nothing to keep.
+      if (!(error instanceof ErrnoError)) throw error
     }
     this.pin()
   }
@@ -307,7 +305,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   protected hold(): Stat {
     if (this.#fd >= 0) return this.stat()
     this.descriptor()
-    // Which has looked at it just now.
+    // Fetching it has called statx(2) just now.
     return lastStat
   }
 
@@ -352,7 +350,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       stat.inoLow === this.#inoLow &&
       stat.inoHigh === this.#inoHigh &&
       stat.dev === this.device &&
-      (stat.mode & modes.TYPE) === this.type &&
+      (stat.mode & modes.TYPE) === this.hostType &&
       (this.#birth === 0 || this.#birth === stat.birth)
     )
   }
@@ -429,7 +427,7 @@ function stale(): ErrnoError {
   return new ErrnoError(errno.ESTALE, 'file')
 }
 
-/** A file that cannot be found again is stale, whatever is in its place. */
+/** The error for a file that cannot be found again: it is stale, also where another file has its name. */
 function gone(error: unknown): unknown {
   return error instanceof ErrnoError && vanished.has(error.errno) ? stale() : error
 }

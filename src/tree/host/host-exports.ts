@@ -10,21 +10,21 @@ import type { HostPolicy } from './policy.ts'
 import { fileLimit } from './file-budget.ts'
 import { HostTree } from './host-tree.ts'
 
-/** A directory of the host that clients may attach to. Plain data: it is sent to the engine's thread. */
+/** A directory of the host that clients may attach to. Plain data: it is sent to the thread that serves it. */
 export interface HostExport extends HostPolicy, ViewPatterns {
-  /** The aname that chooses it; `null` for the one that is meant by every name that is no other's. */
+  /** The name that a client attaches to; `null` for the export that every other name means. */
   readonly name: string | null
   readonly directory: string
 }
 
-/** Some directories of the host, each a tree of its own, chosen by the aname of Tattach. It owns the trees. */
+/** Several directories of the host, each a tree, chosen by the name that a client attaches to. It owns the trees. */
 export class HostExports implements Exports {
-  /** The directories, whole, whatever is shown of them. */
+  /** The whole directories, also where only a part of them is shown. */
   readonly trees: readonly HostTree[]
   readonly #byName: ReadonlyMap<string, Tree>
-  /** What a client gets that names none of them, as Linux does without the option aname. */
+  /** For a client that names none of them, as Linux does without the option aname. */
   readonly #unnamed: Tree | undefined
-  /** What it gets that names one which is not there. */
+  /** For a client that names one which is not there. */
   readonly #other: Tree | undefined
 
   /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
@@ -55,11 +55,11 @@ export class HostExports implements Exports {
     this.#unnamed = views.length === 1 ? views[0] : undefined
   }
 
-  attach(aname: string): Attachment {
-    const unnamed = aname === '' || aname === '/' ? this.#unnamed : undefined
-    const tree = this.#byName.get(aname) ?? unnamed ?? this.#other
+  attach(name: string): Attachment {
+    const unnamed = name === '' || name === '/' ? this.#unnamed : undefined
+    const tree = this.#byName.get(name) ?? unnamed ?? this.#other
     if (tree === undefined) throw new ErrnoError(errno.ENOENT, 'attach')
-    return tree.attach(aname)
+    return tree.attach(name)
   }
 
   close(): void {

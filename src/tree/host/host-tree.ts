@@ -10,7 +10,7 @@ import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import type { ColdReads } from './cold-reads.ts'
 import { Descriptors } from './descriptors.ts'
 import { FileBudget, fileLimit } from './file-budget.ts'
-import { QidPaths, keepsBirth } from './identity.ts'
+import { InodeNumbers, keepsBirth } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { LockTable } from './locks.ts'
 import { MappedNode } from './mapped-node.ts'
@@ -19,7 +19,7 @@ import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
 import { isStorable } from './stored-attributes.ts'
 
-/** A tree needs so many descriptors to get along. */
+/** Fewest descriptors with which a tree can work. */
 const LEAST = 16
 
 /** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
@@ -31,12 +31,12 @@ export class HostTree implements Tree {
   readonly #context: HostContext
 
   /**
-   * @param directory a path of the host; what it means is settled here, once. A last component that
-   *   is a symlink is followed.
+   * @param directory a path of the host, resolved here, once. A last component that is a symlink is
+   *   followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
    *   kernel, such as /proc; EOPNOTSUPP for `mapped-xattr` where the file system keeps no attributes.
-   * @param later how the thread that serves the tree waits.
-   * @param coldReads how it reads what has to be waited for; without that, it waits.
+   * @param later how the thread that serves the tree sets timers.
+   * @param coldReads how it reads what is not in the page cache; without it, the thread waits for the disk.
    */
   constructor(
     directory: string,
@@ -70,7 +70,7 @@ export class HostTree implements Tree {
         credentials,
         descriptors,
         files: new FileBudget(policy.files ?? fileLimit()),
-        paths: new QidPaths(dev),
+        inodes: new InodeNumbers(dev),
         birthDevice: keepsBirth(type) ? dev : -1,
         self,
         locks: new LockTable(descriptors, self, policy.readOnly, later),
@@ -86,8 +86,8 @@ export class HostTree implements Tree {
     }
   }
 
-  /** The aname is a path for some servers; here there is one tree, whatever it is called. */
-  attach(_aname: string): Attachment {
+  /** The name is a path for some servers; here it is ignored, since there is one tree. */
+  attach(_name: string): Attachment {
     this.#root.retain()
     return { tree: this, node: this.#root }
   }

@@ -1,32 +1,15 @@
 import type { Stat } from '../../sys/statx.ts'
-import { mode as modes } from '../../9p/wire/flags.ts'
-import { type Qid, qidType } from '../../9p/wire/qid.ts'
 
-/** Bits of a qid.path below the prefix that tells file systems apart. */
+/** Bits of an inode number below the prefix that tells file systems apart. */
 const PREFIX_SHIFT = 48n
 const PREFIXES = 0x1_0000
 
-/** The qid of a host file: of the file's own state alone, so that a server that was restarted answers the same. */
-export function qidOf(stat: Stat, paths: QidPaths): Qid {
-  return {
-    type: qidTypeOf(stat.mode),
-    version: qidVersion(stat),
-    path: paths.of(stat.ino, stat.dev),
-  }
-}
-
-/** qid.type for a file's mode. */
-export function qidTypeOf(mode: number): number {
-  const type = mode & modes.TYPE
-  if (type === modes.DIRECTORY) return qidType.directory
-  return type === modes.SYMLINK ? qidType.symlink : qidType.file
-}
-
 /**
- * qid.version changes whenever the content may have: every write sets ctime, and nobody can set it
- * back. Never 0.
+ * A file's version: 32 bits that change whenever the content may have changed, since every write sets the
+ * ctime and no program can set it back. Never 0. It depends on the file's own state alone, so a restarted
+ * server answers the same.
  */
-export function qidVersion({
+export function versionOf({
   ctimeSec,
   ctimeNsec,
   size,
@@ -37,14 +20,14 @@ export function qidVersion({
 
 /**
  * Makes one space of numbers from the inode numbers of all file systems that an export spans (bind
- * mounts, btrfs subvolumes, a tmpfs inside): two files never share a qid.path.
+ * mounts, btrfs subvolumes, a tmpfs inside): two files never have the same number.
  *
  * The root's own file system keeps its numbers. Those of another one get a prefix of 16 bits, chosen
  * by what the file system calls itself (statfs(2)'s f_fsid), so that it is the same after a restart,
- * and never one that is taken. That holds for inode numbers below 2^48, which all file systems of
- * disks have; of larger ones, as FUSE may make them up, each 2^48 count as a file system.
+ * and never one that is taken. That holds for inode numbers below 2^48, which all file systems on
+ * disks have. Larger ones, as a FUSE file system may make them up, count as one file system for each 2^48.
  */
-export class QidPaths {
+export class InodeNumbers {
   readonly #rootDevice: number
   /** By device and the bits of the inode number that the prefix takes the place of. */
   readonly #prefixes = new Map<string, bigint>()
@@ -56,12 +39,12 @@ export class QidPaths {
     this.#rootDevice = rootDevice
   }
 
-  /** Tells what the file system on `device` calls itself; 0 when it has nothing to say. */
+  /** @param fsid what the file system on `device` calls itself; 0 when it says nothing. */
   learn(device: number, fsid: bigint): void {
     if (fsid !== 0n) this.#names.set(device, fsid)
   }
 
-  /** The qid.path of inode `ino` on `device`. */
+  /** The number that stands for inode `ino` on `device`. */
   of(ino: bigint, device: number): bigint {
     if (device === this.#rootDevice) return ino
     const high = ino >> PREFIX_SHIFT
@@ -79,7 +62,7 @@ export class QidPaths {
     return device === this.#rootDevice ? 0 : Number(this.of(ino, device) >> PREFIX_SHIFT)
   }
 
-  /** Uses the prefix that another server has used, if there is none yet and that one is free. */
+  /** Uses the prefix that another server used, if this inode has none yet and that one is free. */
   keep(ino: bigint, device: number, prefix: number): void {
     const key = `${device}:${ino >> PREFIX_SHIFT}`
     if (device === this.#rootDevice || this.#prefixes.has(key) || this.#taken.has(prefix)) return

@@ -1,11 +1,11 @@
-import type { Lock, LockOwner, LockRange, LockType } from '../tree.ts'
+import type { Lock, LockOwner, LockRange, LockType } from '../locks.ts'
 
-/** A range of one file that somebody holds, and through which open file it was locked. */
+/** A range of one file that is held, and through which open file it was locked. */
 export interface Held extends Lock {
   readonly through: object
 }
 
-/** Who holds what of a file, in no order. One owner's ranges never overlap. */
+/** The ranges that are held of a file, in no order. One owner's ranges never overlap. */
 export type HeldList = readonly Held[]
 
 /** A change: what `owner` holds of the range from now on; null is nothing. */
@@ -59,7 +59,7 @@ export function changed(list: HeldList, change: Change): HeldList {
   return next
 }
 
-/** A part of a file and the strongest lock that anybody has on all of it; null where nobody has. */
+/** A part of a file and the strongest lock that any owner has on all of it; null where none has. */
 interface Part extends LockRange {
   readonly type: LockType | null
 }

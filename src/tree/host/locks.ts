@@ -1,9 +1,9 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { ofdConflict } from '../../sys/locks.ts'
 import { statx } from '../../sys/statx.ts'
-import { Parked } from '../parked.ts'
+import { Deferred } from '../deferred.ts'
 import type { Later } from '../later.ts'
-import type { Lock, LockHolder, LockOwner, LockRange } from '../tree.ts'
+import type { Lock, LockHolder, LockOwner, LockRange, Locks } from '../locks.ts'
 import { Anchor } from './anchor.ts'
 import type { Descriptors } from './descriptors.ts'
 import {
@@ -15,44 +15,44 @@ import {
   strongest,
 } from './lock-ranges.ts'
 
-/** How often a program of the host is asked for a lock that somebody waits for, in milliseconds. */
+/** How often a lock is tried again that a program of the host holds and a guest waits for, in milliseconds. */
 const RETRY_MS = 20
 
 /**
- * How long somebody is kept waiting before the answer is "ask again", in milliseconds. While it waits
+ * How long a request for a lock waits before the answer is "ask again", in milliseconds. While it waits
  * for the answer, Linux's client lets no signal but a fatal one through (p9_client_rpc); between two
- * requests a handler such as that of an alarm gets its turn.
+ * requests a signal handler such as that of an alarm can run.
  */
-const PATIENCE_MS = 30_000
+const WAIT_MS = 30_000
 
-/** Most steps of one search for a deadlock; a longer one is left to its participants. */
+/** Most steps of one search for a deadlock. A longer search is given up, and the request waits. */
 const SEARCH_STEPS = 100_000
 
 interface Waiter {
   readonly lock: Lock
   readonly through: FileLocks
-  readonly parked: Parked<boolean>
-  /** Calls its patience off. */
+  readonly deferred: Deferred<boolean>
+  /** Stops the clock of {@link WAIT_MS}. */
   readonly stop: () => void
 }
 
-/** All that is locked of one file, and who waits for it. */
+/** All that is locked of one file, and the requests that wait for it. */
 interface LockedFile {
   held: HeldList
   /** In the order of asking. */
   readonly waiting: Waiter[]
-  /** From the first lock on until nobody holds or wants any. */
+  /** From the first lock on until none is held or waited for. */
   anchor: Anchor | null
-  /** Whether somebody waits for a program of the host. */
+  /** Whether a request waits for a program of the host. */
   hostInTheWay: boolean
 }
 
 /**
- * Who holds which ranges of a tree's files: one table for all sessions, so that clients are kept apart
+ * The locked ranges of a tree's files: one table for all sessions, so that clients are kept apart
  * here, in memory. The host's programs see them through one {@link Anchor} for each file.
  *
- * A lock is its owner's, whichever file it was taken through: a process of a guest may give it back
- * through another. It also goes when the file goes that it was taken through.
+ * A lock belongs to its owner, whichever open file it was taken through: a process of a guest may give it
+ * back through another. It also ends when the open file is closed that it was taken through.
  */
 export class LockTable {
   readonly #files = new Map<string, LockedFile>()
@@ -70,8 +70,8 @@ export class LockTable {
     this.#later = later
   }
 
-  /** See OpenFile.lock. */
-  lock(through: FileLocks, lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  /** See Locks.lock. */
+  lock(through: FileLocks, lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     const file = this.#files.get(through.key) ?? this.#add(through.key)
     try {
       const found = this.#try(file, lock, through)
@@ -89,7 +89,7 @@ export class LockTable {
     }
   }
 
-  /** See OpenFile.unlock. */
+  /** See Locks.unlock. */
   unlock(through: FileLocks, range: LockRange, owner: LockOwner): void {
     const file = this.#files.get(through.key)
     const { start, end } = range
@@ -104,8 +104,8 @@ export class LockTable {
     this.#serve(through.key, file)
   }
 
-  /** See OpenFile.getlock. */
-  getlock(through: FileLocks, lock: Lock): LockHolder | undefined {
+  /** See Locks.conflict. */
+  conflict(through: FileLocks, lock: Lock): LockHolder | undefined {
     const file = this.#files.get(through.key)
     let first: Lock | undefined
     for (const held of file?.held ?? []) {
@@ -118,23 +118,23 @@ export class LockTable {
     const found = file?.anchor
       ? file.anchor.conflict(lock.type, lock)
       : ofdConflict(through.fd, lock.type, lock)
-    // A guest has no use for the numbers of the host's processes.
+    // The host's process numbers mean nothing to a guest.
     return found && { ...found, procId: 0, clientId: '' }
   }
 
-  /** See OpenFile.locks. */
+  /** See Locks.held. */
   held(through: FileLocks): readonly Lock[] {
     const held = this.#files.get(through.key)?.held ?? []
     return held.filter((each) => each.through === through)
   }
 
-  /** The file is about to be closed: its locks go, and who waits through it gets EBADF. */
+  /** The open file is about to be closed: its locks go, and requests that wait through it get EBADF. */
   close(through: FileLocks): void {
     const file = this.#files.get(through.key)
     if (file === undefined) return
     for (const waiter of file.waiting.filter((each) => each.through === through)) {
       this.#remove(file, waiter)
-      waiter.parked.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
+      waiter.deferred.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
     }
     const gone = file.held.filter((held) => held.through === through)
     try {
@@ -150,7 +150,7 @@ export class LockTable {
         this.#tellHost(file, file.held, { start, end })
       }
     } finally {
-      // Whatever the host says of it, others have been waiting for this.
+      // Also where the host has refused something: others wait for these ranges.
       this.#serve(through.key, file)
     }
   }
@@ -168,14 +168,14 @@ export class LockTable {
     file.anchor = null
   }
 
-  /** Grants a lock, or says who is in the way: others of this table, or the host. */
+  /** Grants a lock, or says what is in the way: others of this table, or the host. */
   #try(file: LockedFile, lock: Lock, through: FileLocks): 'granted' | 'others' | 'host' {
     if (file.held.some((held) => inTheWay(held, lock))) return 'others'
     const next = this.#after(file, { ...lock, through })
     file.anchor ??= new Anchor(through.fd, this.#descriptors, this.#self, this.#writable)
     if (lock.type === 'write') file.anchor.prepareToWrite(through.fd, file.held)
-    // Nobody else has more than a read lock in the range, and that only where one is wanted: so the
-    // strongest lock of each byte will be this one.
+    // Other owners have at most read locks in the range, and those only where a read lock is wanted: so
+    // the strongest lock of each byte will be this one.
     if (!file.anchor.set(lock.type, lock)) return 'host'
     this.#commit(file, lock.owner, next)
     return 'granted'
@@ -196,24 +196,24 @@ export class LockTable {
     file.held = next
   }
 
-  /** What `left` has of a range is what the host's programs see. */
+  /** Shows the host's programs what `left` has of a range. */
   #tellHost(file: LockedFile, left: HeldList, range: LockRange): void {
     for (const { type, ...part } of strongest(left, range)) file.anchor?.set(type, part)
   }
 
-  #wait(file: LockedFile, lock: Lock, through: FileLocks): Parked<boolean> {
-    const parked = new Parked<boolean>(() => {
+  #wait(file: LockedFile, lock: Lock, through: FileLocks): Deferred<boolean> {
+    const deferred = new Deferred<boolean>(() => {
       this.#remove(file, waiter)
       this.#forgetIfUnused(through.key, file)
     })
-    const stop = this.#later(PATIENCE_MS, () => {
+    const stop = this.#later(WAIT_MS, () => {
       this.#remove(file, waiter)
       this.#forgetIfUnused(through.key, file)
-      parked.resolve(false)
+      deferred.resolve(false)
     })
-    const waiter: Waiter = { lock, through, parked, stop }
+    const waiter: Waiter = { lock, through, deferred, stop }
     file.waiting.push(waiter)
-    return parked
+    return deferred
   }
 
   #remove(file: LockedFile, waiter: Waiter): void {
@@ -222,21 +222,21 @@ export class LockTable {
     if (at >= 0) file.waiting.splice(at, 1)
   }
 
-  /** Grants what has become possible to those who wait, in their order. */
+  /** Grants what has become possible to the requests that wait, in their order. */
   #serve(key: string, file: LockedFile): void {
     let granted: boolean
     do {
       granted = false
       file.hostInTheWay = false
       for (const waiter of file.waiting.slice()) granted = this.#retry(file, waiter) || granted
-      // Who was granted a read lock may have had a write lock there, in the way of an earlier one.
+      // An owner that was granted a read lock may have had a write lock there, in the way of an earlier request.
     } while (granted && file.waiting.length > 0)
     this.#forgetIfUnused(key, file)
   }
 
   /** @returns whether it waits no longer because it was granted. */
   #retry(file: LockedFile, waiter: Waiter): boolean {
-    // Its client may have gone while others were answered.
+    // Its client may have ended while others were answered.
     if (!file.waiting.includes(waiter)) return false
     try {
       const found = this.#try(file, waiter.lock, waiter.through)
@@ -244,11 +244,11 @@ export class LockTable {
       if (found !== 'granted') return false
     } catch (error) {
       this.#remove(file, waiter)
-      waiter.parked.reject(error)
+      waiter.deferred.reject(error)
       return false
     }
     this.#remove(file, waiter)
-    waiter.parked.resolve(true)
+    waiter.deferred.resolve(true)
     return true
   }
 
@@ -262,7 +262,7 @@ export class LockTable {
     })
   }
 
-  /** Whether the owner of `lock` would wait for somebody who waits, maybe through others, for it. */
+  /** Whether the owner of `lock` would wait for an owner that waits, maybe through others, for it. */
   #wouldDeadlock(file: LockedFile, lock: Lock): boolean {
     let steps = 0
     const reached: LockOwner[] = []
@@ -292,20 +292,26 @@ export class LockTable {
 }
 
 /** The locks that are taken through one open file of the host. */
-export class FileLocks {
+export class FileLocks implements Locks {
   readonly fd: number
-  /** Stands for the file as long as the descriptor is open. */
-  readonly key: string
   readonly #table: LockTable
+  #key: string | undefined
 
   constructor(table: LockTable, fd: number) {
-    const { dev, ino } = statx(fd)
     this.fd = fd
-    this.key = `${dev}:${ino}`
     this.#table = table
   }
 
-  lock(lock: Lock, wait: boolean): boolean | Parked<boolean> {
+  /** Stands for the file as long as the descriptor is open. */
+  get key(): string {
+    if (this.#key === undefined) {
+      const { dev, ino } = statx(this.fd)
+      this.#key = `${dev}:${ino}`
+    }
+    return this.#key
+  }
+
+  lock(lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     return this.#table.lock(this, lock, wait)
   }
 
@@ -313,15 +319,16 @@ export class FileLocks {
     this.#table.unlock(this, range, owner)
   }
 
-  getlock(lock: Lock): LockHolder | undefined {
-    return this.#table.getlock(this, lock)
+  conflict(lock: Lock): LockHolder | undefined {
+    return this.#table.conflict(this, lock)
   }
 
   held(): readonly Lock[] {
-    return this.#table.held(this)
+    // Without a key, nothing was locked yet.
+    return this.#key === undefined ? [] : this.#table.held(this)
   }
 
   close(): void {
-    this.#table.close(this)
+    if (this.#key !== undefined) this.#table.close(this)
   }
 }

@@ -1,127 +1,124 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../../sys/constants.ts'
-import { encodeDevice } from '../../sys/device.ts'
-import { mknodat, pread, pwrite } from '../../sys/files.ts'
+import { encodeDevice, mknodat, pread, pwrite } from '../../sys/files.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import { statx } from '../../sys/statx.ts'
-import { mode as modes, setattr } from '../../9p/wire/flags.ts'
-import { PATH_BYTES_MAX } from '../../9p/wire/limits.ts'
-import type { R, T } from '../../9p/wire/messages.ts'
-import type { Qid } from '../../9p/wire/qid.ts'
-import { NO_UID, type OpenFile, type Owner } from '../tree.ts'
+import type { AttributeChanges, Attributes } from '../attributes.ts'
+import { modes } from '../flags.ts'
+import { type DeviceNumber, NO_UID, type OpenNode, type Owner } from '../tree.ts'
 import { changeAttributes } from './attributes.ts'
-import { qidOf, qidTypeOf } from './identity.ts'
 import { HostNode, type Newborn } from './node.ts'
 import { withoutPrivileges } from './privileges.ts'
 import type { FoundFile } from './saved-file.ts'
 import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
 import { acls } from './xattrs.ts'
 
-/** Nobody else on the host needs to reach a guest's files (QEMU's SM_LOCAL_MODE_BITS). */
+/** Only the server needs to reach a guest's files (QEMU's SM_LOCAL_MODE_BITS). */
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
-const target = systemMemory(PATH_BYTES_MAX)
+/** Longest target of a symlink in bytes, and room for its NUL (PATH_MAX). */
+const TARGET_ROOM = 4096
+
+const target = systemMemory(TARGET_ROOM)
 
 /**
- * A file whose owner, mode and device number are the guest's business and stored beside it, see
- * stored-attributes.ts: so an ordinary user's directory can hold whatever a guest's root makes of
- * it. Symlinks, devices, FIFOs and sockets are regular files on the host, a symlink's with its target
- * inside. What has nothing stored is shown as it is.
+ * A file whose owner, mode and device number the guest decides. They are stored in its extended attributes,
+ * see stored-attributes.ts: so an ordinary user's directory can hold whatever a guest's root makes in it.
+ * Symlinks, devices, FIFOs and sockets are regular files on the host, a symlink's with its target inside. A
+ * file without stored attributes is shown as it is.
  */
 export class MappedNode extends HostNode {
-  /** What it is to the guest, as of the last walk; undefined where nobody has asked since. */
-  #walkedType: number | undefined
+  /** What it is to the guest, as of the last lookup; undefined where it was not asked for since. */
+  #knownType: number | undefined
 
-  override get qid(): Qid {
-    return { ...super.qid, type: qidTypeOf(this.#walkedType ?? this.#type()) }
+  override get type(): number {
+    return this.#knownType ?? this.#readType()
   }
 
-  override getattr(mask: number): R<'getattr'> {
-    const found = super.getattr(mask)
-    const {
-      uid = found.uid,
-      gid = found.gid,
-      mode,
-      rdev = found.rdev,
-    } = readStored(this.descriptor())
-    const shown = modeOf(found.mode, mode)
-    const qid = { ...found.qid, type: qidTypeOf(shown) }
-    return { ...found, qid, mode: shown, uid, gid, rdev }
+  protected override completeAttributes(attributes: Attributes): void {
+    const { uid, gid, mode, rdev } = readStored(this.descriptor())
+    attributes.uid = uid ?? attributes.uid
+    attributes.gid = gid ?? attributes.gid
+    attributes.rdev = rdev ?? attributes.rdev
+    attributes.mode = modeOf(attributes.mode, mode)
   }
 
-  override setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
+  override setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
     this.mayChange()
-    const { valid } = changes
+    const { mode, size, atime, mtime, ctime } = changes
     const fd = this.descriptor()
-    const type = this.#type()
-    if ((valid & setattr.MODE) !== 0 && type === modes.SYMLINK) {
+    const type = this.#readType()
+    if (mode !== undefined && type === modes.SYMLINK) {
       throw new ErrnoError(errno.EOPNOTSUPP, 'chmod')
     }
-    if ((valid & setattr.SIZE) !== 0 && type !== modes.FILE) {
-      throw new ErrnoError(errno.EINVAL, 'truncate')
-    }
-    if ((valid & (setattr.UID | setattr.GID)) !== 0) {
-      store(fd, {
-        uid: (valid & setattr.UID) !== 0 ? changes.uid : undefined,
-        gid: (valid & setattr.GID) !== 0 ? changes.gid : undefined,
-      })
-      // As chown(2) does, whoever calls it.
+    if (size !== undefined && type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
+    if (changes.uid !== undefined || changes.gid !== undefined) {
+      store(fd, { uid: changes.uid, gid: changes.gid })
+      // As chown(2) does for every caller.
       this.dropPrivileges(fd)
     }
-    if ((valid & setattr.MODE) !== 0) {
-      store(fd, { mode: type | (changes.mode & modes.PERMISSIONS) })
-    }
-    if ((valid & setattr.SIZE) !== 0 && this.mustDropPrivileges(uid)) this.dropPrivileges(fd)
-    const rest = valid & ~(setattr.UID | setattr.GID | setattr.MODE)
-    changeAttributes(fd, this.type, { ...changes, valid: rest }, file, uid, this.context)
+    if (mode !== undefined) store(fd, { mode: type | (mode & modes.PERMISSIONS) })
+    if (size !== undefined && this.mustDropPrivileges(uid)) this.dropPrivileges(fd)
+    changeAttributes(fd, this.hostType, { size, atime, mtime, ctime }, file, uid, this.context)
   }
 
   override readlink(): string {
-    if (this.type === modes.SYMLINK) return super.readlink()
-    if (this.#type() !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
+    if (this.hostType === modes.SYMLINK) return super.readlink()
+    if (this.#readType() !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
     const fd = this.reopen(O_RDONLY | O_CLOEXEC)
     try {
-      const length = pread(fd, target.address, PATH_BYTES_MAX, 0)
-      if (length >= PATH_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
+      const length = pread(fd, target.address, TARGET_ROOM, 0)
+      if (length >= TARGET_ROOM) throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
       return target.bytes.toString('latin1', 0, length)
     } finally {
       this.context.descriptors.discard(fd)
     }
   }
 
-  override open(flags: number, uid: number): OpenFile {
-    const type = this.#type()
+  override open(flags: number, uid: number): OpenNode {
+    const type = this.#readType()
     if (type !== modes.FILE && type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
     return super.open(flags, uid)
   }
 
-  override mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
+  override mknod(
+    name: string,
+    mode: number,
+    { major, minor }: DeviceNumber,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): HostNode {
     const type = mode & modes.TYPE
     if (!made.has(type)) throw new ErrnoError(errno.EINVAL, 'mknod')
     const isDevice = type === modes.CHAR || type === modes.BLOCK
     const rdev = isDevice ? encodeDevice(major, minor) : undefined
     const newborn = this.newborn(mode, owner, rdev)
     mknodat(this.directory(), name, modes.FILE | newborn.mode, 0, 0)
-    return this.finish(name, newborn)
+    return this.finish(name, newborn, attributes)
   }
 
-  override symlink(name: string, to: string, owner: Owner): Qid {
+  override symlink(
+    name: string,
+    to: string,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): HostNode {
     const newborn = this.newborn(modes.SYMLINK | 0o777, owner)
     this.mayChange()
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    const { descriptors, paths } = this.context
+    const { descriptors } = this.context
     let fd = this.openAt(name, flags, newborn.mode)
     try {
       const length = target.bytes.write(to, 'latin1')
       for (let at = 0; at < length;) at += pwrite(fd, target.address + at, length - at, at)
       newborn.finish(fd)
-      const qid = { ...qidOf(statx(fd), paths), type: qidTypeOf(modes.SYMLINK) }
+      const stat = statx(fd)
       const written = fd
       fd = -1
-      // Which may be the first to say that the target found no room.
+      // close(2) may be the first to say that the target found no room.
       descriptors.close(written)
-      return qid
+      return this.newChild(name, stat, attributes, newborn.type)
     } catch (error) {
       if (fd >= 0) descriptors.discard(fd)
       this.takeBack(name, 0)
@@ -160,17 +157,23 @@ export class MappedNode extends HostNode {
     return true
   }
 
-  protected override make(name: string, stat: FoundFile, fd: number, sealed: boolean): HostNode {
-    // A file that was just made: its qid is told when it is too late for it to fail. Asked for before there
-    // is a node: one that nobody gets would count among the tree's files for ever.
-    const type = fd >= 0 ? modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE : undefined
+  protected override make(
+    name: string,
+    stat: FoundFile,
+    fd: number,
+    sealed: boolean,
+    type?: number,
+  ): HostNode {
+    // Read before there is a node, which would count among the tree's files for ever if this failed.
+    const knownType =
+      type ?? (fd >= 0 ? modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE : undefined)
     const child = new MappedNode(this.context, this, name, stat, fd, sealed)
-    child.#walkedType = type
+    child.#knownType = knownType
     return child
   }
 
   protected override seenAgain(): void {
-    this.#walkedType = undefined
+    this.#knownType = undefined
   }
 
   protected override newborn(mode: number, { uid, gid }: Owner, rdev?: number): Newborn {
@@ -199,11 +202,11 @@ export class MappedNode extends HostNode {
     if (left !== mode) store(fd, { mode: left })
   }
 
-  /** What it is to the guest. */
-  #type(): number {
-    if (this.type !== modes.FILE) return this.type
-    const type = modeOf(this.type, readStoredMode(this.descriptor())) & modes.TYPE
-    this.#walkedType = type
+  /** What it is to the guest now. */
+  #readType(): number {
+    if (this.hostType !== modes.FILE) return this.hostType
+    const type = modeOf(this.hostType, readStoredMode(this.descriptor())) & modes.TYPE
+    this.#knownType = type
     return type
   }
 }
@@ -217,7 +220,7 @@ const made: ReadonlySet<number> = new Set([
   modes.SOCKET,
 ])
 
-/** Where an attribute of the guest's is kept: an ordinary user's server may set no other. */
+/** The host's name for a guest's xattr: an ordinary user's server may only set those in `user.`. */
 function nameKept(name: string): string {
   return acls.test(name) ? PREFIX + name : name
 }

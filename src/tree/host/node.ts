@@ -22,17 +22,15 @@ import {
   symlinkat,
   unlinkat,
 } from '../../sys/files.ts'
-import { type Stat, statx, statxAt } from '../../sys/statx.ts'
-import { V9FS_MAGIC, mode as modes, open as wire } from '../../9p/wire/flags.ts'
-import type { R, T } from '../../9p/wire/messages.ts'
-import type { Qid } from '../../9p/wire/qid.ts'
+import { Stat, statx, statxAt } from '../../sys/statx.ts'
+import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
+import { modes, openFlags } from '../flags.ts'
 import type { Described } from '../saved-nodes.ts'
-import type { Node, OpenFile, Owner } from '../tree.ts'
-import { attributesOf, changeAttributes, giveTo, hostOwner } from './attributes.ts'
-import type { HostEntry } from './entries.ts'
-import { HostFile } from './file.ts'
-import { HELD, HeldFile, lastStat } from './held-file.ts'
-import { qidOf, qidTypeOf } from './identity.ts'
+import type { DeviceNumber, Names, Node, OpenNode, Owner, Xattrs } from '../tree.ts'
+import { changeAttributes, fillAttributes, giveTo, hostOwner } from './attributes.ts'
+import type { EntryRules } from './entries.ts'
+import { HostDirectory, HostFile } from './file.ts'
+import { HELD, HeldFile } from './held-file.ts'
 import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
@@ -40,19 +38,23 @@ import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { type FoundFile, fileOf, fileText } from './saved-file.ts'
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
 
-/** Something that is about to be made, and what is to be done once it is. */
+/** What the lookup under way has found: nothing else fills it, so the nodes that settle meanwhile leave it alone. */
+const lookedUp = new Stat()
+
+/** A file that is about to be made. */
 export interface Newborn {
   /** Its S_IFMT bits to the guest. */
   readonly type: number
   /** Its permissions on the host, until it is finished. */
   readonly mode: number
+  /** Gives it what the system call that makes it cannot: owner, special bits, stored attributes. */
   finish(fd: number): void
 }
 
-/** What a client may do with a file of the host. How the file is held is HeldFile's business. */
-export class HostNode extends HeldFile<HostNode> implements Node {
-  /** A directory that shows nothing, see kernel-views.ts. */
-  readonly #sealed: boolean
+/** What a client may do with a file of the host. HeldFile says how the file is held. */
+export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs, EntryRules {
+  /** Whether it is a view of the kernel, which shows nothing, see kernel-views.ts. */
+  readonly isSealed: boolean
 
   /**
    * The root of a tree.
@@ -60,7 +62,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
    * @param fd an O_PATH descriptor of it, which it owns from now on.
    */
   static root(context: HostContext, fd: number): HostNode {
-    // Called as a class's own method: whichever class that is.
+    // `this` is the class that the method is called on: this one or MappedNode.
     return new this(context, null, '', statx(fd), fd, false)
   }
 
@@ -73,50 +75,68 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     sealed: boolean,
   ) {
     super(context, parent, name, stat, fd)
-    this.#sealed = sealed
+    this.isSealed = sealed
   }
 
   protected self(): HostNode {
     return this
   }
 
-  walk(name: string): Node {
-    if (name === '..') {
-      const { above } = this
-      // Nobody may have used it for a while: it has to be there still.
-      above.descriptor()
-      above.retain()
-      return above
+  /** S_IFMT bits that it has for the guest. */
+  get type(): number {
+    return this.hostType
+  }
+
+  get names(): Names {
+    return this
+  }
+
+  get xattrs(): Xattrs {
+    return this
+  }
+
+  lookup(name: string, attributes: Attributes | null): HostNode {
+    if (name === '..') return this.#lookUpAbove(attributes)
+    if (this.hostType !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'lookup')
+    if (this.isSealed) throw new ErrnoError(errno.ENOENT, 'lookup')
+    const stat = statxAt(this.descriptor(), name, lookedUp)
+    const known = this.known(name, stat)
+    // Where another file system begins, it is looked at before anything in it.
+    if (known === undefined && stat.dev !== this.device) {
+      return this.adopt(name, this.openAt(name, HELD), attributes)
     }
-    if (this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'walk')
-    if (this.#sealed) throw new ErrnoError(errno.ENOENT, 'walk')
-    const stat = statxAt(this.descriptor(), name, lastStat)
-    return this.known(name, stat) ?? this.#newChild(name, stat)
+    if (known === undefined) return this.newChild(name, stat, attributes)
+    if (attributes !== null) {
+      fillAttributes(attributes, stat, this.context)
+      known.#complete(attributes)
+    }
+    return known
   }
 
-  getattr(mask: number): R<'getattr'> {
-    return attributesOf(this.stat(), mask, this.context)
+  getattr(attributes: Attributes): void {
+    fillAttributes(attributes, this.stat(), this.context)
+    this.completeAttributes(attributes)
   }
 
-  setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
+  setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
     this.mayChange()
-    changeAttributes(this.descriptor(), this.type, changes, file, uid, this.context)
+    changeAttributes(this.descriptor(), this.hostType, changes, file, uid, this.context)
   }
 
   readlink(): string {
-    if (this.type !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
+    if (this.hostType !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
     return readlink(this.descriptor())
   }
 
-  statfs(): R<'statfs'> {
-    return { ...fstatfs(this.descriptor()), type: V9FS_MAGIC }
+  statfs(): FileSystemStatistics {
+    return fstatfs(this.descriptor())
   }
 
-  open(flags: number, uid: number): OpenFile {
-    const isFile = this.type === modes.FILE
-    if (!isFile && this.type !== modes.DIRECTORY) throw new ErrnoError(errno.ENXIO, 'open')
-    if (this.#sealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
-    // The owner may have changed since the walk, so it is asked for now.
+  open(flags: number, uid: number): OpenNode {
+    const isFile = this.hostType === modes.FILE
+    if (!isFile && !this.isDirectory) throw new ErrnoError(errno.ENXIO, 'open')
+    if (this.isSealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
+    // The owner may have changed since the lookup, so it is asked for now.
     const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
     const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
     try {
@@ -129,7 +149,13 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
+  create(
+    name: string,
+    flags: number,
+    mode: number,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): { node: Node; file: OpenNode } {
     const { context } = this
     const host = (hostFlags(flags, context, false) | O_CREAT | O_EXCL | O_NOFOLLOW) & ~O_NONBLOCK
     const newborn = this.newborn(modes.FILE | (mode & modes.PERMISSIONS), owner)
@@ -140,14 +166,14 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     } catch (error) {
       // Without O_EXCL an existing file is opened, the same careful way as any other.
       const exists = error instanceof ErrnoError && error.errno === errno.EEXIST
-      if (!exists || (flags & wire.EXCL) !== 0) throw error
-      return openExisting(this.walk(name), flags, owner.uid)
+      if (!exists || (flags & openFlags.EXCL) !== 0) throw error
+      return openExisting(this.lookup(name, attributes), flags, owner.uid)
     }
     try {
       newborn.finish(fd)
-      // Not by its name, which somebody may have taken away already.
+      // Not by its name, which another program may have removed already.
       const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
-      const node = this.#adopt(name, held)
+      const node = this.adopt(name, held, attributes, newborn.type)
       return { node, file: node.#opened(fd, flags, owner.uid) }
     } catch (error) {
       context.descriptors.discard(fd)
@@ -156,24 +182,30 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  mkdir(name: string, mode: number, owner: Owner): Qid {
+  mkdir(name: string, mode: number, owner: Owner, attributes: Attributes | null): HostNode {
     const newborn = this.newborn(modes.DIRECTORY | (mode & modes.PERMISSIONS), owner)
     mkdirat(this.directory(), name, newborn.mode)
-    return this.finish(name, newborn, AT_REMOVEDIR)
+    return this.finish(name, newborn, attributes, AT_REMOVEDIR)
   }
 
-  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
+  mknod(
+    name: string,
+    mode: number,
+    { major, minor }: DeviceNumber,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): HostNode {
     const kind = mode & modes.TYPE
     const newborn = this.newborn(kind | (mode & modes.PERMISSIONS), owner)
     mknodat(this.directory(), name, kind | newborn.mode, major, minor)
-    return this.finish(name, newborn)
+    return this.finish(name, newborn, attributes)
   }
 
-  symlink(name: string, target: string, owner: Owner): Qid {
+  symlink(name: string, target: string, owner: Owner, attributes: Attributes | null): HostNode {
     // A symlink has no permissions of its own.
     const newborn = this.newborn(modes.SYMLINK, owner)
     symlinkat(target, this.directory(), name)
-    return this.finish(name, newborn)
+    return this.finish(name, newborn, attributes)
   }
 
   link(target: Node, name: string): void {
@@ -238,7 +270,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     const place = this.findable
     if (place === undefined) return undefined
     try {
-      return { ...place, identity: fileText(this.saved(this.#sealed)) }
+      return { ...place, identity: fileText(this.saved(this.isSealed)) }
     } catch (error) {
       if (error instanceof ErrnoError) return undefined
       throw error
@@ -275,14 +307,14 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  /** How an entry of this directory is shown; undefined for one that is not. */
-  shown(entry: HostEntry): bigint | undefined {
-    const { paths } = this.context
-    if (entry.dots === 2) return this.above.path
-    return this.#sealed && entry.dots === 0 ? undefined : paths.of(entry.ino, this.device)
+  get inoAbove(): bigint {
+    return this.above.ino
   }
 
-  /** Whether an entry's type may be another than the host says. */
+  inoOf(ino: bigint): bigint {
+    return this.context.inodes.of(ino, this.device)
+  }
+
   get hidesTypes(): boolean {
     return false
   }
@@ -295,43 +327,87 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  /** A node for what `stat` has found under `name` in this directory, used once. */
-  #newChild(name: string, stat: Stat): HostNode {
-    // Where another file system begins, it is looked at before anything in it.
-    if (stat.dev !== this.device) return this.#adopt(name, this.openAt(name, HELD))
-    const child = this.make(name, stat, -1, this.#sealed)
+  #lookUpAbove(attributes: Attributes | null): HostNode {
+    const { above } = this
+    // It may have been unused for a while: it must still be there.
+    above.descriptor()
+    if (attributes !== null) above.getattr(attributes)
+    above.retain()
+    return above
+  }
+
+  /**
+   * A node for what `stat` has found under `name` in this directory, which gets a descriptor later.
+   *
+   * @param type what the file is to the guest, where that is known.
+   */
+  protected newChild(
+    name: string,
+    stat: Stat,
+    attributes: Attributes | null,
+    type?: number,
+  ): HostNode {
+    if (attributes !== null) fillAttributes(attributes, stat, this.context)
+    const child = this.make(name, stat, -1, this.isSealed, type)
     this.attach(child)
+    if (attributes !== null) child.#complete(attributes)
     return child
   }
 
-  /** The same for a file that is held already; `fd` belongs to the node, and is closed on a failure. */
-  #adopt(name: string, fd: number): HostNode {
-    const { descriptors, paths } = this.context
+  /**
+   * A node for a file of this directory that is open already.
+   *
+   * @param fd an O_PATH descriptor, which belongs to the node, and is closed on a failure.
+   * @param type what the file is to the guest, where that is known.
+   */
+  protected adopt(
+    name: string,
+    fd: number,
+    attributes: Attributes | null,
+    type?: number,
+  ): HostNode {
+    const { context } = this
+    let child: HostNode
     try {
       const stat = statx(fd)
-      let sealed = this.#sealed
+      let sealed = this.isSealed
       if (stat.dev !== this.device) {
-        const { type, fsid } = fstatfs(fd)
-        paths.learn(stat.dev, fsid)
-        sealed ||= isKernelView(type)
+        const found = fstatfs(fd)
+        context.inodes.learn(stat.dev, found.fsid)
+        sealed ||= isKernelView(found.type)
       }
-      const child = this.make(name, stat, fd, sealed)
+      if (attributes !== null) fillAttributes(attributes, stat, context)
+      child = this.make(name, stat, fd, sealed, type)
       this.attach(child)
-      return child
     } catch (error) {
-      descriptors.discard(fd)
+      context.descriptors.discard(fd)
+      throw error
+    }
+    if (attributes !== null) child.#complete(attributes)
+    return child
+  }
+
+  /** {@link completeAttributes} for a node that is about to be returned: it is released on a failure. */
+  #complete(attributes: Attributes): void {
+    try {
+      this.completeAttributes(attributes)
+    } catch (error) {
+      this.release()
       throw error
     }
   }
 
+  /** Puts in what a guest's attributes have that the host's stat(2) does not say. */
+  protected completeAttributes(_attributes: Attributes): void {}
+
   /** The descriptor of a file that has extended attributes to show. */
   protected attributed(): number {
-    if (this.#sealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
+    if (this.isSealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
     return this.descriptor()
   }
 
   protected mayChange(): void {
-    if (this.#sealed) throw new ErrnoError(errno.EROFS, 'kernel view')
+    if (this.isSealed) throw new ErrnoError(errno.EROFS, 'kernel view')
   }
 
   /** The descriptor of a directory whose names may be touched. */
@@ -341,12 +417,12 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 
   /** This file opened with the host's flags `host`, as a client has asked for with `flags`. */
-  #reopened(host: number, flags: number, uid: number): HostFile {
-    const fd = this.reopen(host)
-    const file = this.#opened(fd, flags, uid)
+  #reopened(host: number, flags: number, uid: number): OpenNode {
+    const file = this.#opened(this.reopen(host), flags, uid)
+    if (file.isDirectory) return file
     try {
       // As a write does.
-      if ((flags & wire.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(fd)
+      if ((flags & openFlags.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(file.fd)
       return file
     } catch (error) {
       file.close()
@@ -354,15 +430,22 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  /** An open file of this node; until it is closed, the node stays as it is. */
-  #opened(fd: number, flags: number, uid: number): HostFile {
+  /** What was opened of this node; until it is closed, the node stays as it is. */
+  #opened(fd: number, flags: number, uid: number): HostFile | HostDirectory {
     this.pin()
-    const writes = (flags & wire.ACCMODE) !== wire.RDONLY
+    if (this.isDirectory) return new HostDirectory(fd, this)
+    const writes = (flags & openFlags.ACCMODE) !== openFlags.RDONLY
     return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context)
   }
 
-  /** A node of this one's class, in this directory. */
-  protected make(name: string, stat: FoundFile, fd: number, sealed: boolean): HostNode {
+  /** A node of this one's class, in this directory; its parameters are those of {@link adopt}. */
+  protected make(
+    name: string,
+    stat: FoundFile,
+    fd: number,
+    sealed: boolean,
+    _type?: number,
+  ): HostNode {
     return new HostNode(this.context, this, name, stat, fd, sealed)
   }
 
@@ -370,7 +453,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
    * What is to be made for `owner`.
    *
    * @param mode type and permissions.
-   * @throws EINVAL for an owner whom the host has no number for.
+   * @throws EINVAL for an owner that the host has no number for.
    */
   protected newborn(mode: number, owner: Owner): Newborn {
     const permissions = mode & modes.PERMISSIONS
@@ -383,29 +466,35 @@ export class HostNode extends HeldFile<HostNode> implements Node {
     }
   }
 
-  /** Finishes what was just made under `name`, or takes it back; returns its qid. */
-  protected finish(name: string, newborn: Newborn, removal = 0): Qid {
-    const { descriptors, paths } = this.context
+  /** Finishes what was just made under `name`, or takes it back. */
+  protected finish(
+    name: string,
+    newborn: Newborn,
+    attributes: Attributes | null,
+    removal = 0,
+  ): HostNode {
     try {
       const fd = this.openAt(name, HELD)
       try {
         newborn.finish(fd)
-        return { ...qidOf(statx(fd), paths), type: qidTypeOf(newborn.type) }
-      } finally {
-        descriptors.discard(fd)
+      } catch (error) {
+        this.context.descriptors.discard(fd)
+        throw error
       }
+      return this.adopt(name, fd, attributes, newborn.type)
     } catch (error) {
       this.takeBack(name, removal)
       throw error
     }
   }
 
-  /** Removes what could not be finished: what fails has changed nothing. */
+  /** Removes what could not be finished: an operation that fails changes nothing. */
   protected takeBack(name: string, removal: number): void {
     try {
       unlinkat(this.descriptor(), name, removal)
-    } catch {
-      // It is gone, or cannot be had back; the reason for that is not what went wrong first.
+    } catch (error) {
+      // It is gone, or cannot be removed. The client gets the reason of what went wrong first.
+      if (!(error instanceof ErrnoError)) throw error
     }
   }
 
@@ -425,7 +514,7 @@ export class HostNode extends HeldFile<HostNode> implements Node {
   }
 }
 
-function openExisting(node: Node, flags: number, uid: number): { node: Node; file: OpenFile } {
+function openExisting(node: Node, flags: number, uid: number): { node: Node; file: OpenNode } {
   try {
     return { node, file: node.open(flags, uid) }
   } catch (error) {

@@ -14,7 +14,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../../sys/constants.ts'
-import { open } from '../../9p/wire/flags.ts'
+import { openFlags as open } from '../flags.ts'
 import type { HostContext } from './policy.ts'
 
 const access = new Map<number, number>([
@@ -24,10 +24,10 @@ const access = new Map<number, number>([
 ])
 
 /**
- * The flags of the wire that mean something to the host, with the host's own value for each.
+ * The generic flags that mean something to the host, with the host's own value for each.
  * Architectures disagree about the numbers (x86's O_DIRECTORY is arm's O_DIRECT).
  *
- * Not here, so dropped: CREAT (only Tlcreate creates), NOCTTY and FASYNC (no terminals or signals
+ * Not here, so dropped: CREAT (only Names.create creates), NOCTTY and FASYNC (no terminals or signals
  * on this side), DIRECT (our buffers are not aligned), LARGEFILE (always so), and NOATIME, which
  * {@link hostFlags} decides.
  */
@@ -44,32 +44,32 @@ const translated: readonly (readonly [number, number])[] = [
 ]
 
 /**
- * The host's flags for a Tlopen or Tlcreate.
+ * The host's flags for the generic ones that a client opens a file with.
  *
  * O_NOATIME is asked for only where the kernel grants it (`mayNoatime`): a guest's overlayfs sets it
  * on every lower file since Linux 4.19, its root may do so in the guest, and a server that passed
- * it on for a file of somebody else would get EPERM (open(2)). Otherwise it is dropped, as NFS does.
+ * it on for a file of another user would get EPERM (open(2)). Otherwise it is dropped, as NFS does.
  *
  * @throws EINVAL for an access mode that is none.
  */
-export function hostFlags(wire: number, context: HostContext, mayNoatime: boolean): number {
-  const mode = access.get(wire & open.ACCMODE)
+export function hostFlags(generic: number, context: HostContext, mayNoatime: boolean): number {
+  const mode = access.get(generic & open.ACCMODE)
   if (mode === undefined) throw new ErrnoError(errno.EINVAL, 'open access mode')
   let flags = mode | O_CLOEXEC
   for (const [theirs, ours] of translated) {
-    if ((wire & theirs) === theirs) flags |= ours
+    if ((generic & theirs) === theirs) flags |= ours
   }
-  // Appending is the client's own business where it may read, too: one that caches writes (Linux since
-  // 6.3) opens for both, and sends whole pages with their places, which the host must not append.
+  // A client that may read as well appends by itself: one that caches writes (Linux since 6.3) opens for
+  // both, and sends whole pages with their offsets, which the host must not append.
   if (mode === O_RDWR) flags &= ~O_APPEND
-  const wanted = context.atime === 'preserve' || (wire & open.NOATIME) !== 0
+  const wanted = context.atime === 'preserve' || (generic & open.NOATIME) !== 0
   if (wanted && mayNoatime) flags |= O_NOATIME
   return flags
 }
 
 /**
  * Whether the kernel grants this thread O_NOATIME on a file of `owner` (inode_owner_or_capable in
- * fs/inode.c). Known from the node, so no call has to fail first.
+ * fs/inode.c).
  */
 export function mayUseNoatime(owner: number, { credentials }: HostContext): boolean {
   return owner === credentials.uid || credentials.fowner

@@ -9,12 +9,12 @@ export interface IdRange {
 }
 
 /**
- * Whom files belong to in the guest.
+ * The owners that files have in the guest.
  *
- * - `host`: whom they belong to on the host; changes are passed on.
- * - a pair: all to that user and group; changes are taken without effect.
- * - `mapped-xattr`: whoever the guest says, see mapped-node.ts.
- * - ranges: as a user namespace maps ids (user_namespaces(7)). Who is in no range is nobody.
+ * - `host`: their owners on the host; changes are passed on.
+ * - a pair: all files have that user and group; changes are accepted without effect.
+ * - `mapped-xattr`: the owners that the guest gives them, see mapped-node.ts.
+ * - ranges: as a user namespace maps ids (user_namespaces(7)). An id in no range is the user nobody.
  */
 export type Ownership =
   | 'host'
@@ -22,20 +22,20 @@ export type Ownership =
   | { readonly uid: number; readonly gid: number }
   | readonly IdRange[]
 
-/** An {@link Ownership} at work: numbers of the host on one side, of the guest on the other. */
+/** An {@link Ownership} as functions between the host's numbers and the guest's. */
 export interface Owners {
   uid(host: number): number
   gid(host: number): number
   /**
-   * The host's number for one that the guest names; UNCHANGED for "leave it as it is", which is said
-   * back where guests cannot give files away.
+   * The host's number for one that the guest names. UNCHANGED means "leave it as it is": it stays so, and
+   * where guests cannot give files away every number becomes it.
    *
    * @throws EINVAL for one that the host has no number for, as chown(2) in a user namespace.
    */
   toHost(guest: number): number
 }
 
-/** Who is in no range: the kernel's overflow id (/proc/sys/kernel/overflowuid). */
+/** The id in the guest for one in no range: the kernel's overflow id (/proc/sys/kernel/overflowuid). */
 const NOBODY = 65534
 
 export function ownersOf(ownership: Ownership): Owners {

@@ -2,14 +2,14 @@ import type { Credentials } from '../../sys/process.ts'
 import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { FileBudget } from './file-budget.ts'
-import type { QidPaths } from './identity.ts'
+import type { InodeNumbers } from './identity.ts'
 import type { LockTable } from './locks.ts'
 import type { Owners, Ownership } from './owners.ts'
 
-/** How a host directory is shown. Plain data, so that it can be sent to the engine's thread. */
+/** How a host directory is shown. Plain data, so that it can be sent to the thread that serves it. */
 export interface HostPolicy {
   readonly readOnly: boolean
-  /** Whom files belong to in the guest. */
+  /** The owners of files in the guest. */
   readonly owner: Ownership
   /**
    * Whether reading changes the host's access times: `preserve` leaves them alone wherever the server
@@ -31,12 +31,12 @@ export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'files' | 
   readonly credentials: Credentials
   readonly descriptors: Descriptors
   readonly files: FileBudget
-  readonly paths: QidPaths
+  readonly inodes: InodeNumbers
   /** The device of a file system on which a file's time of birth stays what it is; -1 for none. */
   readonly birthDevice: number
   /** /proc/self/fd, where a name is a descriptor's number and stands for its file (proc(5)). */
   readonly self: number
-  /** Who holds what of its files. */
+  /** The locks of its files. */
   readonly locks: LockTable
   /** Undefined where the thread waits for the disk itself. */
   readonly coldReads: ColdReads | undefined

@@ -1,13 +1,13 @@
 import { chmod } from '../../sys/files.ts'
 import type { Credentials } from '../../sys/process.ts'
 import { statx } from '../../sys/statx.ts'
-import { mode as modes } from '../../9p/wire/flags.ts'
+import { modes } from '../flags.ts'
 
 /**
- * A file that somebody else than root writes to loses its setuid and setgid bits, or whoever may
- * write to a program of root's would be root. The host's kernel sees to that unless the writer has
- * CAP_FSETID (setattr_should_drop_suidgid in fs/attr.c): a server of root's has it, while the guest's
- * user who writes through it is anybody. Guests' clients do not always ask for it by themselves.
+ * Whether a write must take a file's setuid and setgid bits: if it did not, a user who may write to one of
+ * root's programs could become root. The host's kernel takes them unless the writer has CAP_FSETID
+ * (setattr_should_drop_suidgid in fs/attr.c). A server that runs as root has it, for guest's users who are
+ * not root, and a guest's client does not always ask to have them taken.
  *
  * @param uid the guest's user.
  */

@@ -1,6 +1,6 @@
 import type { Stat } from '../../sys/statx.ts'
 
-/** What a file is known by, see {@link Stat}. */
+/** What a file is recognised by, see {@link Stat}. */
 export type FoundFile = Pick<
   Stat,
   'mode' | 'dev' | 'inoLow' | 'inoHigh' | 'birth' | 'ctimeSec' | 'ctimeNsec' | 'size'
@@ -8,13 +8,13 @@ export type FoundFile = Pick<
 
 /** A file of the host as it was when it was saved. */
 export interface SavedFile extends FoundFile {
-  /** See QidPaths. */
+  /** See InodeNumbers. */
   readonly prefix: number
   /** Whether it is part of a view of the kernel, see kernel-views.ts. */
   readonly sealed: boolean
 }
 
-/** As the identity of a saved place. */
+/** The identity of a saved place, see SavedPlace in tree.ts. */
 export function fileText(file: SavedFile): string {
   return [
     file.mode,
@@ -30,7 +30,7 @@ export function fileText(file: SavedFile): string {
   ].join(' ')
 }
 
-/** And back. */
+/** The file that {@link fileText} has written down. */
 export function fileOf(text: string): SavedFile {
   const [
     mode = 0,

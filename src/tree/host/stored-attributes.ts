@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { getxattr, setxattr } from '../../sys/xattr.ts'
-import { mode as modes } from '../../9p/wire/flags.ts'
+import { modes } from '../flags.ts'
 
 /**
  * What a guest has made of a file, kept in the file's own extended attributes: the format of QEMU's
@@ -11,11 +11,11 @@ export interface StoredAttributes {
   readonly gid?: number | undefined
   /** Type and permissions. */
   readonly mode?: number | undefined
-  /** In the kernel's encoding, see sys/device.ts. */
+  /** In the kernel's encoding, see sys/files.ts. */
   readonly rdev?: number | undefined
 }
 
-/** What is ours among a file's attributes; a guest sees none of it. */
+/** The names of the xattrs that are ours begin with this. A guest sees none of them. */
 export const PREFIX = 'user.virtfs.'
 
 const bytes = { uid: 4, gid: 4, mode: 4, rdev: 8 } as const
@@ -36,7 +36,7 @@ export function readStoredMode(fd: number): number | undefined {
   return readOne(fd, 'mode')
 }
 
-/** Stores what is given and leaves the rest. @throws EOPNOTSUPP, EPERM, ENOSPC, EDQUOT, … */
+/** Stores the attributes that are given and leaves the others. @throws EOPNOTSUPP, EPERM, ENOSPC, EDQUOT, … */
 export function store(fd: number, attributes: StoredAttributes): void {
   for (const name of names) {
     const value = attributes[name]
@@ -47,7 +47,7 @@ export function store(fd: number, attributes: StoredAttributes): void {
   }
 }
 
-/** Whether the file system keeps such attributes. */
+/** Whether the file system keeps such xattrs. */
 export function isStorable(fd: number): boolean {
   try {
     getxattr(fd, `${PREFIX}uid`)
@@ -88,6 +88,6 @@ function readOne(fd: number, name: keyof typeof bytes): number | undefined {
     if (error instanceof ErrnoError && none.has(error.errno)) return undefined
     throw error
   }
-  // Somebody else's idea of it says nothing. The upper half of rdev is empty.
+  // Another length is not our format. The upper half of rdev is empty.
   return value.length === bytes[name] ? value.readUInt32LE(0) : undefined
 }

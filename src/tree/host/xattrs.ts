@@ -4,12 +4,12 @@ import { getxattr, listxattr, removexattr, setxattr } from '../../sys/xattr.ts'
 
 /**
  * Extended attributes of the host's files: the namespaces that mean the same on every file system
- * (xattr(7)), passed on where the host allows. Others are switches of one file system (btrfs, ceph, …)
- * and no business of a guest's.
+ * (xattr(7)), passed on where the host allows it. Other namespaces are switches of one file system (btrfs,
+ * ceph, …), which a guest must not touch.
  *
- * What is listed of them is all but ACLs, which have to be asked for: Linux's client has none to give
- * unless it is mounted with `posixacl`, and then a guest's overlayfs before Linux 6.2 could not copy a
- * file up whose list names one (ovl_copy_xattr: ENODATA).
+ * The list has all names but those of ACLs, which have to be asked for: Linux's client gives ACLs to
+ * programs only if it is mounted with `posixacl`, and a guest's overlayfs before Linux 6.2 cannot copy a
+ * file up whose list names one that it cannot read (ovl_copy_xattr: ENODATA).
  */
 const listed = /^(?:user|trusted|security)\./
 
@@ -29,10 +29,10 @@ export function shownNames(list: Buffer): Buffer {
 }
 
 /**
- * A file's SELinux label. Where the host has no SELinux hardly any file has one, and to ask for it costs a
- * guest's `ls -l` more than everything else: it asks of each file anew, with a walk to it and a clunk,
- * unless it hears that labels are not supported here (coreutils, src/ls.c). So a file without one has that
- * answer on such a host.
+ * A file's SELinux label. On a host without SELinux hardly any file has one, and a guest's `ls -l` asks for
+ * it for each file, with a walk and a clunk, until the answer is that labels are not supported (coreutils,
+ * src/ls.c): the most expensive part of that `ls`. So on such a host this is the answer for a file without a
+ * label.
  */
 const LABEL = 'security.selinux'
 

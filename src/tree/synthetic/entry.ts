@@ -1,4 +1,4 @@
-import type { Parked } from '../parked.ts'
+import type { Deferred } from '../deferred.ts'
 
 /** A directory whose entries may come and go while it is served. */
 export interface SyntheticDirectory {
@@ -22,17 +22,17 @@ export interface SyntheticFile {
   open(state?: string): SyntheticHandle
 }
 
-/** One open of a file. What is absent is refused with EACCES. */
+/** One open of a file. An operation that is absent is refused with EACCES. */
 export interface SyntheticHandle {
   /**
-   * Up to `length` bytes from `offset`; none is the end. The Linux client asks on until it has all
+   * Up to `length` bytes from `offset`; none at the end. The Linux client asks on until it has all
    * the bytes that its caller wanted or gets none, so a handle that gives out what it has must
-   * answer the next read with nothing.
+   * answer the next read with no bytes.
    */
-  read?(offset: number, length: number): Uint8Array | Parked<Uint8Array>
+  read?(offset: number, length: number): Uint8Array | Deferred<Uint8Array>
   /** Takes `bytes`, which are lent for the call, and returns how many it took. */
-  write?(offset: number, bytes: Uint8Array): number | Parked<number>
-  /** What is to be known of it where it goes on, in another process perhaps. Without it, it begins anew there. */
+  write?(offset: number, bytes: Uint8Array): number | Deferred<number>
+  /** What a handle that goes on for this one must know, in another process perhaps. Without it, that one begins anew. */
   state?(): string | undefined
   close?(): void
 }

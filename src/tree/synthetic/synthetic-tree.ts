@@ -1,26 +1,28 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import type { Writer } from '../../9p/wire/cursor.ts'
-import { direntBytes, writeDirent } from '../../9p/wire/dirent.ts'
-import { V9FS_MAGIC, getattr, mode as modes, open as wire } from '../../9p/wire/flags.ts'
-import { NAME_BYTES_MAX } from '../../9p/wire/limits.ts'
 import { type Payload, fillPayload, payloadBytes } from '../../sys/memory.ts'
-import type { R, T } from '../../9p/wire/messages.ts'
-import { type Qid, qidType } from '../../9p/wire/qid.ts'
-import { Parked } from '../parked.ts'
+import type { Attributes, FileIdentity, FileSystemStatistics } from '../attributes.ts'
+import { Deferred } from '../deferred.ts'
+import type { DirectoryVisitor } from '../directory.ts'
+import { entryTypes, modes, openFlags } from '../flags.ts'
 import { type Described, revivedNodes, savedNodes } from '../saved-nodes.ts'
-import type { Attachment, Lock, Node, OpenFile, SavedNodes, Tree } from '../tree.ts'
+import type {
+  Attachment,
+  Node,
+  OpenDirectory,
+  OpenFile,
+  OpenNode,
+  SavedNodes,
+  Tree,
+} from '../tree.ts'
 import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entry.ts'
-
-const DT_DIR = 4
-const DT_REG = 8
 
 /** A tree of files made of functions. The entries may change while it is served. */
 export class SyntheticTree implements Tree {
-  /** Names cannot be changed from outside; what a file does with a write is its own affair. */
+  /** Clients cannot change names. Each file decides what a write to it does. */
   readonly readOnly = false
   readonly #root: SyntheticDirectory
-  readonly #paths = new WeakMap<SyntheticEntry, bigint>()
-  #lastPath = 0n
+  readonly #inodes = new WeakMap<SyntheticEntry, bigint>()
+  #lastIno = 0n
 
   constructor(root: SyntheticDirectory) {
     this.#root = root
@@ -34,67 +36,64 @@ export class SyntheticTree implements Tree {
     return savedNodes(nodes as readonly SyntheticNode[], (node) => node.describe())
   }
 
-  /** Entries go by their names, and have the qid.paths again that they had. */
+  /** Entries are found by their names, and have the inode numbers again that they had. */
   revive(saved: SavedNodes): (Node | null)[] {
-    const taken = this.#pathsInUse()
+    const taken = this.#inodesInUse()
     return revivedNodes(saved, ({ name, identity }, above: SyntheticNode | null) => {
       const entry = above === null ? this.#root : above.entryOf(name)
-      this.#keepPath(entry, identity, taken)
+      this.#keepIno(entry, identity, taken)
       return new SyntheticNode(this, entry, above, name)
     })
   }
 
   close(): void {}
 
-  /** An entry keeps its qid.path as long as it exists, and no other entry ever gets it. */
-  qidOf(entry: SyntheticEntry): Qid {
-    let path = this.#paths.get(entry)
-    if (path === undefined) {
-      path = ++this.#lastPath
-      this.#paths.set(entry, path)
+  /** An entry keeps its inode number as long as it exists, and no other entry ever gets it. */
+  inoOf(entry: SyntheticEntry): bigint {
+    let ino = this.#inodes.get(entry)
+    if (ino === undefined) {
+      ino = ++this.#lastIno
+      this.#inodes.set(entry, ino)
     }
-    if (entry.kind === 'directory') return { type: qidType.directory, version: 1, path }
-    // 0 keeps Linux's client from caching the file (v9fs_fid_add_modes, since 6.4): from a cache it
-    // would read no further than the size.
-    return { type: qidType.file, version: 0, path }
+    return ino
   }
 
-  /** What an entry is known by where it is saved. */
+  /** What an entry is recognised by where it is saved. */
   identityOf(entry: SyntheticEntry): string {
-    return `${entry.kind} ${this.qidOf(entry).path}`
+    return `${entry.kind} ${this.inoOf(entry)}`
   }
 
-  /** @throws ESTALE when the entry has another path already, or another entry has this one. */
-  #keepPath(entry: SyntheticEntry, identity: string, taken: Set<bigint>): void {
+  /** @throws ESTALE when the entry has another number already, or another entry has this one. */
+  #keepIno(entry: SyntheticEntry, identity: string, taken: Set<bigint>): void {
     const [kind, text = ''] = identity.split(' ')
-    const path = BigInt(text)
-    if (!this.#paths.has(entry) && !taken.has(path)) {
-      this.#paths.set(entry, path)
-      taken.add(path)
-      if (path > this.#lastPath) this.#lastPath = path
+    const ino = BigInt(text)
+    if (!this.#inodes.has(entry) && !taken.has(ino)) {
+      this.#inodes.set(entry, ino)
+      taken.add(ino)
+      if (ino > this.#lastIno) this.#lastIno = ino
     }
-    if (entry.kind !== kind || this.#paths.get(entry) !== path) {
+    if (entry.kind !== kind || this.#inodes.get(entry) !== ino) {
       throw new ErrnoError(errno.ESTALE, 'entry')
     }
   }
 
-  /** Those of the entries that there are. */
-  #pathsInUse(): Set<bigint> {
+  /** The numbers that present entries have. */
+  #inodesInUse(): Set<bigint> {
     const used = new Set<bigint>()
     const entries: SyntheticEntry[] = [this.#root]
     // The list grows while it is gone through.
     for (const entry of entries) {
-      const path = this.#paths.get(entry)
-      if (path !== undefined) used.add(path)
+      const ino = this.#inodes.get(entry)
+      if (ino !== undefined) used.add(ino)
       if (entry.kind === 'directory') entries.push(...entry.entries.values())
     }
     return used
   }
 }
 
-/** Nothing is held by a node, so its uses need no count. */
-class SyntheticNode implements Node {
-  readonly qid: Qid
+/** A file or directory of a synthetic tree. A node holds nothing, so its uses need no count. */
+class SyntheticNode implements Node, FileIdentity {
+  readonly ino: bigint
   readonly #tree: SyntheticTree
   readonly #entry: SyntheticEntry
   readonly #parent: SyntheticNode | null
@@ -106,7 +105,7 @@ class SyntheticNode implements Node {
     parent: SyntheticNode | null,
     name: string,
   ) {
-    this.qid = tree.qidOf(entry)
+    this.ino = tree.inoOf(entry)
     this.#tree = tree
     this.#entry = entry
     this.#parent = parent
@@ -117,19 +116,33 @@ class SyntheticNode implements Node {
     return this.#entry.kind === 'directory'
   }
 
+  get type(): number {
+    return this.isDirectory ? modes.DIRECTORY : modes.FILE
+  }
+
+  /** 0 for files: Linux's 9P client then caches none of their bytes (v9fs_fid_add_modes, since 6.4). From a cache it would read no further than the size. */
+  get version(): number {
+    return this.isDirectory ? 1 : 0
+  }
+
   retain(): void {}
   release(): void {}
 
-  walk(name: string): Node {
-    if (name === '..') return this.#parent ?? this
+  lookup(name: string, attributes: Attributes | null): Node {
+    const node = name === '..' ? (this.#parent ?? this) : this.#child(name)
+    if (attributes !== null) node.getattr(attributes)
+    return node
+  }
+
+  #child(name: string): SyntheticNode {
     return new SyntheticNode(this.#tree, this.entryOf(name), this, name)
   }
 
   /** @throws ENOTDIR, ENOENT */
   entryOf(name: string): SyntheticEntry {
-    if (this.#entry.kind !== 'directory') throw new ErrnoError(errno.ENOTDIR, 'walk')
+    if (this.#entry.kind !== 'directory') throw new ErrnoError(errno.ENOTDIR, 'lookup')
     const entry = this.#entry.entries.get(name)
-    if (entry === undefined) throw new ErrnoError(errno.ENOENT, 'walk')
+    if (entry === undefined) throw new ErrnoError(errno.ENOENT, 'lookup')
     return entry
   }
 
@@ -139,44 +152,25 @@ class SyntheticNode implements Node {
     return { above: this.#parent, name: this.#name, identity }
   }
 
-  getattr(): R<'getattr'> {
-    const { isDirectory } = this
+  getattr(attributes: Attributes): void {
+    const isDirectory = this.#entry.kind === 'directory'
     const size = this.#entry.kind === 'directory' ? 0 : (this.#entry.size ?? 0)
-    return {
-      valid: getattr.BASIC,
-      qid: this.qid,
-      mode:
-        this.#entry.kind === 'directory' ? modes.DIRECTORY | 0o555 : modes.FILE | this.#entry.mode,
-      uid: 0,
-      gid: 0,
-      nlink: isDirectory ? 2 : 1,
-      rdev: 0,
-      size,
-      blksize: 4096,
-      blocks: Math.ceil(size / 512),
-      atimeSec: 0,
-      atimeNsec: 0,
-      mtimeSec: 0,
-      mtimeNsec: 0,
-      ctimeSec: 0,
-      ctimeNsec: 0,
-      btimeSec: 0,
-      btimeNsec: 0,
-      gen: 0,
-      dataVersion: 0,
-    }
+    const permissions = this.#entry.kind === 'directory' ? 0o555 : this.#entry.mode
+    Object.assign(attributes, nothing)
+    attributes.ino = this.ino
+    attributes.version = this.version
+    attributes.mode = this.type | permissions
+    attributes.nlink = isDirectory ? 2 : 1
+    attributes.size = size
+    attributes.blksize = 4096
+    attributes.blocks = Math.ceil(size / 512)
   }
 
-  /** A shell's `>` truncates: that has no meaning here and does no harm. */
-  setattr(_changes: T<'setattr'>): void {}
+  /** Without effect: a shell's `>` truncates a file before it writes to it, and must not fail. */
+  setattr(): void {}
 
-  readlink(): string {
-    throw new ErrnoError(errno.EINVAL, 'readlink')
-  }
-
-  statfs(): R<'statfs'> {
+  statfs(): FileSystemStatistics {
     return {
-      type: V9FS_MAGIC,
       bsize: 4096,
       blocks: 0n,
       bfree: 0n,
@@ -184,103 +178,56 @@ class SyntheticNode implements Node {
       files: 0n,
       ffree: 0n,
       fsid: 0n,
-      namelen: NAME_BYTES_MAX,
+      namelen: 255,
     }
   }
 
-  open(flags: number, _uid: number, state?: string): OpenFile {
+  open(flags: number, _uid: number, state?: string): OpenNode {
     if (this.#entry.kind === 'file') return new SyntheticOpenFile(this.#entry.open(state))
-    if ((flags & wire.ACCMODE) !== wire.RDONLY) throw new ErrnoError(errno.EISDIR, 'open')
+    if ((flags & openFlags.ACCMODE) !== openFlags.RDONLY) throw new ErrnoError(errno.EISDIR, 'open')
     return new SyntheticOpenDirectory(this.#tree, this.#entry)
   }
-
-  create(): never {
-    throw refused('create')
-  }
-  mkdir(): never {
-    throw refused('mkdir')
-  }
-  symlink(): never {
-    throw refused('symlink')
-  }
-  link(): never {
-    throw refused('link')
-  }
-  rename(): never {
-    throw refused('rename')
-  }
-  unlink(): never {
-    throw refused('unlink')
-  }
-  mknod(): never {
-    throw refused('mknod')
-  }
-  place(): never {
-    throw refused('place')
-  }
-
-  listXattrs(): never {
-    throw unsupported('listxattr')
-  }
-  getXattr(): never {
-    throw unsupported('getxattr')
-  }
-  setXattr(): never {
-    throw unsupported('setxattr')
-  }
-  removeXattr(): never {
-    throw unsupported('removexattr')
-  }
 }
 
-function refused(operation: string): ErrnoError {
-  return new ErrnoError(errno.EPERM, operation)
-}
+/** The attributes that no synthetic file has. */
+const nothing = {
+  uid: 0,
+  gid: 0,
+  rdev: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  ctimeSec: 0,
+  ctimeNsec: 0,
+  hasBtime: false,
+  btimeSec: 0,
+  btimeNsec: 0,
+} as const satisfies Partial<Attributes>
 
-function unsupported(operation: string): ErrnoError {
-  return new ErrnoError(errno.EOPNOTSUPP, operation)
-}
-
-/** Functions have nothing to keep others from. */
-class Unlockable {
-  lock(): never {
-    throw unsupported('lock')
-  }
-  unlock(): never {
-    throw unsupported('unlock')
-  }
-  getlock(): never {
-    throw unsupported('getlock')
-  }
-  locks(): readonly Lock[] {
-    return []
-  }
-}
-
-class SyntheticOpenFile extends Unlockable implements OpenFile {
+class SyntheticOpenFile implements OpenFile {
   readonly #handle: SyntheticHandle
 
   constructor(handle: SyntheticHandle) {
-    super()
     this.#handle = handle
   }
 
-  read(offset: number, into: Payload): number | Parked<Uint8Array> {
+  get isDirectory(): false {
+    return false
+  }
+
+  read(offset: number, into: Payload): number | Deferred<Uint8Array> {
     const answer = this.#handle.read?.(offset, into.length)
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
-    if (answer instanceof Parked) return answer
+    if (answer instanceof Deferred) return answer
     fillPayload(into, answer)
     return answer.length
   }
 
-  write(offset: number, from: Payload): number | Parked<number> {
+  write(offset: number, from: Payload): number | Deferred<number> {
     const answer = this.#handle.write?.(offset, payloadBytes(from))
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'write')
     return answer
-  }
-
-  readdir(): never {
-    throw new ErrnoError(errno.ENOTDIR, 'readdir')
   }
 
   fsync(): void {}
@@ -294,33 +241,38 @@ class SyntheticOpenFile extends Unlockable implements OpenFile {
   }
 }
 
-class SyntheticOpenDirectory extends Unlockable implements OpenFile {
+class SyntheticOpenDirectory implements OpenDirectory {
   readonly #tree: SyntheticTree
   readonly #directory: SyntheticDirectory
 
   constructor(tree: SyntheticTree, directory: SyntheticDirectory) {
-    super()
     this.#tree = tree
     this.#directory = directory
   }
 
+  get isDirectory(): true {
+    return true
+  }
+
   /** The cookie of an entry is its place in the list, counted from 1. */
-  readdir(offset: bigint, to: Writer): void {
-    let cookie = 0n
+  readdir(after: bigint, visitor: DirectoryVisitor): void {
+    let cookie = 0
     for (const [name, entry] of this.#directory.entries) {
-      if (++cookie <= offset) continue
-      if (direntBytes(name.length) > to.end - to.position) return
-      const type = entry.kind === 'directory' ? DT_DIR : DT_REG
-      writeDirent(to, { qid: this.#tree.qidOf(entry), offset: cookie, type, name })
+      if (++cookie <= after) continue
+      const bytes = Buffer.from(name, 'latin1')
+      const isShown = visitor.visit({
+        ino: this.#tree.inoOf(entry),
+        type: entry.kind === 'directory' ? entryTypes.DIRECTORY : entryTypes.FILE,
+        cookieLow: cookie,
+        cookieHigh: 0,
+        bytes,
+        start: 0,
+        end: bytes.length,
+      })
+      if (!isShown) return
     }
   }
 
-  read(): never {
-    throw new ErrnoError(errno.EISDIR, 'read')
-  }
-  write(): never {
-    throw new ErrnoError(errno.EISDIR, 'write')
-  }
   fsync(): void {}
   close(): void {}
 }

@@ -14,8 +14,8 @@ export interface ViewPatterns {
 }
 
 /**
- * What is shown at and below one place of a tree: what became of the patterns on the way there. It
- * belongs to the place and not to what lies there, and is shared where the patterns allow it.
+ * What is shown at and below one place of a tree: how far the patterns have matched on the way there. It
+ * belongs to the place, whatever lies there, and is shared where the patterns allow it.
  */
 export class Sight {
   /** Null where one has matched: everything below is shown. */
@@ -35,12 +35,12 @@ export class Sight {
     )
   }
 
-  /** Whether whatever is here is shown. If not, a directory is, since it leads somewhere. */
+  /** Whether any file here is shown. If not, only a directory is, since it may lead to one. */
   get shown(): boolean {
     return this.#only === null
   }
 
-  /** Whether nothing at all is hidden from here on. */
+  /** Whether nothing is hidden from here on. */
   get whole(): boolean {
     return this.#only === null && this.#hide === NOWHERE
   }

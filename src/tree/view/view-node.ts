@@ -1,7 +1,7 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import type { R, T } from '../../9p/wire/messages.ts'
-import type { Qid } from '../../9p/wire/qid.ts'
-import type { Node, OpenFile, Owner, Place } from '../tree.ts'
+import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
+import { namesOf, targetOf } from '../groups.ts'
+import type { DeviceNumber, Names, Node, OpenNode, Owner, Place, Xattrs } from '../tree.ts'
 import type { Sight } from './sight.ts'
 import { ViewDirectory } from './view-directory.ts'
 
@@ -9,11 +9,11 @@ import { ViewDirectory } from './view-directory.ts'
  * A node of a tree of which a part is shown. There may be several for one node of the tree below,
  * which counts the uses of them all.
  *
- * A name that is hidden cannot be given to anything: EPERM, as that is what Linux says where neither
- * the caller nor the file's mode is the reason, and no user of the guest, root included, could do it.
- * It does not depend on whether the tree below has the name.
+ * No file can get a name that is hidden: EPERM, which Linux answers where neither the caller nor the
+ * file's mode is the reason, and no user of the guest could do it, not even root. It does not depend on
+ * whether the tree below has the name.
  */
-export class ViewNode implements Node {
+export class ViewNode implements Node, Names {
   /** The node of the tree below. */
   readonly inner: Node
   readonly #sight: Sight
@@ -25,19 +25,35 @@ export class ViewNode implements Node {
   /** Whether this is one of them. */
   #remembered = false
 
-  /** @param inner used once, and that use is this node's. */
+  /** @param inner used once, and that use goes over to this node. */
   constructor(inner: Node, sight: Sight, directories: WeakMap<Node, Sight>) {
     this.inner = inner
     this.#sight = sight
     this.#directories = directories
   }
 
-  get qid(): Qid {
-    return this.inner.qid
+  get type(): number {
+    return this.inner.type
+  }
+
+  get ino(): bigint {
+    return this.inner.ino
+  }
+
+  get version(): number {
+    return this.inner.version
   }
 
   get isDirectory(): boolean {
     return this.inner.isDirectory
+  }
+
+  get names(): Names | undefined {
+    return this.inner.names === undefined ? undefined : this
+  }
+
+  get xattrs(): Xattrs | undefined {
+    return this.inner.xattrs
   }
 
   retain(): void {
@@ -48,72 +64,82 @@ export class ViewNode implements Node {
     this.inner.release()
   }
 
-  walk(name: string): Node {
-    if (name === '..') return this.#above(this.inner.walk(name))
+  lookup(name: string, attributes: Attributes | null): ViewNode {
+    if (name === '..') return this.#above(this.inner.lookup(name, attributes))
     const sight = this.#sight.at(name)
-    if (sight === null) throw new ErrnoError(errno.ENOENT, 'walk')
-    const inner = this.inner.walk(name)
+    if (sight === null) throw new ErrnoError(errno.ENOENT, 'lookup')
+    const inner = this.inner.lookup(name, attributes)
     if (!sight.shown && !inner.isDirectory) {
       inner.release()
-      throw new ErrnoError(errno.ENOENT, 'walk')
+      throw new ErrnoError(errno.ENOENT, 'lookup')
     }
-    this.#remember()
-    return new ViewNode(inner, sight, this.#directories)
+    return this.#child(inner, sight)
   }
 
-  getattr(mask: number): R<'getattr'> {
-    return this.inner.getattr(mask)
+  getattr(attributes: Attributes): void {
+    this.inner.getattr(attributes)
   }
 
-  setattr(changes: T<'setattr'>, file: OpenFile | null, uid: number): void {
-    this.inner.setattr(changes, file instanceof ViewDirectory ? file.inner : file, uid)
+  setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
+    this.inner.setattr(changes, file, uid)
   }
 
   readlink(): string {
-    return this.inner.readlink()
+    return targetOf(this.inner)
   }
 
-  statfs(): R<'statfs'> {
+  statfs(): FileSystemStatistics {
     return this.inner.statfs()
   }
 
-  open(flags: number, uid: number, state?: string): OpenFile {
-    return opened(this.inner, this.inner.open(flags, uid, state), this.#sight)
+  open(flags: number, uid: number, state?: string): OpenNode {
+    return opened(this.inner.open(flags, uid, state), this.#sight)
   }
 
-  create(name: string, flags: number, mode: number, owner: Owner): { node: Node; file: OpenFile } {
+  create(
+    name: string,
+    flags: number,
+    mode: number,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): { node: Node; file: OpenNode } {
     const sight = this.#free(name)
-    const { node: inner, file } = this.inner.create(name, flags, mode, owner)
-    this.#remember()
-    const node = new ViewNode(inner, sight, this.#directories)
-    // Without O_EXCL it may be a directory that was there.
-    return { node, file: opened(inner, file, sight) }
+    const created = namesOf(this.inner).create(name, flags, mode, owner, attributes)
+    // Without EXCL it may be a directory that was there.
+    return { node: this.#child(created.node, sight), file: opened(created.file, sight) }
   }
 
-  mkdir(name: string, mode: number, owner: Owner): Qid {
-    if (this.#sight.at(name) === null) throw hidden('mkdir')
-    return this.inner.mkdir(name, mode, owner)
+  mkdir(name: string, mode: number, owner: Owner, attributes: Attributes | null): ViewNode {
+    const sight = this.#sight.at(name)
+    if (sight === null) throw hidden('mkdir')
+    return this.#child(namesOf(this.inner).mkdir(name, mode, owner, attributes), sight)
   }
 
-  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid {
-    this.#free(name)
-    return this.inner.mknod(name, mode, major, minor, owner)
+  mknod(
+    name: string,
+    mode: number,
+    device: DeviceNumber,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): ViewNode {
+    const sight = this.#free(name)
+    return this.#child(namesOf(this.inner).mknod(name, mode, device, owner, attributes), sight)
   }
 
-  symlink(name: string, target: string, owner: Owner): Qid {
-    this.#free(name)
-    return this.inner.symlink(name, target, owner)
+  symlink(name: string, target: string, owner: Owner, attributes: Attributes | null): ViewNode {
+    const sight = this.#free(name)
+    return this.#child(namesOf(this.inner).symlink(name, target, owner, attributes), sight)
   }
 
   link(target: Node, name: string): void {
     const { inner } = this.#ours(target, 'link')
     this.#free(name)
-    this.inner.link(inner, name)
+    namesOf(this.inner).link(inner, name)
   }
 
   /**
-   * See Node.rename. What lies below a directory goes along, and the nodes that clients have of it
-   * know what is shown of it: so it must be shown the same at the new place. If not, that is EXDEV,
+   * See Names.rename. What lies below a directory goes along, and the nodes that clients have of it
+   * know what is shown of it: so the same must be shown at the new place. Otherwise it is EXDEV,
    * which makes mv(1) copy what it sees.
    */
   rename(oldName: string, directory: Node, newName: string): void {
@@ -125,34 +151,18 @@ export class ViewNode implements Node {
       if (this.#leads(oldName)) throw new ErrnoError(errno.EXDEV, 'rename')
       if (!after.shown) throw hidden('rename')
     }
-    this.inner.rename(oldName, to.inner, newName)
+    namesOf(this.inner).rename(oldName, to.inner, newName)
     to.node.#remember()
   }
 
   unlink(name: string, directory: boolean): void {
     this.#sightOf(name)
-    this.inner.unlink(name, directory)
+    namesOf(this.inner).unlink(name, directory)
   }
 
   place(): Place {
-    const { directory, name } = this.inner.place()
+    const { directory, name } = namesOf(this.inner).place()
     return { directory: this.#above(directory), name }
-  }
-
-  listXattrs(): Uint8Array {
-    return this.inner.listXattrs()
-  }
-
-  getXattr(name: string): Uint8Array {
-    return this.inner.getXattr(name)
-  }
-
-  setXattr(name: string, value: Uint8Array, flags: number): void {
-    this.inner.setXattr(name, value, flags)
-  }
-
-  removeXattr(name: string): void {
-    this.inner.removeXattr(name)
   }
 
   /** The node for a directory of the tree below, above this one: something was reached in it. */
@@ -163,6 +173,12 @@ export class ViewNode implements Node {
       inner.release()
       throw new ErrnoError(errno.ESTALE, 'directory above')
     }
+    return new ViewNode(inner, sight, this.#directories)
+  }
+
+  /** The node for what lies in this directory. */
+  #child(inner: Node, sight: Sight): ViewNode {
+    this.#remember()
     return new ViewNode(inner, sight, this.#directories)
   }
 
@@ -198,7 +214,7 @@ export class ViewNode implements Node {
 
   /** Whether `name` here is a directory. */
   #leads(name: string): boolean {
-    const inner = this.inner.walk(name)
+    const inner = this.inner.lookup(name, null)
     try {
       return inner.isDirectory
     } finally {
@@ -207,9 +223,9 @@ export class ViewNode implements Node {
   }
 }
 
-/** A file or directory just opened. Only a directory in which something is hidden is looked through. */
-function opened(node: Node, file: OpenFile, sight: Sight): OpenFile {
-  return sight.whole || !node.isDirectory ? file : new ViewDirectory(file, sight)
+/** A file or directory just opened. Only a directory in which something is hidden is filtered. */
+function opened(file: OpenNode, sight: Sight): OpenNode {
+  return file.isDirectory && !sight.whole ? new ViewDirectory(file, sight) : file
 }
 
 function hidden(operation: string): ErrnoError {

@@ -3,17 +3,17 @@ import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
 
 /**
- * A part of another tree, chosen by patterns. What is hidden is not listed, cannot be walked to, and
- * its name cannot be given to anything, whether the tree below has it or not.
+ * A part of another tree, chosen by patterns. A hidden file is not listed, cannot be looked up, and no file
+ * can get its name, whether the tree below has it or not.
  *
- * What still tells of it: a directory's nlink and times, the space that is used, and the ENOTEMPTY
+ * Some things still give it away: a directory's nlink and times, the space that is used, and the ENOTEMPTY
  * of a directory in which nothing else is left.
  *
- * It goes by names, byte for byte: what has a second name that is shown (a hard link) is seen under that,
- * and where the host's file system finds a file by other spellings as well (vfat, casefold), `hide`
- * knows nothing of them, while `only` is as strict as ever.
+ * Patterns match names, byte for byte. A file with a second name that is shown (a hard link) is seen under
+ * that one. Where the host's file system finds a file by other spellings as well (vfat, casefold), `hide`
+ * does not match those, while `only` still shows nothing but what it matches.
  *
- * The tree below has to have one node for each directory that is in use, as trees of the host do.
+ * The tree below must have one node for each directory that is in use, as a HostTree does.
  */
 export class ViewTree implements Tree {
   readonly #inner: Tree
@@ -33,8 +33,8 @@ export class ViewTree implements Tree {
     return this.#inner.readOnly
   }
 
-  attach(aname: string): Attachment {
-    const { node } = this.#inner.attach(aname)
+  attach(name: string): Attachment {
+    const { node } = this.#inner.attach(name)
     return { tree: this, node: new ViewNode(node, this.#sight, this.#directories) }
   }
 
@@ -43,7 +43,7 @@ export class ViewTree implements Tree {
   }
 
   revive({ places, nodes }: SavedNodes): (Node | null)[] {
-    // Also those that only lead to others: the way back needs to know what is shown of them.
+    // Also directories that only lead to others: on the way back, what is shown of them must be known.
     const inner = this.#inner.revive({ places, nodes: places.map((_, index) => index) })
     const sights: (Sight | null)[] = []
     for (const { above, name } of places) {
@@ -67,7 +67,7 @@ export class ViewTree implements Tree {
   }
 }
 
-/** `tree` itself where there are no patterns, so that nobody pays for what hides nothing. */
+/** `tree` itself where there are no patterns, since a view costs time for each request. */
 export function viewOf(tree: Tree, { only, hide }: ViewPatterns): Tree {
   if (only === undefined && (hide === undefined || hide.length === 0)) return tree
   return new ViewTree(tree, { only, hide })

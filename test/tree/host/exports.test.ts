@@ -27,9 +27,9 @@ function opened(...exports: readonly HostExport[]): HostExports {
 function reached(exports: HostExports, aname: string): number | string {
   try {
     const { node } = exports.attach(aname)
-    const { path } = node.qid
+    const { ino } = node
     node.release()
-    return Number(path)
+    return Number(ino)
   } catch (error) {
     return (error as { code: string }).code
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { changed, type HeldList, inTheWay, strongest } from '../../../src/tree/host/lock-ranges.ts'
-import type { LockOwner, LockType } from '../../../src/tree/tree.ts'
+import type { LockOwner, LockType } from '../../../src/tree/locks.ts'
 
 const BYTES = 12
 const owners: LockOwner[] = ['a', 'b', 'c'].map((clientId, procId) => ({

@@ -15,6 +15,7 @@ import { AT_FDCWD, O_PATH, O_RDONLY } from '../../../src/sys/constants.ts'
 import { close, openat } from '../../../src/sys/files.ts'
 import { getxattr, listxattr, setxattr } from '../../../src/sys/xattr.ts'
 import { flags } from '../../../src/9p/index.ts'
+import { xattrsOf } from '../../../src/tree/groups.ts'
 import { HostTree } from '../../../src/tree/host/host-tree.ts'
 import { asOrdinaryUser, built } from '../../support/ordinary-user.ts'
 import { errnoOf } from '../../support/errors.ts'
@@ -230,9 +231,10 @@ describe('extended attributes', () => {
       atime: 'preserve',
     })
     const { node: root } = tree.attach('')
-    const file = root.walk('f')
+    const node = root.lookup('f', null)
+    const file = xattrsOf(node)
     afterwards(() => {
-      file.release()
+      node.release()
       root.release()
       tree.close()
     })
@@ -264,16 +266,18 @@ describe('an ordinary user’s directory', () => {
     chmodSync(directory, 0o777)
     const script = `
       import { HostTree } from '${built('tree/host/host-tree.js')}'
+      import { Attributes } from '${built('tree/attributes.js')}'
       const tree = new HostTree(values, { readOnly: false, owner: 'mapped-xattr', atime: 'preserve' })
       const root = tree.attach('').node
       const owner = { uid: 0, gid: 0 }
-      root.mknod('null', 0o020666, 1, 3, owner)
-      root.create('su', 2, 0o4755, owner)
-      const set = { valid: 6, uid: 5, gid: 6, mode: 0, size: 0, atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
-      root.walk('su').setattr(set, null, 0)
-      root.walk('su').setattr({ ...set, valid: 1, mode: 0o4711 }, null, 0)
+      root.mknod('null', 0o020666, { major: 1, minor: 3 }, owner, null)
+      root.create('su', 2, 0o4755, owner, null)
+      root.lookup('su', null).setattr({ uid: 5, gid: 6 }, null, 0)
+      root.lookup('su', null).setattr({ mode: 0o4711 }, null, 0)
       const shown = (name) => {
-        const { uid, gid, mode, rdev } = root.walk(name).getattr(0x7ff)
+        const attributes = new Attributes()
+        root.lookup(name, attributes)
+        const { uid, gid, mode, rdev } = attributes
         return [uid, gid, mode.toString(8), rdev]
       }
       console.log(JSON.stringify([shown('null'), shown('su')]))`

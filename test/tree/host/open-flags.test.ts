@@ -4,7 +4,7 @@ import { errno } from '../../../src/sys/errno.ts'
 import { open } from '../../../src/9p/wire/flags.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
 import { FileBudget } from '../../../src/tree/host/file-budget.ts'
-import { QidPaths } from '../../../src/tree/host/identity.ts'
+import { InodeNumbers } from '../../../src/tree/host/identity.ts'
 import { LockTable } from '../../../src/tree/host/locks.ts'
 import { hostFlags, mayUseNoatime } from '../../../src/tree/host/open-flags.ts'
 import { ownersOf } from '../../../src/tree/host/owners.ts'
@@ -24,7 +24,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     credentials,
     descriptors,
     files: new FileBudget(1),
-    paths: new QidPaths(1),
+    inodes: new InodeNumbers(1),
     birthDevice: 1,
     self: -1,
     locks: new LockTable(descriptors, -1, false, laterOnEventLoop),

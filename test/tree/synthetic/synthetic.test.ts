@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/sys/errno.ts'
 import { flags, payloadBytes, readDirent, Reader } from '../../../src/9p/index.ts'
-import { Parked } from '../../../src/tree/parked.ts'
+import { Deferred } from '../../../src/tree/deferred.ts'
 import {
   constantFile,
   directory,
@@ -107,8 +107,8 @@ describe('a synthetic tree', () => {
   })
 
   it('may answer later', () => {
-    const parkedRead = new Parked<Uint8Array>()
-    const parkedWrite = new Parked<number>()
+    const parkedRead = new Deferred<Uint8Array>()
+    const parkedWrite = new Deferred<number>()
     add('later', { read: () => parkedRead, write: () => parkedWrite })
     probe.walk(1, 'later').open(1, 2)
     probe.send(1, 'read', { fid: 1, offset: 0, count: 5 })

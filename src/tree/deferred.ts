@@ -1,34 +1,37 @@
 /**
- * An answer that comes later, without a promise: the engine thread never returns to the event loop,
- * so what it waits for must be able to call back at once.
+ * An answer that comes later. It is no promise, because the thread that serves a tree never returns to
+ * Node's event loop: a callback runs at once, a promise's would never run.
  *
- * The tree that parks a request keeps this object and settles it; the session that waits for it may
- * cancel it first (Tflush, or the end of the connection), after which settling has no effect.
+ * The tree that cannot answer yet keeps this object and settles it. The session that waits for it may
+ * cancel it first (a flush, or the end of the connection); settling it has no effect then.
  */
-export class Parked<V> {
+export class Deferred<V> {
   #waiting: ((outcome: Outcome<V>) => void) | undefined
   #outcome: Outcome<V> | undefined
   #onCancel: (() => void) | undefined
 
-  /** @param onCancel called once when nobody waits any more: let go of what was kept. */
+  /** @param onCancel called once if the wait is cancelled: the tree drops what it kept for it. */
   constructor(onCancel?: () => void) {
     this.#onCancel = onCancel
   }
 
+  /** Settles it with its answer. Only the first of {@link resolve} and {@link reject} counts. */
   resolve(value: V): void {
     this.#settle({ ok: true, value })
   }
 
+  /** Settles it with a failure. */
   reject(error: unknown): void {
     this.#settle({ ok: false, error })
   }
 
-  /** Calls `waiting` with the outcome, now or later, unless cancelled before. */
+  /** Calls `waiting` with the outcome, now or later, unless the wait is cancelled before. One caller may wait. */
   wait(waiting: (outcome: Outcome<V>) => void): void {
     if (this.#outcome !== undefined) waiting(this.#outcome)
     else this.#waiting = waiting
   }
 
+  /** Ends the wait: nothing is called any more, and the tree is told if it has not settled yet. */
   cancel(): void {
     this.#waiting = undefined
     const onCancel = this.#onCancel
@@ -36,9 +39,9 @@ export class Parked<V> {
     if (this.#outcome === undefined) onCancel?.()
   }
 
-  /** The same wait with another form of answer; cancelling it cancels this one. */
-  map<W>(change: (value: V) => W): Parked<W> {
-    const mapped = new Parked<W>(() => this.cancel())
+  /** The same wait with another form of answer; cancelling that one cancels this one. */
+  map<W>(change: (value: V) => W): Deferred<W> {
+    const mapped = new Deferred<W>(() => this.cancel())
     this.wait((outcome) => {
       if (outcome.ok) mapped.resolve(change(outcome.value))
       else mapped.reject(outcome.error)
@@ -54,6 +57,7 @@ export class Parked<V> {
   }
 }
 
+/** What became of a {@link Deferred}: its answer, or what was thrown. */
 export type Outcome<V> =
   | { readonly ok: true; readonly value: V }
   | { readonly ok: false; readonly error: unknown }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/sys/errno.ts'
 import { payloadBytes } from '../../src/9p/index.ts'
-import { Parked } from '../../src/tree/parked.ts'
+import { Deferred } from '../../src/tree/deferred.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { fieldsOf, SessionProbe } from '../support/session-probe.ts'
 
@@ -89,7 +89,7 @@ describe('an answer that comes later', () => {
   })
 
   it('may be there already when it is returned', () => {
-    const ready = new Parked<Uint8Array>()
+    const ready = new Deferred<Uint8Array>()
     ready.resolve(Buffer.from('early'))
     tree.root.children.get('slow')!.read = () => ready
     readSlowly(1)

@@ -1,0 +1,79 @@
+import type { ReplyPlace } from '../sys/reply-place.ts'
+
+/** A request whose reply is deferred, and where that will go. */
+export interface DeferredRequest {
+  readonly deferred: { cancel(): void }
+  readonly place: ReplyPlace
+  /** To be asked again where the session goes on in another process; undefined where that is not possible. */
+  frame: Buffer | undefined
+}
+
+/** The requests of a session whose replies are deferred (tree/deferred.ts), by tag. */
+export class DeferredRequests {
+  readonly #byTag = new Map<number, DeferredRequest>()
+  readonly #report: (tag: number, error: unknown) => void
+
+  /** @param report called where cancelling a request fails. */
+  constructor(report: (tag: number, error: unknown) => void) {
+    this.#report = report
+  }
+
+  get size(): number {
+    return this.#byTag.size
+  }
+
+  get(tag: number): DeferredRequest | undefined {
+    return this.#byTag.size === 0 ? undefined : this.#byTag.get(tag)
+  }
+
+  has(tag: number): boolean {
+    return this.#byTag.size > 0 && this.#byTag.has(tag)
+  }
+
+  add(tag: number, request: DeferredRequest): void {
+    this.#byTag.set(tag, request)
+  }
+
+  /** Its reply is made now. @returns false when it was cancelled, and another may have its tag. */
+  finish(tag: number, request: DeferredRequest): boolean {
+    return this.#byTag.get(tag) === request && this.#byTag.delete(tag)
+  }
+
+  /**
+   * The frames of all of them, in the order of asking.
+   *
+   * @throws Error for a request whose bytes did not lie in one piece, as in a virtqueue.
+   */
+  get frames(): Buffer[] {
+    return [...this.#byTag].map(([tag, { frame }]) => {
+      if (frame === undefined) throw new Error(`the request with tag ${tag} cannot be saved`)
+      return frame
+    })
+  }
+
+  /** Forgets the request with this tag, if there is one. Its tag may be used again. */
+  cancel(tag: number): void {
+    const request = this.#byTag.get(tag)
+    this.#byTag.delete(tag)
+    if (request !== undefined) this.#cancel(tag, request)
+  }
+
+  /** Forgets all of them. */
+  cancelAll(): void {
+    const all = [...this.#byTag]
+    // First: to cancel one may settle others, whose replies must not be made any more.
+    this.#byTag.clear()
+    for (const [tag, request] of all) this.#cancel(tag, request)
+  }
+
+  #cancel(tag: number, { deferred, place }: DeferredRequest): void {
+    try {
+      deferred.cancel()
+    } catch (error) {
+      // The tree's mistake, which must not keep other requests from being cancelled.
+      this.#report(tag, error)
+    } finally {
+      place.forget()
+    }
+  }
+}

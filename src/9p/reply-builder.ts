@@ -1,0 +1,95 @@
+import { type Payload, fillPayload, heapMemory, run } from '../sys/memory.ts'
+import type { ReplyPlace } from '../sys/reply-place.ts'
+import { encodeError, encodePayloadReply, encodeReply } from './wire/codec.ts'
+import { Writer } from './wire/cursor.ts'
+import { IO_HEADER_BYTES, READ_OVERHEAD } from './wire/limits.ts'
+import type { MessageName, PayloadMessage, R } from './wire/messages.ts'
+
+/**
+ * Makes one reply after another, each at its place: fields that the codec writes, or a payload that a tree
+ * puts where it leaves from. A handler asks for the payload's place, fills it, and returns how many bytes.
+ */
+export class ReplyBuilder {
+  #place: ReplyPlace = nowhere
+  readonly #head = new Writer(heapMemory(0))
+  readonly #entries = new Writer(heapMemory(0))
+  /** Where the reply begins. */
+  #start = 0
+  /** Most bytes of payload that the client accepts. */
+  #most = 0
+  /** Whether the payload lies behind the head in reserved memory, as a part of what the head's writer has. */
+  #isWritten = false
+
+  /** Begins a reply of at most `msize` bytes; one that was begun and not sent is forgotten. */
+  begin(place: ReplyPlace, msize: number): void {
+    const { memory, offset, length } = place.reserve(msize)
+    this.#place = place
+    this.#start = offset
+    this.#most = msize - IO_HEADER_BYTES
+    this.#head.over(memory, offset, offset + length)
+  }
+
+  /** How many bytes the place has for the reply: fewer than msize where the client has left less room. */
+  get room(): number {
+    return this.#head.end - this.#start
+  }
+
+  /** Where a system call puts the payload: at most `count` bytes, and no more than fit into a reply. */
+  payload(count: number): Payload {
+    this.#isWritten = false
+    return this.#place.payload(READ_OVERHEAD, Math.min(count, this.#most))
+  }
+
+  /** The same for a payload that is written field by field. Good until the reply is sent. */
+  payloadWriter(count: number): Writer {
+    this.#isWritten = true
+    const start = this.#start + READ_OVERHEAD
+    const end = Math.min(start + Math.min(count, this.#most), this.#head.end)
+    return this.#entries.over(this.#head.memory, start, Math.max(start, end))
+  }
+
+  /** Sends fields. @throws NoRoomError when they do not fit; then an error may still be sent. */
+  send<M extends MessageName>(tag: number, name: M, fields: R<M>): void {
+    encodeReply(this.#rewound(), tag, name, fields)
+    this.#commit(0)
+  }
+
+  /** Sends a payload of which `length` bytes were put in place. @throws NoRoomError as {@link send}. */
+  sendPayload(tag: number, name: PayloadMessage, length: number): void {
+    const to = this.#rewound()
+    encodePayloadReply(to, tag, name, length)
+    if (this.#isWritten) to.take(length)
+    this.#commit(this.#isWritten ? 0 : length)
+  }
+
+  /** Sends a payload that lies elsewhere, as much of it as fits. */
+  sendBytes(tag: number, name: PayloadMessage, bytes: Uint8Array): void {
+    const into = this.payload(bytes.length)
+    fillPayload(into, bytes.subarray(0, into.length))
+    this.sendPayload(tag, name, into.length)
+  }
+
+  /** Sends an Rlerror. @param ecode a Linux errno. */
+  sendError(tag: number, ecode: number): void {
+    encodeError(this.#rewound(), tag, ecode)
+    this.#commit(0)
+  }
+
+  #rewound(): Writer {
+    this.#head.position = this.#start
+    return this.#head
+  }
+
+  #commit(payloadBytes: number): void {
+    this.#place.commit(this.#head.position - this.#start, payloadBytes)
+  }
+}
+
+/** Before the first reply. */
+const nowhere: ReplyPlace = {
+  isBackedUp: false,
+  reserve: () => run(heapMemory(0), 0, 0),
+  payload: () => run(heapMemory(0), 0, 0),
+  commit() {},
+  forget() {},
+}

@@ -1,0 +1,79 @@
+import type { FileTime } from '../sys/files.ts'
+import { modes } from './flags.ts'
+
+/** What tells one file from all others of its tree, and one state of its content from another. */
+export interface FileIdentity {
+  /** S_IFMT bits of the mode. */
+  readonly type: number
+  /** Unique in the tree while the file exists, and the same after a restart of the server. */
+  readonly ino: bigint
+  /** 32 bits that change when the content changes; 0 says that the content must not be cached. */
+  readonly version: number
+}
+
+/**
+ * A file's attributes, as stat(2) has them.
+ *
+ * The caller makes one of these and a tree's method fills it, so that a session that answers thousands of
+ * requests a second needs one object. Where the method throws, its values mean nothing.
+ */
+export class Attributes implements FileIdentity {
+  ino = 0n
+  version = 0
+  /** File type and permissions. */
+  mode = 0
+  nlink = 0
+  uid = 0
+  gid = 0
+  /** A device's number, in the kernel's 32-bit encoding (new_encode_dev in include/linux/kdev_t.h). */
+  rdev = 0
+  /** In bytes. */
+  size = 0
+  /** In bytes: what an efficient read asks for. */
+  blksize = 0
+  /** In units of 512 bytes. */
+  blocks = 0
+  /** Seconds since 1970, here and below: negative for times before. */
+  atimeSec = 0
+  atimeNsec = 0
+  mtimeSec = 0
+  mtimeNsec = 0
+  ctimeSec = 0
+  ctimeNsec = 0
+  /** Whether the file's time of birth is known. */
+  hasBtime = false
+  btimeSec = 0
+  btimeNsec = 0
+
+  get type(): number {
+    return this.mode & modes.TYPE
+  }
+}
+
+/** What a setattr changes: an attribute that is undefined stays as it is. */
+export interface AttributeChanges {
+  /** Permission bits; others are ignored. */
+  readonly mode?: number | undefined
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** In bytes. */
+  readonly size?: number | undefined
+  readonly atime?: FileTime | undefined
+  readonly mtime?: FileTime | undefined
+  /** Sets the ctime to now, where nothing else changes: what Linux makes of a chown(2) to the same owner. */
+  readonly ctime?: 'now' | undefined
+}
+
+/** What statfs(2) says of the file system that a node lies in. */
+export interface FileSystemStatistics {
+  /** In bytes; the unit of `blocks`, `bfree` and `bavail`. */
+  readonly bsize: number
+  readonly blocks: bigint
+  readonly bfree: bigint
+  readonly bavail: bigint
+  readonly files: bigint
+  readonly ffree: bigint
+  readonly fsid: bigint
+  /** Longest name in bytes. */
+  readonly namelen: number
+}

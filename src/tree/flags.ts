@@ -1,0 +1,58 @@
+/**
+ * The numbers that a tree and both wire protocols share. They are the generic Linux values, whatever the
+ * host's architecture says; open-flags.ts in host/ translates those that differ there.
+ */
+
+/** Flags of an open (include/uapi/asm-generic/fcntl.h). */
+export const openFlags = {
+  ACCMODE: 0o3,
+  RDONLY: 0o0,
+  WRONLY: 0o1,
+  RDWR: 0o2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  DSYNC: 0o10000,
+  FASYNC: 0o20000,
+  DIRECT: 0o40000,
+  LARGEFILE: 0o100000,
+  DIRECTORY: 0o200000,
+  NOFOLLOW: 0o400000,
+  NOATIME: 0o1000000,
+  CLOEXEC: 0o2000000,
+  SYNC: 0o4000000,
+} as const
+
+/** Bits of a mode: the file's type (S_IFMT and its values) and permissions (include/uapi/linux/stat.h). */
+export const modes = {
+  TYPE: 0o170000,
+  SOCKET: 0o140000,
+  SYMLINK: 0o120000,
+  FILE: 0o100000,
+  BLOCK: 0o060000,
+  DIRECTORY: 0o040000,
+  CHAR: 0o020000,
+  FIFO: 0o010000,
+  SETUID: 0o4000,
+  SETGID: 0o2000,
+  GROUP_EXECUTE: 0o10,
+  PERMISSIONS: 0o7777,
+} as const
+
+/** What a directory's entry says of its file (DT_* of dirent.h). UNKNOWN: a lookup tells. */
+export const entryTypes = {
+  UNKNOWN: 0,
+  FIFO: 1,
+  CHAR: 2,
+  DIRECTORY: 4,
+  BLOCK: 6,
+  FILE: 8,
+  SYMLINK: 10,
+  SOCKET: 12,
+} as const
+
+/** Flags of setxattr(2) (include/uapi/linux/xattr.h). */
+export const xattrFlags = { CREATE: 0x1, REPLACE: 0x2 } as const
