@@ -1,14 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import { type Accelerator, chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { QemuMachine } from '../../src/machine/qemu-machine.ts'
-import { type DirectoryShare, bareGuest } from '../../src/machine/options.ts'
-import { sharedMemory } from '../../src/machine/vhost-user.ts'
+import { findRoot } from '../../src/machine/find.ts'
+import { planMachine } from '../../src/machine/plan.ts'
+import { sharedMemory } from '../../src/machine/devices/vhost-user.ts'
 import { Resources } from '../../src/machine/resources.ts'
 import type { Parts } from '../../src/provision/inventory.ts'
-import type { Kernel } from '../../src/guest/kernel.ts'
 import type { Peer, PeerWorld, StartedPeer } from './peer.ts'
 
 /** The guest's memory in MiB; servers over vhost-user map all of it. */
@@ -68,22 +68,16 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
   const pidFile = join(folder, 'qemu.pid')
   const { qemu, kernel, busybox } = parts
   const memory = sharedMemory(`${MEMORY_MIB}M`)
-  const machine = resources.use(
-    await QemuMachine.boot({
-      qemu,
-      kernel,
-      busybox: busybox.path,
-      accelerator: accelerator(),
-      root: '/',
-      // The root is not measured, so it is served by other means than the peers.
-      transport: 'tcp',
+  const plan = planMachine(
+    {
+      name: 'bench',
+      init: 'none',
+      userNetwork: false,
+      screen: false,
+      terminal: false,
       rootOwner: 'host',
-      atime: 'preserve',
-      sandbox: 'auto',
-      shares: modules(kernel),
-      memoryMiB: MEMORY_MIB,
+      memory: MEMORY_MIB,
       cpus,
-      append: '',
       qemuArguments: [
         '-object',
         memory.object,
@@ -94,9 +88,23 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
         pidFile,
         ...peers.flatMap(({ started }) => started.qemuArguments),
       ],
-      hostname: 'bench',
-      ...bareGuest,
-      terminal: false,
+    },
+    {
+      arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+      cwd: process.cwd(),
+      accelerator: chooseAccelerator('auto'),
+      qemu,
+      kernel,
+      busybox: busybox.path,
+      transport: {
+        transport: 'tcp',
+        reason: 'what is not measured stays out of the way of what is',
+      },
+      root: findRoot('/', kernel),
+    },
+  )
+  const machine = resources.use(
+    await QemuMachine.boot(plan, {
       keep: false,
       bootTimeout: BOOT_TIMEOUT,
       signal: new AbortController().signal,
@@ -115,13 +123,6 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
     if (started.prepare !== '') await guest.run(started.prepare, BOOT_TIMEOUT)
   }
   return guest
-}
-
-/** A share with the modules of a kernel that is not installed on the host, where the guest's modprobe looks for them. */
-function modules({ modules: source, release }: Kernel): DirectoryShare[] {
-  const target = `/lib/modules/${release}`
-  if (existsSync(target)) return []
-  return [{ source, target, readOnly: true, owner: { uid: 0, gid: 0 } }]
 }
 
 async function run(

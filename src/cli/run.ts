@@ -1,30 +1,24 @@
 import { existsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
-import { ErrnoError } from '../sys/errno.ts'
-import type { CommandLine } from '../guest/agent.ts'
-import { streamEnd, whenAborted } from '../util/promises.ts'
-import { chooseAccelerator } from '../machine/accelerator.ts'
-import { QemuMachine } from '../machine/qemu-machine.ts'
-import {
-  type BootPhase,
-  type DirectoryShare,
-  type MachineOptions,
-  bareGuest,
-} from '../machine/options.ts'
-import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
-import { joinTerminal } from '../machine/join-terminal.ts'
-import { modulesShare } from '../machine/modules-share.ts'
-import { checkMsize } from '../machine/msize.ts'
-import { chooseTransport, transportChoices } from '../machine/transport.ts'
-import { findParts } from '../provision/inventory.ts'
 import { rootEnvironment } from '../driver/exec.ts'
+import type { CommandLine } from '../guest/agent.ts'
+import { BOOT_TIMEOUT } from '../machine/accelerator.ts'
+import { findForPlan } from '../machine/find.ts'
+import type { BootPhase, MachineHooks } from '../machine/hooks.ts'
+import { joinTerminal } from '../machine/join-terminal.ts'
+import type { PlanOptions } from '../machine/options.ts'
+import { type MachinePlan, planMachine } from '../machine/plan.ts'
+import { QemuMachine } from '../machine/qemu-machine.ts'
+import { transportChoices } from '../machine/transport.ts'
 import { sandboxModes } from '../server/sandbox.ts'
-import type { ViewPatterns } from '../tree/view/sight.ts'
-import { command } from './command.ts'
+import { ErrnoError } from '../sys/errno.ts'
+import { type ViewPatterns, shows } from '../tree/view/sight.ts'
+import { streamEnd, whenAborted } from '../util/promises.ts'
+import { type Option, type Values, command } from './command.ts'
 import { TimedOut, abortOnSignals } from './interrupt.ts'
-import { ProgressLine } from './progress.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
+import { ProgressLine } from './progress.ts'
 import { UserError, checkDirectory, explain } from './user-error.ts'
 import {
   parseChoice,
@@ -34,78 +28,81 @@ import {
   parseMsize,
   parseShare,
 } from './values.ts'
-import { parseView, shows, viewNotes, viewOptions } from './view.ts'
+import { parseView, viewNotes, viewOptions } from './view.ts'
 
 /** What a shell reports for a program that SIGPIPE has ended. */
 const SIGPIPE_STATUS = 141
 
+/** The flags of `run`. {@link machineOptions} gives those of the machine to the planner. */
+const flags = {
+  root: {
+    type: 'string',
+    value: 'DIR',
+    help: 'the directory that is the root, never changed (default /)',
+  },
+  share: {
+    type: 'string',
+    multiple: true,
+    value: 'SRC:DST[:ro]',
+    help: 'mount a further host directory, writable unless :ro; also ,owner=… ,map=… ,cache=MODE',
+  },
+  ...policyOptions,
+  ...viewOptions,
+  cwd: {
+    type: 'string',
+    value: 'DIR',
+    help: 'where the command runs (default: here if the root is / and shows it, else /)',
+  },
+  env: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME[=VALUE]',
+    help: 'an environment variable of the command',
+  },
+  tty: {
+    type: 'boolean',
+    help: 'give the command a terminal (default without a command, on a terminal)',
+  },
+  memory: { type: 'string', value: 'SIZE', help: "the guest's memory (default 1G)" },
+  cpus: { type: 'string', value: 'N', help: "the guest's CPUs (default 1)" },
+  accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
+  transport: {
+    type: 'string',
+    value: 'auto|vhost-user|tcp',
+    help: 'how files get to the guest (default auto: vhost-user where QEMU can, which is faster)',
+  },
+  msize: {
+    type: 'string',
+    value: 'SIZE',
+    help: 'the largest 9P message, as in 64K (default: as large as the transport allows)',
+  },
+  kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
+  append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
+  'qemu-arg': {
+    type: 'string',
+    multiple: true,
+    value: 'ARG',
+    help: 'a further argument for QEMU, such as --qemu-arg=-device --qemu-arg=virtio-rng-pci',
+  },
+  qemu: { type: 'string', value: 'FILE', help: 'the QEMU to use' },
+  timeout: {
+    type: 'string',
+    value: 'SECONDS',
+    help: `end the guest after this time, with status ${TimedOut.exitStatus}`,
+  },
+  sandbox: {
+    type: 'string',
+    value: 'off|auto|require',
+    help: 'confine the file servers to what they serve, as far as this kernel can (default auto)',
+  },
+  verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
+  keep: { type: 'boolean', help: "leave the machine's files where they are" },
+} as const satisfies Record<string, Option>
+
 export const run = command({
   summary: 'run a command in a VM whose root is a host directory',
   usage: 'run [OPTION…] [--] [COMMAND [ARG…]]',
-  options: {
-    root: {
-      type: 'string',
-      value: 'DIR',
-      help: 'the directory that is the root, never changed (default /)',
-    },
-    share: {
-      type: 'string',
-      multiple: true,
-      value: 'SRC:DST[:ro]',
-      help: 'mount a further host directory, writable unless :ro; also ,owner=… ,map=… ,cache=MODE',
-    },
-    ...policyOptions,
-    ...viewOptions,
-    cwd: {
-      type: 'string',
-      value: 'DIR',
-      help: 'where the command runs (default: here if the root is / and shows it, else /)',
-    },
-    env: {
-      type: 'string',
-      multiple: true,
-      value: 'NAME[=VALUE]',
-      help: 'an environment variable of the command',
-    },
-    tty: {
-      type: 'boolean',
-      help: 'give the command a terminal (default without a command, on a terminal)',
-    },
-    memory: { type: 'string', value: 'SIZE', help: "the guest's memory (default 1G)" },
-    cpus: { type: 'string', value: 'N', help: "the guest's processors (default 1)" },
-    accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
-    transport: {
-      type: 'string',
-      value: 'auto|vhost-user|tcp',
-      help: 'how files get to the guest (default auto: vhost-user where QEMU can, which is faster)',
-    },
-    msize: {
-      type: 'string',
-      value: 'SIZE',
-      help: 'the largest 9P message, as in 64K (default: as large as the transport allows)',
-    },
-    kernel: { type: 'string', value: 'FILE', help: 'the kernel to boot' },
-    append: { type: 'string', value: 'ARGS', help: 'further arguments for the kernel' },
-    'qemu-arg': {
-      type: 'string',
-      multiple: true,
-      value: 'ARG',
-      help: 'a further argument for QEMU, such as --qemu-arg=-device --qemu-arg=virtio-rng-pci',
-    },
-    qemu: { type: 'string', value: 'FILE', help: 'the QEMU to use' },
-    timeout: {
-      type: 'string',
-      value: 'SECONDS',
-      help: `end the guest after this time, with status ${TimedOut.exitStatus}`,
-    },
-    sandbox: {
-      type: 'string',
-      value: 'off|auto|require',
-      help: 'confine the file servers to what they serve, as far as this kernel can (default auto)',
-    },
-    verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
-    keep: { type: 'boolean', help: "leave the machine's files where they are" },
-  },
+  options: flags,
   notes: `${viewNotes}
 
 The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
@@ -115,13 +112,8 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
 
   async run(values, argv) {
     const progress = new ProgressLine()
-    const root = resolve(values.root ?? '/')
-    const rootView = parseView(values)
-    const { owner, atime } = parsePolicy(values)
-    const shares = (values.share ?? []).map((text) => parseShare(text, owner))
-    const memoryMiB = checkMemory(parseMemory(values.memory ?? '1G'))
-    const terminal =
-      values.tty ?? (argv.length === 0 && process.stdin.isTTY && process.stdout.isTTY)
+    const options = machineOptions(values, argv)
+    const { root = '/', rootView = {}, terminal = false } = options
     const line = commandLine(
       root,
       argv,
@@ -132,60 +124,34 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     const timeout =
       values.timeout === undefined ? undefined : parseCount('timeout', values.timeout, 1, 1e6)
     const signal = abortOn(timeout)
-    const accel = parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg'])
-    const sandbox = parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes)
-    const transportChoice = parseChoice('transport', values.transport ?? 'auto', transportChoices)
-    const cpus = parseCount('cpus', values.cpus ?? '1', 1, 255)
-    const msizeChoice = values.msize === undefined ? null : parseMsize(values.msize)
-    checkDirectories(root, shares)
-    const accelerator = await chosen(() => chooseAccelerator(accel))
+    checkDirectories(options)
 
-    const parts = await findParts({ paths: { qemu: values.qemu, kernel: values.kernel } })
-    if (accelerator.accelerator === 'tcg' && accel !== 'tcg') {
+    const found = await findForPlan(options)
+    const { accelerator, reason } = found.accelerator
+    if (accelerator === 'tcg' && options.accel !== 'tcg') {
       progress.say(
-        `without KVM (${accelerator.reason}) the guest is emulated: expect it to be 10 to 20 times slower.`,
+        `without KVM (${reason}) the guest is emulated: expect it to be 10 to 20 times slower.`,
       )
     }
-
+    const plan = planMachine(options, found)
     const log = (text: string): void => {
       if (values.verbose === true) progress.say(text)
     }
-    const { transport, reason } = await chosen(() =>
-      chooseTransport(transportChoice, parts.qemu, parts.kernel),
-    )
-    const msize = await chosen(() => checkMsize(msizeChoice, transport))
-    const options: MachineOptions = {
-      ...parts,
-      busybox: parts.busybox.path,
-      accelerator: accelerator.accelerator,
-      transport,
-      root,
-      rootOwner: owner,
-      rootView,
-      atime,
-      sandbox,
-      shares: [...shares, ...modulesShare(root, parts.kernel, (path) => shows(rootView, path))],
-      memoryMiB,
-      cpus,
-      append: values.append ?? '',
-      qemuArguments: values['qemu-arg'] ?? [],
-      hostname: 'lowerdir',
-      ...bareGuest,
-      msize,
-      terminal,
+    const hooks: MachineHooks = {
       keep: values.keep ?? false,
-      bootTimeout: BOOT_TIMEOUT[accelerator.accelerator],
+      bootTimeout: BOOT_TIMEOUT[accelerator],
       signal,
       onPhase: (phase) => {
-        const how = phase === 'qemu' ? `, files over ${transport}: ${reason}` : ''
-        progress.step(`${phases[phase]}${how}`, `(Linux ${parts.kernel.release})`)
+        const { transport, reason: why } = found.transport
+        const how = phase === 'qemu' ? `, files over ${transport}: ${why}` : ''
+        progress.step(`${phases[phase]}${how}`, `(Linux ${found.kernel.release})`)
       },
       onConsoleLine: (text) => log(`| ${text}`),
       log,
     }
 
     try {
-      await using machine = await bootOrExplain(options)
+      await using machine = await bootOrExplain(plan, hooks)
       progress.clear()
       if (values.keep === true) progress.say(`the machine's files stay in ${machine.folder}.`)
       const status = await Promise.race([execute(machine, line, terminal), whenAborted(signal)])
@@ -196,6 +162,37 @@ mapped; loose, everything, for a share that nobody else changes meanwhile.`,
     }
   },
 })
+
+/**
+ * What the flags ask of a machine. A command gets a shell and its files, and nothing beside: no init, no network, no screen.
+ *
+ * @throws UserError for a value that is none.
+ */
+function machineOptions(values: Values<typeof flags>, argv: readonly string[]): PlanOptions {
+  const { owner, atime } = parsePolicy(values)
+  return {
+    name: 'lowerdir',
+    init: 'none',
+    userNetwork: false,
+    screen: false,
+    terminal: values.tty ?? (argv.length === 0 && process.stdin.isTTY && process.stdout.isTTY),
+    root: resolve(values.root ?? '/'),
+    rootOwner: owner,
+    rootView: parseView(values),
+    atime,
+    sandbox: parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes),
+    shares: (values.share ?? []).map((text) => parseShare(text, owner)),
+    memory: checkMemory(parseMemory(values.memory ?? '1G')),
+    cpus: parseCount('cpus', values.cpus ?? '1', 1, 255),
+    accel: parseChoice('accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg']),
+    transport: parseChoice('transport', values.transport ?? 'auto', transportChoices),
+    msize: values.msize === undefined ? undefined : parseMsize(values.msize),
+    kernel: values.kernel,
+    kernelArguments: values.append,
+    qemu: values.qemu,
+    qemuArguments: values['qemu-arg'],
+  }
+}
 
 const phases: Readonly<Record<BootPhase, string>> = {
   qemu: 'starting QEMU',
@@ -214,15 +211,6 @@ function abortOn(timeout: number | undefined): AbortSignal {
   return AbortSignal.any([signals, over.signal])
 }
 
-/** What an option asked for may not be there to choose. */
-async function chosen<C>(choose: () => C | Promise<C>): Promise<C> {
-  try {
-    return await choose()
-  } catch (error) {
-    throw new UserError((error as Error).message, { cause: error })
-  }
-}
-
 function checkMemory(mebibytes: number): number {
   const here = Math.floor(totalmem() / 2 ** 20)
   if (mebibytes < here) return mebibytes
@@ -231,21 +219,23 @@ function checkMemory(mebibytes: number): number {
   )
 }
 
-/** A missing directory is said before QEMU and the kernel are looked for. */
-function checkDirectories(root: string, shares: readonly DirectoryShare[]): void {
+/** Reports a missing directory before QEMU and the kernel are looked for. */
+function checkDirectories({ root = '/', shares = [] }: PlanOptions): void {
   checkDirectory('The root', root)
-  for (const { source } of shares) checkDirectory('The share', source)
+  for (const { source } of shares) {
+    if (typeof source === 'string') checkDirectory('The share', source)
+  }
 }
 
-async function bootOrExplain(options: MachineOptions): Promise<QemuMachine> {
+async function bootOrExplain(plan: MachinePlan, hooks: MachineHooks): Promise<QemuMachine> {
   try {
-    return await QemuMachine.boot(options)
+    return await QemuMachine.boot(plan, hooks)
   } catch (error) {
     throw error instanceof ErrnoError ? explain('The directory cannot be served', error) : error
   }
 }
 
-/** This folder, if the guest sees it too: not what it has of its own. */
+/** The current directory if the guest has it from the host, else `/`. The guest has its own /dev, /proc, /run and /sys. */
 function defaultFolder(root: string, view: ViewPatterns): string {
   const here = process.cwd()
   const seen = root === '/' && !/^\/(dev|proc|run|sys)(\/|$)/.test(here) && shows(view, here)
@@ -274,7 +264,7 @@ async function execute(
   const guest = machine.run({ ...line, stdin: process.stdin })
   guest.stdout.pipe(process.stdout, { end: false })
   guest.stderr.pipe(process.stderr, { end: false })
-  // Like any filter, it ends when nobody wants its output.
+  // Like any filter, it ends when its output is closed.
   const unwanted = new Promise<number>((settle) => {
     process.stdout.once('error', () => settle(SIGPIPE_STATUS))
   })

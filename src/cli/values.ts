@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
-import type { DirectoryShare } from '../machine/options.ts'
+import type { DirectoryShare } from '../machine/plan.ts'
 import { MSIZE_MIN } from '../9p/wire/limits.ts'
 import { parseBytes, parseMebibytes } from '../util/size.ts'
 import type { Ownership } from '../tree/host/owners.ts'

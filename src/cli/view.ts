@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { fromText } from '../util/text.ts'
 import { PatternError } from '../tree/view/pattern-error.ts'
 import { Sight, type ViewPatterns } from '../tree/view/sight.ts'
 import type { Option } from './command.ts'
@@ -50,15 +49,6 @@ export function parseView(values: {
     for (const line of lines) all.push(line)
   }
   return all.length === 0 ? { hide } : { only: all, hide }
-}
-
-/** Whether a view shows the directory at `path`. */
-export function shows(view: ViewPatterns, path: string): boolean {
-  let sight: Sight | null = Sight.of(view)
-  for (const name of path.split('/')) {
-    if (name !== '') sight = sight?.at(fromText(name)) ?? null
-  }
-  return sight !== null
 }
 
 function check(option: string, patterns: ViewPatterns): void {

@@ -1,7 +1,7 @@
 import type { GuestInit } from '../guest/init.ts'
 import type { ChosenAccelerator } from '../machine/accelerator.ts'
 import { MachineError } from '../machine/failure.ts'
-import type { MachineHooks } from '../machine/options.ts'
+import type { MachineHooks } from '../machine/hooks.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
 import { Resources } from '../machine/resources.ts'
 import type { MachineParts } from './running-guest.ts'
@@ -12,7 +12,7 @@ import { Recorder } from '../record/recorder.ts'
 import { endWithVitest } from './vitest-context.ts'
 import { isDebugging, say, sayAccelerator } from './terminal.ts'
 
-/** What a machine is, however it comes to be. */
+/** What the tests of a machine know of it, whether it was booted or restored. */
 export interface MachineIdentity {
   readonly name: string
   readonly init: GuestInit
@@ -23,16 +23,16 @@ export interface MachineIdentity {
   readonly timeout: number
 }
 
-/** What of {@link BootOptions} is about how a machine is told of and watched, and not about what it is. */
+/** The part of {@link BootOptions} that says how a machine is recorded and followed, and not what it is. */
 export type WatchOptions = Pick<BootOptions, 'artifacts' | 'test' | 'keep' | 'signal' | 'onPhase'>
 
 /**
- * Starts a machine and gives it all that its tests go by: a record, artifacts, messages that explain themselves.
+ * Starts a machine and gives it what tests need: a record, artifacts, and the end of the console in its errors.
  *
  * @param start starts its QEMU, and what that takes.
  * @param make makes a machine of its parts.
- * @param ready waits, if that is to be waited for, until it is more than started.
- * @throws what `start` and `ready` throw; nothing is left behind then.
+ * @param ready waits until the machine is ready for its test; the guest takes commands already.
+ * @throws what `start` and `ready` throw. Nothing is left behind then.
  */
 export async function assemble<M>(
   { name, init, accelerator, env, seat, timeout }: MachineIdentity,
@@ -101,7 +101,7 @@ async function recordEnd(qemu: QemuMachine, recorder: Recorder): Promise<void> {
   recorder.event({ kind: 'ended', reason: message })
 }
 
-/** With the console's end in the message, which is all that a test's runner shows. */
+/** Puts the console's end into the message: runners of tests show nothing else of an error. */
 function withConsole(name: string, error: MachineError): MachineError {
   const end = error.console === '' ? '' : `\n--- console\n${error.console}`
   return new MachineError(`${name}: ${error.message}${end}`, error.console)

@@ -10,10 +10,10 @@ import { memoryMiB } from './options.ts'
 import { type NetworkOptions, type NetworkedOptions, startNetwork } from './start-network.ts'
 import { TestMachines } from './test-machines.ts'
 
-/** A machine of a network; its name is that by which the network has it, and it is the same test's. */
+/** A machine of a network. Its name is its key in the network, and it belongs to the network's test. */
 export type NetworkedBootOptions = Omit<BootOptions, 'name' | 'test'> & NetworkedOptions
 
-/** A network, as {@link network} makes it, and whose it is: all of it is gone then at the end of the test. */
+/** A network, as {@link network} makes it. With `test`, the network and its machines end with that test. */
 export type BootNetworkOptions<Name extends string> = NetworkOptions<Name, NetworkedBootOptions> &
   Pick<BootOptions, 'test'>
 
@@ -38,7 +38,7 @@ export async function network<Name extends string>(
 }
 
 /**
- * Boots machines that have nothing to do with each other, all at once as far as memory allows.
+ * Boots machines that are in no network, all at once as far as memory allows.
  *
  * ```ts
  * const [a, b] = await bootAll([{ root, name: 'a' }, { root, name: 'b' }])

@@ -1,12 +1,11 @@
-import { sameAccelerator } from '../machine/accelerator.ts'
-import { BOOT_TIMEOUT } from '../machine/boot-timeout.ts'
+import { BOOT_TIMEOUT, sameAccelerator } from '../machine/accelerator.ts'
 import { QemuMachine } from '../machine/qemu-machine.ts'
 import { type WatchOptions, assemble } from './assemble.ts'
 import type { MachineParts } from './running-guest.ts'
 import type { BootOptions } from './options.ts'
 import { type MachineSnapshot, readSnapshot } from './machine-snapshot.ts'
 
-/** What of a machine that goes on from a snapshot may be another than it was. */
+/** What a machine that goes on from a snapshot may have of its own. */
 export type RestoreOptions = WatchOptions & Pick<BootOptions, 'timeout' | 'env' | 'forwardPorts'>
 
 /**
@@ -20,7 +19,7 @@ export async function restoreSnapshot<M>(
   make: (parts: MachineParts) => M,
 ): Promise<M> {
   const { snapshot, driver } = await readSnapshot(from)
-  const { hostname, init, accelerator, userNetwork } = snapshot.machine.options
+  const { hostname, init, accelerator, userNetwork } = snapshot.machine.plan
   return assemble(
     {
       name: hostname,
@@ -32,8 +31,7 @@ export async function restoreSnapshot<M>(
     },
     options,
     (hooks) =>
-      QemuMachine.restore(snapshot, {
-        ...hooks,
+      QemuMachine.restore(snapshot, hooks, {
         // Several machines cannot have the same ports of the host.
         userNetwork: userNetwork && { ...userNetwork, forwards: options.forwardPorts ?? [] },
       }),

@@ -1,6 +1,6 @@
 import { SnapshotCache } from '../machine/snapshot-cache.ts'
 import { snapshotKey } from '../machine/snapshot-key.ts'
-import { bootPlanned, planMachine } from './boot.ts'
+import { bootPlanned, planBoot } from './boot.ts'
 import { type Machine, machineOf } from './machine.ts'
 import type { BootOptions } from './options.ts'
 import { MachineSnapshot, saveSnapshot } from './machine-snapshot.ts'
@@ -38,15 +38,15 @@ export async function snapshotOf(
 ): Promise<MachineSnapshot> {
   // QEMU cannot save a machine with vhost-user devices.
   const portable: BootOptions = { ...options, transport: options.transport ?? 'tcp' }
-  const plan = await planMachine(portable)
-  const { data, identity } = plan
+  const planned = await planBoot(portable)
+  const { plan, identity } = planned
   const cache = new SnapshotCache()
-  const key = await snapshotKey(data, `${JSON.stringify(identity.env)}${doing}${String(prepare)}`)
+  const key = await snapshotKey(plan, `${JSON.stringify(identity.env)}${doing}${String(prepare)}`)
   const kept = await cache.find(key)
   if (kept !== undefined) return new MachineSnapshot(kept)
 
-  await using guest = await bootPlanned(plan, portable)
+  await using guest = await bootPlanned(planned, portable)
   await prepare?.(machineOf(guest))
-  const about = { name: data.hostname, root: data.root, doing }
+  const about = { name: plan.hostname, root: plan.root, doing }
   return new MachineSnapshot(await cache.add(key, about, (folder) => saveSnapshot(guest, folder)))
 }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
-import { type GuestCard, networkScript } from '../guest/network.ts'
+import { type GuestNic, networkScript } from '../guest/network.ts'
+import type { Nic } from '../machine/options.ts'
 import { Resources } from '../machine/resources.ts'
 import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import {
@@ -15,9 +16,9 @@ import { type Start, bootAll, disposeOfAll } from './boot-all.ts'
 import { type Network, networkOf } from './network.ts'
 import type { NetworkChange } from './network-change.ts'
 
-/** What a network has to know about a machine that is booted in it. */
+/** The options of a machine that its network reads. */
 export interface NetworkedOptions {
-  /** The broadcast domains that it has a card in; eth1 is in the first. Default: 1. */
+  /** The broadcast domains that it has a NIC in; eth1 is in the first. Default: 1. */
   readonly vlans?: readonly number[]
 }
 
@@ -25,26 +26,26 @@ export interface NetworkedOptions {
 export interface NetworkOptions<Name extends string, Options> {
   /** The machines, and how each is booted. The key is the machine's name, and its host name. */
   readonly machines: Readonly<Record<Name, Options>>
-  /** Of the loss and jitter of its links: the same seed loses the same frames of a link. Default: any. */
+  /** The seed of loss and jitter: with the same seed a link loses the same frames. Default: random. */
   readonly seed?: number
-  /** Where captures go whose file is a relative path. Default: the current directory. */
+  /** The folder for captures whose file is a relative path. Default: the current directory. */
   readonly folder?: string
-  /** Gets a line when a card breaks the protocol, and when a capture is full. */
+  /** Gets a line when a NIC breaks the protocol, and when a capture is full. */
   readonly log?: (line: string) => void
-  /** Hears what is done to the network while it runs. */
+  /** Hears each change of the network while it runs. */
   readonly onChange?: (change: NetworkChange) => void
 }
 
 /** A machine's place in a network: what it has to be booted with. */
 export interface Seat {
   readonly hostname: string
-  /** Its cards. Each is a `-netdev stream,server=off` to a unix socket, which listens already. */
-  readonly cards: readonly { readonly socket: string; readonly mac: string }[]
+  /** Its NICs. The sockets listen already. */
+  readonly nics: readonly Nic[]
   /** For busybox's shell in the guest's root, before its init: see {@link networkScript}. */
   readonly script: string
   /** Aborted when another machine of the network has failed to boot. */
   readonly signal: AbortSignal
-  /** Pulls the machine's cables out. */
+  /** Unplugs the machine's cables. */
   block(): void
   /** Plugs them in again. */
   unblock(): void
@@ -106,7 +107,7 @@ export async function startNetwork<
   }
 }
 
-/** Plugs a machine's cards in, and says all that it has to be booted with. */
+/** Plugs a machine's NICs into the switch. */
 async function takeSeat(
   station: Station,
   stations: readonly Station[],
@@ -114,14 +115,14 @@ async function takeSeat(
   sockets: RuntimeFolder,
 ): Promise<Omit<Seat, 'signal'>> {
   const { name, number, vlans } = station
-  const cards: Seat['cards'][number][] = []
-  const guestCards: GuestCard[] = []
+  const nics: Nic[] = []
+  const guestNics: GuestNic[] = []
   for (const [i, vlan] of vlans.entries()) {
     const socket = sockets.file(`${number}-${vlan}.sock`)
     const mac = macAddress(vlan, number)
     await ethernet.plug({ socket, machine: name, vlan })
-    cards.push({ socket, mac })
-    guestCards.push({
+    nics.push({ socket, mac })
+    guestNics.push({
       name: `eth${i + 1}`,
       mac,
       ipv4: ipv4Address(vlan, number),
@@ -130,8 +131,8 @@ async function takeSeat(
   }
   return {
     hostname: name,
-    cards,
-    script: networkScript(guestCards, hostsLines(station, stations)),
+    nics,
+    script: networkScript(guestNics, hostsLines(station, stations)),
     block: () => ethernet.links.block(name),
     unblock: () => ethernet.links.unblock(name),
   }

@@ -1,18 +1,18 @@
 import { quote } from '../util/shell.ts'
 
 /**
- * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. What
- * they print is the id of a slot, and each gets a worker.
+ * The guest's end of the control channel (machine/control/): a loop that runs the scripts it reads. A script prints ids of
+ * slots, and each slot gets a worker.
  *
- * The workers are started by xargs, since a shell makes what it starts with `&` ignore SIGINT for
- * ever. By a path, since busybox's shell runs its own applets without exec(2), in memory that it
- * has used: xargs then counts workers that never were, and soon starts no more.
+ * xargs starts the workers, since a process that a shell starts with `&` ignores SIGINT for ever. xargs is started by a
+ * path: busybox's shell runs its own applets without exec(2), in memory that the shell has used, and xargs then counts
+ * workers that it never started, and soon starts no more.
  *
- * That path begins with `@`, and so does what a process of the agent says it is called: systemd leaves such a
- * process alone at a shutdown (systemd's ROOT_STORAGE_DAEMONS), and does not wait for one that waits for the host.
+ * The path begins with `@`, and so does argv[0] of the agent's processes. systemd does not kill such processes at a
+ * shutdown (systemd's ROOT_STORAGE_DAEMONS), and so does not wait for one that waits for the host.
  *
- * The channel closes when the host is gone: then reading the next script fails, the shell ends
- * (POSIX, "dot"), and so does the guest.
+ * The channel closes when the host's process ends. The next read then fails, the shell ends (POSIX, "dot"), and the guest
+ * powers off.
  */
 export const agentScript = `{
   (while :; do . /control/next; done)
@@ -23,34 +23,32 @@ sleep 60
 `
 
 /**
- * Where a slot's shell finds its command: a name for its descriptor 9, the slot's script, since shells say it in
- * their errors.
+ * Where a slot's shell finds its command: a link to descriptor 9, the slot's script. Shells print this name in errors.
  */
 const COMMAND = '/run/lowerdir/command'
 
-/** How a shell reads it. Of a file that says it is empty, as this one does, bash's "dot" reads nothing. */
+/** How a shell reads it. The file has the size 0, and bash's "dot" reads nothing of such a file. */
 const READ_COMMAND = `if [ "$BASH_VERSION" ]; then eval "$(<${COMMAND})"; else . ${COMMAND}; fi`
 
 /**
- * How the loop of a slot starts in the root. It and the shells that wait for commands are called `@…` as well: systemd
- * stops everybody (SIGSTOP) before it sends SIGTERM, which does not wake whoever waits for a 9P server then, and
- * would wait for 90 seconds.
+ * How the loop of a slot starts in the root. Its argv[0] and those of the shells that wait for commands begin with `@` too:
+ * at a shutdown systemd sends SIGSTOP and then SIGTERM. A stopped process that waits for a 9P server does not wake up for
+ * SIGTERM, and systemd would wait for 90 seconds.
  */
 const START_COMMANDS = 'cd /run/lowerdir; exec @/busybox setsid @/busybox sh commands'
 
-/** What is put into the guest's root for commands: busybox, since the root may have no shell. */
+/** Busybox in the guest's root, which may have no shell of its own. */
 export const BUSYBOX = '/run/lowerdir/busybox'
 
 /** Instead of a slot's id: a process that sets the clock when it is told the time, see machine/control/clock-setter.ts. */
 export const CLOCK = 'clock'
 
 /**
- * A slot: what runs one command after the other, with as little as possible left to do when one comes. Its id
- * is the argument; its directory of the channel has its files.
+ * A slot: it runs one command after the other. All that can be done before a command comes has been done by then. The
+ * argument is the slot's id; the slot's directory of the channel has its files.
  *
- * Three processes carry bytes between the command's pipes and those files, and stay from one command to the
- * next. The commands are in the root, in a cgroup that is the slot's own, so that whatever a command has
- * started can be ended with it.
+ * Three processes carry bytes between the command's pipes and those files, and stay from one command to the next. The
+ * commands run in the root, in the slot's own cgroup, so that all processes of a command can be killed together.
  */
 export const slotScript = `exec 2>/dev/null
 if [ "$1" = ${CLOCK} ]; then
@@ -86,15 +84,14 @@ exit 0
 `
 
 /**
- * The loop of a slot, within the root. The shell that will run the next command is started before there is
- * one, and reads it from the slot's file: the guest's own shell, since busybox's would take an applet of its
- * own for a program of the guest's.
+ * The loop of a slot, within the root. The shell for the next command starts before there is one, and reads the command
+ * from the slot's file. It is the guest's own shell: busybox's would run its own applets in place of the guest's programs.
  *
- * How a command ended is said behind its output, on both streams, after a word that nobody can guess: so the
- * host has all that came before, whatever else may hold the pipes open. Where a command has left processes
- * behind, these keep the pipes, and the slot ends.
+ * The exit status follows the command's output, on both streams, behind a word that cannot be guessed. The host then has
+ * all of the output, also where other processes hold the pipes open. Where a command has left such processes, the slot
+ * ends.
  *
- * Descriptor 6 is the pipe for errors: a shell has words of its own for a command that was killed.
+ * Descriptor 6 is the pipe for errors: the loop's own shell prints a message about a command that was killed.
  */
 export const commandsScript = `unset HOME TERM
 end=$token
@@ -113,10 +110,29 @@ while [ -z "$over" ] && [ -e /proc/self/fd/8/again ]; do
 done
 `
 
-/** For the agent: the kernel forgets all of its files that are not in use, and what it has kept of their content. */
+/**
+ * Sets the guest's clock, as the last command of a shell. busybox's date(1) has no fractions of a second, so that takes two
+ * steps. After this first one, the clock is late by a fraction of a second.
+ *
+ * @param seconds since the epoch.
+ */
+export function clockScript(seconds: number): string {
+  return `exec date -s @${seconds}\n`
+}
+
+/**
+ * The second step, for the agent, at the beginning of a second. It does nothing if the clock was changed since the first.
+ *
+ * @param seconds since the epoch.
+ */
+export function clockScriptOnTheSecond(seconds: number): string {
+  return `[ "$(date +%s)" != ${seconds - 1} ] || date -s @${seconds} >/dev/null\n`
+}
+
+/** For the agent: the kernel drops its caches of files that are not in use, names and content. */
 export const FORGET_FILES = 'echo 3 >/proc/sys/vm/drop_caches\n'
 
-/** Shell commands for the guest's init that put into the root, its directory, what slots take there. */
+/** Shell commands for the guest's init that put into the root, the current directory, what slots need there. */
 export const prepareRoot = `mkdir run/lowerdir
 : >run/lowerdir/busybox
 mount -o bind /bin/busybox run/lowerdir/busybox
@@ -137,8 +153,8 @@ export interface CommandLine {
 }
 
 /**
- * The script that becomes the command, for any POSIX shell. The program is looked up in PATH here: a shell has
- * built-in commands of its own for some.
+ * The script that becomes the command, for any POSIX shell. It looks the program up in PATH: a shell would run a built-in
+ * command of the same name.
  */
 export function commandScript({ argv, env, cwd }: CommandLine): string {
   return `${surroundings({ env, cwd })}set -- ${argv.map(quote).join(' ')}
@@ -154,15 +170,15 @@ exit 127
 `
 }
 
-/** What comes before a command, on its first line so that a shell counts the lines behind it as its writer does. */
+/** Sets a command's environment and folder. It is one line, so that a shell's line numbers stay those of the command. */
 export function surroundings({ env, cwd }: Omit<CommandLine, 'argv'>): string {
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}; `)
   return `${exports.join('')}cd ${quote(cwd)} || exit 126; `
 }
 
 /**
- * A command on a terminal of the guest, `device`, with a session of its own. The device forgets its size when
- * nobody has it open.
+ * A command on a terminal of the guest, `device`, with a session of its own. The device loses its size when its last open
+ * is closed.
  */
 export function terminalScript(
   line: CommandLine,

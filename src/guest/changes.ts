@@ -1,17 +1,17 @@
 import { quote } from '../util/shell.ts'
 
-/** What the init script makes in every root that has it not: mount points. */
+/** The mount points that the init script makes in a root without them. */
 export const OWN_DIRECTORIES: readonly string[] = ['/dev', '/etc', '/proc', '/run', '/sys', '/tmp']
 
-/** What the init script removes from a root, unseen by anybody in it. */
+/** A file that the init script removes from a root before any process of the root runs. */
 export const CONTAINER_MARK = '/.dockerenv'
 
-/** Files that the init script may write before anybody else is in the root; relative to that. */
+/** Files that the init script may write before any process runs in the root, relative to it. */
 const OWN_FILES = ['etc/hosts', 'etc/machine-id', 'etc/resolv.conf']
 
 /**
- * Shell commands for the guest's init, behind all that it does to the root, its directory: they keep what is needed
- * to tell its own writes from the guest's.
+ * Shell commands for the guest's init, at its end, with the root as the current directory. They note what the script itself
+ * has written, so that this does not count as changes of the guest.
  *
  * @param targets where it has mounted something.
  */
@@ -28,17 +28,17 @@ done
 export const CHANGES_SCRIPT = '/changes'
 
 /**
- * A script for the agent: what the upper layer has, compared with the lower one and with the two of them merged. Each
- * of its fields ends with a NUL, since a name may have anything else:
+ * A script for the agent that compares the upper layer with the lower one and with the merged root. Each field of its
+ * output ends with a NUL, the only byte that a path cannot have:
  *
  *     own PATH                         a directory where the init has mounted something
  *     created PATH, changed PATH       by whether the lower layer has something there
  *     names PATH LOWER… '' MERGED… ''  the paths in a directory of the lower layer, before and now
  *
- * What is in `names` before and not now is deleted. That holds for whiteouts and for opaque directories alike, and a
- * busybox cannot read the attribute that marks these (Documentation/filesystems/overlayfs.rst).
+ * A path that `names` has before and not now is deleted. That covers whiteouts and opaque directories alike; busybox
+ * cannot read the attribute that marks the latter (Documentation/filesystems/overlayfs.rst).
  *
- * A directory is in the upper layer as soon as something below it is: it has changed when its mode or owner has.
+ * A directory is in the upper layer once something below it is. It counts as changed if its mode or owner is different.
  */
 export const changesScript = `while read -r target; do
   printf 'own\\0%s\\0' "$(chroot /root /run/lowerdir/busybox readlink -f "$target")"

@@ -32,8 +32,8 @@ const PATH_LIMIT = 4096
 const SIZE_LIMIT = 0xffff_ffff
 
 /**
- * Makes one archive of entries. They come in the order given, each after the folders it is in; folders
- * that nobody gives are made with mode 755.
+ * Makes one archive of entries. They keep their order, each behind the folders it is in. Folders without an entry get mode
+ * 755.
  *
  * @throws RangeError for a path that is absolute, empty, or has `.`, `..` or empty parts; for one that
  *   occurs twice or lies in something that is no folder; and for what the format has no room for.

@@ -1,3 +1,10 @@
+/**
+ * What goes into a guest: its kernel and modules, the initramfs, the init script, and the agent that runs commands.
+ *
+ * The init script, here, is process 1 of the initramfs. agent.ts is the guest's end of the control channel, and
+ * initramfs.ts puts both into an archive with the kernel's modules.
+ */
+
 import { prepareRoot } from './agent.ts'
 import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
@@ -8,48 +15,71 @@ import { type UpperDevice, upperLines } from './upper.ts'
 /** What process 1 becomes: the root's own init, which is systemd, or the agent. */
 export type GuestInit = 'systemd' | 'none'
 
-/** What the init script sets up. */
-export interface InitOptions {
-  readonly init: GuestInit
+/** An export at an absolute path of the guest. */
+export type GuestShare = GuestMount & { readonly target: string }
+
+/**
+ * The network behind a NIC that the guest sees: QEMU's user network, the same with restrict=on, or a switch, for which
+ * {@link InitOptions.prepare} sets the NIC up.
+ */
+export type GuestNetwork = 'user network' | 'user network, restricted' | 'switch'
+
+/** What the init script does with one device. */
+export interface InitDevice {
+  /** Mounts the control channel. */
+  readonly control?: GuestMount
+  /** Mounts the lower layer. */
+  readonly root?: GuestMount
+  readonly share?: GuestShare
+  /** Puts the upper layer on it. */
+  readonly upper?: UpperDevice
+  readonly nic?: GuestNetwork
+}
+
+/** What the init script does with all devices of a machine. */
+export interface InitDevices {
+  readonly control: GuestMount
   /** The lower layer. */
   readonly root: GuestMount
+  /** Further exports. */
+  readonly shares: readonly GuestShare[]
   /** What the upper layer is on; without a disk, memory. */
   readonly upper: UpperDevice | null
-  /** Further exports, each at an absolute path of the guest. */
-  readonly shares: readonly (GuestMount & { readonly target: string })[]
-  readonly control: GuestMount
+  /** The NICs that the guest sees, in order. One more is behind them: the one of the exports. */
+  readonly nics: readonly GuestNetwork[]
+}
+
+/** What the init script sets up. */
+export interface InitOptions extends InitDevices {
+  readonly init: GuestInit
   /** Names of the files in /modules, in the order to load them. */
   readonly modules: readonly string[]
   readonly hostname: string
-  /** How many network cards the guest has beside the one that its exports are behind, which is the last. */
-  readonly networkCards: number
-  /** Units that systemd is not to start. */
+  /** Units that systemd does not start. */
   readonly maskedUnits: readonly string[]
-  /** A script for busybox's shell in the root, before the init: further network cards are set up there. */
+  /** A script for busybox's shell in the root, before the init: it sets up the NICs that are connected to a switch. */
   readonly prepare: string
-  /** Whether the first of them is on QEMU's user network, and what of it can be reached. */
-  readonly userNetwork: 'none' | 'restricted' | 'open'
 }
 
-/** How a line on the console begins by which the guest tells the host how far it is. */
+/** The beginning of a line on the console that tells the host how far the guest is. */
 export const PHASE = 'lowerdir: phase '
 
-/** How a line on the console begins by which the guest tells the host why it gives up. */
+/** The beginning of a line on the console that tells the host why the guest gives up. */
 export const FAILED = 'lowerdir: failed: '
 
 /** How far a guest is: its kernel runs, its root is mounted. */
 export type GuestPhase = 'kernel' | 'root'
 
 /**
- * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and the upper one, starts the
- * agent, and becomes what process 1 of the guest is to be.
+ * The initramfs's /init, for busybox's shell: makes the root out of the lower layer and the upper one, starts the agent,
+ * and becomes process 1 of the guest's own init.
  *
- * What fails says so on the console, in a line that begins with {@link FAILED}, and powers the guest
- * off: the host then knows the reason.
+ * Where a step fails, the script prints a line that begins with {@link FAILED} on the console and powers the guest off, so
+ * that the host knows the reason.
  */
 export function initScript(options: InitOptions): string {
   const { init, root, shares, control, modules, hostname } = options
-  const { networkCards, maskedUnits, prepare, upper } = options
+  const { nics, maskedUnits, prepare, upper } = options
   return `#!/bin/sh
 export PATH=/bin
 phase() { echo "${PHASE}$1" >/dev/console; }
@@ -66,8 +96,8 @@ for module in ${modules.map(quote).join(' ')}; do
 done
 ip link set lo up
 
-# What runs in the root neither sees the card that the exports are behind nor can take it down.
-${exportNetworkLines(`eth${networkCards}`)}
+# Processes in the root neither see the NIC of the exports nor can they take it down.
+${exportNetworkLines(`eth${nics.length}`)}
 in_exports_net mount ${mountArguments(control)} /control || die 'the control channel cannot be mounted over 9P'
 in_exports_net mount ${mountArguments(root)} /lower || die 'the root cannot be mounted over 9P'
 ${upperLines(upper)}# Inode numbers of the host may use all 64 bits: none are left to mark the layer with.
@@ -89,7 +119,7 @@ mount -t proc proc proc
 mount -t sysfs sys sys
 mount -t tmpfs -o mode=755 run run
 ${init === 'none' ? 'mkdir -p sys/fs/cgroup\nmount -t cgroup2 cgroup sys/fs/cgroup\n' : ''}${prepareRoot}
-${userNetworkLines(options)}
+${nics.map(nicLines).join('')}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
 ${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
@@ -97,33 +127,35 @@ ${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? `${maskLine
 }
 
 /**
- * Moves the last card into a network namespace that stays as long as a mount of it does. The kernel's end of a
- * mounted export does not hold it, and the agent does not live until the last file system is unmounted.
+ * Moves the last NIC into a network namespace of its own, which the file /exports.net keeps alive. A mounted export does not
+ * keep its namespace alive, and the agent ends before the last file system is unmounted.
  */
-function exportNetworkLines(card: string): string {
+function exportNetworkLines(nic: string): string {
   return `: >/exports.net
 mkfifo /holder
 unshare --net=/exports.net /bin/sh -c 'echo $$ >/holder; read -r moved </holder' &
 read -r holder </holder
-ip link set ${card} netns "$holder" || die 'there is no network card to reach the host through'
+ip link set ${nic} netns "$holder" || die 'there is no NIC to reach the host through'
 echo moved >/holder
 in_exports_net() { nsenter --net=/exports.net "$@"; }
-# IPv6 would keep the card busy with looking for neighbours and routers.
-in_exports_net sh -c '[ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/${card}/disable_ipv6
-ip addr add ${EXPORT_GUEST} dev ${card} && ip link set ${card} up'`
+# IPv6 would keep the NIC busy with looking for neighbours and routers.
+in_exports_net sh -c '[ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/${nic}/disable_ipv6
+ip addr add ${EXPORT_GUEST} dev ${nic} && ip link set ${nic} up'`
 }
 
-function userNetworkLines({ userNetwork }: InitOptions): string {
-  if (userNetwork === 'none') return ''
+/** Sets up a NIC on QEMU's user network. */
+function nicLines(network: GuestNetwork, index: number): string {
+  if (network === 'switch') return ''
+  const nic = `eth${index}`
   const open = `ip route add default via ${USER_NETWORK.gateway}
 [ -s /root/etc/resolv.conf ] || echo nameserver ${USER_NETWORK.nameserver} >/root/etc/resolv.conf
 `
-  return `ip link set eth0 up
-ip addr add ${USER_NETWORK.guest} dev eth0
-${userNetwork === 'open' ? open : ''}`
+  return `ip link set ${nic} up
+ip addr add ${USER_NETWORK.guest} dev ${nic}
+${network === 'user network' ? open : ''}`
 }
 
-function shareLines(share: GuestMount & { readonly target: string }): string {
+function shareLines(share: GuestShare): string {
   const target = quote(share.target)
   const failure = quote(`the share ${share.target} cannot be mounted over 9P`)
   return `within mkdir -p ${target}
@@ -132,10 +164,10 @@ in_exports_net chroot . /run/lowerdir/busybox mount ${mountArguments(share)} ${t
 }
 
 /**
- * The root is what commands see: in a mount namespace of its own, with everything of this one out of their
- * sight. As switch_root does it, but this root stays, and so does whoever is in it.
+ * Runs `become` in the root that commands see: in a mount namespace of its own, which has none of this one's mounts. As
+ * switch_root does it, but the initramfs stays, with the processes that run in it.
  *
- * A FIFO is opened by a process without children, whose open(2) no SIGCHLD interrupts.
+ * The process that opens the FIFO has no children: no SIGCHLD interrupts its open(2).
  */
 function inRoot(become: string): string {
   return `unshare -m /bin/sh -c '

@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { agentScript, commandsScript, slotScript } from './agent.ts'
-import { APPLETS } from './applets.ts'
 import { CHANGES_SCRIPT, changesScript } from './changes.ts'
 import { type CpioEntry, cpio } from './cpio.ts'
 import { type InitOptions, initScript } from './init.ts'
@@ -15,24 +14,56 @@ export interface InitramfsOptions extends Omit<InitOptions, 'modules'> {
   readonly kernel: Kernel
   /** A static busybox. */
   readonly busybox: string
-  /** Whether the guest has disks. */
-  readonly disks: boolean
-  /** Whether the guest gets a terminal (hvc0). */
-  readonly terminal: boolean
+  /** The kernel modules that the guest's devices need, by name, besides those that every guest has. */
+  readonly modules: readonly string[]
   /**
-   * The file of an archive that the kernel unpacks before this one: what is in both, it has from this one. Uncompressed,
-   * the other may have what the kernel looks for before it unpacks anything: ACPI tables, microcode.
+   * The file of an archive that the kernel unpacks before this one: a file that is in both has this one's content. An
+   * uncompressed archive may have what the kernel reads before it unpacks anything: ACPI tables, microcode.
    */
   readonly first: string | null
 }
 
+/** Modules that every guest has. */
 const MODULES = ['virtio_pci', 'virtio_net', '9p', '9pnet_fd', 'overlay']
 
 /** In Linux before 5.17 the stream transports are part of 9pnet. */
 const OPTIONAL = ['9pnet_fd']
 
-/** What mounting a virtio device takes besides. */
-export const VIRTIO_MODULE = '9pnet_virtio'
+/** The applets of busybox that the init script and the agent use. */
+const APPLETS = [
+  'cat',
+  'chroot',
+  'cmp',
+  'date',
+  'dd',
+  'find',
+  'hostname',
+  'insmod',
+  'ip',
+  'kill',
+  'ln',
+  'mkdir',
+  'mke2fs',
+  'mkfifo',
+  'modprobe',
+  'mount',
+  'nsenter',
+  'poweroff',
+  'reboot',
+  'readlink',
+  'rm',
+  'rmdir',
+  'setsid',
+  'sh',
+  'sleep',
+  'start-stop-daemon',
+  'stat',
+  'stty',
+  'sync',
+  'umount',
+  'unshare',
+  'xargs',
+] as const
 
 /**
  * Writes the initramfs that makes a guest's root, to `file`.
@@ -41,17 +72,8 @@ export const VIRTIO_MODULE = '9pnet_virtio'
  *   other files throws.
  */
 export async function writeInitramfs(file: string, options: InitramfsOptions): Promise<void> {
-  const { kernel, busybox, terminal, first } = options
-  const usesVirtio = [options.root, ...options.shares].some(
-    ({ transport }) => transport === 'virtio',
-  )
-  const names = [
-    ...MODULES,
-    ...(usesVirtio ? [VIRTIO_MODULE] : []),
-    ...(options.disks ? ['virtio_blk'] : []),
-    ...(options.upper === null ? [] : ['ext4']),
-    ...(terminal ? ['virtio_console'] : []),
-  ]
+  const { kernel, busybox, first } = options
+  const names = [...MODULES, ...options.modules]
   const modules = await resolveModules(kernel, names, { optional: OPTIONAL })
   const fileNames = modules.map(({ file: path }) => moduleFileName(path))
   const init = initScript({ ...options, modules: fileNames })
@@ -81,9 +103,9 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
       path: `bin/${name}`,
       target: 'busybox',
     })),
-    // What the agent calls itself by: see agent.ts.
+    // The name under which the agent runs: see agent.ts.
     { kind: 'symlink', path: '@/busybox', target: '/bin/busybox' },
-    // What the kernel runs when it wants a module, in this root: the modules are those of the guest's.
+    // The kernel runs modprobe in this root when it needs a module, and the guest's root has the modules.
     { kind: 'symlink', path: 'sbin/modprobe', target: '/bin/busybox' },
     { kind: 'symlink', path: 'lib/modules', target: '/root/lib/modules' },
     // The kernel opens it for /init before devtmpfs is mounted.
@@ -97,7 +119,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
   await writeFile(file, [...before, cpio(entries)])
 }
 
-/** The name without the suffix of a compression that is undone here. */
+/** The name of a module's file in the initramfs, where it is not compressed. */
 function moduleFileName(path: string): string {
   return basename(path).replace(/\.(gz|xz|zst)$/, '')
 }

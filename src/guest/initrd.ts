@@ -1,19 +1,19 @@
 import { readFile } from 'node:fs/promises'
 
-/** How a cpio archive of the format "newc" begins, and one with checksums, which Linux reads since 6.0. */
+/** The first bytes of a cpio archive of the format "newc", and of one with checksums, which Linux reads since 6.0. */
 const ARCHIVES = new Set(['070701', '070702'])
 
-/** How files begin that Linux unpacks, in hexadecimal (lib/decompress.c): gzip, bzip2, lzma, xz, lzo, lz4, zstd. */
+/** The first bytes of compressed files that Linux unpacks (lib/decompress.c): gzip, bzip2, lzma, xz, lzo, lz4, zstd. */
 const COMPRESSIONS = new Set(['1f8b', '1f9e', '425a', '5d00', 'fd37', '894c', '0221', '28b5'])
 
 /**
- * Reads an archive that others follow in an initramfs: one or several, each compressed or not
+ * Reads the archive that comes first in an initramfs: one archive or several, each compressed or not
  * (Documentation/driver-api/early-userspace/buffer-format.rst).
  *
- * @returns it with zeros behind it, so that what follows begins at a multiple of 4 bytes, as cpio headers must. There are
- *   4 at least: what LZ4 has compressed has no other end for the kernel (lib/decompress_unlz4.c).
- * @throws Error when it cannot be read, or is nothing that the kernel would unpack: it would then not unpack what
- *   follows either.
+ * @returns the archive, padded with zeros to a multiple of 4 bytes, where cpio headers must start. There are at least 4
+ *   zeros: the kernel finds the end of LZ4 data by them (lib/decompress_unlz4.c).
+ * @throws Error when the file cannot be read, or is nothing that the kernel unpacks. The kernel would then not unpack the
+ *   archives behind it either.
  */
 export async function readInitrd(file: string): Promise<Uint8Array> {
   const bytes = await readFile(file).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { instead } from '../util/error.ts'
 import { ModuleFolder } from './modules.ts'
 
 /** A kernel that a guest can boot. */
@@ -13,7 +14,7 @@ export interface Kernel {
   readonly modules: string
 }
 
-/** Why a kernel will not do, in a sentence for a person. */
+/** A guest cannot run with a kernel. The message says why, and what to do. */
 export class KernelError extends Error {
   override readonly name = 'KernelError'
   readonly code: 'missing' | 'unreadable' | 'not-a-kernel' | 'no-modules' | 'lacks-module'
@@ -24,22 +25,22 @@ export class KernelError extends Error {
   }
 }
 
-/** What the guest mounts its root with, and what a person would call it. */
+/** The modules that every guest needs, and what each is for. */
 const NEEDED: readonly (readonly [module: string, purpose: string])[] = [
   ['9p', 'the 9P file system, over which the guest sees the host directory'],
   ['overlay', "overlayfs, which keeps the guest's writes away from the host"],
   ['virtio_pci', "virtio, which the guest's devices are"],
-  ['virtio_net', 'virtio network cards'],
+  ['virtio_net', 'virtio NICs'],
 ]
 
 /**
- * Reads which kernel an image is, finds its modules and checks that a guest can live with it.
+ * Reads a kernel's release from its image, finds its modules, and checks that they include what guests need.
  *
  * Modules are looked for in lib/modules/RELEASE beside the image, in the image's own folder, in
  * lib/modules/RELEASE one folder up (where /boot's are), and in `root`.
  *
- * @param root The root of the host's file system.
- * @throws KernelError that says what is wrong with it.
+ * @param root the root of the host's file system.
+ * @throws KernelError that says what is wrong with the kernel.
  */
 export async function readKernel(image: string, root = '/'): Promise<Kernel> {
   const release = await readRelease(image)
@@ -152,7 +153,7 @@ async function findModules(image: string, release: string, root: string): Promis
     join(root, 'usr/lib/modules', release),
   ]
   for (const folder of folders) {
-    const found = await stat(join(folder, 'modules.dep')).catch(() => undefined)
+    const found = await stat(join(folder, 'modules.dep')).catch(instead(undefined))
     if (found?.isFile()) return folder
   }
   throw new KernelError(

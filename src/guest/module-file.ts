@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import zlib from 'node:zlib'
 
-/** What decompresses a module where Node cannot. */
+/** Programs that decompress a module where Node cannot. */
 export interface Decompressor {
   /** A busybox, for xz. */
   readonly busybox?: string | undefined

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { instead } from '../util/error.ts'
 
 /** One file to load into the guest's kernel. */
 export interface GuestModule {
@@ -55,7 +56,8 @@ export class ModuleFolder {
    */
   static async open(folder: string): Promise<ModuleFolder> {
     const read = async (name: IndexName): Promise<string> => readFile(join(folder, name), 'utf8')
-    const orNothing = async (name: IndexName): Promise<string> => read(name).catch(() => '')
+    const orNothing = async (name: IndexName): Promise<string> =>
+      read(name).catch(instead('', 'ENOENT'))
     return new ModuleFolder(folder, {
       'modules.dep': await read('modules.dep'),
       'modules.builtin': await orNothing('modules.builtin'),
@@ -138,7 +140,7 @@ function parseDep(text: string): Map<string, ModuleEntry> {
   return entries
 }
 
-/** `alias crc32c crc32c_intel`; patterns are for devices, which nobody asks for by name. */
+/** `alias crc32c crc32c_intel`. Aliases with patterns are for devices, and no guest asks for a module by these. */
 function parseAlias(text: string): Map<string, string[]> {
   const aliases = new Map<string, string[]>()
   for (const line of lines(text)) {
@@ -151,7 +153,7 @@ function parseAlias(text: string): Map<string, string[]> {
   return aliases
 }
 
-/** `softdep ext4 pre: crc32c post: x`: what comes after is left to whoever needs it. */
+/** `softdep ext4 pre: crc32c post: x`. Modules behind `post:` are not needed first, and are left out. */
 function parseSoftdep(text: string): Map<string, string[]> {
   const softdeps = new Map<string, string[]>()
   for (const line of lines(text)) {

@@ -1,4 +1,4 @@
-/** What the guest's client may keep of an export (Documentation/filesystems/9p.rst). */
+/** What the guest's client may cache of an export (Documentation/filesystems/9p.rst). */
 export const cacheModes = ['none', 'mmap', 'loose'] as const
 
 export type CacheMode = (typeof cacheModes)[number]
@@ -16,18 +16,18 @@ export interface TcpMount extends MountPolicy {
 /** An export that is a virtio device of its own. */
 export interface VirtioMount extends MountPolicy {
   readonly transport: 'virtio'
-  /** What the device calls itself: letters, digits and any of . _ - */
+  /** The device's mount tag: letters, digits and any of . _ - */
   readonly tag: string
 }
 
 interface MountPolicy {
-  /** Which of a server's exports it is (aname). Default: the one that has no name. */
+  /** The name of the export among its server's (aname). Default: the export without a name. */
   readonly name?: string
   readonly readOnly: boolean
   readonly cache: CacheMode
   /** Largest message in bytes. */
   readonly msize: number
-  /** For what has no extended attributes: nobody asks for them, as writes do of each file. */
+  /** For exports without xattrs: Linux then does not ask for them, as it does at each write. */
   readonly noXattrs?: boolean
 }
 
@@ -45,9 +45,9 @@ export const USER_NETWORK = {
 } as const
 
 /**
- * Largest message in bytes that Linux's client sends over virtio with pages of 4 KiB (maxsize in
- * net/9p/trans_virtio.c): a page for each of its 128 descriptors, but for those of the headers and of a buffer
- * that does not begin with a page. Asked for more, it says so on the console and takes this.
+ * The largest message in bytes that Linux's client sends over virtio with pages of 4 KiB (maxsize in
+ * net/9p/trans_virtio.c): a page for each of its 128 descriptors, except those of the headers and of a buffer that does not
+ * start at a page. Linux replaces a larger size by this one, with a line on the console.
  */
 export const VIRTIO_MSIZE = 4096 * (128 - 3)
 
@@ -64,8 +64,8 @@ function options(mount: GuestMount): string {
     'version=9p2000.L',
     `msize=${mount.msize}`,
     `cache=${mount.cache}`,
-    // Seconds until a process asks again for a lock that it waits for. The server answers when it is free,
-    // or after a while in which the process hears no signal; then it does not have to sleep half a minute.
+    // Seconds until Linux asks again for a lock. The server answers when the lock is free, or gives up after a
+    // while; the default would make the process then sleep for half a minute.
     'locktimeout=1',
     ...(mount.noXattrs === true ? ['noxattr'] : []),
     mount.readOnly ? 'ro' : 'rw',

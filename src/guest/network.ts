@@ -1,37 +1,37 @@
 import { quote } from '../util/shell.ts'
 
-/** A network card of the guest that is in a network with other machines. */
-export interface GuestCard {
-  /** What the guest is to call it: eth1, … */
+/** A NIC of the guest that is in a network with other machines. */
+export interface GuestNic {
+  /** The name that it gets: eth1, … */
   readonly name: string
   /** In lower case, as the kernel shows it. */
   readonly mac: string
-  /** Without a prefix length: that is 24. */
+  /** Without the prefix length, which is 24. */
   readonly ipv4: string
-  /** Without a prefix length: that is 64. */
+  /** Without the prefix length, which is 64. */
   readonly ipv6: string
 }
 
-/** How a line of /etc/hosts ends that the script below has written: as a comment (hosts(5)). */
+/** The end of each line that the script below writes into /etc/hosts: a comment (hosts(5)). */
 const OWN_LINE = ' # lowerdir'
 
 /**
- * A script for busybox's shell that gives the guest's cards their names and addresses and the other machines theirs.
- * It runs in the guest's root, before its own init, and fails with a line on its standard error.
+ * A script for busybox's shell that names the guest's NICs, gives them addresses, and writes the other machines into
+ * /etc/hosts. It runs in the guest's root, before its own init, and fails with a line on its standard error.
  *
- * Cards are told apart by their addresses, since the kernel names them in an order of its own. Each is renamed,
- * also where its name is right already: what a program has named, systemd's udev leaves alone (NamePolicy=keep in
+ * The script finds a NIC by its MAC address, since the kernel names NICs in an order of its own. It renames each NIC, also
+ * where the name is right already: systemd's udev keeps a name that a program has given (NamePolicy=keep in
  * systemd.link(5)).
  *
- * @param hosts lines for /etc/hosts, put before those that the root has: the first answer counts. What an earlier boot
- *   has put there is taken out, since an upper layer may outlast it.
+ * @param hosts lines for /etc/hosts, put before those that the root has: the first answer counts. The script removes the
+ *   lines of an earlier boot, which an upper layer on a disk keeps.
  */
-export function networkScript(cards: readonly GuestCard[], hosts: readonly string[]): string {
+export function networkScript(nics: readonly GuestNic[], hosts: readonly string[]): string {
   return `b=/run/lowerdir/busybox
 die() { echo "lowerdir: network: $*" >&2; exit 1; }
 
-# The present name of the card with this address.
-card() {
+# The present name of the NIC with this address.
+nic() {
   $b ip -o link | while read -r number name rest; do
     case $rest in *"link/ether $1 "*) echo "\${name%%[:@]*}" ;; esac
   done
@@ -39,8 +39,8 @@ card() {
 
 # First out of each other's way.
 away() {
-  name=$(card "$1")
-  [ -n "$name" ] || die "there is no card with the address $1"
+  name=$(nic "$1")
+  [ -n "$name" ] || die "there is no NIC with the address $1"
   $b ip link set "$name" down && $b ip link set "$name" name "$2" || die "$name cannot be renamed"
 }
 
@@ -52,8 +52,8 @@ set_up() {
   [ ! -d /proc/sys/net/ipv6 ] || $b ip -6 addr add "$4/64" dev "$2" || die "$2 cannot have the address $4"
 }
 
-${cards.map(({ mac }, i) => `away ${quote(mac)} lowerdir${i}\n`).join('')}
-${cards.map(({ name, ipv4, ipv6 }, i) => `set_up lowerdir${i} ${name} ${ipv4} ${ipv6}\n`).join('')}
+${nics.map(({ mac }, i) => `away ${quote(mac)} lowerdir${i}\n`).join('')}
+${nics.map(({ name, ipv4, ipv6 }, i) => `set_up lowerdir${i} ${name} ${ipv4} ${ipv6}\n`).join('')}
 $b mkdir -p /etc
 # A symlink that leads nowhere could not be written to.
 [ -e /etc/hosts ] || $b rm -f /etc/hosts

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { quote } from '../util/shell.ts'
 
 /**
- * Units of systemd that have nothing to do in a guest whose root is a directory of the host: no disks to look
- * after, no firmware, nobody at the console; and timers that would work on the host's packages. A guest that is
- * emulated boots in two thirds of the time without them.
+ * Units of systemd that have nothing to do in a guest whose root is a directory of the host: they look after disks,
+ * firmware and logins at the console, or they are timers that work on the host's packages. Without them an emulated guest
+ * boots in two thirds of the time.
  */
 export const MASKED_UNITS: readonly string[] = [
   'modprobe@.service',
@@ -48,8 +48,8 @@ export const MASKED_UNITS: readonly string[] = [
 ]
 
 /**
- * Generators (systemd.generator(7)) that look for what such a guest has not got. Those for units of /etc/fstab and
- * /etc/crypttab are among them, since the directory may be a host's own, whose disks are not here.
+ * Generators (systemd.generator(7)) that look for hardware and files that such a guest does not have. They include those
+ * of /etc/fstab and /etc/crypttab: the root may be the host's own, and the guest does not have the host's disks.
  */
 const MASKED_GENERATORS = [
   'bless-boot',
@@ -70,8 +70,8 @@ const MASKED_GENERATORS = [
 ].map((name) => `systemd-${name}-generator`)
 
 /**
- * Shell commands for the guest's init that mask units, and the generators, in the root's /run: there is the place
- * for what is to hold until the next boot, and nothing of the root is changed.
+ * Shell commands for the guest's init that mask units, and the generators, in the root's /run: settings there last until
+ * the next boot, and nothing of the root is changed.
  */
 export function maskLines(units: readonly string[]): string {
   if (units.length === 0) return ''
@@ -83,7 +83,7 @@ done
 `
 }
 
-/** The machine's id (machine-id(5)): each machine has its own, whatever its root has. */
+/** The machine's id (machine-id(5)). Each machine has its own, also where several have the same root. */
 function machineId(hostname: string): string {
   return createHash('sha256').update(`lowerdir machine ${hostname}`).digest('hex').slice(0, 32)
 }
@@ -94,8 +94,8 @@ export function machineIdLines(hostname: string): string {
 }
 
 /**
- * What systemd reads on the kernel's command line (kernel-command-line(7), systemd(1)): who the machine is, and that
- * nobody has to be asked or to be updated because its root is new to it.
+ * Arguments on the kernel's command line that systemd reads (kernel-command-line(7), systemd(1)): the machine's name and id,
+ * and that this is neither a first boot nor one after an update, where systemd asks questions and rebuilds caches.
  */
 export function systemdArguments(hostname: string): string[] {
   return [

@@ -1,25 +1,24 @@
 import { quote } from '../util/shell.ts'
 
-/** A disk of the guest's that its upper layer is on. */
+/** The disk that holds the guest's upper layer. */
 export interface UpperDevice {
   /** As in `/dev/vda`. */
   readonly device: string
-  /** What the host calls it, for its words when it will not do. */
+  /** Its image on the host, for messages. */
   readonly file: string
-  /** Whether there was nothing on it, so that it may get a file system. */
+  /** Whether the image was empty, so that it may get a file system. */
   readonly isEmpty: boolean
 }
 
-/** Shell commands for the guest's init that mount what the upper layer is on at /upper. The lower one is at /lower. */
+/** Shell commands for the guest's init that mount the upper layer's file system at /upper. The lower layer is at /lower. */
 export function upperLines(upper: UpperDevice | null): string {
   const made = upper === null ? 'mount -t tmpfs upper /upper\n' : diskLines(upper)
   return `${made}mkdir -p /upper/upper /upper/work\n`
 }
 
 /**
- * A disk that can be mounted is never formatted, whatever it was found to be before: another machine may have had it
- * in between. Its file system is made by the root's own program if that has one, since busybox knows none
- * with a journal.
+ * A disk that can be mounted is never formatted, also where the host found it empty: another machine may have used it in
+ * between. The root's own mke2fs makes the file system if there is one, since busybox's makes none with a journal.
  */
 function diskLines({ device, file, isEmpty }: UpperDevice): string {
   const failure = `the disk ${file} is neither empty nor an ext4 file system that can be mounted; it is as it was`

@@ -1,24 +1,27 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { FORGET_FILES, clockScriptOnTheSecond } from '../guest/agent.ts'
 import { writeInitramfs } from '../guest/initramfs.ts'
-import { whenAborted } from '../util/promises.ts'
-import { qemuArguments } from './arguments.ts'
-import { FORGET_FILES } from '../guest/agent.ts'
-import { clockScriptOnTheSecond } from '../guest/clock.ts'
-import { Control } from './control/control.ts'
-import { prepareDisks } from './disks.ts'
-import { CONTROL_PORT, MSIZE, startExports } from './exports.ts'
-import { shellWord } from '../util/shell.ts'
-import { listenUnix } from './listen.ts'
-import type { MachineOptions } from './options.ts'
-import { QemuProcess } from './qemu-process.ts'
-import type { Qmp } from './qmp.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { Engine } from '../server/engine.ts'
+import { messageOf } from '../util/error.ts'
+import { whenAborted } from '../util/promises.ts'
+import { shellCommand } from '../util/shell.ts'
+import { qemuArguments } from './arguments.ts'
+import { Control } from './control/control.ts'
+import { prepareDisks } from './disks.ts'
+import { planExports } from './exports.ts'
+import type { MachineHooks } from './hooks.ts'
+import { initDevices, machineParts } from './parts.ts'
+import type { MachinePlan } from './plan.ts'
+import { QemuProcess } from './qemu-process.ts'
+import type { Qmp } from './qmp.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
 import { INCOMING, loadMemory, openMemory } from './saved-memory.ts'
+import { startServers } from './servers.ts'
 import type { Savable, Snapshot } from './snapshot.ts'
+import { listenOnce } from './sockets.ts'
 import { Watch } from './watch.ts'
 
 /** What a booted machine consists of. */
@@ -39,116 +42,93 @@ export interface MachineParts {
 }
 
 /**
- * Starts everything that a machine needs, and waits until its agent answers. What was started is
- * in `resources`, also when this fails.
+ * Starts what a plan needs, and waits until the guest's agent answers. What was started is in `resources`, also when this
+ * fails.
  *
- * @param snapshot a machine to go on with, of the same options, instead of a boot.
+ * @param snapshot a machine of the same plan, to go on from instead of a boot.
  */
 export async function bootMachine(
-  options: MachineOptions,
+  plan: MachinePlan,
+  hooks: MachineHooks,
   resources: Resources,
   snapshot?: Snapshot,
 ): Promise<MachineParts> {
+  const { log, signal } = hooks
   const folder = resources.use(RuntimeFolder.create())
-  if (options.keep) folder.keep()
+  if (hooks.keep) folder.keep()
 
-  const exported = await startExports(options, folder, resources, snapshot?.machine.servers)
   const control = new Control(snapshot?.machine.control)
-  const controlSocket = folder.file('control.sock')
-  await listenUnix(controlSocket, resources, (socket) => {
-    void control.serve(socket, (line) => options.log(`control: ${line}`))
-  })
-  const terminal = options.terminal
-    ? await listenOnce(folder, 'terminal.sock', resources)
-    : undefined
+  const exports = planExports(plan, (name) => folder.file(name))
+  const saved = snapshot?.machine.servers ?? []
+  const servers = await startServers(
+    exports,
+    { control, sandbox: plan.sandbox, saved, log },
+    resources,
+  )
+  const terminal = plan.terminal ? await listenOnce(folder, 'terminal.sock', resources) : undefined
   const monitor = await listenOnce(folder, 'monitor.sock', resources)
-
   const disks =
     snapshot === undefined
-      ? await prepareDisks(options, folder)
+      ? await prepareDisks(plan, folder)
       : { images: snapshot.disks, upper: null }
-  const shares = exported.shares.map(({ mount, target }) => ({ ...mount, target }))
-  const controlMount = {
-    transport: 'tcp',
-    port: CONTROL_PORT,
-    readOnly: false,
-    cache: 'none',
-    msize: MSIZE,
-    noXattrs: true,
-  } as const
-  const initrd = snapshot?.initramfs ?? folder.file('initramfs')
-  const { kernel, busybox, hostname, init, userNetwork, networkCards } = options
+
+  const parts = machineParts(plan, {
+    exports,
+    monitor: monitor.socket,
+    terminal: terminal?.socket,
+    disks: disks.images,
+    upper: disks.upper,
+  })
+  const initramfs = snapshot?.initramfs ?? folder.file('initramfs')
   if (snapshot === undefined) {
-    await writeInitramfs(initrd, {
-      kernel,
-      busybox,
-      hostname,
-      init,
-      maskedUnits: options.maskedUnits,
-      prepare: options.prepare,
-      networkCards: networkCards.length + (userNetwork === null ? 0 : 1),
-      userNetwork: userNetwork === null ? 'none' : userNetwork.restricted ? 'restricted' : 'open',
-      root: exported.root.mount,
-      shares,
-      upper: disks.upper,
-      disks: disks.images.length > 0,
-      control: controlMount,
-      terminal: options.terminal,
-      first: options.initrd,
+    await writeInitramfs(initramfs, {
+      ...initDevices(parts),
+      kernel: plan.kernel,
+      busybox: plan.busybox,
+      modules: parts.flatMap(({ modules = [] }) => modules),
+      hostname: plan.hostname,
+      init: plan.init,
+      maskedUnits: plan.maskedUnits,
+      prepare: plan.prepare,
+      first: plan.initrd,
     })
   }
 
-  options.onPhase('qemu')
-  const args = qemuArguments({
-    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
-    accelerator: options.accelerator,
-    memoryMiB: options.memoryMiB,
-    cpus: options.cpus,
-    screen: options.screen,
-    hostname,
-    userNetwork,
-    networkCards,
-    disks: disks.images,
-    kernel: kernel.image,
-    initrd,
-    append: options.append,
-    further: [...options.qemuArguments, ...(snapshot === undefined ? [] : INCOMING)],
-    exports: [{ socket: controlSocket, mount: controlMount }, exported.root, ...exported.shares],
-    qmpSocket: monitor.socket,
-    terminalSocket: terminal?.socket,
-  })
-  const command = [options.qemu.command, ...options.qemu.args, ...args]
-  options.log(`QEMU: ${command.map(shellWord).join(' ')}`)
-  options.signal.throwIfAborted()
-  const qemu = await startQemu(options.qemu, args, snapshot)
+  hooks.onPhase('qemu')
+  const incoming = snapshot === undefined ? [] : INCOMING
+  const args = [...qemuArguments(plan, parts, initramfs), ...incoming]
+  const command = [plan.qemu.command, ...plan.qemu.args, ...args]
+  log(`QEMU: ${shellCommand(command)}`)
+  signal.throwIfAborted()
+  const qemu = await startQemu(plan.qemu, args, snapshot)
   resources.defer(async () => {
     qemu.kill()
     await qemu.exited
   })
   folder.adopt(qemu.pid)
 
-  const watch = new Watch(qemu, monitor.connected, options)
-  const engines = exported.engines.map(({ engine }) => engine)
+  const watch = new Watch(qemu, monitor.connected, hooks)
+  const engines = servers.map(({ engine }) => engine)
   const serving = Promise.all(engines.map((engine) => engine.serving))
-  for (const { directories, engine } of exported.engines) void endWith(engine, directories, watch)
+  for (const { directories, engine } of servers) void endWith(engine, directories, watch)
   void watch.ended.then((reason) => control.end(reason))
   const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
-  await Promise.race([Promise.all([up, serving]), whyNot(watch, options)])
-  options.onPhase('ready')
-  if (disks.upper !== null) resources.defer(() => writeBack(control))
+  await Promise.race([Promise.all([up, serving]), whyNot(watch, hooks)])
+  hooks.onPhase('ready')
+  if (disks.upper !== null) resources.defer(() => writeBack(control, log))
   return {
     folder: folder.path,
     control,
     watch,
     qemu,
     command,
-    version: options.qemu.version.text,
+    version: plan.qemu.version.text,
     terminal: terminal?.connected,
     savable: async () => ({
-      options,
+      plan,
       control,
       engines,
-      initramfs: initrd,
+      initramfs,
       disks: disks.images,
       qmp: await watch.qmp,
     }),
@@ -168,7 +148,7 @@ async function startQemu(
   }
 }
 
-/** A machine is no good without one of its servers. One that could not begin has said so. */
+/** Ends the machine when one of its engines ends. `serving` has rejected already for an engine that could not start. */
 async function endWith(engine: Engine, directories: string, watch: Watch): Promise<void> {
   const hasBegun = await engine.serving.then(
     () => true,
@@ -181,8 +161,8 @@ async function endWith(engine: Engine, directories: string, watch: Watch): Promi
 }
 
 /**
- * Lets a machine that was saved run, and sets its clock, which has stood still since. Its servers say nothing before:
- * QEMU would take it for a machine that it has not loaded yet.
+ * Loads a snapshot into QEMU, lets the guest run, and sets its clock, which has stood still since. The servers send nothing
+ * before QEMU has loaded the snapshot: QEMU would pass it to a user network without the guest's connections.
  */
 async function goOn(
   snapshot: Snapshot,
@@ -191,20 +171,20 @@ async function goOn(
   engines: readonly Engine[],
 ): Promise<void> {
   const qmp = await monitor
-  await loadMemory(qmp, snapshot.machine.options.qemu.version, snapshot.memory)
+  await loadMemory(qmp, snapshot.machine.plan.qemu.version, snapshot.memory)
   await qmp.execute('cont')
   const clock = setClock(control)
   for (const server of [control, ...engines]) server.goOn()
   const lost = await Promise.all(engines.map((engine) => engine.resumed))
-  // What nobody has open is then looked up anew, and found as it is now.
+  // The guest then looks up anew the files that it does not have open.
   if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
   await clock
 }
 
-/** How soon after the first step, in milliseconds, a guest may have to take the second. Its first command comes first. */
+/** The shortest time between the two steps that set a clock, in milliseconds. The guest's first command comes first. */
 const SECOND_STEP = 500
 
-/** The guest's clock is the host's: to the second at once, and soon exactly. */
+/** Sets the guest's clock to the host's: to the second at once, and exactly about a second later. */
 export async function setClock(control: Control): Promise<void> {
   const now = Date.now()
   const seconds = Math.floor(now / 1000)
@@ -217,34 +197,19 @@ export async function setClock(control: Control): Promise<void> {
 /** How long a guest may take to write everything to its disk, in milliseconds. */
 const WRITE_BACK_TIMEOUT = 10_000
 
-/** What a guest has written is to outlast it, also one that ends from one moment to the next. */
-async function writeBack(control: Control): Promise<void> {
+/** Makes the guest write everything to its disk: what it has written must outlast a QEMU that is killed. */
+async function writeBack(control: Control, log: (line: string) => void): Promise<void> {
   const over = new AbortController()
-  // One that is gone already has nothing left to write.
-  const written = control.ask('sync').catch(() => {})
+  // A guest that has ended has nothing left to write.
+  const written = control.ask('sync').catch((error: unknown) => log(`sync: ${messageOf(error)}`))
   await Promise.race([written, sleep(WRITE_BACK_TIMEOUT, undefined, { signal: over.signal })])
   over.abort()
 }
 
-/** Rejects with what keeps the guest from getting ready. */
-async function whyNot(watch: Watch, { bootTimeout, signal }: MachineOptions): Promise<never> {
+/** Rejects with the reason why the guest does not become ready: its end, the timeout, or an abort. */
+async function whyNot(watch: Watch, { bootTimeout, signal }: MachineHooks): Promise<never> {
   const over = sleep(bootTimeout, undefined, { ref: false })
   const ended = await Promise.race([watch.ended, whenAborted(signal), over])
   signal.throwIfAborted()
   throw ended ?? watch.failure(`The guest was not ready after ${bootTimeout / 1000} seconds.`)
-}
-
-/** A socket for QEMU to connect to, once. */
-async function listenOnce(
-  folder: RuntimeFolder,
-  name: string,
-  resources: Resources,
-): Promise<{ readonly socket: string; readonly connected: Promise<Socket> }> {
-  const socket = folder.file(name)
-  let connect!: (stream: Socket) => void
-  const connected = new Promise<Socket>((resolve) => {
-    connect = resolve
-  })
-  await listenUnix(socket, resources, connect)
-  return { socket, connected }
 }

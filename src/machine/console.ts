@@ -7,18 +7,18 @@ const KEPT = 4 << 20
 /** Longest line in characters: a guest may print one that never ends. */
 const LINE = 64 * 1024
 
-/** How much of the end is looked at for a tail: enough for a panic with its trace. */
+/** How many characters of the end a tail is taken from: enough for a panic with its trace. */
 const TAIL = 64 * 1024
 
-/** What the guest's kernel, its init and whoever has its console print; of more than is kept, the end. */
+/** The output of a serial console: of the guest's kernel, its init and its console's programs. The oldest part is dropped. */
 export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }> {
   #text = ''
   #line = ''
   readonly #onLine: (line: string) => void
 
   /**
-   * Emits `text` for each piece that comes, also when it is no whole line, as a prompt is, and `chunk` with what came,
-   * as a terminal wants it.
+   * Emits `text` for each piece that comes, also for a part of a line such as a prompt, and `chunk` with the piece as it
+   * came, for a terminal.
    *
    * @param onLine gets every line, without its end.
    */
@@ -61,7 +61,7 @@ export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }
     this.#line = ''
     if (line === '') return
     this.#text = `${this.#text}${line}\n`
-    // Not for each line: what is kept would be copied each time.
+    // At twice the limit: to cut at each line would copy all of it each time.
     if (this.#text.length > 2 * KEPT) this.#text = this.#text.slice(-KEPT)
     this.#onLine(line)
   }

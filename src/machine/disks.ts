@@ -1,30 +1,30 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { UpperDevice } from '../guest/upper.ts'
-import type { DiskOptions, MachineOptions } from './options.ts'
+import type { DiskImage } from './devices/disk.ts'
+import type { MachinePlan, PlannedDisk, PlannedUpper } from './plan.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
 
-/** A disk's image as QEMU gets it. */
-export interface DiskImage {
-  readonly file: string
-  readonly format: 'raw' | 'qcow2'
-  readonly readOnly: boolean
-  /** What is written goes elsewhere, and is gone with QEMU. */
-  readonly untouched?: boolean
-}
-
-/** How much of a disk is looked at in one piece, in bytes. */
+/** How much of a disk is read in one piece, in bytes. */
 const PIECE = 1 << 20
 
+/** The disks of a machine, ready for QEMU. */
+export interface PreparedDisks {
+  /** In the order of their devices: the upper layer's first. */
+  readonly images: readonly DiskImage[]
+  /** What the init script is told of the upper layer's disk. */
+  readonly upper: UpperDevice | null
+}
+
 /**
- * The images of a machine's disks, in the order of their devices: that of the upper layer first. Those that are to be
- * made are sparse; those that last no longer than the machine are in its folder.
+ * Makes the images of a machine's disks that are missing. They are sparse; those of disks that are gone with the machine are
+ * in its folder.
  *
  * @throws Error when one cannot be made.
  */
 export async function prepareDisks(
-  { upper, disks }: Pick<MachineOptions, 'upper' | 'disks'>,
+  { upper, disks }: Pick<MachinePlan, 'upper' | 'disks'>,
   folder: RuntimeFolder,
-): Promise<{ readonly images: readonly DiskImage[]; readonly upper: UpperDevice | null }> {
+): Promise<PreparedDisks> {
   const images: DiskImage[] = []
   let device: UpperDevice | null = null
   if (upper !== null) {
@@ -37,7 +37,7 @@ export async function prepareDisks(
 }
 
 async function imageOf(
-  disk: DiskOptions,
+  disk: PlannedDisk,
   folder: RuntimeFolder,
   index: number,
 ): Promise<DiskImage> {
@@ -48,13 +48,10 @@ async function imageOf(
   return { file, format: 'raw', readOnly: false }
 }
 
-/** Makes the image where there is none. @returns whether there is nothing on it. */
-async function prepareUpper({
-  file,
-  sizeMiB,
-}: NonNullable<MachineOptions['upper']>): Promise<boolean> {
+/** Makes the image where there is none. @returns whether the image is empty. */
+async function prepareUpper({ file, sizeMiB }: PlannedUpper): Promise<boolean> {
   try {
-    // Appended to, since what is there stays.
+    // `a` makes a file that is missing, and leaves the content of one that is there.
     await using image = await open(file, 'a+', 0o600)
     const { size, blocks } = await image.stat()
     if (size === 0) await image.truncate(sizeMiB * 2 ** 20)

@@ -1,3 +1,4 @@
+import { MSIZE_MAX } from '../9p/wire/limits.ts'
 import {
   type CacheMode,
   type GuestMount,
@@ -5,139 +6,154 @@ import {
   VIRTIO_MSIZE,
   type VirtioMount,
 } from '../guest/mount.ts'
-import { defaultLimits } from '../9p/session-limits.ts'
-import { type Engine, openEngine } from '../server/engine.ts'
-import type { Listen, SavedConnection } from '../server/share.ts'
-import { serveDuplex } from '../transport/stream/duplex.ts'
+import type { Listen } from '../server/share.ts'
 import type { HostExport } from '../tree/host/host-exports.ts'
-import { listenUnix } from './listen.ts'
-import type { MachineOptions, SocketShare, TreeShare } from './options.ts'
-import type { Resources } from './resources.ts'
-import type { RuntimeFolder } from './runtime-folder.ts'
+import type { Tree } from '../tree/tree.ts'
+import type { DirectoryShare, MachinePlan, SocketShare, TreeShare } from './plan.ts'
 
-/** A served directory: how the guest mounts it, and the socket that QEMU connects to. */
+/** A tree that the guest mounts: how it mounts the tree, and who serves it. */
 export interface Export {
+  readonly use: 'control' | 'root' | { readonly target: string }
   readonly mount: GuestMount
+  /** The unix socket of the server, which QEMU connects to. */
   readonly socket: string
+  readonly server: ExportServer
 }
 
-/** 564 is 9P's own port (IANA); the channel and the shares have those around it. */
-export const CONTROL_PORT = 563
-const ROOT_PORT = 564
+/** Who serves an export: the control channel, an engine's thread, the main thread, or another process. */
+export type ExportServer =
+  | { readonly kind: 'control' }
+  | EngineExport
+  | { readonly kind: 'tree'; readonly tree: Tree }
+  | { readonly kind: 'process' }
 
-/** Largest message: what a Linux client allows on a stream, so that each carries as much as it can. */
-export const MSIZE = defaultLimits.msize
-
-/** A directory that one of our servers has. */
-interface Place extends Export {
+/** A host directory that one of the machine's engines serves. */
+export interface EngineExport {
+  readonly kind: 'engine'
+  /** Exports with the same number share an engine. */
+  readonly thread: number
   readonly exported: HostExport
   readonly listen: Listen
 }
 
-/**
- * Starts servers for the root and for the shares, all of them closed with `resources`. They may not serve yet, but QEMU
- * can connect.
- *
- * A thread for each: what stands still, as a network's file system may, stops nothing else. But each takes a tenth of a
- * second to start, so what is hardly looked at goes with the root.
- *
- * @param saved the clients of each, where a machine goes on that was saved.
- */
-export async function startExports(
-  options: MachineOptions,
-  folder: RuntimeFolder,
-  resources: Resources,
-  saved: readonly (readonly SavedConnection[])[] = [],
-): Promise<{
-  /** The servers, each with the directories that it serves. */
-  readonly engines: readonly { readonly directories: string; readonly engine: Engine }[]
-  readonly root: Export
-  readonly shares: readonly (Export & { readonly target: string })[]
-}> {
-  const { root, rootOwner, rootView, atime, sandbox, shares, transport, msize, log } = options
-  const place = (
-    index: number,
-    name: string | null,
-    { cache, ...exported }: Omit<HostExport, 'name' | 'atime'> & { readonly cache: CacheMode },
-  ): Place => {
-    const socket = folder.file(`export${index}.sock`)
-    const policy = { readOnly: exported.readOnly, cache, ...(name === null ? {} : { name }) }
-    const mount =
-      transport === 'tcp' ? forwarded(index, policy, msize) : device(index, policy, msize)
-    const listen: Listen =
-      mount.transport === 'tcp'
-        ? { kind: 'unix', path: socket }
-        : { kind: 'vhost-user', path: socket, tag: mount.tag }
-    return { socket, mount, listen, exported: { name, atime, ...exported } }
-  }
+/** 564 is 9P's own port (IANA): the root has it, the control channel the one before, the shares those behind it. */
+const ROOT_PORT = 564
+const CONTROL_PORT = 563
 
-  // Nobody changes the lower layer in the guest, so its client may keep what it has seen.
-  const policy = { directory: root, readOnly: true, owner: rootOwner, ...rootView }
-  const lower = place(0, null, { ...policy, cache: 'loose' })
-  const withRoot = [lower]
-  const threads = [withRoot]
-  const others: (Export & { readonly target: string })[] = []
-  for (const [i, share] of shares.entries()) {
-    const index = i + 1
-    const { target } = share
-    if (!('source' in share)) {
-      others.push({ ...(await forward(share, index, options, folder, resources)), target })
-      continue
-    }
-    const { source: directory, owner, cache = WRITABLE } = share
-    const name = share.withRoot === true ? `share${index}` : null
-    const own = place(index, name, { directory, readOnly: share.readOnly, owner, cache })
-    if (share.withRoot === true) withRoot.push(own)
-    else threads.push([own])
-    others.push({ ...own, target })
-  }
-
-  const engines = threads.map((places, i) => {
-    const directories = places.map(({ exported }) => exported.directory).join(', ')
-    const share = {
-      exports: places.map(({ exported }) => exported),
-      limits: defaultLimits,
-      sandbox,
-      listen: places.map(({ listen }) => listen),
-      resume: saved[i] ?? [],
-    }
-    const engine = resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))
-    return { directories, engine }
-  })
-  return { engines, root: lower, shares: others }
-}
-
-/** `none` with shared writable mappings, which linkers want. */
+/** The default of writable shares: `none` plus shared writable mappings, which linkers need. */
 const WRITABLE = 'mmap'
 
-/** A share that no engine serves. */
-async function forward(
-  { cache, ...share }: SocketShare | TreeShare,
-  index: number,
-  { msize, log }: Pick<MachineOptions, 'msize' | 'log'>,
-  folder: RuntimeFolder,
-  resources: Resources,
-): Promise<Export> {
-  const { target, readOnly } = share
-  if ('socket' in share) {
-    const mount = forwarded(index, { readOnly, cache: cache ?? WRITABLE }, msize)
-    return { socket: share.socket, mount }
+/**
+ * The exports of a machine: the control channel, the root, the shares in their order.
+ *
+ * Each host directory has an engine of its own: a file system that hangs, as a network's may, then stops no other. But
+ * each engine takes a tenth of a second to start, so a share that is hardly read goes with the root.
+ *
+ * @param file the path of a file in the machine's folder, by its name.
+ */
+export function planExports(plan: MachinePlan, file: (name: string) => string): Export[] {
+  const exports = [controlExport(file('control.sock')), rootExport(plan, file('export0.sock'))]
+  let threads = 1
+  for (const [i, share] of plan.shares.entries()) {
+    const index = i + 1
+    const socket = file(`export${index}.sock`)
+    if ('tree' in share) exports.push(treeExport(plan, share, index, socket))
+    else if ('socket' in share) exports.push(processExport(plan, share, index))
+    else {
+      const thread = share.withRoot === true ? 0 : threads++
+      exports.push(directoryExport(plan, share, index, thread, socket))
+    }
   }
-  const socket = folder.file(`export${index}.sock`)
-  await listenUnix(socket, resources, (stream) => {
-    void serveDuplex(share.tree, stream, (line) => log(`${target}: ${line}`))
-  })
-  return { socket, mount: forwarded(index, { readOnly, cache: cache ?? 'none' }, msize) }
+  return exports
 }
 
-type Policy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>
-
-/** The root has index 0. */
-function forwarded(index: number, policy: Policy, msize: number | null): TcpMount {
-  return { transport: 'tcp', port: ROOT_PORT + index, msize: msize ?? MSIZE, ...policy }
+function controlExport(socket: string): Export {
+  const mount = {
+    transport: 'tcp',
+    port: CONTROL_PORT,
+    readOnly: false,
+    cache: 'none',
+    msize: MSIZE_MAX,
+    // Its files have none, and Linux would ask for them at each write.
+    noXattrs: true,
+  } as const
+  return { use: 'control', mount, socket, server: { kind: 'control' } }
 }
 
-function device(index: number, policy: Policy, msize: number | null): VirtioMount {
+function rootExport(plan: MachinePlan, socket: string): Export {
+  const { root, rootOwner, rootView, atime } = plan
+  const exported = {
+    name: null,
+    directory: root,
+    readOnly: true,
+    owner: rootOwner,
+    atime,
+    ...rootView,
+  }
+  // Nothing changes the lower layer while the guest runs, so its client may cache all of it.
+  return { use: 'root', ...engineExport(plan, exported, 'loose', 0, 0, socket) }
+}
+
+function directoryExport(
+  plan: MachinePlan,
+  { source, target, readOnly, owner, cache = WRITABLE, withRoot }: DirectoryShare,
+  index: number,
+  thread: number,
+  socket: string,
+): Export {
+  const name = withRoot === true ? `share${index}` : null
+  const exported = { name, directory: source, readOnly, owner, atime: plan.atime }
+  return { use: { target }, ...engineExport(plan, exported, cache, index, thread, socket) }
+}
+
+function treeExport(
+  { msize }: MachinePlan,
+  { tree, target, readOnly, cache = 'none' }: TreeShare,
+  index: number,
+  socket: string,
+): Export {
+  const mount = tcpMount(index, { readOnly, cache }, msize)
+  return { use: { target }, mount, socket, server: { kind: 'tree', tree } }
+}
+
+function processExport(
+  { msize }: MachinePlan,
+  { socket, target, readOnly, cache = WRITABLE }: SocketShare,
+  index: number,
+): Export {
+  const mount = tcpMount(index, { readOnly, cache }, msize)
+  return { use: { target }, mount, socket, server: { kind: 'process' } }
+}
+
+/** An export of a host directory, over the machine's transport. */
+function engineExport(
+  { transport, msize }: MachinePlan,
+  exported: HostExport,
+  cache: CacheMode,
+  index: number,
+  thread: number,
+  socket: string,
+): Pick<Export, 'mount' | 'socket' | 'server'> {
+  const { name, readOnly } = exported
+  const policy = { readOnly, cache, ...(name === null ? {} : { name }) }
+  if (transport === 'tcp') {
+    const mount = tcpMount(index, policy, msize)
+    const listen = { kind: 'unix', path: socket } as const
+    return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+  }
+  const mount = virtioMount(index, policy, msize)
+  const listen = { kind: 'vhost-user', path: socket, tag: mount.tag } as const
+  return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+}
+
+type MountPolicy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>
+
+/** @param index 0 for the root, 1 for the first share. */
+function tcpMount(index: number, policy: MountPolicy, msize: number | null): TcpMount {
+  return { transport: 'tcp', port: ROOT_PORT + index, msize: msize ?? MSIZE_MAX, ...policy }
+}
+
+function virtioMount(index: number, policy: MountPolicy, msize: number | null): VirtioMount {
   const tag = index === 0 ? 'root' : `share${index}`
   return { transport: 'virtio', tag, msize: msize ?? VIRTIO_MSIZE, ...policy }
 }

@@ -1,7 +1,12 @@
 import { FAILED } from '../guest/init.ts'
 import type { QemuExit } from './qemu-process.ts'
 
-/** The machine ended before it should have. */
+/** An option asks for something that this host, QEMU, kernel or root does not have, or its value is out of range. */
+export class OptionError extends RangeError {
+  override readonly name = 'OptionError'
+}
+
+/** The machine ended early. */
 export class MachineError extends Error {
   override readonly name = 'MachineError'
   /** The last lines of the guest's console, oldest first. */
@@ -13,7 +18,7 @@ export class MachineError extends Error {
   }
 }
 
-/** What a line of the console says about why the guest is about to end; undefined for any other. */
+/** The reason that a line of the console gives for the guest's end; undefined for any other line. */
 export function reasonIn(line: string): string | undefined {
   const failed = line.indexOf(FAILED)
   if (failed >= 0) return `The guest gave up: ${line.slice(failed + FAILED.length)}.`
@@ -29,13 +34,13 @@ const ENDS: Readonly<Record<string, string>> = {
   'host-qmp-quit': 'QEMU was told to quit.',
 }
 
-/** Whether a machine has ended as its guest wanted. */
+/** Whether the guest itself has ended its machine. */
 export function isShutdown({ message }: Error): boolean {
   return message === POWERED_OFF || message === ENDS['guest-reset']
 }
 
 /**
- * Why QEMU is gone, when the guest did not say.
+ * The reason of QEMU's end, for a guest that has not given one.
  *
  * @param shutdown the reason of QMP's SHUTDOWN event (ShutdownCause in qapi/run-state.json), if any.
  */

@@ -4,18 +4,18 @@ import type { ReadStream, WriteStream } from 'node:tty'
 import type { CommandLine, TerminalSize } from '../guest/agent.ts'
 import type { QemuMachine } from './qemu-machine.ts'
 
-/** The last bytes of a terminal take their own way, a little longer than the exit status. */
+/** How long the terminal's last bytes may take, in milliseconds. They do not come in order with the exit status. */
 const LAST_BYTES = 100
 
-/** The host's terminal, which may turn out to be none. */
+/** The host's terminal. Either stream may be something else than a terminal. */
 export interface HostTerminal {
   readonly input: ReadStream
   readonly output: WriteStream
 }
 
 /**
- * Joins a terminal of the host to the guest's while a command runs there: keys go through as they are, Ctrl-C
- * included, and the guest knows the window's size.
+ * Joins the host's terminal to the guest's while a command runs there: all keys go to the guest, Ctrl-C included, and the
+ * guest's terminal follows the window's size.
  *
  * @returns the command's exit status.
  */

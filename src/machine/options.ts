@@ -1,166 +1,137 @@
-import type { Readable } from 'node:stream'
-import type { GuestInit, GuestPhase } from '../guest/init.ts'
-import type { Kernel } from '../guest/kernel.ts'
+import type { GuestInit } from '../guest/init.ts'
 import type { CacheMode } from '../guest/mount.ts'
-import type { Qemu } from '../provision/qemu.ts'
 import type { SandboxMode } from '../server/sandbox.ts'
+import type { Ownership } from '../tree/host/owners.ts'
 import type { HostPolicy } from '../tree/host/policy.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ViewPatterns } from '../tree/view/sight.ts'
-import type { Accelerator } from './accelerator.ts'
-import type { Transport } from './transport.ts'
+import type { AcceleratorChoice } from './accelerator.ts'
+import type { TransportChoice } from './transport.ts'
 
-/** What the guest mounts beside its root. */
-export type ShareOptions = DirectoryShare | TreeShare | SocketShare
-
-/** A host directory, served by the machine. */
-export interface DirectoryShare {
-  /** A directory of the host. */
-  readonly source: string
-  /** An absolute path of the guest. */
-  readonly target: string
-  readonly readOnly: boolean
-  readonly owner: HostPolicy['owner']
-  /** Default: `mmap`. */
-  readonly cache?: CacheMode
-  /** Whether the root's thread serves it, instead of one of its own. A file system that stands still then stops both. */
-  readonly withRoot?: boolean
+/** What a user may ask of a machine, with `lowerdir run` and with `boot` alike. Relative paths start at the current directory. */
+export interface MachineOptions {
+  /** The directory of the host that is the root's lower layer, never changed. Default: `/`. */
+  readonly root?: string
+  /** Whom the root's files belong to in the guest. Default: `host` if root owns the directory, else root. */
+  readonly rootOwner?: Ownership
+  /** Which part of the root the guest sees. Default: all. */
+  readonly rootView?: ViewPatterns
+  /** Where the guest's writes go: memory, or a disk that lasts. Default: `tmpfs`. */
+  readonly upper?: 'tmpfs' | UpperDisk
+  /** The machine's host name, and its name in messages and artifacts. Default: `machine`. */
+  readonly name?: string
+  /** The guest's memory: a number of MiB, or `512M`, `2G`. Default: 1024. */
+  readonly memory?: number | string
+  /** The number of the guest's CPUs. Default: 1. */
+  readonly cpus?: number
+  /** What process 1 is: systemd where the root has it (`auto`), or nothing but a shell. Default: `auto`. */
+  readonly init?: 'auto' | GuestInit
+  /**
+   * Units that systemd does not start. Default: those that have nothing to do in such a guest (guest/systemd.ts). With
+   * an empty list all of them start, and systemd's generators run as well.
+   */
+  readonly maskedUnits?: readonly string[]
+  /** What the guest mounts beside its root. Default: nothing. */
+  readonly shares?: readonly MachineShare[]
+  /** Further disks, in order: /dev/vda, or /dev/vdb behind an upper disk, and so on. Default: none. */
+  readonly disks?: readonly MachineDisk[]
+  /** TCP ports of the host's 127.0.0.1 that QEMU forwards to ports of the guest. Default: none. */
+  readonly forwardPorts?: readonly PortForward[]
+  /** Whether eth0 has QEMU's `restrict=on`: it answers what comes in, and reaches nothing else. Default: true. */
+  readonly restrictNetwork?: boolean
+  /** Whether the guest has a graphics card, for screenshots and for its virtual terminals. Default: true. */
+  readonly screen?: boolean
+  /** How QEMU runs the guest's instructions; `kvm` fails where KVM cannot be used. Default: `auto`. */
+  readonly accel?: AcceleratorChoice | undefined
+  /** How files get to the guest. A machine that is to be saved takes `tcp`. Default: `auto`. */
+  readonly transport?: TransportChoice | undefined
+  /**
+   * The largest 9P message to and from the root and the shares: a number of bytes, or `64K`, `1M`. From 4096 bytes to
+   * 512,000 over vhost-user and to 1 MiB over tcp, which are the defaults.
+   */
+  readonly msize?: number | string | undefined
+  /** The kernel's image. Default: the one that `lowerdir setup` has fetched. */
+  readonly kernel?: string | undefined
+  /** Further arguments for the kernel. */
+  readonly kernelArguments?: string | undefined
+  /**
+   * A file with a cpio archive ("newc"), compressed or not, or with several. The kernel unpacks it before ours. It may
+   * bring ACPI tables (kernel/firmware/acpi) and microcode (kernel/x86/microcode), where it is not compressed, and
+   * firmware for drivers (lib/firmware). Default: none.
+   */
+  readonly initrd?: string
+  /** The QEMU to use. Default: the newest that is here. */
+  readonly qemu?: string | undefined
+  /** Further arguments for QEMU. */
+  readonly qemuArguments?: readonly string[] | undefined
 }
 
-/** A tree of any kind, served on the main thread. Several machines may have the same one. */
-export interface TreeShare {
-  readonly tree: Tree
+/** All that a machine is planned by. A test does not choose the options here: `run` does, or a network. */
+export interface PlanOptions extends MachineOptions {
+  /** Whether reading the root and the shares changes the host's access times. Default: `preserve`. */
+  readonly atime?: HostPolicy['atime']
+  /** Whether the servers of the root and the shares confine themselves to those directories. Default: `auto`. */
+  readonly sandbox?: SandboxMode
+  /** Whether the guest has a NIC on QEMU's user network: eth0. Default: true. */
+  readonly userNetwork?: boolean
+  /** NICs in networks with other machines: eth1, or eth0 without a user network, and so on. Default: none. */
+  readonly nics?: readonly Nic[]
+  /** A script for busybox's shell in the guest's root, before its init starts. Default: nothing. */
+  readonly prepare?: string
+  /** Whether the guest has a terminal that the host can join (hvc0). Default: true. */
+  readonly terminal?: boolean
+}
+
+/**
+ * A disk that holds the upper layer, so that what the guest writes outlasts the machine. An empty disk gets an ext4 file
+ * system; a disk with anything else than ext4 on it is refused. Two machines cannot have the same disk at once.
+ */
+export interface UpperDisk {
+  /** A raw image. Where there is none, an empty, sparse one is made. */
+  readonly disk: string
+  /** The size of an image that is made: a number of MiB, or `512M`, `2G`. Default: `4G`. */
+  readonly size?: number | string
+}
+
+/** A share: a directory of the host, or a tree of any kind. */
+export interface MachineShare {
+  /** A directory of the host, or a tree. */
+  readonly source: string | Tree
   /** An absolute path of the guest. */
   readonly target: string
-  readonly readOnly: boolean
-  /** Default: `none`, since files made of functions are not always what they were. */
+  /** Default: false. */
+  readonly readOnly?: boolean
+  /** Whom a directory's files belong to in the guest. Default: the host's owners. */
+  readonly owner?: Ownership
+  /** What the guest keeps of it. Default: `mmap`; `none` for a tree of functions. */
   readonly cache?: CacheMode
 }
 
-/** A tree that somebody else serves: a 9P2000.L server, for this one connection. */
-export interface SocketShare {
-  /** The unix socket that it listens on. */
-  readonly socket: string
-  /** An absolute path of the guest. */
-  readonly target: string
-  readonly readOnly: boolean
-  /** Default: `mmap`. */
-  readonly cache?: CacheMode
-}
-
-/** A disk of the guest's: an image, or an empty one that is gone with the machine. */
-export type DiskOptions =
+/** A disk: an image of the host's, or an empty disk that is gone with the machine. */
+export type MachineDisk =
   | {
-      /** An absolute path. */
+      /** The image. */
       readonly file: string
-      readonly format: 'raw' | 'qcow2'
-      readonly readOnly: boolean
+      /** Default: `raw`. */
+      readonly format?: 'raw' | 'qcow2'
+      /** Default: false. */
+      readonly readOnly?: boolean
     }
-  | { readonly sizeMiB: number }
+  | {
+      /** A number of MiB, or `512M`, `2G`. */
+      readonly size: number | string
+    }
 
-/** A network card of the guest's whose cable is a socket. */
-export interface NetworkCard {
+/** A TCP port of the host's 127.0.0.1 that QEMU forwards to a port of the guest. */
+export interface PortForward {
+  readonly host: number
+  readonly guest: number
+}
+
+/** A NIC of the guest that is connected to a switch. */
+export interface Nic {
   /** The unix socket of a switch: frames, each behind its length (QEMU's `-netdev stream`). */
   readonly socket: string
   /** Six bytes as pairs of hexadecimal digits, with colons between them. */
   readonly mac: string
 }
-
-/** The guest's card on QEMU's user network, which translates addresses as a home router does. */
-export interface UserNetwork {
-  /** Whether the guest reaches nothing but what reaches it. */
-  readonly restricted: boolean
-  /** TCP ports of 127.0.0.1 that lead to ports of the guest's. */
-  readonly forwards: readonly { readonly host: number; readonly guest: number }[]
-}
-
-/** What a machine is made of. Nothing here is looked for: see provision/ for that. */
-export interface MachineOptions {
-  readonly qemu: Qemu
-  readonly kernel: Kernel
-  /** A static busybox. */
-  readonly busybox: string
-  readonly accelerator: Accelerator
-  /** How files get to the guest; what somebody else serves always does over tcp. */
-  readonly transport: Transport
-  /** Bytes in the largest message to and from the root and the shares. Null: as many as each transport allows. */
-  readonly msize: number | null
-  /** The directory of the host that is the lower layer. */
-  readonly root: string
-  readonly rootOwner: HostPolicy['owner']
-  /** Which part of it the guest sees; without one, all of it. */
-  readonly rootView?: ViewPatterns
-  readonly atime: HostPolicy['atime']
-  /** Whether the servers of the root and the shares restrict themselves to those directories. */
-  readonly sandbox: SandboxMode
-  readonly shares: readonly ShareOptions[]
-  /** The disk that the upper layer is on: a raw image, made where there is none. Null: memory. */
-  readonly upper: { readonly file: string; readonly sizeMiB: number } | null
-  /** Further disks. */
-  readonly disks: readonly DiskOptions[]
-  readonly memoryMiB: number
-  readonly cpus: number
-  readonly append: string
-  /** A file with a cpio archive, compressed or not, that the kernel unpacks before ours: see guest/initrd.ts. */
-  readonly initrd: string | null
-  /** Further arguments for QEMU. */
-  readonly qemuArguments: readonly string[]
-  readonly hostname: string
-  /** What process 1 of the guest becomes. */
-  readonly init: GuestInit
-  /** Units that systemd is not to start. */
-  readonly maskedUnits: readonly string[]
-  /** A script for busybox's shell in the root, before the init. */
-  readonly prepare: string
-  /** The guest's eth0, if any. */
-  readonly userNetwork: UserNetwork | null
-  /** Further network cards: eth1, or eth0 without a user network, and so on. */
-  readonly networkCards: readonly NetworkCard[]
-  /** Whether there is a graphics card, and with it a screen. */
-  readonly screen: boolean
-  /** Whether the guest has a terminal, for {@link QemuMachine.runOnTerminal}. */
-  readonly terminal: boolean
-  /** Leave sockets and the initramfs where they are. */
-  readonly keep: boolean
-  /** Milliseconds that the guest may take until it is ready for its first command. */
-  readonly bootTimeout: number
-  /** Aborting it makes the boot fail with its reason. */
-  readonly signal: AbortSignal
-  readonly onPhase: (phase: BootPhase) => void
-  readonly onConsoleLine: (line: string) => void
-  readonly log: (line: string) => void
-}
-
-/** How far a boot is. */
-export type BootPhase = 'qemu' | GuestPhase | 'ready'
-
-/** A command for the guest. */
-export interface CommandOptions {
-  readonly argv: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  readonly cwd: string
-  readonly stdin: Readable | null
-}
-
-/** How a machine tells what becomes of it, how long it may take, and what is left of it: nothing that is saved. */
-export type MachineHooks = Pick<
-  MachineOptions,
-  'keep' | 'bootTimeout' | 'signal' | 'onPhase' | 'onConsoleLine' | 'log'
->
-
-/** What a machine is made of, as far as it is plain data. */
-export type MachineData = Omit<MachineOptions, keyof MachineHooks>
-
-/** A guest that has its files and a shell, and nothing beside. */
-export const bareGuest = {
-  msize: null,
-  initrd: null,
-  init: 'none',
-  maskedUnits: [],
-  prepare: '',
-  userNetwork: null,
-  networkCards: [],
-  upper: null,
-  disks: [],
-  screen: false,
-} as const satisfies Partial<MachineOptions>

@@ -10,16 +10,25 @@ import { type MachineParts, bootMachine, setClock } from './boot.ts'
 import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import { MachineError } from './failure.ts'
-import type { CommandOptions, MachineData, MachineHooks, MachineOptions } from './options.ts'
+import type { MachineHooks } from './hooks.ts'
+import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
 import { Resources } from './resources.ts'
 import { type Snapshot, saveMachine } from './snapshot.ts'
 
-/** How long a guest that was told to power off may take, in milliseconds. */
+/** How long a guest may take to power off, in milliseconds. */
 const POWEROFF_TIMEOUT = 10_000
 
 /** The guest's terminal, as the agent knows it. */
 const TERMINAL = '/dev/hvc0'
+
+/** A command for the guest. */
+export interface CommandOptions {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly stdin: Readable | null
+}
 
 /** One guest: its QEMU, the servers of its files, and the channel over which it is told what to do. */
 export class QemuMachine implements AsyncDisposable {
@@ -37,28 +46,33 @@ export class QemuMachine implements AsyncDisposable {
    * @throws MachineError when the guest or QEMU ends before that, with the end of the console;
    *   ErrnoError when a directory cannot be served. Nothing is left behind then.
    */
-  static async boot(options: MachineOptions): Promise<QemuMachine> {
-    return QemuMachine.#start(options)
+  static async boot(plan: MachinePlan, hooks: MachineHooks): Promise<QemuMachine> {
+    return QemuMachine.#start(plan, hooks)
   }
 
   /**
-   * Goes on with a machine that was saved, as often as anybody likes, and resolves once it is ready for
-   * commands. Commands that ran when it was saved run on, and are nobody's.
+   * Starts a machine that goes on from a snapshot, and resolves once it is ready for commands. Any number of machines may go
+   * on from one snapshot. Commands that ran when it was made go on running, and their output is dropped.
    *
-   * @param changes what is to be another than it was. What the guest can see must be as it was.
+   * @param changes to the plan. What the guest can see must stay as it was.
    * @throws as {@link boot}.
    */
   static async restore(
     snapshot: Snapshot,
-    changes: MachineHooks & Partial<MachineData>,
+    hooks: MachineHooks,
+    changes: Partial<MachinePlan> = {},
   ): Promise<QemuMachine> {
-    return QemuMachine.#start({ ...snapshot.machine.options, ...changes }, snapshot)
+    return QemuMachine.#start({ ...snapshot.machine.plan, ...changes }, hooks, snapshot)
   }
 
-  static async #start(options: MachineOptions, snapshot?: Snapshot): Promise<QemuMachine> {
+  static async #start(
+    plan: MachinePlan,
+    hooks: MachineHooks,
+    snapshot?: Snapshot,
+  ): Promise<QemuMachine> {
     const resources = new Resources()
     try {
-      return new QemuMachine(resources, await bootMachine(options, resources, snapshot))
+      return new QemuMachine(resources, await bootMachine(plan, hooks, resources, snapshot))
     } catch (error) {
       await resources[Symbol.asyncDispose]()
       throw error
@@ -66,10 +80,10 @@ export class QemuMachine implements AsyncDisposable {
   }
 
   /**
-   * Writes the machine to a folder, from which others can go on ({@link restore}). It stands still meanwhile, and
-   * goes on with its clock set.
+   * Writes the machine to a folder, from which others can go on ({@link restore}). The guest is stopped meanwhile; then it
+   * goes on, and its clock is set.
    *
-   * @throws Error for one that cannot be saved, with the reason.
+   * @throws Error with the reason when the machine cannot be saved.
    */
   async save(folder: string): Promise<Snapshot> {
     const { control, watch } = this.#parts
@@ -94,7 +108,7 @@ export class QemuMachine implements AsyncDisposable {
     return this.#parts.watch.console
   }
 
-  /** What is typed on its serial console. */
+  /** The input of its serial console. */
   get keyboard(): Writable {
     return this.#parts.qemu.keyboard
   }
@@ -114,18 +128,18 @@ export class QemuMachine implements AsyncDisposable {
     return this.#parts.version
   }
 
-  /** Starts what a shell of the guest makes of `script`; its streams are its own. */
+  /** Starts a script in a shell of the guest, with streams of its own. */
   runScript(script: string, stdin: Readable | null): GuestCommand {
     return this.#parts.control.run(script, stdin)
   }
 
-  /** Lets the guest's agent run a script, outside of the root: short, and in the background if it takes time. */
+  /** Makes the guest's agent run a script, outside of the root. The agent waits for its end: a long one starts in the background. */
   tellAgent(script: string): void {
     this.#parts.control.send(script)
   }
 
   /**
-   * Lets the guest's agent run a script, outside of the root, and resolves with what that prints.
+   * Makes the guest's agent run a script in the background, outside of the root, and resolves with the script's output.
    *
    * @throws Error when it fails; {@link ended}'s when the machine ends first.
    */
@@ -138,7 +152,7 @@ export class QemuMachine implements AsyncDisposable {
     this.#parts.watch.end(reason)
   }
 
-  /** Starts a command; its streams are its own. */
+  /** Starts a command, with streams of its own. */
   run({ stdin, ...line }: CommandOptions): GuestCommand {
     return this.runScript(commandScript(line), stdin)
   }
@@ -167,11 +181,11 @@ export class QemuMachine implements AsyncDisposable {
   }
 
   /**
-   * Has the guest reboot, where QEMU ends at a reboot otherwise, and begins the channel anew.
+   * Reboots the guest, and starts the control channel anew. Without this, QEMU ends when the guest reboots.
    *
    * @param reboot makes the guest reboot.
-   * @param ready resolves when the guest is up again. Until then one reboot may take several resets: the kernel
-   *   tries several ways, and the first of them takes a moment.
+   * @param ready resolves when the guest is up again. Until then QEMU may see several resets: the kernel tries several ways
+   *   to reset the machine, and the first of them takes a moment.
    */
   async reboot(reboot: () => void, ready: () => Promise<void>): Promise<void> {
     const qmp = await this.qmp
@@ -184,13 +198,13 @@ export class QemuMachine implements AsyncDisposable {
     await qmp.execute('set-action', { reboot: 'shutdown' })
   }
 
-  /** Writes everything back and powers the guest off; one that takes too long is left to dispose of. */
+  /** Writes everything back and powers the guest off. A guest that takes more than 10 seconds goes on until disposal. */
   async powerOff(): Promise<void> {
     this.#parts.control.send('exit\n')
     await Promise.race([this.ended, sleep(POWEROFF_TIMEOUT, undefined, { ref: false })])
   }
 
-  /** Ends the guest at once, and everything that belongs to it. */
+  /** Ends the guest at once, and closes all that belongs to it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]()
   }

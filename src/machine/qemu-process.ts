@@ -7,30 +7,30 @@ import { boundCommand } from '../util/program.ts'
 export interface QemuExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
-  /** What it said on its standard error. */
+  /** The end of its standard error. */
   readonly complaint: string
 }
 
 /**
- * One QEMU. The kernel ends it when this process dies (bound-command.ts); where it cannot, the reaper does, or the next
- * run, see runtime-folder.ts.
+ * One QEMU. The kernel kills it when this process dies (boundCommand). Without setpriv the reaper does that (reaper.ts), or
+ * the next process that makes a runtime folder.
  */
 export class QemuProcess {
   readonly pid: number
   /** The guest's console. */
   readonly console: Readable
-  /** What is typed on it. */
+  /** The console's input. */
   readonly keyboard: Writable
   readonly exited: Promise<QemuExit>
   readonly #child: ChildProcess
 
   private constructor(child: ChildProcess, console: Readable, keyboard: Writable) {
     this.#child = child
-    // It has one: 'spawn' was seen.
+    // A child that has emitted 'spawn' has a pid.
     this.pid = child.pid ?? 0
     this.console = console
     this.keyboard = keyboard
-    // Whoever types into a console that is gone learns of it from the machine's end.
+    // Writing to a console that is gone fails with EPIPE; the machine's end reports that.
     keyboard.on('error', () => {})
     let complaint = ''
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -44,12 +44,12 @@ export class QemuProcess {
   }
 
   /**
-   * @param input a descriptor that is its descriptor 3.
-   * @throws what spawning throws, with the command's name in it.
+   * @param input a descriptor that QEMU gets as its descriptor 3.
+   * @throws spawn's error, with the command's name in it.
    */
   static async start(qemu: Qemu, args: readonly string[], input?: number): Promise<QemuProcess> {
     const [command, rest] = boundCommand(qemu.command, [...qemu.args, ...args])
-    // In a session of its own: Ctrl-C on our terminal is ours to handle.
+    // In a session of its own: Ctrl-C on our terminal must reach this process alone.
     const child = spawn(command, rest, {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe', ...(input === undefined ? [] : [input])],

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
-/** Something that QEMU tells by itself, such as SHUTDOWN. */
+/** An event that QEMU sends by itself, such as SHUTDOWN. */
 export interface QmpEvent {
   readonly event: string
   readonly data?: Readonly<Record<string, unknown>>
@@ -20,21 +20,21 @@ interface QmpMessage extends Partial<QmpEvent> {
 }
 
 /**
- * QEMU's machine protocol (docs/interop/qmp-spec.rst): JSON, a line for each message; replies carry
- * the id of their command, events come in between.
+ * A client of QEMU's machine protocol (docs/interop/qmp-spec.rst): one line of JSON for each message. Replies carry the id
+ * of their command; events come in between.
  */
 export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
   readonly #socket: Socket
   readonly #waiting = new Map<number, Waiting>()
   #id = 0
 
-  /** @param socket to QEMU's monitor; it belongs to this from now on. */
+  /** @param socket to QEMU's monitor, which this object owns from now on. */
   constructor(socket: Socket) {
     super()
     this.#socket = socket
     const lines = createInterface({ input: socket })
     lines.on('line', (line) => this.#receive(line))
-    // It passes on the socket's; 'close' follows.
+    // readline passes the socket's errors on. 'close' follows each, and rejects what waits.
     for (const emitter of [socket, lines]) emitter.on('error', () => {})
     socket.on('close', () => {
       for (const waiting of this.#waiting.values()) {
@@ -49,7 +49,7 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     await this.execute('qmp_capabilities')
   }
 
-  /** Runs a command and resolves with what it returns; rejects with QEMU's own words. */
+  /** Runs a command and resolves with what it returns; rejects with QEMU's message. */
   execute(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const id = ++this.#id
     return new Promise((resolve, reject) => {
@@ -59,9 +59,9 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
   }
 
   /**
-   * Resolves with the first event from now on that is wanted.
+   * Resolves with the first event from now on for which `isWanted` is true.
    *
-   * @param signal aborting it ends the waiting; the promise stays as it is then.
+   * @param signal aborting it removes the listener. The promise then stays pending.
    */
   next(isWanted: (event: QmpEvent) => boolean, signal?: AbortSignal): Promise<QmpEvent> {
     return new Promise((resolve) => {

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 
 /**
- * What clears up behind a process that had no time to do it itself: a shell that waits for the end of a pipe,
- * which comes with the end of the process that holds it, however that was.
+ * Cleans up behind a process that was killed. The shell waits for the end of a pipe, which closes when the process that
+ * holds its other end dies.
  *
- * The arguments are the folder that the folders of machines are in, and whose of these are to go.
+ * The arguments are the folder that has the folders of machines, and the identity of the process whose folders it removes.
  */
 const SCRIPT = `cat >/dev/null
 for folder in "$1"/*/; do
@@ -27,21 +27,21 @@ done
 const started = new Set<string>()
 
 /**
- * Sees to it that what this process leaves in \`parent\` is gone soon after its end, and that what it has left running
- * is ended. Once is enough.
+ * Starts the reaper of this process, once for each `parent`. Soon after the end of this process, the reaper kills what it
+ * has left running, and removes its folders from `parent`.
  *
- * @param identity what is written in the file \`owner\` of each of its folders (runtime-folder.ts).
+ * @param identity the content of the file `owner` in each of its folders (runtime-folder.ts).
  */
 export function startReaper(parent: string, identity: string): void {
   if (started.has(parent)) return
   started.add(parent)
-  // In a session of its own: what ends our process group is to leave it.
+  // In a session of its own: a signal to our process group must not reach it.
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'lowerdir-reaper', parent, identity], {
     detached: true,
     cwd: '/',
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  // Without one, the next process to start a machine clears up.
+  // Where it cannot start, the next process that starts a machine cleans up.
   child.once('error', () => {})
   child.stdin.on('error', () => {})
   child.unref()

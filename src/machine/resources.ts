@@ -1,4 +1,4 @@
-/** What has to be closed, last opened first closed; the one owner of everything in it. */
+/** Owns all that has to be closed, and closes the last opened first. */
 export class Resources implements AsyncDisposable {
   readonly #closers: (() => unknown)[] = []
 
@@ -16,7 +16,7 @@ export class Resources implements AsyncDisposable {
     return resource
   }
 
-  /** Closes all of it, also when closing one of them fails; then that failure is thrown. */
+  /** Closes all of it, also when closing a part fails, and then throws that failure. */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = []
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
@@ -30,7 +30,7 @@ export class Resources implements AsyncDisposable {
   }
 }
 
-/** Throws what there is: the one failure as it is, several as one of which they are the parts. */
+/** Throws a single failure as it is, and several as an AggregateError. Does nothing without any. */
 export function throwAll(failures: readonly unknown[], message: string): void {
   if (failures.length === 1) throw failures[0]
   if (failures.length > 1) throw new AggregateError(failures, message)

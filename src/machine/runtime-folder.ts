@@ -10,14 +10,15 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isSystemError } from '../util/error.ts'
 import { startReaper } from './reaper.ts'
 
-/** Longest path of a unix socket in bytes (unix(7)), less the longest name that is put here. */
+/** The longest path of a folder in bytes: a unix socket's path has at most 107 (unix(7)), with the longest name used here. */
 const ROOM = 107 - '/export00.sock'.length
 
 /**
- * A private folder for the sockets and files of one machine. It says whose it is: what a process leaves
- * behind that was killed is cleaned up by its reaper, or by the next one.
+ * A private folder for the sockets and files of one machine. A file in it names the process that owns it: when that process
+ * is killed, its reaper removes the folder, or the next process that makes one does.
  */
 export class RuntimeFolder implements Disposable {
   readonly path: string
@@ -27,11 +28,11 @@ export class RuntimeFolder implements Disposable {
     this.path = path
   }
 
-  /** Makes one, after what dead processes of this user have left is gone. */
+  /** Makes one. Removes those that dead processes of this user have left first. */
   static create(): RuntimeFolder {
     const parent = join(base(), `lowerdir-${process.getuid?.() ?? 0}`)
     mkdirSync(parent, { recursive: true, mode: 0o700 })
-    // In a shared folder somebody else may have made it first.
+    // In /tmp another user may have made it first.
     if (statSync(parent).uid !== process.getuid?.()) {
       throw new Error(`${parent} belongs to another user. Set TMPDIR to a folder of your own.`)
     }
@@ -53,12 +54,12 @@ export class RuntimeFolder implements Disposable {
     return join(this.path, name)
   }
 
-  /** Notes a process that must not outlive this one. */
+  /** Notes a child process that must not outlive this one. */
   adopt(pid: number): void {
     writeFileSync(this.file('child'), processIdentity(pid) ?? '')
   }
 
-  /** Leaves it where it is, for somebody to look at. */
+  /** Leaves the folder where it is when this is disposed of. */
   keep(): void {
     this.#kept = true
     rmSync(this.file('owner'), { force: true })
@@ -71,23 +72,25 @@ export class RuntimeFolder implements Disposable {
 
 function base(): string {
   const { XDG_RUNTIME_DIR: runtime } = process.env
-  return runtime !== undefined && isWritable(runtime) ? runtime : tmpdir()
+  return runtime !== undefined && isOurs(runtime) ? runtime : tmpdir()
 }
 
-function isWritable(path: string): boolean {
+/** Whether there is such a directory, and this user owns it. */
+function isOurs(path: string): boolean {
   try {
     return statSync(path).uid === process.getuid?.()
-  } catch {
-    return false
+  } catch (error) {
+    if (isSystemError(error)) return false
+    throw error
   }
 }
 
-/** Removes the folders whose owner is dead, and ends what it left running. */
+/** Removes the folders of dead owners, and kills the children that they have left. */
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {
     const folder = join(parent, name)
     const owner = readOptional(join(folder, 'owner'))
-    // Without an owner it is kept on purpose, or being made at this moment.
+    // A folder without an owner is kept on purpose, or another process makes it at this moment.
     if (owner === undefined || owner === '' || isAlive(owner)) continue
     const child = readOptional(join(folder, 'child'))
     if (child !== undefined && isAlive(child)) process.kill(Number.parseInt(child, 10), 'SIGKILL')
@@ -98,8 +101,9 @@ function sweep(parent: string): void {
 function readOptional(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
+  } catch (error) {
+    if (isSystemError(error)) return undefined
+    throw error
   }
 }
 

@@ -1,10 +1,9 @@
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { diskId } from './arguments.ts'
-import type { DiskImage } from './disks.ts'
+import { type DiskImage, diskId } from './devices/disk.ts'
 import type { Qmp } from './qmp.ts'
 
-/** What query-block says of a device, as far as it is needed. */
+/** What QEMU's query-block says of a device: the fields that are read here. */
 interface BlockDevice {
   readonly device: string
   readonly inserted?: {
@@ -14,11 +13,11 @@ interface BlockDevice {
 }
 
 /**
- * Copies the disks that a machine writes to, which is stopped: to raw images in `folder`, sparse ones. QEMU does it,
- * which knows what is on a disk, whatever it is made of.
+ * Copies the writable disks of a stopped machine to sparse raw images in `folder`. QEMU copies, since only QEMU knows the
+ * content of an overlay of its own.
  *
- * @returns the images for a machine that goes on; it leaves the copies as they are.
- * @throws Error with QEMU's words.
+ * @returns the images for a machine that goes on from the snapshot. Such a machine does not write to the copies.
+ * @throws Error with QEMU's message.
  */
 export async function saveDisks(
   qmp: Qmp,

@@ -1,22 +1,23 @@
 import { type FileHandle, access, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isSystemError } from '../util/error.ts'
 import { quote } from '../util/shell.ts'
 import type { QemuVersion } from '../provision/qemu.ts'
 import type { Qmp } from './qmp.ts'
 
-/** What makes QEMU wait for {@link loadMemory}. */
+/** QEMU's arguments that make it wait for {@link loadMemory}. */
 export const INCOMING = ['-incoming', 'defer'] as const
 
-/** How long the last bytes may take to the file, in milliseconds. */
+/** How long the file may take to be complete after QEMU has finished, in milliseconds. */
 const FILE_TIMEOUT = 30_000
 
-/** No limit: QEMU would spare a network. In bytes a second. */
+/** QEMU's default limit spares a network. In bytes a second. */
 const BANDWIDTH = 2 ** 40
 
 /**
- * Writes a machine that is stopped, its memory and its devices, to a file. It can go on afterwards.
+ * Writes the memory and the devices of a stopped machine to a file. The machine can go on afterwards.
  *
- * @throws Error with QEMU's words.
+ * @throws Error with QEMU's message.
  */
 export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH })
@@ -24,7 +25,7 @@ export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): 
     await migrate(qmp, 'migrate', `file:${file}`)
     return
   }
-  // Who reads the pipe may not have come to its end by then.
+  // `cat` may still write when QEMU says that it is done. The rename says when the file is complete.
   const part = `${file}.part`
   const command = `cat >${quote(part)} && mv ${quote(part)} ${quote(file)}`
   await migrate(qmp, 'migrate', `exec:${command}`)
@@ -32,10 +33,10 @@ export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): 
 }
 
 /**
- * The file for a QEMU that does not open it by itself: its descriptor 3.
+ * Opens the file for a QEMU that cannot open it by itself: the file becomes QEMU's descriptor 3.
  *
- * Not through a pipe, for which QEMU would have to wait. Meanwhile it would serve its user network, in which there
- * is half of a connection by then, and that is the end of it.
+ * A pipe would make QEMU wait for data. While it waits, it serves its user network, whose connections are loaded only in
+ * part by then, and it closes them.
  */
 export async function openMemory(
   version: QemuVersion,
@@ -44,12 +45,12 @@ export async function openMemory(
   return knowsFiles(version) ? undefined : open(file)
 }
 
-/** Loads it into a machine of the same make, which is stopped then. @throws Error with QEMU's words. */
+/** Loads the file into a QEMU with the same devices, which is stopped then. @throws Error with QEMU's message. */
 export async function loadMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
   await migrate(qmp, 'migrate-incoming', knowsFiles(version) ? `file:${file}` : 'fd:3')
 }
 
-/** QEMU writes to files by itself since 8.2. */
+/** Since 8.2 QEMU writes and reads files by itself. */
 function knowsFiles({ major, minor }: QemuVersion): boolean {
   return major > 8 || (major === 8 && minor >= 2)
 }
@@ -77,7 +78,7 @@ async function migrate(qmp: Qmp, command: string, uri: string): Promise<void> {
   }
 }
 
-/** Waits until the machine may be let run: QEMU has something to do behind the event. */
+/** Waits until QEMU accepts `cont`: it still has work to do after the event. */
 async function whenSettled(qmp: Qmp): Promise<void> {
   for (;;) {
     const { status } = (await qmp.execute('query-status')) as { readonly status: string }
@@ -93,7 +94,7 @@ async function whenThere(file: string): Promise<void> {
       await access(file)
       return
     } catch (error) {
-      if (performance.now() > end) throw error
+      if (!isSystemError(error, 'ENOENT') || performance.now() > end) throw error
     }
     await sleep(2)
   }

@@ -2,6 +2,7 @@ import { readFile, readdir, rename, stat, utimes, writeFile } from 'node:fs/prom
 import { join } from 'node:path'
 import { cacheFolder } from '../provision/cache.ts'
 import { commitPartial, makePartial, removeFolder } from '../provision/partial.ts'
+import { instead, isSystemError } from '../util/error.ts'
 
 /** How much is kept. */
 export interface CacheLimits {
@@ -15,16 +16,16 @@ const DAY = 24 * 60 * 60 * 1000
 
 const defaultCacheLimits: CacheLimits = { bytes: 4 * 2 ** 30, age: 14 * DAY }
 
-/** One that was used less than so long ago, in milliseconds, is left alone: a machine may be about to go on from it. */
+/** A snapshot that was used within this time, in milliseconds, is kept: a machine may be about to go on from it. */
 const GRACE = 10 * 60 * 1000
 
-/** Where they are in the cache: each in a folder that is called like its key. */
+/** The folder of the cache that has them: each snapshot is a folder, and its name is the snapshot's key. */
 const FOLDER = 'snapshots'
 
-/** What a person is told of a snapshot; it is the last time of use as well, by its mtime. */
+/** The file with a {@link SnapshotAbout}. Its mtime is the last time of use. */
 const ABOUT = 'about.json'
 
-/** What is said of a snapshot where it is made. */
+/** What a person is told of a snapshot. */
 export interface SnapshotAbout {
   /** The host name. */
   readonly name: string
@@ -42,21 +43,18 @@ export interface CachedSnapshot extends SnapshotAbout {
   readonly used: Date
 }
 
-/**
- * Snapshots that are kept for the next time. One is in its place when it is whole and not before; several processes may
- * use the cache at once.
- */
+/** Snapshots on disk, kept for later runs. A snapshot gets its place when it is complete. Several processes may use the cache at once. */
 export class SnapshotCache {
   readonly #cache: string
   readonly #limits: CacheLimits
 
-  /** @param cache the folder of fetched things, in which it is a part. */
+  /** @param cache the folder of all that lowerdir fetches; snapshots have a folder in it. */
   constructor(cache = cacheFolder(), limits = defaultCacheLimits) {
     this.#cache = cache
     this.#limits = limits
   }
 
-  /** The folder of the snapshot with this key, which is thereby used; undefined where there is none. */
+  /** The folder of the snapshot with this key, which counts as a use; undefined where there is none. */
   async find(key: string): Promise<string | undefined> {
     const folder = this.#place(key)
     const now = new Date()
@@ -64,17 +62,17 @@ export class SnapshotCache {
       await utimes(join(folder, ABOUT), now, now)
       return folder
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      if (isSystemError(error, 'ENOENT')) return undefined
       throw error
     }
   }
 
   /**
-   * Has a snapshot made and keeps it; what has not been used for long makes room. Where another process was faster, its
-   * snapshot is the one that is kept.
+   * Makes a snapshot and keeps it, then removes what is over the limits. Where another process was faster, that process's
+   * snapshot is kept.
    *
-   * @param make fills the folder, which is empty.
-   * @returns the folder where it is from then on.
+   * @param make fills an empty folder.
+   * @returns the snapshot's folder.
    */
   async add(
     key: string,
@@ -98,27 +96,27 @@ export class SnapshotCache {
 
   /** All of them, the last used first. */
   async list(): Promise<readonly CachedSnapshot[]> {
-    const keys = await readdir(join(this.#cache, FOLDER)).catch(() => [])
+    const keys = await readdir(join(this.#cache, FOLDER)).catch(instead([], 'ENOENT'))
     const found = await Promise.all(keys.map((key) => read(this.#place(key), key)))
     return found
       .filter((each) => each !== undefined)
       .toSorted((a, b) => b.used.getTime() - a.used.getTime())
   }
 
-  /** Removes one. Machines that have gone on from it are none the worse for that. */
+  /** Removes one. Machines that have gone on from it keep running. */
   async remove(key: string): Promise<void> {
-    // First out of the others' way, as a whole.
+    // Renamed first: no other process then sees half of it.
     const aside = await makePartial(this.#cache)
     try {
       await rename(this.#place(key), join(aside, 'removed'))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if (!isSystemError(error, 'ENOENT')) throw error
     } finally {
       await removeFolder(aside)
     }
   }
 
-  /** Removes what is too old, and of the rest what was used longest ago as long as there is too much. */
+  /** Removes snapshots over the age limit, and then the least recently used until the rest fits. */
   async cleanUp(): Promise<void> {
     const now = Date.now()
     let bytes = 0
@@ -137,7 +135,7 @@ export class SnapshotCache {
   }
 }
 
-/** Undefined where there is none, or one that somebody is removing. */
+/** Undefined where there is none, or where another process removes it at this moment. */
 async function read(folder: string, key: string): Promise<CachedSnapshot | undefined> {
   try {
     const about = join(folder, ABOUT)
@@ -156,7 +154,7 @@ async function read(folder: string, key: string): Promise<CachedSnapshot | undef
       used: mtime,
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isSystemError(error, 'ENOENT')) return undefined
     throw error
   }
 }

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto'
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { MachineData } from './options.ts'
+import { isSystemError } from '../util/error.ts'
+import type { MachinePlan } from './plan.ts'
 
 /**
- * What is looked at of a root, relative to it: what a package manager touches. It tells whether a snapshot is still worth
- * going on with, and not whether that is right: files that have changed elsewhere are found out by the servers.
+ * What the key covers of a root, relative to it: what a package manager touches. This decides whether a snapshot is still
+ * useful. It need not be complete: the servers find out by themselves which open files have changed (ESTALE).
  */
 const LANDMARKS = [
   '.',
@@ -30,20 +31,20 @@ const LANDMARKS = [
   'var/lib/rpm',
 ] as const
 
-/** Our own code that a guest and its saved state depend on, as folders beside this one. */
+/** The rooms of our own code that a guest and its saved state depend on. */
 const ROOMS = ['9p', 'guest', 'machine', 'server', 'sys', 'transport', 'tree', 'util'] as const
 
 /**
- * Names a snapshot by all that has gone into it: a machine's options; the files that they name, by what stat(2) says of
- * them; its root, by where it is and what stat(2) says of some landmarks; our own code; and what was done with it.
+ * A hash of all that goes into a snapshot: the plan; stat(2) of the files that the plan names; the root's place, and stat(2)
+ * of some landmarks in it; our own code; and what was done with the machine.
  *
- * It does not see what has changed in a root elsewhere than there, nor what is in shares.
+ * It does not cover other files of the root, nor the content of shares.
  *
  * @param doing what was done with the machine between its boot and its snapshot, in words or in code.
  * @returns 64 hexadecimal digits.
  */
-export async function snapshotKey(data: MachineData, doing: string): Promise<string> {
-  const { qemu, kernel, busybox, initrd, root, shares, upper, disks } = data
+export async function snapshotKey(plan: MachinePlan, doing: string): Promise<string> {
+  const { qemu, kernel, busybox, initrd, root, shares, upper, disks } = plan
   const files = [
     qemu.command,
     ...qemu.args,
@@ -58,9 +59,9 @@ export async function snapshotKey(data: MachineData, doing: string): Promise<str
   const parts = [
     await ownCode(),
     doing,
-    data,
+    plan,
     await Promise.all(files.map((path) => state(path, true))),
-    // What is in them may change as it likes.
+    // The content of shares may change.
     await Promise.all(shared.map((path) => state(path, false))),
     await Promise.all(LANDMARKS.map((path) => state(join(root, path), path !== '.'))),
     (await state(root, true)) !== null,
@@ -68,13 +69,14 @@ export async function snapshotKey(data: MachineData, doing: string): Promise<str
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
-/** Which file it is and, if wanted, in which state; null where there is none. */
+/** Which file is at `path` and, with `withChanges`, in which state; null where stat(2) fails. */
 async function state(path: string, withChanges: boolean): Promise<readonly string[] | null> {
   try {
     const { dev, ino, size, ctimeNs } = await stat(path, { bigint: true })
     return [dev, ino, ...(withChanges ? [size, ctimeNs] : [])].map(String)
-  } catch {
-    return null
+  } catch (error) {
+    if (isSystemError(error)) return null
+    throw error
   }
 }
 

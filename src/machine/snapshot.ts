@@ -3,29 +3,30 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SavedConnection } from '../server/share.ts'
 import type { Engine } from '../server/engine.ts'
+import { isSystemError } from '../util/error.ts'
 import { whenAcknowledged } from './acknowledged.ts'
 import type { Control, SavedControl } from './control/control.ts'
-import type { DiskImage } from './disks.ts'
-import type { MachineData, MachineOptions } from './options.ts'
+import type { DiskImage } from './devices/disk.ts'
+import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
 import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
-/** Changes with every change of what is written down here or by the servers. */
-const FORMAT = 2
+/** The version of what is saved here and by the servers: it changes with every change of either. */
+const FORMAT = 3
 
-/** What is known of a machine that was saved, beside its memory. */
+/** What a snapshot has of a machine besides its memory and its devices. */
 export interface SavedMachine {
   readonly format: number
-  readonly options: MachineData
+  readonly plan: MachinePlan
   readonly control: SavedControl
-  /** The clients of each server, of the root first and then of the shares, in their order. */
+  /** The clients of each engine: the root's first, then those of the shares in their order. */
   readonly servers: readonly (readonly SavedConnection[])[]
-  /** What those that it writes to were like is in the snapshot's folder. */
+  /** The images to go on with. Copies of the writable disks are in the snapshot's folder. */
   readonly disks: readonly DiskImage[]
 }
 
-/** A machine at one moment, from which others go on: a folder. */
+/** A machine at one moment, from which others go on. It is a folder. */
 export class Snapshot {
   readonly folder: string
   readonly machine: SavedMachine
@@ -38,6 +39,7 @@ export class Snapshot {
   /** @throws Error when there is none in the folder, or one of another version. */
   static async read(folder: string): Promise<Snapshot> {
     const text = await readFile(join(folder, MACHINE), 'utf8').catch((error: unknown) => {
+      if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw error
       throw new Error(`There is no snapshot in ${folder}.`, { cause: error })
     })
     const machine = JSON.parse(text) as SavedMachine
@@ -58,7 +60,7 @@ export class Snapshot {
     return join(this.folder, INITRAMFS)
   }
 
-  /** The folder may have been moved since. */
+  /** Copies are found in the folder, which may have been moved since. */
   get disks(): readonly DiskImage[] {
     return this.machine.disks.map((disk) =>
       disk.untouched === true ? { ...disk, file: join(this.folder, basename(disk.file)) } : disk,
@@ -70,12 +72,12 @@ const MACHINE = 'machine.json'
 const MEMORY = 'memory'
 const INITRAMFS = 'initramfs'
 
-/** How long a guest may take to make itself ready for its next command, in milliseconds. It is saved all the same. */
-const REST_PATIENCE = 2000
+/** How long a guest may take to get ready for its next command, in milliseconds. After that it is saved as it is. */
+const REST_TIMEOUT = 2000
 
-/** What of a running machine is saved. */
+/** The parts of a running machine that are saved. */
 export interface Savable {
-  readonly options: MachineOptions
+  readonly plan: MachinePlan
   readonly control: Control
   readonly engines: readonly Engine[]
   readonly initramfs: string
@@ -84,21 +86,21 @@ export interface Savable {
 }
 
 /**
- * Writes a running machine to a folder, which is made, and lets it go on. It stands still meanwhile.
+ * Writes a running machine to a new folder. The guest is stopped meanwhile, and goes on afterwards, also when this fails.
  *
- * The folder holds a snapshot as soon as its last file is there, and none before.
+ * The folder is a snapshot once its last file is there.
  *
- * @throws Error for a machine that cannot be saved, with the reason; it goes on all the same.
+ * @throws Error with the reason when the machine cannot be saved.
  */
 export async function saveMachine(machine: Savable, folder: string): Promise<Snapshot> {
-  const { options, control, engines, initramfs, disks, qmp } = machine
-  checkSavable(options)
+  const { plan, control, engines, initramfs, disks, qmp } = machine
+  checkSavable(plan)
   await mkdir(folder, { recursive: true })
   await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
   const servers = [control, ...engines]
   let saved: SavedMachine
-  // Else each machine that goes on from there would have to do it first.
-  await Promise.race([control.prepareToRest(), sleep(REST_PATIENCE, undefined, { ref: false })])
+  // Otherwise each machine that goes on from the snapshot has to get ready first.
+  await Promise.race([control.prepareToRest(), sleep(REST_TIMEOUT, undefined, { ref: false })])
   try {
     await Promise.all(servers.map((server) => server.hold()))
     await whenAcknowledged(qmp)
@@ -106,12 +108,12 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
     try {
       saved = {
         format: FORMAT,
-        options: dataOf(options),
+        plan,
         control: await control.save(),
         servers: await Promise.all(engines.map((engine) => engine.save())),
         disks: await saveDisks(qmp, disks, folder),
       }
-      await saveMemory(qmp, options.qemu.version, join(folder, MEMORY))
+      await saveMemory(qmp, plan.qemu.version, join(folder, MEMORY))
     } finally {
       await qmp.execute('cont')
     }
@@ -124,14 +126,14 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
   return Snapshot.read(folder)
 }
 
-/** @throws Error for what QEMU, or we, cannot save. */
-function checkSavable({ transport, shares, networkCards }: MachineOptions): void {
+/** @throws Error for a plan with a part that cannot be saved. */
+function checkSavable({ transport, shares, nics }: MachinePlan): void {
   if (transport === 'vhost-user') {
     throw new Error(
       'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
     )
   }
-  if (networkCards.length > 0) {
+  if (nics.length > 0) {
     throw new Error(
       'A machine of a network cannot be saved: the others would not be as it has known them.',
     )
@@ -143,11 +145,4 @@ function checkSavable({ transport, shares, networkCards }: MachineOptions): void
       )
     }
   }
-}
-
-/** All of them, by name: what is no data stays behind. */
-function dataOf(options: MachineOptions): MachineData {
-  const { keep, bootTimeout, signal, onPhase, onConsoleLine, log, ...data } = options
-  void [keep, bootTimeout, signal, onPhase, onConsoleLine, log]
-  return data
 }

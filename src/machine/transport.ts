@@ -1,10 +1,17 @@
-import { VIRTIO_MODULE } from '../guest/initramfs.ts'
+import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 import type { Kernel } from '../guest/kernel.ts'
 import { ModuleFolder } from '../guest/modules.ts'
+import { VIRTIO_MSIZE } from '../guest/mount.ts'
 import { runProgram } from '../util/program.ts'
 import type { Qemu } from '../provision/qemu.ts'
-import { machineType } from './arguments.ts'
-import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.ts'
+import { machineType } from './devices/board.ts'
+import {
+  P9_MODULE,
+  VHOST_USER_DEVICE,
+  sharedMemory,
+  vhostUserDevice,
+} from './devices/vhost-user.ts'
+import { OptionError } from './failure.ts'
 
 /**
  * How the guest's requests get to the servers: `vhost-user` in the guest's own memory, which a server maps;
@@ -12,28 +19,31 @@ import { VHOST_USER_DEVICE, sharedMemory, vhostUserDevice } from './vhost-user.t
  */
 export type Transport = 'vhost-user' | 'tcp'
 
-/** What a user may ask for. */
+/** The choices that a user has. */
 export const transportChoices = ['auto', 'vhost-user', 'tcp'] as const satisfies readonly (
   | Transport
   | 'auto'
 )[]
 
+export type TransportChoice = (typeof transportChoices)[number]
+
+/** A transport, and why it was chosen. */
 export interface ChosenTransport {
   readonly transport: Transport
   /** Why, in a sentence without its full stop. */
   readonly reason: string
 }
 
-/** How long QEMU may take to say whether it can, in milliseconds: it takes a tenth of a second. */
+/** How long the trial of a device may take, in milliseconds. It takes about 100. */
 const TRIAL_TIMEOUT = 10_000
 
 /**
  * Decides how files get to a guest: over vhost-user where QEMU and the guest's kernel can.
  *
- * @throws Error for `vhost-user` where they cannot: it was asked for, so nothing slower will do.
+ * @throws OptionError for `vhost-user` where they cannot: it was asked for, so nothing slower will do.
  */
 export async function chooseTransport(
-  choice: (typeof transportChoices)[number],
+  choice: TransportChoice,
   qemu: Qemu,
   kernel: Kernel,
 ): Promise<ChosenTransport> {
@@ -49,7 +59,7 @@ export async function chooseTransport(
     }
   }
   if (choice === 'vhost-user') {
-    throw new Error(
+    throw new OptionError(
       `vhost-user cannot be used: ${obstacle}. ` +
         'Without --transport vhost-user files take the slower way, over tcp.',
     )
@@ -57,7 +67,7 @@ export async function chooseTransport(
   return { transport: 'tcp', reason: obstacle }
 }
 
-/** Makes QEMU make such a device, with everything but a backend: its list of devices promises less. */
+/** Lets QEMU create the device without a backend. QEMU's list of devices does not tell whether users may create one. */
 async function qemuObstacle({ command, args, version }: Qemu): Promise<string | undefined> {
   const memory = sharedMemory('64M')
   const trial = [
@@ -75,8 +85,8 @@ async function qemuObstacle({ command, args, version }: Qemu): Promise<string | 
 }
 
 /**
- * What QEMU's words at the trial mean: undefined if it can. A device that has got as far as to miss its backend
- * is one that it can make.
+ * The obstacle that QEMU's message of the trial stands for; undefined if there is none. A device that complains about its
+ * missing backend is one that QEMU can create.
  */
 export function obstacleIn(said: string, version: string): string | undefined {
   if (said.includes('missing chardev')) return undefined
@@ -89,6 +99,26 @@ export function obstacleIn(said: string, version: string): string | undefined {
 
 async function kernelObstacle({ modules, release }: Kernel): Promise<string | undefined> {
   const folder = await ModuleFolder.open(modules)
-  if (folder.has(VIRTIO_MODULE)) return undefined
-  return `the guest's kernel ${release} has no ${VIRTIO_MODULE}`
+  if (folder.has(P9_MODULE)) return undefined
+  return `the guest's kernel ${release} has no ${P9_MODULE}`
+}
+
+/** The largest message that Linux's client takes over each transport, in bytes. */
+const MOST: Readonly<Record<Transport, number>> = { 'vhost-user': VIRTIO_MSIZE, tcp: MSIZE_MAX }
+
+/**
+ * Returns `msize`, a largest message in bytes, if the root and the shares can be mounted with it over `transport`. Null
+ * leaves it to the transport.
+ *
+ * @throws OptionError for a size that Linux's client refuses, or replaces by a smaller one with a line on the console
+ *   alone (net/9p/client.c).
+ */
+export function checkMsize(msize: number | null, transport: Transport): number | null {
+  const most = MOST[transport]
+  if (msize === null || (msize >= MSIZE_MIN && msize <= most)) return msize
+  const elsewhere = most < MSIZE_MAX ? `, over tcp up to ${MSIZE_MAX}` : ''
+  throw new OptionError(
+    `The largest message (msize) cannot have ${msize} bytes: ` +
+      `over ${transport} Linux takes ${MSIZE_MIN} to ${most}${elsewhere}.`,
+  )
 }

@@ -2,17 +2,17 @@ import type { Socket } from 'node:net'
 import { PHASE, type GuestPhase } from '../guest/init.ts'
 import { Console } from './console.ts'
 import { MachineError, reasonIn, reasonOf } from './failure.ts'
-import type { MachineOptions } from './options.ts'
+import type { MachineHooks } from './hooks.ts'
 import type { QemuProcess } from './qemu-process.ts'
 import { Qmp } from './qmp.ts'
 
 /** How long a kernel that panicked may take to end QEMU, in milliseconds. */
 const PANIC_TIMEOUT = 1000
 
-/** How much of the console explains a failure: a panic with its trace. */
+/** How many lines of the console an error carries: a panic with its trace. */
 const CONSOLE_LINES = 60
 
-/** Follows a machine's console, monitor and process, and knows why it is over. */
+/** Follows a machine's console, monitor and process, and finds the reason of its end. */
 export class Watch {
   /** Resolves when QEMU is gone, with the reason. */
   readonly ended: Promise<MachineError>
@@ -21,14 +21,14 @@ export class Watch {
   readonly qmp: Promise<Qmp>
   readonly #qemu: QemuProcess
   #reason: string | undefined
-  /** What the monitor said about a shutdown. */
+  /** The reason that the monitor gave for a shutdown. */
   #shutdown = ''
 
-  /** @param monitor the connection of QEMU's monitor; a QEMU that ends before it is seen by its exit. */
+  /** @param monitor the connection of QEMU's monitor. It stays pending where QEMU ends before it connects. */
   constructor(
     qemu: QemuProcess,
     monitor: Promise<Socket>,
-    { onPhase, onConsoleLine }: Pick<MachineOptions, 'onPhase' | 'onConsoleLine'>,
+    { onPhase, onConsoleLine }: Pick<MachineHooks, 'onPhase' | 'onConsoleLine'>,
   ) {
     this.#qemu = qemu
     this.console = new Console(qemu.console, (line) => {
@@ -37,11 +37,11 @@ export class Watch {
       if (phase >= 0) onPhase(line.slice(phase + PHASE.length) as GuestPhase)
       if (this.#reason !== undefined) return
       this.#reason = reasonIn(line)
-      // A kernel may have been told to stay after a panic; nobody else is to wait for it.
+      // The user's kernel arguments may keep a kernel that has panicked running.
       if (this.#reason !== undefined) setTimeout(() => qemu.kill(), PANIC_TIMEOUT).unref()
     })
     this.qmp = this.#listen(monitor)
-    // Who wants the monitor hears of it there.
+    // Callers that await the monitor get the error; without any, it is not an unhandled rejection.
     this.qmp.catch(() => {})
     this.ended = qemu.exited.then((exit) => this.failure(reasonOf(exit, this.#shutdown)))
   }
@@ -61,7 +61,7 @@ export class Watch {
     this.#qemu.kill()
   }
 
-  /** The error for a machine that is over or of no use: its own reason before ours. */
+  /** The error for a machine that has ended or is of no use. A reason that the guest gave takes precedence over `reason`. */
   failure(reason: string): MachineError {
     return new MachineError(this.#reason ?? reason, this.console.tail(CONSOLE_LINES))
   }

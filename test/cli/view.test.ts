@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../../src/cli/user-error.ts'
-import { parseView, shows } from '../../src/cli/view.ts'
+import { parseView } from '../../src/cli/view.ts'
+import { shows } from '../../src/tree/view/sight.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 function file(content: string | Uint8Array): string {

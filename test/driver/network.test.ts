@@ -21,7 +21,7 @@ class FakeMachine implements AsyncDisposable {
   }
 
   static async boot(this: void, _options: unknown, seat: Seat): Promise<FakeMachine> {
-    const cards = await Promise.all(seat.cards.map(({ socket }) => FakeCard.plugIn(socket)))
+    const cards = await Promise.all(seat.nics.map(({ socket }) => FakeCard.plugIn(socket)))
     return new FakeMachine(seat, cards)
   }
 
@@ -68,14 +68,14 @@ describe('a network', () => {
     await using net = await start({ server: { vlans: [3, 2] }, client: { vlans: [2] }, other: {} })
     const { server, client, other } = net.machines
     expect(server.seat.hostname).toBe('server')
-    expect(server.seat.cards.map(({ mac }) => mac)).toEqual([
+    expect(server.seat.nics.map(({ mac }) => mac)).toEqual([
       '52:54:00:12:03:03',
       '52:54:00:12:02:03',
     ])
     expect(server.seat.script).toContain('set_up lowerdir0 eth1 192.168.3.3 2001:db8:3::3\n')
     expect(server.seat.script).toContain('set_up lowerdir1 eth2 192.168.2.3 2001:db8:2::3\n')
     expect(client.seat.script).toContain("'192.168.2.3 server # lowerdir'")
-    expect(other.seat.cards.map(({ mac }) => mac)).toEqual(['52:54:00:12:01:02'])
+    expect(other.seat.nics.map(({ mac }) => mac)).toEqual(['52:54:00:12:01:02'])
     expect(net.addresses('server')).toEqual({ ipv4: '192.168.3.3', ipv6: '2001:db8:3::3' })
     expect(net.addresses('server', 2).ipv4).toBe('192.168.2.3')
     expect(() => net.addresses('client', 3)).toThrow('The machine client has no NIC in VLAN 3.')
@@ -89,7 +89,7 @@ describe('a network', () => {
     const before = openDescriptors()
     const net = await start({ a: {}, b: {} })
     const { a, b } = net.machines
-    const { socket } = a.seat.cards[0]!
+    const { socket } = a.seat.nics[0]!
     await net[Symbol.asyncDispose]()
     expect([a.hasEnded, b.hasEnded]).toEqual([true, true])
     expect(existsSync(dirname(socket))).toBe(false)
@@ -108,7 +108,7 @@ describe('a network', () => {
     const starting = startNetwork({ machines: { a: {}, b: {}, c: {} } }, { ...booter, boot })
     await expect(starting).rejects.toThrow('The machine b did not boot: no kernel')
     expect(booted.map(({ hasEnded }) => hasEnded)).toEqual([true, true])
-    expect(existsSync(dirname(booted[0]!.seat.cards[0]!.socket))).toBe(false)
+    expect(existsSync(dirname(booted[0]!.seat.nics[0]!.socket))).toBe(false)
     await expect.poll(openDescriptors, { timeout: 30_000 }).toBe(before)
   })
 

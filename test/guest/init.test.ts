@@ -30,10 +30,9 @@ const initOptions = {
   upper: null,
   modules: ['9p.ko', 'overlay.ko'],
   hostname: 'guest',
-  networkCards: 2,
   maskedUnits: ['a@b.service', "it's.timer"],
   prepare: "echo it's",
-  userNetwork: 'open',
+  nics: ['user network', 'switch'],
 } as const satisfies InitOptions
 
 const newDisk = { device: '/dev/vda', file: "/it's.img", isEmpty: true }
@@ -42,7 +41,7 @@ const line = { argv: ['echo', "it's"], env: { A: "it's" }, cwd: '/' }
 
 const scripts = {
   init: initScript(initOptions),
-  'init for systemd': initScript({ ...initOptions, init: 'systemd', userNetwork: 'none' }),
+  'init for systemd': initScript({ ...initOptions, init: 'systemd', nics: ['switch', 'switch'] }),
   'init with a disk': initScript({ ...initOptions, upper: newDisk }),
   'init with a disk that is not empty': initScript({
     ...initOptions,

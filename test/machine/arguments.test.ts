@@ -1,26 +1,43 @@
 import { describe, expect, it } from 'vitest'
-import { type MachineSpec, qemuArguments } from '../../src/machine/arguments.ts'
+import { qemuArguments as argumentsOf } from '../../src/machine/arguments.ts'
+import { type HostEnds, machineParts } from '../../src/machine/parts.ts'
+import { type MachinePlan, planMachine } from '../../src/machine/plan.ts'
+import { found } from './found.ts'
+
+/** What a machine is made of, and what it is connected to. */
+interface MachineSpec extends MachinePlan {
+  readonly exports: readonly Pick<HostEnds['exports'][number], 'socket' | 'mount'>[]
+  readonly images?: HostEnds['disks']
+  readonly terminalSocket?: string
+}
+
+const policy = { readOnly: true, cache: 'none', msize: 65_536 } as const
 
 const spec = {
-  arch: 'x64',
-  accelerator: 'tcg',
-  memoryMiB: 512,
-  cpus: 2,
-  kernel: '/boot/vmlinuz',
-  initrd: '/run/initramfs',
-  append: '',
-  further: [],
+  ...planMachine(
+    { name: 'guest', memory: 512, cpus: 2, userNetwork: false, screen: false, terminal: false },
+    found,
+  ),
   exports: [
-    { socket: '/run/a.sock', mount: { transport: 'tcp', port: 563 } },
-    { socket: '/run/b,c.sock', mount: { transport: 'tcp', port: 564 } },
+    { socket: '/run/a.sock', mount: { transport: 'tcp', port: 563, ...policy } },
+    { socket: '/run/b,c.sock', mount: { transport: 'tcp', port: 564, ...policy } },
   ],
-  qmpSocket: '/run/monitor.sock',
-  userNetwork: null,
-  networkCards: [],
-  disks: [],
-  screen: false,
-  hostname: 'guest',
 } as const satisfies MachineSpec
+
+function qemuArguments({ exports, images, terminalSocket, ...plan }: MachineSpec): string[] {
+  const parts = machineParts(plan, {
+    exports: exports.map((each, i) => ({
+      ...each,
+      use: { target: `/share${i}` },
+      server: { kind: 'process' },
+    })),
+    monitor: '/run/monitor.sock',
+    terminal: terminalSocket,
+    disks: images ?? [],
+    upper: null,
+  })
+  return argumentsOf(plan, parts, '/run/initramfs')
+}
 
 /** The value behind each occurrence of an option. */
 function valuesOf(option: string, args: readonly string[]): (string | undefined)[] {
@@ -43,11 +60,11 @@ describe('QEMU’s command line', () => {
     ])
   })
 
-  it('puts the cards that the guest sees before the one that it does not', () => {
+  it('puts the NICs that the guest sees before the one that it does not', () => {
     const args = qemuArguments({
       ...spec,
       userNetwork: { restricted: true, forwards: [{ host: 8080, guest: 80 }] },
-      networkCards: [{ socket: '/run/n,1.sock', mac: '52:54:00:12:01:02' }],
+      nics: [{ socket: '/run/n,1.sock', mac: '52:54:00:12:01:02' }],
     })
     expect(valuesOf('-device', args)).toEqual([
       'virtio-net-pci,romfile=,guest_announce=off,netdev=user,id=card-user',
@@ -64,7 +81,7 @@ describe('QEMU’s command line', () => {
   it('makes a device of each export that is one, in memory that its server can map', () => {
     const [control, { socket }] = spec.exports
     const devices = ['root', 'share1'].map(
-      (tag) => ({ socket, mount: { transport: 'virtio', tag } }) as const,
+      (tag) => ({ socket, mount: { transport: 'virtio', tag, ...policy } }) as const,
     )
     const args = qemuArguments({ ...spec, exports: [control, ...devices] })
     expect(valuesOf('-machine', args)).toEqual(['q35,memory-backend=memory'])
@@ -116,7 +133,7 @@ describe('QEMU’s command line', () => {
   it('says the format of each disk, and keeps the commas of its path', () => {
     const args = qemuArguments({
       ...spec,
-      disks: [
+      images: [
         { file: '/srv/a,b.img', format: 'raw', readOnly: false },
         { file: '/srv/c.qcow2', format: 'qcow2', readOnly: true },
       ],
@@ -132,7 +149,7 @@ describe('QEMU’s command line', () => {
   })
 
   it('end with what else QEMU is to know', () => {
-    const args = qemuArguments({ ...spec, further: ['-device', 'virtio-rng-pci'] })
+    const args = qemuArguments({ ...spec, qemuArguments: ['-device', 'virtio-rng-pci'] })
     expect(args.slice(-2)).toEqual(['-device', 'virtio-rng-pci'])
   })
 

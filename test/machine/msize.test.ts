@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { checkMsize } from '../../src/machine/msize.ts'
+import { OptionError } from '../../src/machine/failure.ts'
+import { checkMsize } from '../../src/machine/transport.ts'
 
 describe('the largest message', () => {
   it.each([
@@ -19,7 +20,7 @@ describe('the largest message', () => {
     ['vhost-user', 512_001, 'over vhost-user Linux takes 4096 to 512000, over tcp up to 1048576.'],
   ] as const)('over %s cannot have %i bytes', (transport, msize, words) => {
     expect(() => checkMsize(msize, transport)).toThrow(
-      new RangeError(`The largest message (msize) cannot have ${msize} bytes: ${words}`),
+      new OptionError(`The largest message (msize) cannot have ${msize} bytes: ${words}`),
     )
   })
 })

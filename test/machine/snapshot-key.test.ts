@@ -2,11 +2,11 @@ import { appendFileSync, mkdirSync, renameSync, utimesSync, writeFileSync } from
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { snapshotKey } from '../../src/machine/snapshot-key.ts'
-import type { MachineData } from '../../src/machine/options.ts'
+import type { MachinePlan } from '../../src/machine/plan.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 let folder: string
-let data: MachineData
+let data: MachinePlan
 
 const at = (path: string): string => join(folder, path)
 
@@ -35,6 +35,7 @@ beforeEach(() => {
   }
   const version = { major: 7, minor: 2, text: '7.2' }
   data = {
+    arch: 'x64',
     qemu: { command: at('qemu'), args: [], version, source: 'option' },
     kernel: { release: '6.1', image: at('kernel'), modules: at('modules') },
     busybox: at('busybox'),
@@ -58,7 +59,7 @@ beforeEach(() => {
     maskedUnits: [],
     prepare: '',
     userNetwork: null,
-    networkCards: [],
+    nics: [],
     screen: false,
     terminal: false,
   }

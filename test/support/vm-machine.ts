@@ -5,7 +5,9 @@ import type { Kernel } from '../../src/guest/kernel.ts'
 import { quote } from '../../src/util/shell.ts'
 import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import { QemuMachine } from '../../src/machine/qemu-machine.ts'
-import { type MachineOptions, bareGuest } from '../../src/machine/options.ts'
+import { findRoot } from '../../src/machine/find.ts'
+import type { MachineHooks } from '../../src/machine/hooks.ts'
+import { type MachinePlan, planMachine } from '../../src/machine/plan.ts'
 import type { Snapshot } from '../../src/machine/snapshot.ts'
 import type { Transport } from '../../src/machine/transport.ts'
 import { type Finding, type Parts, provision } from '../../src/provision/inventory.ts'
@@ -52,56 +54,61 @@ function present<T>(name: keyof Parts, finding: Finding<T>): T {
   return finding.found
 }
 
-/** A guest whose root is this machine's. */
+/** A guest whose root is this machine's, which has its files and a shell and nothing beside. */
 export async function bootMachine(
-  changes: Partial<MachineOptions> = {},
+  changes: Partial<MachinePlan & MachineHooks> = {},
   kind = oldest,
 ): Promise<QemuMachine> {
   const [qemu, kernel] = [await vmQemu(kind.qemu), await vmKernel(kind.kernel)]
-  const options: MachineOptions = {
-    qemu,
-    kernel,
-    busybox: await vmBusybox(),
-    accelerator: chooseAccelerator('auto').accelerator,
-    transport: kind.transport,
-    root: '/',
-    rootOwner: 'host',
-    atime: 'preserve',
-    sandbox: 'require',
+  const plan: MachinePlan = {
+    ...planMachine(
+      {
+        name: 'lowerdir',
+        init: 'none',
+        userNetwork: false,
+        screen: false,
+        terminal: false,
+        rootOwner: 'host',
+        sandbox: 'require',
+        memory: 512,
+      },
+      {
+        arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+        cwd: process.cwd(),
+        accelerator: chooseAccelerator('auto'),
+        qemu,
+        kernel,
+        busybox: await vmBusybox(),
+        transport: { transport: kind.transport, reason: 'the test says so' },
+        root: findRoot('/', kernel),
+      },
+    ),
     shares: [],
-    memoryMiB: 512,
-    cpus: 1,
-    append: '',
-    qemuArguments: [],
-    hostname: 'lowerdir',
-    ...bareGuest,
-    terminal: false,
-    keep: false,
-    bootTimeout: 240_000,
-    signal: new AbortController().signal,
-    onPhase: () => {},
-    onConsoleLine: () => {},
-    log: () => {},
     ...changes,
   }
-  const { accelerator, transport } = options
+  const { accelerator, transport } = plan
   // Past the test runner, which would put a heading above each line.
   process.stdout.write(
     `guest: Linux ${kernel.release}, QEMU ${qemu.version.text} (${accelerator}), files over ${transport}\n`,
   )
-  return QemuMachine.boot(options)
+  return QemuMachine.boot(plan, { ...hooks(240_000), ...changes })
 }
 
 /** A machine that goes on from a snapshot. */
 export function restoreMachine(snapshot: Snapshot): Promise<QemuMachine> {
-  return QemuMachine.restore(snapshot, {
+  return QemuMachine.restore(snapshot, hooks(120_000))
+}
+
+/** Nothing is heard of a machine. @param bootTimeout in milliseconds. */
+function hooks(bootTimeout: number): MachineHooks {
+  return {
     keep: false,
-    bootTimeout: 120_000,
+    bootTimeout,
     signal: new AbortController().signal,
     onPhase: () => {},
     onConsoleLine: () => {},
     log: () => {},
-  })
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { mebibytes } from '../../src/util/size.ts'
-import { messageSize } from '../../src/driver/options.ts'
+import { messageSize } from '../../src/machine/plan.ts'
 
 describe('a size', () => {
   it.each([

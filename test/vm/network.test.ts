@@ -13,12 +13,12 @@ const busybox = '/run/lowerdir/busybox'
 
 const booter: Booter<NetworkedOptions, QemuMachine> = {
   memoryMiB: () => 256,
-  async boot(_options, { hostname, cards, script, signal }) {
+  async boot(_options, { hostname, nics, script, signal }) {
     const machine = await bootMachine({
       hostname,
       memoryMiB: 256,
       signal,
-      qemuArguments: cards.flatMap(({ socket, mac }, i) => [
+      qemuArguments: nics.flatMap(({ socket, mac }, i) => [
         '-netdev',
         `stream,id=vlan${i},server=off,addr.type=unix,addr.path=${socket}`,
         '-device',

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { vhostUserDevice } from '../../../src/machine/vhost-user.ts'
+import { vhostUserDevice } from '../../../src/machine/devices/vhost-user.ts'
 import { version } from '../../machine.ts'
 import { type Peer, ninepOptions } from '../peer.ts'
 import { startLowerdir, startProfiled } from './lowerdir.ts'

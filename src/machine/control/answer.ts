@@ -1,9 +1,9 @@
 import type { SyntheticFile } from '../../tree/synthetic/entry.ts'
 
-/** A file that takes what one script of the agent's prints, from its first open to the end of that. */
+/** A file that takes the output of one script of the agent. Its only open lasts as long as the script prints. */
 export class Answer {
   readonly file: SyntheticFile = { kind: 'file', mode: 0o200, open: () => this.#open() }
-  /** Resolves when nobody has it open any more. Rejects when the machine is gone before. */
+  /** Resolves when the guest has closed the file. Rejects when the machine ends first. */
   readonly content: Promise<Buffer>
   readonly #chunks: Buffer[] = []
   #settle!: (content: Buffer) => void

@@ -1,28 +1,28 @@
-import { clockScript } from '../../guest/clock.ts'
+import { clockScript } from '../../guest/agent.ts'
 import type { SyntheticFile } from '../../tree/synthetic/entry.ts'
 import { OnceFile } from './once-file.ts'
 
-/** What has to do with a {@link ClockSetter}. */
+/** What a {@link ClockSetter} calls. */
 export interface ClockSetterEvents {
-  /** Has the guest start the process. */
+  /** The guest has to start the process. */
   start(): void
-  /** It is there, and waits. */
+  /** The process is there, and waits. */
   onWaiting(): void
 }
 
 /**
- * The host's side of a process of the guest's that waits for the time with nothing left to do but to set the clock. It is
- * started before a machine is saved: a guest that goes on would take long to start one, since a processor that is
- * emulated has forgotten all that it knew of the guest's code.
+ * The host's side of a process in the guest that waits for the time, and then sets the clock. The process is started before
+ * a machine is saved: a restored guest would take long to start one, since an emulated CPU has to translate the guest's
+ * code anew.
  */
 export class ClockSetter {
   readonly #events: ClockSetterEvents
   readonly #file: OnceFile
-  /** Whether the guest has one, or will have, that nobody has told the time. */
+  /** Whether the guest has, or will have, a process that still waits for the time. */
   #state: 'none' | 'coming' | 'waiting' = 'none'
   readonly #told: (() => void)[] = []
 
-  /** @param isWaiting whether there is one, of a guest that goes on. */
+  /** @param isWaiting whether a restored guest has the process already. */
   constructor(events: ClockSetterEvents, isWaiting: boolean) {
     this.#events = events
     this.#file = new OnceFile(
@@ -41,7 +41,7 @@ export class ClockSetter {
     return this.#state === 'waiting'
   }
 
-  /** Sees to it that there is one. */
+  /** Starts the process, unless there is one. */
   prepare(): void {
     if (this.#state !== 'none') return
     this.#state = 'coming'
@@ -69,14 +69,14 @@ export class ClockSetter {
     this.#told.length = 0
   }
 
-  /** One that was told while it was on its way has the time at once. */
+  /** A process that was given the time before it asked does not wait. */
   #wait(): void {
     if (this.#state !== 'coming') return
     this.#state = 'waiting'
     this.#events.onWaiting()
   }
 
-  /** It has closed the file, which it does when it ends. */
+  /** The process has closed the file: it has ended. */
   #end(hadContent: boolean): void {
     if (hadContent) this.#told.shift()?.()
     else this.#state = 'none'

@@ -28,18 +28,18 @@ export interface GuestCommand {
 /** The exit status of a command that SIGKILL has ended, as a shell gives it. */
 const KILLED = 128 + 9
 
-/** What stands behind an answer that is whole. */
+/** The end of a complete answer. */
 const NEWLINE = 0x0a
 
-/** How many slots wait for a command that is yet to come, so that it starts at once. */
+/** How many idle slots are kept ready, so that the next command starts at once. */
 const SPARE = 1
 
-/** The channel as plain data, fit for JSON: what goes on with a guest that is restored. */
+/** The channel as plain data, fit for JSON, for a restored guest. */
 export interface SavedControl {
-  /** See ending.ts. */
+  /** The word that ends a command's output: see ending.ts. */
   readonly word: string
   readonly lastId: number
-  /** What the agent was to run next, in base64. */
+  /** The scripts that the agent has not read yet, in base64. */
   readonly scripts: readonly string[]
   readonly slots: readonly SavedSlot[]
   /** Whether a process waits to set the clock. */
@@ -47,7 +47,7 @@ export interface SavedControl {
   readonly stream: SavedStream
 }
 
-/** A command that waits for a slot, or has one. */
+/** A command, and its slot once it has one. */
 interface Placed {
   readonly command: SlotCommand
   slot: Slot | undefined
@@ -55,11 +55,11 @@ interface Placed {
 
 /**
  * The host's side of the guest's control channel: a 9P tree in which the guest's agent (guest/agent.ts)
- * reads what to do next, and finds the files of each of its slots.
+ * reads its scripts, and finds the files of each of its slots.
  *
- *     next            blocks until there is something to do, then reads as a shell script
+ *     next            blocks until there is a script for the agent, then reads as that
  *     slots/ID/       see slot.ts
- *     answers/ID      takes what a script of the agent's prints
+ *     answers/ID      takes the output of a script of the agent
  *     clock           see clock-setter.ts
  */
 export class Control implements Holdable<SavedControl> {
@@ -74,18 +74,18 @@ export class Control implements Holdable<SavedControl> {
   readonly #slots = new Set<Slot>()
   readonly #queue: Placed[] = []
   readonly #underway = new Set<(reason: Error) => void>()
-  /** Who waits until the guest has made ready all that it can. */
+  /** Resolve the promises of {@link prepareToRest}. */
   readonly #resting: (() => void)[] = []
-  /** The guest's end, while there is one. */
+  /** The connection to the guest, while there is one. */
   #connection: DuplexConnection | undefined
-  /** What the first connection goes on with. */
+  /** The saved session of the first connection. */
   #saved: SavedStream | undefined
-  /** Whether that is to wait until it is told to. */
+  /** Whether the first connection waits for {@link goOn}. */
   #heldAtFirst = true
   #ended: Error | undefined
   #lastId: number
 
-  /** @param saved what another was, with whose guest this one goes on. Commands that it ran are nobody's then. */
+  /** @param saved the channel of the guest before its restore. The output of commands that it ran is dropped. */
   constructor(saved?: SavedControl) {
     let markReady!: () => void
     this.ready = new Promise((resolve) => {
@@ -115,15 +115,15 @@ export class Control implements Holdable<SavedControl> {
     for (const script of saved.scripts) this.#next.offer(Buffer.from(script, 'base64'))
   }
 
-  /** Lets the agent run a script of its own shell: short, and in the background if it takes time. */
+  /** Makes the agent's shell run a script. The agent waits for its end: a long one has to start in the background. */
   send(script: string): void {
     this.#next.offer(Buffer.from(script))
   }
 
   /**
-   * Lets the agent run a script in the background and resolves with what that prints.
+   * Makes the agent run a script in the background, and resolves with the script's output.
    *
-   * @throws Error when it does not exit with 0, the machine's end when that comes first.
+   * @throws Error when the script does not exit with 0; the machine's end when that comes first.
    */
   async ask(script: string): Promise<Buffer> {
     if (this.#ended !== undefined) throw this.#ended
@@ -132,7 +132,7 @@ export class Control implements Holdable<SavedControl> {
     const fail = (reason: Error): void => answer.fail(reason)
     this.#underway.add(fail)
     this.#answers.entries.set(id, answer.file)
-    // What is printed piece by piece gets here in larger ones.
+    // `cat` collects small writes into larger ones.
     this.send(`{ (${script}\n) && echo; } | cat >/control/answers/${id} &\n`)
     try {
       const content = await answer.content
@@ -147,8 +147,8 @@ export class Control implements Holdable<SavedControl> {
   /**
    * Starts a command with pipes of its own.
    *
-   * @param script what a shell runs in the guest's root; see guest/agent.ts.
-   * @param stdin what the command reads; null for nothing.
+   * @param script for a shell in the guest's root; see guest/agent.ts.
+   * @param stdin the command's input; null for none.
    */
   run(script: string, stdin: Readable | null): GuestCommand {
     const [stdout, stderr] = [new Output(), new Output()]
@@ -173,8 +173,8 @@ export class Control implements Holdable<SavedControl> {
   }
 
   /**
-   * Resolves when the guest has made ready what its next command takes, and what sets its clock: whoever goes on with
-   * it would have to wait for that. Never when it ends first.
+   * Resolves when the guest is ready for its next command and for its clock to be set. Without that, each machine that goes
+   * on from the snapshot has to wait for it. Stays pending when the guest ends first.
    */
   prepareToRest(): Promise<void> {
     this.#clock.prepare()
@@ -189,7 +189,7 @@ export class Control implements Holdable<SavedControl> {
     return this.#clock.set(seconds)
   }
 
-  /** Serves the guest's end of the channel, as long as it lasts. */
+  /** Serves a connection of the guest, until its end. */
   async serve(stream: Duplex, log: (line: string) => void): Promise<void> {
     const connection = new DuplexConnection(this.tree, stream, { log, saved: this.#saved })
     this.#saved = undefined
@@ -204,7 +204,7 @@ export class Control implements Holdable<SavedControl> {
   }
 
   async save(): Promise<SavedControl> {
-    // Nothing may happen between the two.
+    // No await between the two: nothing may change the state meanwhile.
     const stream = this.#guest().save()
     const rest = {
       word: this.#word,
@@ -221,7 +221,7 @@ export class Control implements Holdable<SavedControl> {
     this.#connection?.goOn()
   }
 
-  /** The guest starts anew: what was under way fails with `reason`, and what comes from now on waits for it. */
+  /** The guest reboots: commands under way fail with `reason`, and new commands wait until it is up. */
   restart(reason: Error): void {
     this.#failAll(reason)
     this.#slots.clear()
@@ -231,7 +231,7 @@ export class Control implements Holdable<SavedControl> {
     this.#start()
   }
 
-  /** The machine is gone: everything that waits for it fails with `reason`. */
+  /** The machine has ended: all that waits for it fails with `reason`. */
   end(reason: Error): void {
     this.#ended ??= reason
     this.#failAll(this.#ended)
@@ -257,14 +257,14 @@ export class Control implements Holdable<SavedControl> {
     killed(command)
   }
 
-  /** What a slot was running went with it: by force, unless it turns out that the whole guest is gone. */
+  /** A slot has closed under its command: the command was killed, unless the whole guest has ended. */
   #lost(command: SlotCommand): void {
     setImmediate(() => {
       if (this.#connection !== undefined) killed(command)
     })
   }
 
-  /** Has the guest start a slot. */
+  /** Makes the guest start a slot. */
   #start(): void {
     const id = String(++this.#lastId)
     this.#add(id)
@@ -291,7 +291,7 @@ export class Control implements Holdable<SavedControl> {
     throw new Error('The guest has closed its control channel.')
   }
 
-  /** Gives the commands that wait to the slots that do, and sees to it that there will be enough of these. */
+  /** Gives waiting commands to idle slots, and starts slots where there are too few. */
   #handOut(): void {
     let free = 0
     for (const slot of this.#slots) {
@@ -317,7 +317,7 @@ export class Control implements Holdable<SavedControl> {
   }
 }
 
-/** A stream may have ended already. */
+/** Ends a command that was killed. Its streams may have ended already. */
 function killed(command: SlotCommand): void {
   command.stdout.finish()
   command.stderr.finish()

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** How a command ended, as its slot says it. */
+/** How a command ended, as its slot reports it. */
 export interface Ending {
   /** The exit status as a shell gives it: 128 + n for signal n. */
   readonly status: number
@@ -8,42 +8,42 @@ export interface Ending {
   readonly left: boolean
 }
 
-/** What became of a piece of a stream. */
+/** The content of a piece of a stream. */
 export interface Scanned {
-  /** Bytes of the command's. */
+  /** The command's output. */
   readonly output: Uint8Array
-  /** Behind them the command has ended, and what followed was nobody's. */
+  /** Set where the command has ended behind the output. The rest of the piece is dropped. */
   readonly ending?: Ending
 }
 
-/** Most bytes behind the word: a status, the id of a process, and what is between them. */
+/** The most bytes behind the word: a status, the id of a process, and the spaces. */
 const LINE = 32
 
 /**
- * A word that says on a stream that a command has ended. It begins with a control character that output hardly
- * ends with, since whatever might be its beginning is held back until more is known.
+ * A word that marks the end of a command on its output. It is random: a command cannot guess it. It begins with a
+ * control character that output hardly ends with: the scanner holds back bytes that may be the word's beginning.
  */
 export function endingWord(): string {
   return `\u001e${randomBytes(16).toString('hex')}`
 }
 
-/** Finds the end of a command in a stream: the word, its status, what is left of it, and a newline. */
+/** Finds the end of a command in a stream: the word, the exit status, the id of a process that is left, a newline. */
 export class EndingScanner {
   readonly #word: Buffer
   #held: Buffer
 
-  /** @param held what another has held back, which goes on with this one. */
+  /** @param held the bytes that the scanner of the saved guest has held back. */
   constructor(word: string, held = Buffer.alloc(0)) {
     this.#word = Buffer.from(word)
     this.#held = held
   }
 
-  /** What may be the beginning of an end. */
+  /** Bytes that may be the beginning of an end. */
   get held(): Buffer {
     return this.#held
   }
 
-  /** @param bytes the next of the stream, lent for the call; the answer's may be part of them. */
+  /** @param bytes the next piece, valid during the call. The output may be a part of the same memory. */
   scan(bytes: Uint8Array): Scanned {
     const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     const all = this.#held.length > 0 ? Buffer.concat([this.#held, piece]) : piece

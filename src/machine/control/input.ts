@@ -3,16 +3,16 @@ import { ErrnoError, errno } from '../../sys/errno.ts'
 import { Deferred } from '../../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
-/** A command's bytes for the guest, as they come. Until there is a command, whoever reads waits. */
+/** A command's input for the guest, as it comes. A read waits until there is a command, and bytes of it. */
 export class Input {
   readonly file: SyntheticFile = { kind: 'file', mode: 0o400, open: (state) => this.#open(state) }
   #stream: Readable | undefined
   #ended = false
   #waiting: { readonly answer: Deferred<Uint8Array>; readonly length: number } | undefined
 
-  /** Where the bytes come from, once for all. */
+  /** Sets where the bytes come from. To be called once. */
   from(source: Readable): void {
-    // One of objects gives each of them whole, however much is asked for.
+    // A stream of objects gives each object whole, whatever number of bytes is asked for.
     const stream = source.readableObjectMode ? Readable.from(source, { objectMode: false }) : source
     this.#stream = stream
     stream.on('readable', this.#offer)
@@ -34,7 +34,7 @@ export class Input {
     return {
       state: () => (hasGiven ? 'given' : undefined),
       read: (_offset, length) => {
-        // Whoever has something does not wait for more: the client would keep it until its buffer is full.
+        // Each open waits once. If later reads waited, the client would keep the bytes until its buffer is full.
         if (hasGiven) return this.#take(length) ?? new Uint8Array()
         const answer = new Deferred<Uint8Array>(() => {
           this.#waiting = undefined
@@ -50,11 +50,11 @@ export class Input {
     }
   }
 
-  /** Bytes that are here now; undefined when there are none, and then more are asked for. */
+  /** The bytes that are here now; undefined if there are none, and the stream is then asked for more. */
   #take(length: number): Uint8Array | undefined {
     if (this.#stream === undefined) return undefined
     const available = Math.min(this.#stream.readableLength, length)
-    // To read nothing makes the stream fetch something; 'readable' then says so.
+    // read(0) makes the stream fetch more, and emit 'readable' for it.
     const bytes = this.#stream.read(available) as Buffer | null
     return available > 0 && bytes !== null ? bytes : undefined
   }

@@ -1,15 +1,15 @@
 import { Deferred } from '../../tree/deferred.ts'
 import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.ts'
 
-/** Up to this many bytes the answer to a read is made as long as was asked for. */
+/** Reads of up to this many bytes are answered in full length. */
 const PADDED = 16_384
 
 /**
- * A file that waits for its content: each open gets what was offered next, and its first read waits until there
- * is something. For scripts, which a shell reads piece by piece.
+ * A file that waits for its content: each open gets the next content that was offered, and its first read waits for that.
+ * It is for scripts, which a shell reads piece by piece.
  *
- * Newlines follow the content, to which a shell pays no heed: Linux's client, given less than was asked for, asks
- * again before its caller gets anything.
+ * The content is padded with newlines, which a shell ignores: Linux's client answers a short read with another request
+ * before its caller gets any byte.
  */
 export class OnceFile {
   readonly file: SyntheticFile = {
@@ -22,7 +22,7 @@ export class OnceFile {
   readonly #onClosed: (hadContent: boolean) => void
   #waiting: Deferred<Uint8Array> | undefined
 
-  /** @param onWaiting is called when somebody waits for content, and `onClosed` when somebody has closed the file. */
+  /** @param onWaiting is called when a read waits for content. @param onClosed is called when an open is closed. */
   constructor(onWaiting: () => void, onClosed: (hadContent: boolean) => void = () => {}) {
     this.#onWaiting = onWaiting
     this.#onClosed = onClosed
@@ -33,18 +33,18 @@ export class OnceFile {
     this.#handOut()
   }
 
-  /** What was offered and nobody has had. */
+  /** The contents that were offered and not read yet. */
   get offered(): readonly Uint8Array[] {
     return this.#offered
   }
 
-  /** Nobody waits any more, and nothing is to be had. */
+  /** Forgets the read that waits, and all that was offered. */
   clear(): void {
     this.#waiting = undefined
     this.#offered.length = 0
   }
 
-  /** @param state the content that another has, in base64. */
+  /** @param state the content of a saved open, in base64. */
   #open(state = ''): SyntheticHandle {
     let content: Uint8Array | undefined
     if (state !== '') content = Buffer.from(state, 'base64')

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import { Deferred } from '../../tree/deferred.ts'
 
-/** How many bytes of output wait here for somebody to read them before the guest has to. */
+/** How many bytes of output are buffered here before the guest's writes wait. */
 const OUTPUT_BUFFER = 1 << 20
 
-/** A command's bytes from the guest. When nobody reads them, the guest's write waits. */
+/** A command's output from the guest. While the stream is not read, the guest's write waits (back pressure). */
 export class Output extends Readable {
   #finished = false
   #blocked: { readonly answer: Deferred<number>; readonly count: number } | undefined
@@ -29,7 +29,7 @@ export class Output extends Readable {
   /**
    * Takes `bytes`, and answers a write of `count` when there is room for more.
    *
-   * What comes when nobody wants it any more is dropped: the pipe behind it is not this command's alone.
+   * Output after the end of the command is dropped: the slot's pipe serves the next command too.
    */
   accept(bytes: Uint8Array, count: number): number | Deferred<number> {
     if (this.destroyed || this.#finished || bytes.length === 0 || this.push(Buffer.from(bytes)))
@@ -39,7 +39,7 @@ export class Output extends Readable {
     return answer
   }
 
-  /** No more will come; to say so again does nothing. */
+  /** Ends the stream. Further calls do nothing. */
   finish(): void {
     if (!this.#finished) this.push(null)
     this.#finished = true

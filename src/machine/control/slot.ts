@@ -11,11 +11,11 @@ import { Input } from './input.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
 
-/** What a slot tells whoever has it. */
+/** What a slot calls. */
 export interface SlotEvents {
-  /** Its state is another. */
+  /** Its state has changed. */
   onChange(): void
-  /** Nobody in the guest has its files any more; `command` was running, and nothing was said of its end. */
+  /** The guest has closed all of its files. `command` ran in it, and its end was not reported. */
   onClosed(command: SlotCommand | undefined): void
 }
 
@@ -28,12 +28,12 @@ export interface SlotCommand {
   done(status: number): void
 }
 
-/** `coming`: it will take a command, once its shell is there. `over`: it will take no more. */
+/** `coming`: the slot takes a command once its shell is there. `over`: it takes no more commands. */
 export type SlotState = 'coming' | 'idle' | 'running' | 'over'
 
 type StreamName = 'stdout' | 'stderr'
 
-/** A slot as plain data: its files say the rest, see SyntheticHandle.state. */
+/** A slot as plain data. The open files have states of their own, see SyntheticHandle.state. */
 export interface SavedSlot {
   readonly id: string
   readonly state: SlotState
@@ -52,7 +52,7 @@ export interface SavedSlot {
  *     stdin         each open waits for bytes and gives out what there is; ENODATA at the end
  *     stdout        takes the output of all its commands
  *     stderr
- *     again         is there as long as it may run another
+ *     again         exists as long as the slot may run another command
  */
 export class Slot {
   readonly directory: SyntheticDirectory
@@ -65,10 +65,10 @@ export class Slot {
   #command: SlotCommand | undefined
   /** Which of the command's streams have ended. */
   readonly #ended: Set<StreamName>
-  /** How many of its two outputs the guest has open, or will have. */
+  /** How many of its two outputs the guest has open, or will open. */
   #open: number
 
-  /** @param saved what another was, and the guest's side of it is. */
+  /** @param saved the slot of the guest before its restore. */
   constructor(id: string, word: string, events: SlotEvents, saved?: SavedSlot) {
     this.#id = id
     this.#word = word
@@ -84,11 +84,11 @@ export class Slot {
     this.#ended = new Set(saved?.ended)
     this.#open = saved?.open ?? 2
     if (saved === undefined) return
-    // One that is idle is so as soon as its shell is heard of.
+    // An idle slot becomes idle when its shell reads the script.
     if (saved.state !== 'idle') this.#state = saved.state
     if (saved.state === 'over') this.#takeNoMore()
     if (saved.running) this.#command = orphan(saved.hasStdin)
-    // What it was fed with is gone.
+    // The source of its input is gone.
     if (saved.hasStdin || saved.state === 'over') this.#input.end()
   }
 
@@ -116,23 +116,23 @@ export class Slot {
     this.#command = command
     this.#state = 'running'
     this.#ended.clear()
-    // What feeds a command cannot be told that it has ended early: it serves only one.
+    // The guest's carrier of the input does not notice that a command has ended early: it serves only one.
     if (command.stdin !== null) {
       this.#takeNoMore()
       this.#input.from(command.stdin)
     }
     const nothing = command.stdin === null ? ' </dev/null' : ''
-    // With an exit at its end the shell does not ask for more.
+    // The `exit` keeps the shell from reading further.
     this.#script.offer(Buffer.from(`exec 9<&-${nothing}; ${command.script}\nexit\n`))
   }
 
-  /** For the agent: ends the command, and with it the slot. */
+  /** A script for the agent that kills the command, and with it the slot. */
   killScript(): string {
     this.#takeNoMore()
     return `echo 1 >/cgroup/lowerdir/${this.#id}/cgroup.kill\n`
   }
 
-  /** The guest is gone, with everything in it. */
+  /** The guest has ended. */
   end(): void {
     this.#state = 'over'
     this.#command = undefined
@@ -168,7 +168,7 @@ export class Slot {
         const command = this.#command
         command?.[name].finish()
         this.#takeNoMore()
-        // What carries the input would keep the others waiting.
+        // The carrier of the input would otherwise keep the slot's other processes waiting.
         this.#input.end()
         if (--this.#open > 0) return
         this.#command = undefined
@@ -177,7 +177,7 @@ export class Slot {
     }
   }
 
-  /** One of the command's streams has ended; with the second one, so has the command. */
+  /** One of the command's streams has ended. The command ends with its second one. */
   #endStream(name: StreamName, { status, left }: Ending): void {
     const command = this.#command
     if (command === undefined || this.#ended.has(name)) return
@@ -193,7 +193,7 @@ export class Slot {
   }
 }
 
-/** Stands for a command whose output nobody gets any more: it has gone on from where its guest was saved. */
+/** A stand-in for a command that was saved with its guest: its output is dropped. */
 function orphan(hasStdin: boolean): SlotCommand {
   const [stdout, stderr] = [new Output(), new Output()]
   for (const stream of [stdout, stderr]) stream.destroy()

@@ -1,3 +1,4 @@
+import { fromText } from '../../util/text.ts'
 import { NOWHERE, type Positions, compilePatterns, samePositions, step } from './pattern.ts'
 
 /**
@@ -60,4 +61,13 @@ export class Sight {
     if (this.#only === null || other.#only === null) return this.#only === other.#only
     return samePositions(this.#only, other.#only)
   }
+}
+
+/** Whether a view shows the directory at `path`, text with slashes between names. @throws PatternError */
+export function shows(view: ViewPatterns, path: string): boolean {
+  let sight: Sight | null = Sight.of(view)
+  for (const name of path.split('/')) {
+    if (name !== '') sight = sight?.at(fromText(name)) ?? null
+  }
+  return sight !== null
 }

@@ -1,0 +1,66 @@
+import { defaultLimits } from '../9p/session-limits.ts'
+import { type Engine, openEngine } from '../server/engine.ts'
+import type { SandboxMode } from '../server/sandbox.ts'
+import type { SavedConnection } from '../server/share.ts'
+import { serveDuplex } from '../transport/stream/duplex.ts'
+import type { Control } from './control/control.ts'
+import type { EngineExport, Export } from './exports.ts'
+import type { Resources } from './resources.ts'
+import { listenUnix } from './sockets.ts'
+
+/** What servers of a machine take besides their exports. */
+export interface ServerOptions {
+  readonly control: Control
+  /** Whether engines confine themselves to what they serve. */
+  readonly sandbox: SandboxMode
+  /** The clients of each engine, where a machine goes on from a snapshot. */
+  readonly saved: readonly (readonly SavedConnection[])[]
+  readonly log: (line: string) => void
+}
+
+/** An engine of a machine, and the directories that it serves, for messages. */
+export interface MachineEngine {
+  readonly directories: string
+  readonly engine: Engine
+}
+
+/**
+ * Starts the servers of a machine's exports, all of them closed with `resources`. QEMU can connect to each from now on,
+ * also to an engine that does not serve yet.
+ *
+ * @returns the engines, by their threads' numbers.
+ */
+export async function startServers(
+  exports: readonly Export[],
+  { control, sandbox, saved, log }: ServerOptions,
+  resources: Resources,
+): Promise<MachineEngine[]> {
+  const threads: EngineExport[][] = []
+  for (const { server, socket, use } of exports) {
+    if (server.kind === 'engine') {
+      const thread = (threads[server.thread] ??= [])
+      thread.push(server)
+    } else if (server.kind === 'tree') {
+      const what = typeof use === 'string' ? use : use.target
+      await listenUnix(socket, resources, (stream) => {
+        void serveDuplex(server.tree, stream, (line) => log(`${what}: ${line}`))
+      })
+    } else if (server.kind === 'control') {
+      await listenUnix(socket, resources, (stream) => {
+        void control.serve(stream, (line) => log(`control: ${line}`))
+      })
+    }
+  }
+  return threads.map((thread, i) => {
+    const directories = thread.map(({ exported }) => exported.directory).join(', ')
+    const share = {
+      exports: thread.map(({ exported }) => exported),
+      limits: defaultLimits,
+      sandbox,
+      listen: thread.map(({ listen }) => listen),
+      resume: saved[i] ?? [],
+    }
+    const engine = resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))
+    return { directories, engine }
+  })
+}
