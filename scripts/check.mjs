@@ -18,7 +18,7 @@ const isNarrowed = words.length > 0
 const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
 
 /** How long the gate fuzzes, on the seeds from 1 on. */
-const fuzzSeconds = '120'
+const fuzzSeconds = '30'
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 

@@ -41,8 +41,9 @@ build() {
   ! grep -v 'Clock skew\\|in the future' /tmp/complaints
 }
 build && ./shared mapped
+# What was built is an hour old, so that a file that is touched is newer in whole seconds.
+find . -type f -exec touch -d '1 hour ago' {} +
 before=$(stat -c %Y main.o)
-sleep 2
 touch mapping.h
 build
 test $(stat -c %Y main.o) -gt $before
