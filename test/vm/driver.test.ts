@@ -9,7 +9,7 @@ import { bootAll } from '../../src/driver/boot-network.ts'
 import { CommandError } from '../../src/driver/command-error.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import { inVain } from '../support/in-vain.ts'
-import { bootWatched } from '../support/vm-boot.ts'
+import { bootWatched, restoreTested } from '../support/vm-boot.ts'
 import type { Machine } from '../../src/driver/machine.ts'
 
 const busybox = '/run/lowerdir/busybox'
@@ -349,7 +349,7 @@ it('gives up everything when a condition does not hold any more', async () => {
 })
 
 it('crashes, and everything that waits hears of it', async () => {
-  await using other = await boot({ name: 'other', memory: 384, init: 'none' })
+  await using other = await restoreTested()
   const waiting = other
     .waitForFile('/never')
     .then(undefined, (error: unknown) => (error as Error).message)
