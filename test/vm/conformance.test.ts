@@ -16,7 +16,7 @@ const ways = (['vhost-user', 'tcp'] as const).flatMap((transport) =>
   cacheModes.map((cache) => ({ transport, cache, name: `${transport}-${cache}` })),
 )
 
-/** All ways with both kernels take six minutes more: `LOWERDIR_CONFORMANCE=all`. */
+/** Whether all behaviours run in all ways with both kernels, which takes twice as long. */
 const isComplete = process.env['LOWERDIR_CONFORMANCE'] === 'all'
 
 /**
@@ -31,7 +31,7 @@ function waysOf(suite: string): typeof ways {
   })
 }
 
-/** Seconds that all behaviours may take in one share; some 20 are usual. */
+/** Seconds that all behaviours may take in one share; 20 are usual on an idle machine. */
 const BEHAVIOURS_SECONDS = 280
 
 /**

@@ -8,7 +8,7 @@ import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { bootMachine, newest, oldest, sh } from '../support/vm-machine.ts'
 import { programsRoot } from '../support/vm-programs.ts'
 
-/** Seconds that a program may take. git takes 10 of them without a cache. */
+/** Seconds that a program may take; compilers and git are slow in an emulated guest. */
 const PROGRAM_SECONDS = 280
 
 const sources = fileURLToPath(new URL('programs', import.meta.url))
