@@ -48,6 +48,7 @@ const owning = (root: string): string => `
   test('has others within it', async (t) => {
     const vm = await Machine.restore(snapshot, { test: t })
     machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await t.test('good', () => vm.succeed('true'))
     await t.test('bad', () => vm.succeed('false'))
     await t.test('good again', () => vm.succeed('true'))
@@ -66,9 +67,10 @@ const owning = (root: string): string => `
 const ending = `
   let isGivenUp = false
 
-  test('takes too long', { timeout: 15_000 }, async (t) => {
+  test('takes too long', { timeout: 20_000 }, async (t) => {
     const vm = await Machine.restore(snapshot, { test: t })
     machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await vm.waitForFile('/never')
   })
 
@@ -96,7 +98,7 @@ describe('a machine that is a test’s', () => {
     const { folder: root } = await debianRoot()
     write('owning.vm.test.ts', owning(root))
     write('ending.vm.test.ts', ending)
-    await using cli = Cli.start(['test', '--artifacts=kept', '--timeout=180'], { cwd: folder })
+    await using cli = Cli.start(['test', '--artifacts=kept', '--timeout=600'], { cwd: folder })
     const end = await cli.end(1100)
     stdout = end.stdout.toString()
     rest = [...cli.leftovers(), ...cli.helpers()]
@@ -132,7 +134,7 @@ describe('a machine that is a test’s', () => {
     expect(stdout).toMatch(/^FAIL .* › fails\n.*always: it holds/m)
     expect(stdout).toMatch(/^ok .* owning\.vm\.test\.ts › passes$/m)
     expect(stdout).toMatch(/^ok .* owning\.vm\.test\.ts › comes behind them$/m)
-    expect(stdout).toMatch(/^FAIL .* ending\.vm\.test\.ts › takes too long\n.*timed out after 15/m)
+    expect(stdout).toMatch(/^FAIL .* ending\.vm\.test\.ts › takes too long\n.*timed out after 20/m)
     expect(stdout).toMatch(/^FAIL .* › takes too long to boot\n.*timed out after 2000/m)
     expect(stdout).toMatch(/^FAIL .* › has a hook that throws\n.*Error: of its own/m)
     expect(stdout).toMatch(/^ok .* ending\.vm\.test\.ts › comes behind them$/m)

@@ -19,10 +19,10 @@ const built = (file: string): string =>
 
 /**
  * As people write them. Tests whose time is to be over have a machine that goes on from a snapshot: it is there within
- * a second, so that their time can be short.
+ * a second, so that their time can be short. It has a console.log if its console has said something since.
  */
 const tests = `
-  import { expect, test } from 'vitest'
+  import { beforeAll, expect, test } from 'vitest'
   import { Machine, boot, network, snapshotOf } from ${built('index.js')}
   import { vmTest } from ${built('vitest.js')}
 
@@ -30,10 +30,11 @@ const tests = `
   const machines = []
   const withFixture = vmTest({ ...small, name: 'fixture' })
   const withRestored = vmTest({ ...small, name: 'restored' }, { snapshot: true })
-  const restored = async (context) => {
-    const snapshot = await snapshotOf({ ...small, name: 'restored' })
-    return Machine.restore(snapshot, { test: context })
-  }
+  let snapshot
+  beforeAll(async () => {
+    snapshot = await snapshotOf({ ...small, name: 'restored' })
+  }, 200_000)
+  const restored = (context) => Machine.restore(snapshot, { test: context })
 
   withFixture('a fixture passes', async ({ vm }) => {
     machines.push(vm)
@@ -50,8 +51,9 @@ const tests = `
     await vm.succeed('true')
   })
 
-  withRestored('a fixture takes too long', { timeout: 15_000 }, async ({ vm }) => {
+  withRestored('a fixture takes too long', { timeout: 20_000 }, async ({ vm }) => {
     machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await vm.waitForFile('/never')
   })
 
@@ -67,17 +69,18 @@ const tests = `
     throw new Error('enough')
   })
 
-  test('takes too long', { timeout: 15_000 }, async (context) => {
+  test('takes too long', { timeout: 20_000 }, async (context) => {
     const vm = await restored(context)
     machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await vm.waitForFile('/never')
   })
 
   let attempts = 0
-  test('passes when tried again', { retry: 1, timeout: 15_000 }, async (context) => {
+  test('passes when tried again', { retry: 1, timeout: 30_000 }, async (context) => {
     const vm = await restored(context)
     machines.push(vm)
-    await vm.succeed('true')
+    await vm.succeed('echo said >/dev/console')
     if (++attempts === 1) await vm.waitForFile('/never')
   })
 
