@@ -164,7 +164,8 @@ describe('lowerdir test --shell-on-failure', () => {
     await cli.printed('a shell of looked-at', BOOT_SECONDS)
     expect(cli.stdout).toMatch(/"fails" has failed, [^]* exited with 1\.[^]*on purpose/)
     cli.child.stdin!.write('echo "s"ize $(stty size), $(cat /tmp/note)\n')
-    await cli.printed('size 33 101, on purpose')
+    // A login shell of the guest's starts first, which takes as long as a boot on a busy machine.
+    await cli.printed('size 33 101, on purpose', BOOT_SECONDS)
     cli.child.stdin!.write('exit\n')
     const { stdout } = await cli.end()
     expect(stdout.toString()).toMatch(/FAIL .* › fails\r?\n[^]*0 passed, 1 failed/)
