@@ -7,7 +7,7 @@
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { run, runTool } from './child.mjs'
 import { build, install } from './ready.mjs'
 
@@ -18,7 +18,19 @@ const isNarrowed = words.length > 0
 const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
 
 /** How long the gate fuzzes, on the seeds from 1 on. */
-const fuzzSeconds = '120'
+const fuzzSeconds = '30'
+
+/** The parts that the tests are told apart by in the list of times: by the beginning of their files' paths. */
+const testParts = [
+  ['fuzz', ['test/fuzz/']],
+  ['vm', ['test/vm/', 'examples/']],
+  ['unit', ['test/']],
+]
+
+/** How many of the test files that take longest are listed. */
+const longestFiles = 10
+
+const gateStart = performance.now()
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 
@@ -40,16 +52,56 @@ if (!isNarrowed || projects.length > 0 || files.length > 0) {
 
 const { passed, failed, skipped } = total
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+console.log(`     all       ${secondsSince(gateStart).padStart(6)} s`)
 process.exitCode = failed > 0 ? 1 : 0
 
 /** One line with the time it took; what it wrote, if it failed. */
 async function check(name, task) {
   const start = performance.now()
   const { code, output } = await task()
-  const seconds = ((performance.now() - start) / 1000).toFixed(1)
-  console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds.padStart(5)} s`)
+  printTime(code === 0, name, secondsSince(start))
   if (code === 0) total.passed += 1
   else fail(output)
+}
+
+function secondsSince(start) {
+  return ((performance.now() - start) / 1000).toFixed(1)
+}
+
+function printTime(isOk, name, seconds) {
+  console.log(`${isOk ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds.padStart(5)} s`)
+}
+
+/**
+ * The time of each part of the tests, from its first file's start to its last one's end, and the files that took
+ * longest. Parts run at the same time, so that their times add up to more than all of it took.
+ */
+function printTestTimes(testResults) {
+  const results = testResults.map(({ name, startTime, endTime, status }) => ({
+    path: relative(process.cwd(), name),
+    startTime,
+    endTime,
+    isOk: status === 'passed',
+  }))
+  const partOf = ({ path }) =>
+    testParts.find(([, folders]) => folders.some((folder) => path.startsWith(folder)))?.[0]
+  console.log()
+  for (const [part] of testParts.toReversed()) {
+    const own = results.filter((file) => partOf(file) === part)
+    if (own.length === 0) continue
+    const start = Math.min(...own.map(({ startTime }) => startTime))
+    const end = Math.max(...own.map(({ endTime }) => endTime))
+    printTime(
+      own.every(({ isOk }) => isOk),
+      part,
+      ((end - start) / 1000).toFixed(1),
+    )
+  }
+  console.log('     the files that took longest:')
+  const byTime = results.toSorted((a, b) => b.endTime - b.startTime - (a.endTime - a.startTime))
+  for (const { path, startTime, endTime } of byTime.slice(0, longestFiles)) {
+    console.log(`     ${((endTime - startTime) / 1000).toFixed(1).padStart(6)} s ${path}`)
+  }
 }
 
 /** Fetches what the VM tests boot: QEMU and the kernel of Debian 12, and the newest that there are. */
@@ -92,6 +144,7 @@ async function runTests() {
   const report = read(reportFile)
   if (!report) return fail(`Vitest ended with ${code} and without a report.`)
 
+  printTestTimes(report.testResults)
   const tests = report.testResults.flatMap((file) => file.assertionResults)
   const skips = tests.filter(wasSkipped)
   const failedBefore = total.failed

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
@@ -401,9 +400,7 @@ describe('when it is ended', () => {
     await cli.printed('waiting')
     expect(processesOf(folder)).toHaveLength(1)
     cli.child.kill('SIGKILL')
-    const end = performance.now() + 10_000
-    while (processesOf(folder).length > 0 && performance.now() < end) await sleep(50)
-    expect(processesOf(folder)).toEqual([])
+    await expect.poll(() => processesOf(folder)).toEqual([])
   })
 })
 

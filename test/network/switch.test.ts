@@ -6,6 +6,7 @@ import { FRAME_MAX } from '../../src/network/ethernet.ts'
 import { QUEUE_BYTES } from '../../src/network/outgoing-queue.ts'
 import type { Port } from '../../src/network/port.ts'
 import { Switch } from '../../src/network/switch.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { FakeCard, address, broadcast, frameOf, lengthOf, textOf } from '../support/fake-card.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
@@ -205,8 +206,9 @@ describe('a port', () => {
     const [a, b, c] = [await card('a'), await card('b'), await card('c')]
     await introduce(a.card, b.card, c.card)
     // Half a frame.
-    b.card.socket.write(Buffer.from([0, 0, 0, 60, 1, 2, 3]))
-    await sleep(20)
+    await new Promise((resolve) => {
+      b.card.socket.write(Buffer.from([0, 0, 0, 60, 1, 2, 3]), resolve)
+    })
     b.card.socket.destroy()
     // Nobody knows any more where it is.
     while (c.card.frames.length === 0) {
@@ -242,18 +244,22 @@ describe('a port', () => {
 
 describe('links', () => {
   it('have a delay in each direction', async () => {
-    const [a, b] = await three()
-    await introduce(a, b, cards[2]!)
+    await ethernet[Symbol.asyncDispose]()
+    const clock = new ManualClock()
+    ethernet = new Switch({ seed: 1, log: (line) => log.push(line), clock })
+    const [a, b] = [await card('a'), await card('b')]
+    await introduce(a.card, b.card)
     ethernet.links.path('a', 'b').conditions = { delay: 400 }
-    const start = performance.now()
-    a.send(frameOf(address(2), address(1), 'there'))
-    await b.texts(1)
-    const there = performance.now() - start
-    b.send(frameOf(address(1), address(2), 'back'))
-    await a.texts(1)
-    const back = performance.now() - start - there
-    expect(there).toBeGreaterThanOrEqual(400)
-    expect(back).toBeLessThan(400)
+    const before = a.port.counters.received
+    a.card.send(frameOf(address(2), address(1), 'there'))
+    await expect.poll(() => a.port.counters.received).toBe(before + 1)
+    // No time passes, and the other direction needs none.
+    b.card.send(frameOf(address(1), address(2), 'back'))
+    expect(await a.card.texts(1)).toEqual(['back'])
+    clock.pass(399)
+    expect(ethernet.links.path('a', 'b').counters.arrived).toBe(1)
+    clock.pass(1)
+    expect(await b.card.texts(1)).toEqual(['there'])
   })
 
   it('are each of two machines: a broadcast is lost for one and arrives at another', async () => {
@@ -288,7 +294,8 @@ describe('links', () => {
     a1.card.send(frameOf(broadcast, address(1), 'blocked'))
     a2.card.send(frameOf(broadcast, address(1), 'blocked'))
     b.card.send(frameOf(broadcast, address(2), 'blocked'))
-    await sleep(50)
+    const received = (): number[] => [a1, a2, b].map(({ port }) => port.counters.received)
+    await expect.poll(received).toEqual([1, 1, 1])
     ethernet.links.unblock('a')
     a1.card.send(frameOf(broadcast, address(1), 'in 1'))
     a2.card.send(frameOf(broadcast, address(1), 'in 2'))

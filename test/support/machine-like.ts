@@ -47,10 +47,25 @@ export class MachineLike implements Disposable {
     })
   }
 
-  /** QEMU takes nothing from the server for a while. */
-  async deaf(milliseconds: number): Promise<void> {
+  /** Resolves when the server's socket has all that the guest has sent. */
+  async sent(): Promise<void> {
+    while (
+      this.guest.writableLength > 0 ||
+      this.#qemu.readableLength > 0 ||
+      this.#outgoing.length > 0 ||
+      (this.#socket?.writableLength ?? 0) > 0
+    ) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** QEMU takes nothing from the server until {@link hear}. */
+  deafen(): void {
     this.#socket?.pause()
-    await new Promise((resolve) => setTimeout(resolve, milliseconds))
+  }
+
+  /** QEMU takes what comes from the server again. */
+  hear(): void {
     this.#socket?.resume()
   }
 

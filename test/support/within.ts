@@ -19,6 +19,7 @@ export async function within<T>(
       const end = instead === '' ? '.' : `:\n${instead}`
       reject(new StoodStill(`not within ${seconds} seconds: ${what}${end}`))
     }, seconds * 1000)
+    timer.unref()
   })
   try {
     return await Promise.race([step, late])

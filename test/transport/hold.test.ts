@@ -2,7 +2,6 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
@@ -46,6 +45,26 @@ function payload(bytes: Buffer): Payload {
 /** A little later, more so in later rounds. */
 async function setImmediately(round: number): Promise<void> {
   for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Another engine starts, is held and goes on: enough for one to do what it is not to do. */
+async function meanwhile(): Promise<void> {
+  const directory = temporaryDirectory()
+  writeFileSync(join(directory, 'file'), 'hello')
+  await using other = await serveDirectory(directory)
+  const client = await other.client()
+  await opened(client, 1, 'file')
+  expect(await read(client, 1, 0, 5)).toBe('hello')
+  await other.engine.hold()
+  other.engine.goOn()
+  client.close()
+}
+
+/** The server has looked at what its first client has sent: it has seen another one come and go since. */
+async function goRound(server: DirectoryServer): Promise<void> {
+  const client = await server.client()
+  client.close()
+  await expect.poll(() => server.log).toContain('client 2: closed by the client')
 }
 
 /** As soon as all clients are there. */
@@ -115,7 +134,8 @@ describe('an engine that is held', () => {
     await server.engine.hold()
     let answered = 0
     const asked = Array.from({ length: 10 }, () => read(client, 1, 0, 5).then(() => answered++))
-    await sleep(100)
+    await machine.sent()
+    await meanwhile()
     expect(answered).toBe(0)
     await machine.stop()
     await server.engine.save()
@@ -140,7 +160,7 @@ describe('an engine that is held', () => {
         client.call.write({ fid: 2, offset: 0, data: payload(bytes) }),
       ),
     )
-    await sleep(300)
+    await machine.sent()
     await machine.stop()
     const [saved] = await server.engine.save()
     expect(Buffer.from(saved!.stream.received, 'base64').length).toBeGreaterThan(16 * 500_000)
@@ -158,13 +178,17 @@ describe('an engine that is held', () => {
     await opened(client, 2, 'large')
     const asked = Promise.all(Array.from({ length: 4 }, () => read(client, 2, 0, 1 << 20)))
     await read(client, 0, 0, 0).catch(() => {})
-    const over = machine.deaf(400)
+    await asked
+    machine.deafen()
     const more = read(client, 2, 0, 1 << 20)
-    await sleep(100)
-    const start = performance.now()
-    await server.engine.hold()
-    expect(performance.now() - start).toBeGreaterThan(200)
-    await over
+    await machine.sent()
+    await goRound(server)
+    let isHeld = false
+    const held = server.engine.hold().then(() => (isHeld = true))
+    await meanwhile()
+    expect(isHeld).toBe(false)
+    machine.hear()
+    await held
     await machine.stop()
     const resume = await server.engine.save()
     await using second = await serveDirectory(directory, { resume })
@@ -180,13 +204,14 @@ describe('an engine that is held', () => {
     await machine.connectTo(server.socketPath)
     const client = await attached(machine.guest, 1 << 20)
     await opened(client, 2, 'large')
-    const over = machine.deaf(11_000)
+    machine.deafen()
     const asked = read(client, 2, 0, 1 << 20)
-    await sleep(100)
+    await machine.sent()
+    await goRound(server)
     await expect(server.engine.hold()).rejects.toThrow(
       `${directory} cannot be saved: its client has not taken its replies for 10 seconds.`,
     )
-    await over
+    machine.hear()
     expect(await asked).toHaveLength((1 << 20) - 24)
   })
 
@@ -197,7 +222,7 @@ describe('an engine that is held', () => {
     await opened(client, 1, 'file')
     await server.engine.hold()
     const text = read(client, 1, 0, 5)
-    await sleep(50)
+    await machine.sent()
     await machine.stop()
     const resume = await server.engine.save()
     for (const early of [true, false]) {
@@ -205,8 +230,8 @@ describe('an engine that is held', () => {
       if (early) second.engine.goOn()
       await machine.connectTo(second.socketPath)
       await second.engine.resumed
-      await sleep(100)
-      expect(machine.received).toBe(early ? 16 : 0)
+      if (!early) await meanwhile()
+      await expect.poll(() => machine.received).toBe(early ? 16 : 0)
       if (early) continue
       second.engine.goOn()
       machine.cont()

@@ -9,7 +9,7 @@ import { bootAll } from '../../src/driver/boot-network.ts'
 import { CommandError } from '../../src/driver/command.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import { inVain } from '../support/in-vain.ts'
-import { bootWatched } from '../support/vm-boot.ts'
+import { bootWatched, restoreTested } from '../support/vm-boot.ts'
 import type { Machine } from '../../src/driver/machine.ts'
 
 const busybox = '/run/lowerdir/busybox'
@@ -129,6 +129,8 @@ describe('exec', () => {
   it('ends it when aborted, with the reason', async () => {
     const abort = new AbortController()
     const command = vm.exec('echo on; sleep 4322', { signal: abort.signal })
+    // It gets the reason as its error, too.
+    command.stdout.on('error', () => {})
     await once(command.stdout, 'data')
     abort.abort(new Error('changed my mind'))
     await expect(command).rejects.toThrow('changed my mind')
@@ -347,7 +349,7 @@ it('gives up everything when a condition does not hold any more', async () => {
 })
 
 it('crashes, and everything that waits hears of it', async () => {
-  await using other = await boot({ name: 'other', memory: 384, init: 'none' })
+  await using other = await restoreTested()
   const waiting = other
     .waitForFile('/never')
     .then(undefined, (error: unknown) => (error as Error).message)

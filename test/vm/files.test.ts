@@ -16,14 +16,14 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Machine } from '../../src/driver/machine.ts'
-import { bootTested } from '../support/vm-boot.ts'
+import { restoreTested } from '../support/vm-boot.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
 const bytes = randomBytes(3_000_000)
 let vm: Machine
 
 beforeAll(async () => {
-  vm = await bootTested()
+  vm = await restoreTested()
 })
 
 afterAll(async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory } from '../support/temporary.ts'
+import { restoredOptions } from '../support/vm-boot.ts'
 import { BOOT_SECONDS, Cli, mainFile } from '../support/vm-cli.ts'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
@@ -10,8 +11,9 @@ const lowerdir = new URL('../../dist/index.js', import.meta.url).href
 
 /** A test's process as its runner would kill it: it does something to machines, says so, and stays. */
 function start(program: string): Cli {
-  const script = `import { Machine, boot, network } from ${JSON.stringify(lowerdir)}
+  const script = `import { Machine, boot, network, snapshotOf } from ${JSON.stringify(lowerdir)}
 const options = { memory: 384, init: 'none', transport: 'tcp' }
+const restored = async () => Machine.restore(await snapshotOf(${JSON.stringify(restoredOptions)}))
 ${program}
 console.log('so far')
 await new Promise(() => setInterval(() => {}, 1000))`
@@ -36,7 +38,7 @@ describe.each([
   [
     'machines that go on from a snapshot',
     3,
-    `const vm = await boot(options)
+    `const vm = await restored()
 const snapshot = await vm.snapshot()
 await Promise.all([Machine.restore(snapshot), Machine.restore(snapshot)])`,
   ],
@@ -56,7 +58,7 @@ it('Vitest that is killed leaves none of what its workers have', async () => {
   const folder = temporaryDirectory()
   symlinkSync(join(clone, 'node_modules'), join(folder, 'node_modules'))
   const test = `import { vmTest } from ${JSON.stringify(lowerdir.replace('index.js', 'vitest.js'))}
-vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
+vmTest(${JSON.stringify(restoredOptions)}, { snapshot: true })('waits', async ({ vm }) => {
   console.log('so far')
   await vm.waitForFile('/never')
 })`
@@ -75,14 +77,14 @@ vmTest({ memory: 384, init: 'none' })('waits', async ({ vm }) => {
 })
 
 it.each([
-  ['one', 1, 'await boot(options)'],
+  ['one', 1, `await Machine.restore(await snapshotOf(${JSON.stringify(restoredOptions)}))`],
   ['two in a network', 2, 'await network({ machines: { a: options, b: options } })'],
 ])(
   '`lowerdir test` that is killed leaves none of its tests’ machines: %s',
   async (_what, machines, program) => {
     const folder = temporaryDirectory()
     const test = `import { test } from 'node:test'
-import { boot, network } from 'lowerdir'
+import { Machine, network, snapshotOf } from 'lowerdir'
 const options = { memory: 384, init: 'none' }
 test('waits', async () => {
   ${program}
@@ -109,7 +111,7 @@ test('waits', async () => {
 )
 
 it('a process that ends by itself leaves nothing either, whatever it has not disposed of', async () => {
-  await using cli = start(`await boot(options); process.exit(3)`)
+  await using cli = start(`await restored(); process.exit(3)`)
   expect((await cli.end()).status).toBe(3)
   await expectNothingLeft(cli)
 })

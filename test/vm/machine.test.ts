@@ -136,12 +136,20 @@ describe('a machine', () => {
 
   it('makes a command wait whose output nobody reads', async () => {
     const command = start(['sh', '-c', 'yes | head -c 20000000; echo done >&2'])
-    const early = await Promise.race([
-      command.exitStatus,
-      sh(machine, 'sleep 2').then(() => 'waiting'),
-    ])
-    expect(early).toBe('waiting')
+    let isOver = false
+    const over = command.exitStatus.then(() => (isOver = true))
+    // It has written nothing any more from one look to the next, and waits in a write.
+    const settled = `pid=$(pgrep -x head); before=
+      until [ "$before" = "$(cat /proc/$pid/io)" ] && grep -qE 'p9|pipe' /proc/$pid/wchan; do
+        before=$(cat /proc/$pid/io); sleep 0.2
+      done
+      sed -n 's/^wchar: //p' /proc/$pid/io`
+    const { stdout: bytes } = await sh(machine, settled)
+    expect(Number(bytes)).toBeGreaterThan(0)
+    expect(Number(bytes)).toBeLessThan(20_000_000)
+    expect(isOver).toBe(false)
     expect((await text(command.stdout)).length).toBe(20_000_000)
+    await over
     expect(await text(command.stderr)).toBe('done\n')
     expect(await command.exitStatus).toBe(0)
   })

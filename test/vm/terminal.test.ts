@@ -19,10 +19,10 @@ function type(keys: string): void {
 }
 
 /** What the terminal shows from typing `line` until it shows `word`. */
-async function shell(line: string, word: string): Promise<string> {
+async function shell(line: string, word: string, seconds?: number): Promise<string> {
   const before = cli.stdout.length
   type(`${line}; echo "${word[0]}"${word.slice(1)}\n`)
-  await cli.printed(word)
+  await cli.printed(word, seconds)
   return cli.stdout.slice(before).replaceAll('\r', '')
 }
 
@@ -51,6 +51,8 @@ describe('a run without a command, on a terminal', () => {
     const shown = await shell(
       'tty; stty size; echo TERM=$TERM; test -t 0 -a -t 1 -a -t 2',
       'seen-1',
+      // A login shell of the guest's starts first, which takes as long as a boot on a busy machine.
+      BOOT_SECONDS,
     )
     expect(shown).toContain('\n/dev/hvc0\n')
     expect(shown).toContain('\n33 101\n')

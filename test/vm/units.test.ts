@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Machine } from '../../src/driver/machine.ts'
 import { debianRoot } from '../support/debian-root.ts'
+import { inVain } from '../support/in-vain.ts'
 import { bootTested } from '../support/vm-boot.ts'
 import { newest, vmQemu } from '../support/vm-machine.ts'
 
@@ -14,11 +15,11 @@ ExecStart=/bin/sleep 100000`,
   'slow.service': `[Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sleep 4
+ExecStart=/bin/sh -c 'until test -e /tmp/go; do sleep 0.1; done'
 ExecStart=/bin/true`,
   'broken.service': `[Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'echo the reason is this; sleep 2; exit 3'`,
+ExecStart=/bin/sh -c 'echo the reason is this; exit 3'`,
   'endless.service': `[Service]
 Type=oneshot
 ExecStart=/bin/sleep 100000`,
@@ -28,12 +29,8 @@ ConditionPathExists=/nowhere
 ExecStart=/bin/sleep 100000`,
 }
 
-/** Seconds that a promise takes. */
-async function taking(promise: Promise<unknown>): Promise<number> {
-  const start = performance.now()
-  await promise
-  return (performance.now() - start) / 1000
-}
+/** No job of systemd's is given up because its time is over: what does not end by itself stands still, and is seen. */
+const NO_TIMEOUT = '[Manager]\nDefaultTimeoutStopSec=infinity\n'
 
 const message = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -70,25 +67,26 @@ describe.each([
     for (const [name, text] of Object.entries(UNITS)) {
       await vm.writeFile(`/etc/systemd/system/${name}`, `${text}\n`)
     }
+    await vm.writeFile('/etc/systemd/system.conf.d/no-timeout.conf', NO_TIMEOUT)
     await vm.succeed('systemctl daemon-reload')
   })
 
   it('tells when a unit has started', async () => {
     await start('slow')
     expect(await vm.getUnitProperty('slow', 'ActiveState')).toBe('activating')
-    await vm.waitForUnit('slow')
+    const waiting = vm.waitForUnit('slow')
+    await vm.succeed('touch /tmp/go')
+    await waiting
     await vm.requireUnitState('slow')
     // One that is there is not waited for.
     await vm.waitForUnit('slow.service', { timeout: 20 })
   })
 
-  it('tells at once that a unit has failed, and why', async () => {
+  it('tells that a unit has failed, and why, instead of waiting on', async () => {
     await start('broken')
-    const seconds = taking(vm.waitForUnit('broken').catch(() => {}))
     const text = await message(vm.waitForUnit('broken'))
     expect(text).toContain(`${suite}: the unit broken: it has failed: exit-code.`)
     expect(text).toContain('the reason is this')
-    expect(await seconds).toBeLessThan(60)
     expect(vm.recorder.events).toContainEqual(
       expect.objectContaining({ kind: 'unit-failed', unit: 'broken.service', result: 'exit-code' }),
     )
@@ -98,10 +96,9 @@ describe.each([
     ['steady', 'inactive (dead)'],
     ['nonesuch', 'there is no such unit'],
     ['conditional', 'unmet condition check'],
-  ])('gives %s up at once, which nothing will start', async (unit, reason) => {
+  ])('gives %s up, which nothing will start', async (unit, reason) => {
     if (unit === 'conditional') await start(unit)
     const waiting = message(vm.waitForUnit(unit))
-    expect(await taking(waiting)).toBeLessThan(60)
     expect(await waiting).toContain(`the unit ${unit}: it is inactive (dead)`)
     expect(await waiting).toContain(reason)
     expect(await waiting).toContain('there is nothing that would start it')
@@ -109,9 +106,10 @@ describe.each([
 
   it('is asked no longer than a wait may take', async () => {
     await start('endless')
-    const waiting = message(vm.waitForUnit('endless', { timeout: 15 }))
-    expect(await taking(waiting)).toBeLessThan(30)
-    expect(await waiting).toContain('did not come within 15 seconds, it is activating (start)')
+    await inVain(
+      (timeout) => vm.waitForUnit('endless', { timeout }),
+      /did not come within \d+ seconds, it is activating \(start\)/,
+    )
     const abort = new AbortController()
     const aborted = message(vm.waitForUnit('endless', { signal: abort.signal }))
     abort.abort(new Error('not wanted any more'))
@@ -145,7 +143,7 @@ describe.each([
   it('has properties of units', async () => {
     const both = await vm.getUnitProperty('slow', 'ExecStart')
     expect(both.split('\n').map((line) => /path=(\S+)/.exec(line)?.[1])).toEqual([
-      '/bin/sleep',
+      '/bin/sh',
       '/bin/true',
     ])
     expect(await vm.getUnitProperty('slow', 'Job')).toBe('')
@@ -183,8 +181,8 @@ describe.each([
   it('powers off by its own ways, and nobody waits any longer', async () => {
     await start('endless')
     const interrupted = message(vm.waitForUnit('endless'))
-    // A guest whose processes cannot be ended takes 90 seconds more.
-    expect(await taking(vm.shutdown({ timeout: 200 }))).toBeLessThan(80)
+    // Processes that cannot be ended would be waited for without end: NO_TIMEOUT.
+    await vm.shutdown({ timeout: 200 })
     expect(await interrupted).toMatch(/failed: signal|powered off/)
   })
 })

@@ -25,6 +25,7 @@ import { Cli, processesOf } from '../support/vm-cli.ts'
 import { type PrintedDevice, heldBy, printedDevice } from '../support/vm-device.ts'
 import { bootMachine, kernelSuites, newest, sh } from '../support/vm-machine.ts'
 import { makeTree } from '../support/vm-tree.ts'
+import { within } from '../support/within.ts'
 
 /**
  * Guests whose files come over vhost-user: the oldest and the newest kernel, at the same time. Each has the
@@ -32,6 +33,9 @@ import { makeTree } from '../support/vm-tree.ts'
  * server, a process that both guests are clients of. The tests build on each other: the last ones end guests and
  * servers.
  */
+
+/** Seconds for a script whose end nobody waits for: its guest is ended in the middle of it. */
+const FOR_EVER = 100_000
 
 interface Guest {
   readonly machine: QemuMachine
@@ -204,7 +208,7 @@ describe('guests of one server', () => {
   /** A process of the guest that has a lock until a file is made. */
   function hold({ machine }: Guest, name: string): Promise<unknown> {
     const script = `touch /served/${name}-held; until test -e /served/${name}-go; do sleep 0.1; done`
-    return sh(machine, `flock /served/${name} sh -c '${script}'`)
+    return sh(machine, `flock /served/${name} sh -c '${script}'`, FOR_EVER)
   }
 
   it.each([
@@ -231,7 +235,9 @@ describe('guests of one server', () => {
     writeFileSync(join(served, `${name}-go`), '')
     expect(await holder).toMatchObject({ status: 0 })
     if (pause === 'meanwhile') {
-      await sleep(500)
+      // The server has given the lock to the guest that is paused: the other one does not get it any more.
+      const given = `until ! flock --nonblock /served/${name} true; do sleep 0.1; done`
+      await sh(first.machine, given)
       await second.monitor.execute('cont')
     }
     expect(await waiter).toEqual({ status: 0, stdout: '', stderr: '' })
@@ -247,7 +253,7 @@ describe('guests of one server', () => {
       hold(guest, `reboot-${suite}`).catch(() => {})
       await made(join(served, `reboot-${suite}-held`))
       const work = `while :; do cat /in/random-* > /served/${suite}; done`
-      sh(machine, work).catch(() => {})
+      sh(machine, work, FOR_EVER).catch(() => {})
       await made(join(served, suite))
       await monitor.execute('system_reset')
       await answers(machine)
@@ -272,7 +278,7 @@ describe('guests of one server', () => {
     expect((await second.machine.ended).message).toBe('QEMU was ended by SIGKILL.')
     const script = 'flock /served/killed true && cat /in/random-1 > /served/works'
     expect(await sh(first.machine, script)).toEqual({ status: 0, stdout: '', stderr: '' })
-    await vi.waitFor(() => expect(heldBy(server.child.pid!)).toEqual(heldBefore), 10_000)
+    await vi.waitFor(() => expect(heldBy(server.child.pid!)).toEqual(heldBefore))
     await second.machine[Symbol.asyncDispose]()
     expect(heldBy(process.pid).mappings).toBe(mappedBefore)
   })
@@ -299,8 +305,8 @@ describe('guests of one server', () => {
       if (linkOf(fd) === 'anon_inode:[eventfd]')
         writeSync(Number(fd), Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]))
     }
-    const reason = await Promise.race([machine.ended, sleep(2000, undefined)])
-    expect(reason?.message).toMatch(
+    const reason = await within(60, 'the guest ends', machine.ended)
+    expect(reason.message).toMatch(
       /^The server of \S+ failed: Error: the server of \S+ has ended by itself\.$/,
     )
     // How the servers have ended is all that there is to say, again.
@@ -308,12 +314,18 @@ describe('guests of one server', () => {
   })
 })
 
-/** Waits for a guest that reboots: what it is told until it listens again is lost. */
+/** Waits for a guest that reboots: what it is told until it listens again is lost, so it is asked again and again. */
 async function answers(machine: QemuMachine): Promise<void> {
+  const asked: Promise<boolean>[] = []
   for (;;) {
-    const answered = sh(machine, 'true').then(() => true)
-    if (await Promise.race([answered, sleep(2000, false)])) return
+    asked.push(askedForAnswer(machine))
+    if (await Promise.race([...asked, sleep(2000, false)])) return
   }
+}
+
+async function askedForAnswer(machine: QemuMachine): Promise<boolean> {
+  const { exitStatus } = machine.run({ argv: ['/bin/true'], env: {}, cwd: '/', stdin: null })
+  return (await exitStatus) === 0
 }
 
 function linkOf(fd: string): string {

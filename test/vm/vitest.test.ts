@@ -17,15 +17,24 @@ const clone = fileURLToPath(new URL('../..', import.meta.url))
 const built = (file: string): string =>
   JSON.stringify(new URL(`../../dist/${file}`, import.meta.url).href)
 
-/** As people write them. */
+/**
+ * As people write them. Tests whose time is to be over have a machine that goes on from a snapshot: it is there within
+ * a second, so that their time can be short. It has a console.log if its console has said something since.
+ */
 const tests = `
-  import { expect, test } from 'vitest'
-  import { boot, network } from ${built('index.js')}
+  import { beforeAll, expect, test } from 'vitest'
+  import { Machine, boot, network, snapshotOf } from ${built('index.js')}
   import { vmTest } from ${built('vitest.js')}
 
   const small = { init: 'none', memory: 384, transport: 'tcp' }
   const machines = []
   const withFixture = vmTest({ ...small, name: 'fixture' })
+  const withRestored = vmTest({ ...small, name: 'restored' }, { snapshot: true })
+  let snapshot
+  beforeAll(async () => {
+    snapshot = await snapshotOf({ ...small, name: 'restored' })
+  }, 200_000)
+  const restored = (context) => Machine.restore(snapshot, { test: context })
 
   withFixture('a fixture passes', async ({ vm }) => {
     machines.push(vm)
@@ -37,8 +46,14 @@ const tests = `
     await vm.succeed('false')
   })
 
-  withFixture('a fixture takes too long', { timeout: 45_000 }, async ({ vm }) => {
+  withRestored('a restored fixture passes', async ({ vm }) => {
     machines.push(vm)
+    await vm.succeed('true')
+  })
+
+  withRestored('a fixture takes too long', { timeout: 20_000 }, async ({ vm }) => {
+    machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await vm.waitForFile('/never')
   })
 
@@ -54,22 +69,23 @@ const tests = `
     throw new Error('enough')
   })
 
-  test('takes too long', { timeout: 45_000 }, async (context) => {
-    const vm = await boot({ ...small, name: 'late', test: context })
+  test('takes too long', { timeout: 20_000 }, async (context) => {
+    const vm = await restored(context)
     machines.push(vm)
+    await vm.succeed('echo said >/dev/console')
     await vm.waitForFile('/never')
   })
 
   let attempts = 0
-  test('passes when tried again', { retry: 1, timeout: 45_000 }, async (context) => {
-    const vm = await boot({ ...small, name: 'tried', test: context })
+  test('passes when tried again', { retry: 1, timeout: 30_000 }, async (context) => {
+    const vm = await restored(context)
     machines.push(vm)
-    await vm.succeed('true')
+    await vm.succeed('echo said >/dev/console')
     if (++attempts === 1) await vm.waitForFile('/never')
   })
 
   test('comes behind them', () => {
-    expect(machines.map(({ isUp }) => isUp)).toEqual(Array(9).fill(false))
+    expect(machines.map(({ isUp }) => isUp)).toEqual(Array(10).fill(false))
   })`
 
 /** What Vitest's own reporter tells of a test. */
@@ -94,7 +110,7 @@ describe('machines of tests of Vitest’s', () => {
       { argv: [process.execPath, vitest, ...args, ...reporter], env: { TMPDIR: folder } },
       { cwd: folder },
     )
-    await cli.end()
+    await cli.end(800)
     rest = [...cli.leftovers(), ...cli.helpers()]
     const results = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as {
       readonly testResults: readonly { readonly assertionResults: readonly Reported[] }[]
@@ -110,6 +126,7 @@ describe('machines of tests of Vitest’s', () => {
     expect(reported.map(({ title, status }) => [title, status])).toEqual([
       ['a fixture passes', 'passed'],
       ['a fixture fails', 'failed'],
+      ['a restored fixture passes', 'passed'],
       ['a fixture takes too long', 'failed'],
       ['passes', 'passed'],
       ['owns a network', 'failed'],
@@ -124,11 +141,11 @@ describe('machines of tests of Vitest’s', () => {
     const kept = join(folder, '.lowerdir')
     expect(readdirSync(kept).toSorted()).toEqual([
       'fixture',
-      'fixture-2',
-      'late',
       'left',
+      'restored',
+      'restored-2',
+      'restored-3',
       'right',
-      'tried',
     ])
     for (const machine of readdirSync(kept))
       expect(readdirSync(join(kept, machine)).toSorted()).toEqual(record)
@@ -141,6 +158,7 @@ describe('machines of tests of Vitest’s', () => {
     ])
     expect(Object.fromEntries(told)).toMatchObject({
       'a fixture passes': undefined,
+      'a restored fixture passes': undefined,
       'a fixture fails': record,
       'a fixture takes too long': record,
       'owns a network': [...record, ...record].toSorted(),
