@@ -6,40 +6,29 @@ import {
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
-  O_NOATIME,
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
 } from '../../sys/constants.ts'
 import {
   descriptorPath,
-  fstatfs,
   linkat,
   mkdirat,
   mknodat,
-  readlink,
   renameat,
   symlinkat,
   unlinkat,
 } from '../../sys/files.ts'
-import { Stat, statx, statxAt } from '../../sys/statx.ts'
-import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
+import { statx } from '../../sys/statx.ts'
+import type { Attributes } from '../attributes.ts'
 import { modes, openFlags } from '../flags.ts'
-import type { Described } from '../saved-nodes.ts'
-import type { DeviceNumber, Names, Node, OpenNode, Owner, Xattrs } from '../tree.ts'
-import { changeAttributes, fillAttributes, giveTo, hostOwner } from './attributes.ts'
-import type { EntryRules } from './entries.ts'
-import { HostDirectory, HostFile } from './file.ts'
-import { HELD, HeldFile } from './held-file.ts'
-import { isKernelView } from './kernel-views.ts'
-import { hostFlags, mayUseNoatime } from './open-flags.ts'
+import type { DeviceNumber, Names, Node, OpenNode, Owner } from '../tree.ts'
+import { giveTo, hostOwner } from './attributes.ts'
+import { FoundNode } from './found-node.ts'
+import { HELD } from './held-file.ts'
+import { hostFlags } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
-import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
-import { type FoundFile, fileOf, fileText } from './saved-file.ts'
-import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
-
-/** What the lookup under way has found: nothing else fills it, so the nodes that settle meanwhile leave it alone. */
-const lookedUp = new Stat()
+import type { FoundFile } from './saved-file.ts'
 
 /** A file that is about to be made. */
 export interface Newborn {
@@ -51,11 +40,8 @@ export interface Newborn {
   finish(fd: number): void
 }
 
-/** What a client may do with a file of the host. HeldFile says how the file is held. */
-export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs, EntryRules {
-  /** Whether it is a view of the kernel, which shows nothing, see kernel-views.ts. */
-  readonly isSealed: boolean
-
+/** What a client may do with a file of the host, changes of names included. */
+export class HostNode extends FoundNode<HostNode> implements Node, Names {
   /**
    * The root of a tree.
    *
@@ -66,87 +52,12 @@ export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs,
     return new this(context, null, '', statx(fd), fd, false)
   }
 
-  protected constructor(
-    context: HostContext,
-    parent: HostNode | null,
-    name: string,
-    stat: FoundFile,
-    fd: number,
-    sealed: boolean,
-  ) {
-    super(context, parent, name, stat, fd)
-    this.isSealed = sealed
-  }
-
   protected self(): HostNode {
     return this
   }
 
-  /** S_IFMT bits that it has for the guest. */
-  get type(): number {
-    return this.hostType
-  }
-
   get names(): Names {
     return this
-  }
-
-  get xattrs(): Xattrs {
-    return this
-  }
-
-  lookup(name: string, attributes: Attributes | null): HostNode {
-    if (name === '..') return this.#lookUpAbove(attributes)
-    if (this.hostType !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'lookup')
-    if (this.isSealed) throw new ErrnoError(errno.ENOENT, 'lookup')
-    const stat = statxAt(this.descriptor(), name, lookedUp)
-    const known = this.known(name, stat)
-    // Where another file system begins, it is looked at before anything in it.
-    if (known === undefined && stat.dev !== this.device) {
-      return this.adopt(name, this.openAt(name, HELD), attributes)
-    }
-    if (known === undefined) return this.newChild(name, stat, attributes)
-    if (attributes !== null) {
-      fillAttributes(attributes, stat, this.context)
-      known.#complete(attributes)
-    }
-    return known
-  }
-
-  getattr(attributes: Attributes): void {
-    fillAttributes(attributes, this.stat(), this.context)
-    this.completeAttributes(attributes)
-  }
-
-  setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
-    this.mayChange()
-    changeAttributes(this.descriptor(), this.hostType, changes, file, uid, this.context)
-  }
-
-  readlink(): string {
-    if (this.hostType !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
-    return readlink(this.descriptor())
-  }
-
-  statfs(): FileSystemStatistics {
-    return fstatfs(this.descriptor())
-  }
-
-  open(flags: number, uid: number): OpenNode {
-    const isFile = this.hostType === modes.FILE
-    if (!isFile && !this.isDirectory) throw new ErrnoError(errno.ENXIO, 'open')
-    if (this.isSealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
-    // The owner may have changed since the lookup, so it is asked for now.
-    const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
-    const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
-    try {
-      return this.#reopened(host, flags, uid)
-    } catch (error) {
-      // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
-      const refused = error instanceof ErrnoError && error.errno === errno.EPERM
-      if (!refused || (host & O_NOATIME) === 0) throw error
-      return this.#reopened(host & ~O_NOATIME, flags, uid)
-    }
   }
 
   create(
@@ -174,7 +85,7 @@ export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs,
       // Not by its name, which another program may have removed already.
       const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
       const node = this.adopt(name, held, attributes, newborn.type)
-      return { node, file: node.#opened(fd, flags, owner.uid) }
+      return { node, file: node.opened(fd, flags, owner.uid) }
     } catch (error) {
       context.descriptors.discard(fd)
       this.takeBack(name, 0)
@@ -249,193 +160,10 @@ export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs,
     removed?.loseName()
   }
 
-  listXattrs(): Uint8Array {
-    return listXattrs(this.attributed())
-  }
-
-  getXattr(name: string): Uint8Array {
-    return getXattr(this.attributed(), name)
-  }
-
-  setXattr(name: string, value: Uint8Array, flags: number): void {
-    setXattr(this.attributed(), name, value, flags)
-  }
-
-  removeXattr(name: string): void {
-    removeXattr(this.attributed(), name)
-  }
-
-  /** See Tree.save; undefined where nothing leads to it. */
-  describe(): Described<HostNode> | undefined {
-    const place = this.findable
-    if (place === undefined) return undefined
-    try {
-      return { ...place, identity: fileText(this.saved(this.isSealed)) }
-    } catch (error) {
-      if (error instanceof ErrnoError) return undefined
-      throw error
-    }
-  }
-
-  /** This directory, used once more, if it is the one that was saved. @throws ESTALE */
-  recall(identity: string): HostNode {
-    this.expectSame(fileOf(identity))
-    this.retain()
-    return this
-  }
-
-  /**
-   * What was saved as `name` in this directory, used once.
-   *
-   * @throws ESTALE when it is not there any more, or has changed.
-   */
-  revive(name: string, identity: string): HostNode {
-    const file = fileOf(identity)
-    let node = this.recalled(name, file)
-    if (node === undefined) {
-      // It gets a descriptor when something needs it: a guest that caches has very many such files.
-      node = this.make(name, file, -1, file.sealed)
-      this.attach(node, false)
-      node.keepPrefix(file.prefix)
-    }
-    try {
-      node.expectUnchanged(file)
-      return node
-    } catch (error) {
-      node.release()
-      throw error
-    }
-  }
-
-  get inoAbove(): bigint {
-    return this.above.ino
-  }
-
-  inoOf(ino: bigint): bigint {
-    return this.context.inodes.of(ino, this.device)
-  }
-
-  get hidesTypes(): boolean {
-    return false
-  }
-
-  closeFile(fd: number): void {
-    try {
-      this.context.descriptors.close(fd)
-    } finally {
-      this.unpin()
-    }
-  }
-
-  #lookUpAbove(attributes: Attributes | null): HostNode {
-    const { above } = this
-    // It may have been unused for a while: it must still be there.
-    above.descriptor()
-    if (attributes !== null) above.getattr(attributes)
-    above.retain()
-    return above
-  }
-
-  /**
-   * A node for what `stat` has found under `name` in this directory, which gets a descriptor later.
-   *
-   * @param type what the file is to the guest, where that is known.
-   */
-  protected newChild(
-    name: string,
-    stat: Stat,
-    attributes: Attributes | null,
-    type?: number,
-  ): HostNode {
-    if (attributes !== null) fillAttributes(attributes, stat, this.context)
-    const child = this.make(name, stat, -1, this.isSealed, type)
-    this.attach(child)
-    if (attributes !== null) child.#complete(attributes)
-    return child
-  }
-
-  /**
-   * A node for a file of this directory that is open already.
-   *
-   * @param fd an O_PATH descriptor, which belongs to the node, and is closed on a failure.
-   * @param type what the file is to the guest, where that is known.
-   */
-  protected adopt(
-    name: string,
-    fd: number,
-    attributes: Attributes | null,
-    type?: number,
-  ): HostNode {
-    const { context } = this
-    let child: HostNode
-    try {
-      const stat = statx(fd)
-      let sealed = this.isSealed
-      if (stat.dev !== this.device) {
-        const found = fstatfs(fd)
-        context.inodes.learn(stat.dev, found.fsid)
-        sealed ||= isKernelView(found.type)
-      }
-      if (attributes !== null) fillAttributes(attributes, stat, context)
-      child = this.make(name, stat, fd, sealed, type)
-      this.attach(child)
-    } catch (error) {
-      context.descriptors.discard(fd)
-      throw error
-    }
-    if (attributes !== null) child.#complete(attributes)
-    return child
-  }
-
-  /** {@link completeAttributes} for a node that is about to be returned: it is released on a failure. */
-  #complete(attributes: Attributes): void {
-    try {
-      this.completeAttributes(attributes)
-    } catch (error) {
-      this.release()
-      throw error
-    }
-  }
-
-  /** Puts in what a guest's attributes have that the host's stat(2) does not say. */
-  protected completeAttributes(_attributes: Attributes): void {}
-
-  /** The descriptor of a file that has extended attributes to show. */
-  protected attributed(): number {
-    if (this.isSealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
-    return this.descriptor()
-  }
-
-  protected mayChange(): void {
-    if (this.isSealed) throw new ErrnoError(errno.EROFS, 'kernel view')
-  }
-
   /** The descriptor of a directory whose names may be touched. */
   protected directory(): number {
     this.mayChange()
     return this.descriptor()
-  }
-
-  /** This file opened with the host's flags `host`, as a client has asked for with `flags`. */
-  #reopened(host: number, flags: number, uid: number): OpenNode {
-    const file = this.#opened(this.reopen(host), flags, uid)
-    if (file.isDirectory) return file
-    try {
-      // As a write does.
-      if ((flags & openFlags.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(file.fd)
-      return file
-    } catch (error) {
-      file.close()
-      throw error
-    }
-  }
-
-  /** What was opened of this node; until it is closed, the node stays as it is. */
-  #opened(fd: number, flags: number, uid: number): HostFile | HostDirectory {
-    this.pin()
-    if (this.isDirectory) return new HostDirectory(fd, this)
-    const writes = (flags & openFlags.ACCMODE) !== openFlags.RDONLY
-    return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context)
   }
 
   /** A node of this one's class, in this directory; its parameters are those of {@link adopt}. */
@@ -496,16 +224,6 @@ export class HostNode extends HeldFile<HostNode> implements Node, Names, Xattrs,
       // It is gone, or cannot be removed. The client gets the reason of what went wrong first.
       if (!(error instanceof ErrnoError)) throw error
     }
-  }
-
-  /** See privileges.ts. */
-  protected mustDropPrivileges(uid: number): boolean {
-    return mustDropPrivileges(uid, this.context.credentials)
-  }
-
-  /** Takes setuid and setgid bits from this file, of which `fd` is a descriptor. */
-  dropPrivileges(fd: number): void {
-    dropPrivileges(fd)
   }
 
   /** Whether it is of this tree. */

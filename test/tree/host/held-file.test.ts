@@ -154,7 +154,10 @@ describe('fids beyond the number of descriptors', () => {
       client.call('walk', { fid: 0, newfid, names: [] })
       for (let depth = 0; depth < 2 * few; depth++) {
         const mkdir = { dfid: newfid, name: 'd', mode: 0o755, gid: process.getgid!() }
-        expect([0, errno.EEXIST]).toContain(client.errnoOf('mkdir', mkdir))
+        const made = client.errnoOf('mkdir', mkdir)
+        // What is made is a file that is remembered, for a moment at least: it is taken back.
+        if (made === errno.ENFILE) return depth
+        expect([0, errno.EEXIST]).toContain(made)
         const answer = client.errnoOf('walk', { fid: newfid, newfid, names: ['d'] })
         if (answer === errno.ENFILE) return depth
         expect(answer).toBe(0)

@@ -1,0 +1,302 @@
+import { ErrnoError, errno } from '../../sys/errno.ts'
+import { O_EXCL, O_NOATIME, O_NOFOLLOW } from '../../sys/constants.ts'
+import { fstatfs, readlink } from '../../sys/files.ts'
+import { Stat, statx, statxAt } from '../../sys/statx.ts'
+import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
+import { modes, openFlags } from '../flags.ts'
+import type { Described } from '../saved-nodes.ts'
+import type { OpenNode, Xattrs } from '../tree.ts'
+import { changeAttributes, fillAttributes } from './attributes.ts'
+import type { EntryRules } from './entries.ts'
+import { HostDirectory, HostFile } from './file.ts'
+import { HELD, HeldFile } from './held-file.ts'
+import { isKernelView } from './kernel-views.ts'
+import { hostFlags, mayUseNoatime } from './open-flags.ts'
+import type { HostContext } from './policy.ts'
+import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
+import { type FoundFile, fileOf, fileText } from './saved-file.ts'
+import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
+
+/** What the lookup under way has found: nothing else fills it, so the nodes that settle meanwhile leave it alone. */
+const lookedUp = new Stat()
+
+/**
+ * What a client may do with a file of the host that was found, and with what lies in a directory: all but
+ * changes of names, which node.ts adds. HeldFile says how the file is held.
+ *
+ * @typeParam Self the class that is made of it.
+ */
+export abstract class FoundNode<Self extends FoundNode<Self>>
+  extends HeldFile<Self>
+  implements Xattrs, EntryRules
+{
+  /** Whether it is a view of the kernel, which shows nothing, see kernel-views.ts. */
+  readonly isSealed: boolean
+
+  protected constructor(
+    context: HostContext,
+    parent: Self | null,
+    name: string,
+    stat: FoundFile,
+    fd: number,
+    sealed: boolean,
+  ) {
+    super(context, parent, name, stat, fd)
+    this.isSealed = sealed
+  }
+
+  /** S_IFMT bits that it has for the guest. */
+  get type(): number {
+    return this.hostType
+  }
+
+  get xattrs(): Xattrs {
+    return this
+  }
+
+  lookup(name: string, attributes: Attributes | null): Self {
+    if (name === '..') return this.#lookUpAbove(attributes)
+    if (this.hostType !== modes.DIRECTORY) throw new ErrnoError(errno.ENOTDIR, 'lookup')
+    if (this.isSealed) throw new ErrnoError(errno.ENOENT, 'lookup')
+    const stat = statxAt(this.descriptor(), name, lookedUp)
+    const known = this.known(name, stat)
+    // Where another file system begins, it is looked at before anything in it.
+    if (known === undefined && stat.dev !== this.device) {
+      return this.adopt(name, this.openAt(name, HELD), attributes)
+    }
+    if (known === undefined) return this.newChild(name, stat, attributes)
+    if (attributes !== null) {
+      fillAttributes(attributes, stat, this.context)
+      known.#complete(attributes)
+    }
+    return known
+  }
+
+  getattr(attributes: Attributes): void {
+    fillAttributes(attributes, this.stat(), this.context)
+    this.completeAttributes(attributes)
+  }
+
+  setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
+    this.mayChange()
+    changeAttributes(this.descriptor(), this.hostType, changes, file, uid, this.context)
+  }
+
+  readlink(): string {
+    if (this.hostType !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')
+    return readlink(this.descriptor())
+  }
+
+  statfs(): FileSystemStatistics {
+    return fstatfs(this.descriptor())
+  }
+
+  open(flags: number, uid: number): OpenNode {
+    const isFile = this.hostType === modes.FILE
+    if (!isFile && !this.isDirectory) throw new ErrnoError(errno.ENXIO, 'open')
+    if (this.isSealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
+    // The owner may have changed since the lookup, so it is asked for now.
+    const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
+    const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
+    try {
+      return this.#reopened(host, flags, uid)
+    } catch (error) {
+      // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
+      const refused = error instanceof ErrnoError && error.errno === errno.EPERM
+      if (!refused || (host & O_NOATIME) === 0) throw error
+      return this.#reopened(host & ~O_NOATIME, flags, uid)
+    }
+  }
+
+  listXattrs(): Uint8Array {
+    return listXattrs(this.attributed())
+  }
+
+  getXattr(name: string): Uint8Array {
+    return getXattr(this.attributed(), name)
+  }
+
+  setXattr(name: string, value: Uint8Array, flags: number): void {
+    setXattr(this.attributed(), name, value, flags)
+  }
+
+  removeXattr(name: string): void {
+    removeXattr(this.attributed(), name)
+  }
+
+  /** See Tree.save; undefined where nothing leads to it. */
+  describe(): Described<Self> | undefined {
+    const place = this.findable
+    if (place === undefined) return undefined
+    try {
+      return { ...place, identity: fileText(this.saved(this.isSealed)) }
+    } catch (error) {
+      if (error instanceof ErrnoError) return undefined
+      throw error
+    }
+  }
+
+  /** This directory, used once more, if it is the one that was saved. @throws ESTALE */
+  recall(identity: string): Self {
+    this.expectSame(fileOf(identity))
+    this.retain()
+    return this.self()
+  }
+
+  /**
+   * What was saved as `name` in this directory, used once.
+   *
+   * @throws ESTALE when it is not there any more, or has changed.
+   */
+  revive(name: string, identity: string): Self {
+    const file = fileOf(identity)
+    let node = this.recalled(name, file)
+    if (node === undefined) {
+      // It gets a descriptor when something needs it: a guest that caches has very many such files.
+      node = this.make(name, file, -1, file.sealed)
+      this.attach(node, false)
+      node.keepPrefix(file.prefix)
+    }
+    try {
+      node.expectUnchanged(file)
+      return node
+    } catch (error) {
+      node.release()
+      throw error
+    }
+  }
+
+  get inoAbove(): bigint {
+    return this.above.ino
+  }
+
+  inoOf(ino: bigint): bigint {
+    return this.context.inodes.of(ino, this.device)
+  }
+
+  get hidesTypes(): boolean {
+    return false
+  }
+
+  closeFile(fd: number): void {
+    try {
+      this.context.descriptors.close(fd)
+    } finally {
+      this.unpin()
+    }
+  }
+
+  #lookUpAbove(attributes: Attributes | null): Self {
+    const { above } = this
+    // It may have been unused for a while: it must still be there.
+    if (attributes === null) above.descriptor()
+    else above.getattr(attributes)
+    above.retain()
+    return above
+  }
+
+  /**
+   * A node for what `stat` has found under `name` in this directory, which gets a descriptor later.
+   *
+   * @param type what the file is to the guest, where that is known.
+   */
+  protected newChild(name: string, stat: Stat, attributes: Attributes | null, type?: number): Self {
+    if (attributes !== null) fillAttributes(attributes, stat, this.context)
+    const child = this.make(name, stat, -1, this.isSealed, type)
+    this.attach(child)
+    if (attributes !== null) child.#complete(attributes)
+    return child
+  }
+
+  /**
+   * A node for a file of this directory that is open already.
+   *
+   * @param fd an O_PATH descriptor, which belongs to the node, and is closed on a failure.
+   * @param type what the file is to the guest, where that is known.
+   */
+  protected adopt(name: string, fd: number, attributes: Attributes | null, type?: number): Self {
+    const { context } = this
+    let child: Self
+    try {
+      const stat = statx(fd)
+      let sealed = this.isSealed
+      if (stat.dev !== this.device) {
+        const found = fstatfs(fd)
+        context.inodes.learn(stat.dev, found.fsid)
+        sealed ||= isKernelView(found.type)
+      }
+      if (attributes !== null) fillAttributes(attributes, stat, context)
+      child = this.make(name, stat, fd, sealed, type)
+      this.attach(child)
+    } catch (error) {
+      context.descriptors.discard(fd)
+      throw error
+    }
+    if (attributes !== null) child.#complete(attributes)
+    return child
+  }
+
+  /** {@link completeAttributes} for a node that is about to be returned: it is released on a failure. */
+  #complete(attributes: Attributes): void {
+    try {
+      this.completeAttributes(attributes)
+    } catch (error) {
+      this.release()
+      throw error
+    }
+  }
+
+  /** Puts in what a guest's attributes have that the host's stat(2) does not say. */
+  protected completeAttributes(_attributes: Attributes): void {}
+
+  /** The descriptor of a file that has extended attributes to show. */
+  protected attributed(): number {
+    if (this.isSealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
+    return this.descriptor()
+  }
+
+  protected mayChange(): void {
+    if (this.isSealed) throw new ErrnoError(errno.EROFS, 'kernel view')
+  }
+
+  /** This file opened with the host's flags `host`, as a client has asked for with `flags`. */
+  #reopened(host: number, flags: number, uid: number): OpenNode {
+    const file = this.opened(this.reopen(host), flags, uid)
+    if (file.isDirectory) return file
+    try {
+      // As a write does.
+      if ((flags & openFlags.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(file.fd)
+      return file
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  }
+
+  /** What was opened of this node; until it is closed, the node stays as it is. */
+  protected opened(fd: number, flags: number, uid: number): HostFile | HostDirectory {
+    this.pin()
+    if (this.isDirectory) return new HostDirectory(fd, this)
+    const writes = (flags & openFlags.ACCMODE) !== openFlags.RDONLY
+    return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context)
+  }
+
+  /** A node of this one's class, in this directory; its parameters are those of {@link adopt}. */
+  protected abstract make(
+    name: string,
+    stat: FoundFile,
+    fd: number,
+    sealed: boolean,
+    type?: number,
+  ): Self
+
+  /** See privileges.ts. */
+  protected mustDropPrivileges(uid: number): boolean {
+    return mustDropPrivileges(uid, this.context.credentials)
+  }
+
+  /** Takes setuid and setgid bits from this file, of which `fd` is a descriptor. */
+  dropPrivileges(fd: number): void {
+    dropPrivileges(fd)
+  }
+}
