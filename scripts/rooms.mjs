@@ -20,9 +20,10 @@ const src = fileURLToPath(new URL('../src/', import.meta.url))
  */
 const table = {
   util: { first: 'error.ts', rooms: [] },
-  sys: { rooms: ['util'], packages: ['koffi'] },
-  tree: { rooms: ['util', 'sys'] },
+  sys: { first: 'ffi.ts', rooms: [], packages: ['koffi'] },
+  tree: { first: 'tree.ts', rooms: ['util', 'sys'] },
   '9p': {
+    first: 'session.ts',
     rooms: [
       'util',
       'sys',
@@ -35,34 +36,43 @@ const table = {
       'tree/tree.ts',
     ],
   },
-  transport: { rooms: ['util', 'sys'] },
+  // The protocol alone, for any runtime.
+  '9p/wire': { rooms: [], pure: true },
+  transport: { first: 'event-loop.ts', rooms: ['util', 'sys'] },
   // These two speak 9P's frames. The rest of the room knows no protocol.
   'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
   'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
-  server: { rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
-  guest: { rooms: ['util', 'sys'] },
-  provision: { first: 'inventory.ts', rooms: ['util', 'sys', 'guest'] },
-  network: { first: 'switch.ts', rooms: ['util', 'sys'] },
-  machine: { rooms: ['util', 'sys', 'tree', '9p', 'transport', 'server', 'provision', 'guest'] },
-  record: { rooms: ['util'] },
+  server: { first: 'engine.ts', rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
+  guest: { first: 'init.ts', rooms: ['util'] },
+  provision: { first: 'inventory.ts', rooms: ['util', 'guest'] },
+  network: { first: 'switch.ts', rooms: ['util'] },
+  machine: {
+    first: 'plan.ts',
+    rooms: ['util', 'sys', 'tree', '9p', 'transport', 'server', 'provision', 'guest'],
+  },
+  record: { first: 'event.ts', rooms: ['util'] },
   driver: {
-    rooms: ['util', 'sys', 'tree', '9p', 'provision', 'guest', 'machine', 'network', 'record'],
+    first: 'machine.ts',
+    rooms: ['util', 'sys', 'tree', 'provision', 'guest', 'machine', 'network', 'record'],
   },
   report: { first: 'page.ts', rooms: ['util', 'record'] },
   runner: {
     first: 'run-files.ts',
-    rooms: ['util', 'report', 'record'],
+    rooms: ['util', 'report'],
     packages: ['@swc/wasm-typescript'],
   },
   cli: { first: 'main.ts', rooms: ['*'] },
   'index.ts': { rooms: ['*'] },
-  'vitest.ts': { rooms: ['util', 'driver', 'record'], packages: ['vitest'] },
+  'vitest.ts': { rooms: ['driver', 'record'], packages: ['vitest'] },
 }
 
 /** Where programs enter src/. Nothing in src/ imports these, not even a room whose row says '*'. */
 const doors = new Set(['cli', 'index.ts', 'vitest.ts'])
 
 for (const [room, { first }] of Object.entries(table)) {
+  if (first === undefined && !room.includes('/') && !room.endsWith('.ts')) {
+    throw new Error(`scripts/rooms.mjs does not say which file of src/${room} to open first`)
+  }
   if (first !== undefined && !existsSync(`${src}${room}/${first}`)) {
     throw new Error(`scripts/rooms.mjs names src/${room}/${first}, which does not exist`)
   }

@@ -1,3 +1,9 @@
+/**
+ * 9P2000.L whole: the table of messages and its codec (wire/), the session of one client with its fids, and a client.
+ *
+ * index.ts is the public face of the room, `lowerdir/9p`.
+ */
+
 import { ErrnoError, errno, errnoName, errnoOf } from '../sys/errno.ts'
 import { type Memory, type Pieces, heapMemory } from '../sys/memory.ts'
 import type { ReplyPlace } from '../sys/reply-place.ts'

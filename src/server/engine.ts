@@ -1,3 +1,10 @@
+/**
+ * A server is a thread that serves exports, with its sockets, its poll loop and its sandbox, and a handle on it for the thread
+ * that started it.
+ *
+ * This is the handle. worker.ts is where the thread begins, and index.ts the public face of the room, `lowerdir/server`.
+ */
+
 import { Worker } from 'node:worker_threads'
 import { ErrnoError } from '../sys/errno.ts'
 import { closeEventfd, createEventfd, signalEventfd } from '../sys/eventfd.ts'

@@ -1,3 +1,5 @@
+/** System calls: the only room that calls C, with the errors, descriptors and memory that this takes. */
+
 import koffi from 'koffi'
 import { ErrnoError, errno } from './errno.ts'
 

@@ -1,4 +1,9 @@
 /**
+ * A transport delivers requests and takes the replies: frames in a byte stream (stream/), or chains of a virtqueue in a
+ * guest's memory (vhost-user/).
+ */
+
+/**
  * What a transport asks of the event loop that it runs in. The server's loop (server/loop.ts) keeps these promises; a
  * transport knows no more of the server.
  */

@@ -1,3 +1,5 @@
+/** A tree is what a server can serve, in its own vocabulary, which no wire protocol is part of. */
+
 import type { Payload } from '../sys/memory.ts'
 import type {
   AttributeChanges,
