@@ -108,7 +108,7 @@ export const run = command({
 The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
 lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.
 A share's cache=MODE is what the guest keeps of its files: none; mmap (the default), what programs have
-mapped; loose, everything, for a share that nobody else changes meanwhile.`,
+mapped; loose, everything, for a share that only the guest changes meanwhile.`,
 
   async run(values, argv) {
     const progress = new ProgressLine()

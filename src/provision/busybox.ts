@@ -107,7 +107,7 @@ async function faultOf(path: string): Promise<string | undefined> {
       : `${path} cannot be read (${error.code}).`
   }
   if (elf === undefined) return `${path} is not an executable of this kind of machine.`
-  if (elf.arch !== process.arch) return `${path} is for another kind of processor.`
+  if (elf.arch !== process.arch) return `${path} is for another kind of CPU.`
   if (!elf.isStatic) {
     return `${path} is linked dynamically, and the guest's first system has no libraries.`
   }

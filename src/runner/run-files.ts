@@ -41,10 +41,10 @@ const MEMORY = 1.5 * 1024 ** 3
  * @param memory in bytes; by default what is available, within the limit of the container if there is one.
  */
 export function defaultJobs(
-  processors: number = availableParallelism(),
+  cpus: number = availableParallelism(),
   memory: number = process.availableMemory(),
 ): number {
-  return Math.max(1, Math.min(processors, Math.floor(memory / MEMORY)))
+  return Math.max(1, Math.min(cpus, Math.floor(memory / MEMORY)))
 }
 
 /** Runs test files, each in a process of its own. Resolves with all results in the order of the files. */

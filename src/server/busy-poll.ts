@@ -10,12 +10,12 @@ const REST = 64
 const LONGEST_REST = 4096
 
 /**
- * How long busy polling pays before sleeping. Waking a processor takes some 30 microseconds in a virtual machine, so a
+ * How long busy polling pays before sleeping. Waking a CPU takes some 30 microseconds in a virtual machine, so a
  * client that asks again at once is answered much sooner by a loop that still polls. The time is learnt from the
- * sleeps, as KVM learns how long to poll for a halted processor (virt/kvm/kvm_main.c, kvm_vcpu_block): after a short
+ * sleeps, as KVM learns how long to poll for a halted virtual CPU (virt/kvm/kvm_main.c, kvm_vcpu_block): after a short
  * sleep polls go on a little longer, after a long one there are none.
  *
- * Where client and server share a processor, polling is in vain however soon the next request comes: the client cannot
+ * Where client and server share a CPU, polling is in vain however soon the next request comes: the client cannot
  * make it meanwhile. That shows in short sleeps after the longest time of polling. Then there are no polls for some
  * sleeps, and each time for twice as many.
  */

@@ -82,7 +82,7 @@ export function enterSandbox(
     }))
     attempt(`Landlock ABI ${abi}`, () => restrictThread(rules))
   }
-  if (!hasSeccomp()) missing.push('seccomp (not for this kernel or processor)')
+  if (!hasSeccomp()) missing.push('seccomp (not for this kernel or CPU)')
   else attempt('seccomp', () => denyCalls(deniedCalls(readOnly)))
 
   if (mode === 'require' && missing.length > 0) {

@@ -55,7 +55,7 @@ const SQE_BYTES = 64
 const CQE_BYTES = 16
 
 /**
- * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), whoever uses its descriptor. The descriptor
+ * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), no matter who uses its descriptor. The descriptor
  * is readable, to poll(2), when a read has ended.
  */
 export class ReadRing {

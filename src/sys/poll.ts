@@ -52,7 +52,7 @@ export class PollSet {
     const number = lastErrno()
     if (number === errno.EINTR) return 0
     if (number === errno.ENOMEM) {
-      // Callers try again at once, which should not keep a processor busy.
+      // Callers try again at once, which should not keep a CPU busy.
       Atomics.wait(pause, 0, 0, PAUSE_MS)
       return 0
     }

@@ -11,7 +11,7 @@ import { Inbox } from './inbox.ts'
 import { StreamOutbox } from './stream-outbox.ts'
 
 /**
- * How many replies are sent together. More would cost a little less where client and server share a processor; where they
+ * How many replies are sent together. More would cost a little less where client and server share a CPU; where they
  * do not, the client would sleep although its first reply is ready.
  */
 const TOGETHER = 8
