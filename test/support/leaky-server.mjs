@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { AT_FDCWD, O_NOATIME, O_RDONLY } from '../../dist/sys/constants.js'
 import { close, openat } from '../../dist/sys/files.js'
-import { open } from '../../dist/9p/wire/flags.js'
+import { openFlags } from '../../dist/tree/flags.js'
 import { serveDuplex } from '../../dist/transport/stream/duplex.js'
 import { HostTree } from '../../dist/tree/host/host-tree.js'
 
@@ -19,10 +19,12 @@ const tree = new HostTree(directory, { readOnly: true, owner: 'host', atime: 'gu
 function leaky(node, path) {
   return new Proxy(node, {
     get(target, key) {
-      if (key === 'walk') return (name) => leaky(target.walk(name), join(path, name))
+      if (key === 'lookup') {
+        return (name, attributes) => leaky(target.lookup(name, attributes), join(path, name))
+      }
       if (key === 'open') {
         return (flags) => {
-          if ((flags & open.NOATIME) !== 0) {
+          if ((flags & openFlags.NOATIME) !== 0) {
             console.log('O_NOATIME')
             close(openat(AT_FDCWD, path, O_RDONLY | O_NOATIME))
           }
