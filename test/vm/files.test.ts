@@ -83,7 +83,7 @@ describe('a file of the guest’s', () => {
       message:
         "machine: /etc/passwd/x cannot be written: mkdir: can't create directory '/etc/passwd': File exists (EEXIST)",
     })
-    await expect(vm.readFile('etc/passwd')).rejects.toThrow('"etc/passwd" is no absolute path')
+    await expect(vm.readFile('etc/passwd')).rejects.toThrow('"etc/passwd" is not an absolute path')
   })
 
   it('can be one of the kernel’s, which has no size', async () => {
