@@ -36,22 +36,27 @@ function lowerdir(...args) {
   return ended.status
 }
 
-/** A hash of the names and contents below a folder, without files that this user may not read. */
+/** A hash of the names and contents below a folder, without the content of what this user may not read. */
 function fingerprint(folder) {
   const hash = createHash('sha256')
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const path = `${entry.parentPath}/${entry.name}`
-    hash.update(`${path}\0`)
-    if (entry.isFile()) hash.update(readIfAllowed(path))
+  const add = (directory) => {
+    for (const entry of ifAllowed(() => readdirSync(directory, { withFileTypes: true })) ?? []) {
+      const path = `${directory}/${entry.name}`
+      hash.update(`${path}\0`)
+      if (entry.isDirectory()) add(path)
+      if (entry.isFile()) hash.update(ifAllowed(() => readFileSync(path)) ?? '')
+    }
   }
+  add(folder)
   return hash.digest('hex')
 }
 
-function readIfAllowed(path) {
+/** What `read` returns; undefined for what this user may not read, and for what is gone by now. */
+function ifAllowed(read) {
   try {
-    return readFileSync(path)
+    return read()
   } catch (error) {
     if (error.code !== 'EACCES' && error.code !== 'ENOENT') throw error
-    return ''
+    return undefined
   }
 }

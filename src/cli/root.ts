@@ -21,7 +21,7 @@ export const root = command({
     },
   },
   notes: `DIR must be empty or not exist yet. The packages come from the Debian mirror that this machine's apt uses: 45 MB
-to download, 150 MB on disk. The command needs root, and leaves no mount and no running service. To boot it:
+to download, 110 MB on disk. The command needs root, and leaves no mount and no running service. To boot it:
 
   lowerdir run --root DIR`,
 

@@ -62,12 +62,13 @@ export function parseChoice<const C extends string>(
 const SHARE = 'SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]'
 
 /**
- * `SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]`.
+ * `SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]`: the first option follows a colon or a comma. A comma that is part of
+ * DST is written twice.
  *
  * @param owner the default, for a share that names none.
  */
 export function parseShare(text: string, owner: Ownership): DirectoryShare {
-  const match = /^(.+?):(\/[^:]*)(?::(.*))?$/.exec(text)
+  const match = /^(.+?):(\/(?:[^:,]|,,)*)(?:[:,](.*))?$/.exec(text)
   const [, source, target, words] = match ?? []
   if (source === undefined || target === undefined || target === '/') {
     throw new UserError(
@@ -88,7 +89,13 @@ export function parseShare(text: string, owner: Ownership): DirectoryShare {
     }
   }
   const options = cache === undefined ? {} : { cache }
-  return { source: resolve(source), target, readOnly, owner: shownAs, ...options }
+  return {
+    source: resolve(source),
+    target: target.replaceAll(',,', ','),
+    readOnly,
+    owner: shownAs,
+    ...options,
+  }
 }
 
 /** `NAME=VALUE`, or `NAME` for the value that it has in this process's environment. */

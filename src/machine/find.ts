@@ -50,6 +50,9 @@ function ownerOf(path: string): number {
   try {
     return statSync(path).uid
   } catch (error) {
-    throw new ErrnoError(errnoOf(error), `stat ${path}`)
+    throw new ErrnoError(
+      errnoOf(error),
+      `the root ${path} cannot be served (\`lowerdir root DIR\` makes a Debian system)`,
+    )
   }
 }

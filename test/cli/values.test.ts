@@ -71,8 +71,12 @@ describe('a share', () => {
     ['src:/dst', { source: join(process.cwd(), 'src'), target: '/dst', ...host }],
     ['.:/dst', { source: process.cwd(), target: '/dst', ...host }],
     ['/s:/d/e f', { source: '/s', target: '/d/e f', ...host }],
-    ['/s,t:/d,e', { source: '/s,t', target: '/d,e', ...host }],
+    ['/s,t:/d,,e', { source: '/s,t', target: '/d,e', ...host }],
     ['/s:/d:ro', { source: '/s', target: '/d', ...host, readOnly: true }],
+    // A share that its user wants read-only must not become a writable one at the path "/d,ro".
+    ['/s:/d,ro', { source: '/s', target: '/d', ...host, readOnly: true }],
+    ['/s:/d,owner=1:2', { source: '/s', target: '/d', ...host, owner: { uid: 1, gid: 2 } }],
+    ['/s:/d,cache=none,ro', { source: '/s', target: '/d', ...host, readOnly: true, cache: 'none' }],
     ['/s:/d:rw', { source: '/s', target: '/d', ...host }],
     [
       '/s:/d:ro,owner=1:2',
@@ -98,6 +102,7 @@ describe('a share', () => {
     [':/dst', 'use SRC:DST'],
     ['', 'use SRC:DST'],
     ['/s:/d:', `'' is none of ro, rw, owner=OWNER, map=RANGE`],
+    ['/s:/d,e', `'e' is none of ro, rw, owner=OWNER, map=RANGE`],
     ['/s:/d:RO', `'RO' is none of ro, rw, owner=OWNER, map=RANGE`],
     ['/s:/d:ro,', `'' is none of ro, rw, owner=OWNER, map=RANGE`],
     ['/s:/d:owner=me', 'me is not an owner'],

@@ -9,6 +9,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { snapshotOf } from '../../src/driver/snapshot-of.ts'
 import { debianRoot } from '../support/debian-root.ts'
 import { BOOT_SECONDS, Cli, mainFile } from '../support/vm-cli.ts'
 
@@ -95,6 +96,8 @@ describe('a machine that is a test’s', () => {
   let rest: readonly unknown[]
 
   beforeAll(async () => {
+    // Made here, so that no file of tests has to: the machine would have a folder of artifacts of its own there.
+    await snapshotOf({ init: 'none', memory: 384, transport: 'tcp', name: 'restored' })
     const { folder: root } = await debianRoot()
     write('owning.vm.test.ts', owning(root))
     write('ending.vm.test.ts', ending)
