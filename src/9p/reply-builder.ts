@@ -19,6 +19,8 @@ export class ReplyBuilder {
   #most = 0
   /** Whether the payload lies behind the head in reserved memory, as a part of what the head's writer has. */
   #isWritten = false
+  /** How many bytes {@link payload} had room for. */
+  #payloadRoom = 0
 
   /** Begins a reply of at most `msize` bytes; one that was begun and not sent is forgotten. */
   begin(place: ReplyPlace, msize: number): void {
@@ -37,7 +39,9 @@ export class ReplyBuilder {
   /** Where a system call puts the payload: at most `count` bytes, and no more than fit into a reply. */
   payload(count: number): Payload {
     this.#isWritten = false
-    return this.#place.payload(READ_OVERHEAD, Math.min(count, this.#most))
+    const payload = this.#place.payload(READ_OVERHEAD, Math.min(count, this.#most))
+    this.#payloadRoom = payload.length
+    return payload
   }
 
   /** The same for a payload that is written field by field. Good until the reply is sent. */
@@ -54,8 +58,17 @@ export class ReplyBuilder {
     this.#commit(0)
   }
 
-  /** Sends a payload of which `length` bytes were put in place. @throws NoRoomError as {@link send}. */
+  /**
+   * Sends a payload of which `length` bytes were put in place.
+   *
+   * @throws NoRoomError as {@link send}; RangeError where a tree says that it has put more than there was room for.
+   */
   sendPayload(tag: number, name: PayloadMessage, length: number): void {
+    if (!this.#isWritten && length > this.#payloadRoom) {
+      throw new RangeError(
+        `a payload of ${length} bytes, where ${this.#payloadRoom} were asked for`,
+      )
+    }
     const to = this.#rewound()
     encodePayloadReply(to, tag, name, length)
     if (this.#isWritten) to.take(length)

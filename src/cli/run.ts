@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import { rootEnvironment } from '../driver/exec.ts'
 import type { CommandLine } from '../guest/agent.ts'
 import { BOOT_TIMEOUT } from '../machine/accelerator.ts'
@@ -168,14 +169,15 @@ mapped; loose, everything, for a share that only the guest changes meanwhile.`,
  *
  * @throws UserError for a value that is none.
  */
-function machineOptions(values: Values<typeof flags>, argv: readonly string[]): PlanOptions {
+export function machineOptions(values: Values<typeof flags>, argv: readonly string[]): PlanOptions {
   const { owner, atime } = parsePolicy(values)
   return {
     name: 'lowerdir',
     init: 'none',
     userNetwork: false,
     screen: false,
-    terminal: values.tty ?? (argv.length === 0 && process.stdin.isTTY && process.stdout.isTTY),
+    // Node's isTTY is undefined for a pipe, for which the planner would take its default.
+    terminal: values.tty ?? (argv.length === 0 && isatty(0) && isatty(1)),
     root: resolve(values.root ?? '/'),
     rootOwner: owner,
     rootView: parseView(values),

@@ -36,7 +36,9 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
 /** Reads what is in a fetched folder; undefined if it has no manifest, a damaged one, or its main file is gone. */
 export async function readFetched(folder: string): Promise<Fetched | undefined> {
   try {
-    const manifest = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Manifest
+    const manifest = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Manifest | null
+    // Another version of lowerdir, or a user, may have written any JSON.
+    if (typeof manifest?.main !== 'string') return undefined
     await access(join(folder, manifest.main))
     return { folder, manifest }
   } catch (error) {

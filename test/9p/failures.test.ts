@@ -27,6 +27,18 @@ describe('an operation that fails', () => {
     expect(probe.call('read', { fid: 2, offset: 0, count: 5 }).data.length).toBe(5)
   })
 
+  it('by more bytes than there is room for is EIO, and not a reply that the client cannot take', () => {
+    tree.root.add(
+      'boaster',
+      tree.file('boaster', (_offset, into) => into.length + 1),
+    )
+    probe.walk(1, 'boaster').open(1)
+    for (const count of [5, 1 << 20]) {
+      expect(probe.errnoOf('read', { fid: 1, offset: 0, count })).toBe(errno.EIO)
+    }
+    expect(probe.log[0]).toContain('a payload of 6 bytes, where 5 were asked for')
+  })
+
   it('with an errno is that errno, and nothing for the log', () => {
     expect(probe.errnoOf('walk', { fid: 0, newfid: 1, names: ['missing'] })).toBe(errno.ENOENT)
     expect(probe.log).toEqual([])

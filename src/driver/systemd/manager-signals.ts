@@ -28,12 +28,19 @@ export class ManagerSignals implements AsyncDisposable {
   readonly #listening: Promise<void>
   /** The objects with signals since {@link next} resolved the last time. */
   readonly #heard = new Set<string>()
+  /** Why no signals are received any more. */
+  #failure: { readonly error: unknown } | undefined
   #wake: () => void = () => {}
 
   private constructor(guest: Guest, user: string | undefined, onReady: () => void) {
     this.#guest = guest
     this.#user = user
     this.#listening = this.#listen(onReady)
+    // Not a race of each wait with #listening, which would keep something of each of them for as long as it lasts.
+    this.#listening.catch((error: unknown) => {
+      this.#failure = { error }
+      this.#wake()
+    })
   }
 
   /**
@@ -54,7 +61,7 @@ export class ManagerSignals implements AsyncDisposable {
   /**
    * Resolves when one of these objects has sent a signal, or may have sent one, since this resolved the last time.
    *
-   * @throws the signal's reason when it is aborted.
+   * @throws the signal's reason when it is aborted; a bug of the driver that has ended the listening.
    */
   async next(paths: readonly string[], signal: AbortSignal): Promise<void> {
     const isOver = (): boolean =>
@@ -64,10 +71,10 @@ export class ManagerSignals implements AsyncDisposable {
     try {
       while (!isOver()) {
         signal.throwIfAborted()
-        const woken = new Promise<void>((resolve) => {
+        if (this.#failure !== undefined) throw this.#failure.error
+        await new Promise<void>((resolve) => {
           this.#wake = resolve
         })
-        await Promise.race([woken, this.#listening])
       }
       this.#heard.clear()
     } finally {

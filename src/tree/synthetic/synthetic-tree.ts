@@ -220,8 +220,10 @@ class SyntheticOpenFile implements OpenFile {
     const answer = this.#handle.read?.(offset, into.length)
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
     if (answer instanceof Deferred) return answer
-    fillPayload(into, answer)
-    return answer.length
+    // The rest would overwrite what lies behind: over a virtqueue, other memory of the guest.
+    const bytes = answer.subarray(0, into.length)
+    fillPayload(into, bytes)
+    return bytes.length
   }
 
   write(offset: number, from: Payload): number | Deferred<number> {

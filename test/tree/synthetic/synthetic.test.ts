@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../../src/sys/errno.ts'
-import { flags, payloadBytes, readDirent, Reader } from '../../../src/9p/index.ts'
+import { flags, limits, payloadBytes, readDirent, Reader } from '../../../src/9p/index.ts'
 import { Deferred } from '../../../src/tree/deferred.ts'
 import {
   constantFile,
@@ -120,6 +120,14 @@ describe('a synthetic tree', () => {
     expect(probe.replies.map(({ tag }) => tag)).toEqual([2, 1])
     expect(fieldsOf('write', probe.replies[0]!)).toEqual({ count: 4 })
     expect(payloadBytes(fieldsOf('read', probe.replies[1]!).data).toString()).toBe('longe')
+  })
+
+  it('gives no more than was asked for', () => {
+    add('generous', { read: () => Buffer.alloc(10_000, 'x') })
+    probe.walk(1, 'generous').open(1)
+    expect(read(1, 0, 5)).toBe('xxxxx')
+    expect(read(1, 0, 1 << 20)).toHaveLength(8192 - limits.IO_HEADER_BYTES)
+    expect(probe.log).toEqual([])
   })
 
   it('lists its entries, and goes on from any of them', () => {
