@@ -133,7 +133,7 @@ describe('lowerdir snapshot', () => {
     const unclear = await run('remove', 'aa')
     expect([unclear.status, unclear.stderr]).toEqual([
       125,
-      'lowerdir: Several snapshots begin with aa.\n',
+      'lowerdir: Several snapshots begin with aa: give more characters of the key.\n',
     ])
     expect((await run('remove', 'cc')).stderr).toContain('There is no snapshot cc.')
     expect((await run('remove', 'aa1', 'bb')).stdout.toString()).toBe('2 removed.\n')
@@ -145,7 +145,10 @@ describe('lowerdir snapshot', () => {
     '%j says what can be said',
     async (args) => {
       const { status, stderr } = await run(...args)
-      expect([status, stderr]).toEqual([125, expect.stringContaining('Say what is to be done')])
+      expect([status, stderr]).toEqual([
+        125,
+        expect.stringContaining('snapshot needs something to do: `lowerdir snapshot list`'),
+      ])
     },
   )
 })
