@@ -30,7 +30,7 @@ writeFileSync(
     readme: 'none',
     disableSources: true,
     // Constants from which types are derived; the types are there.
-    intentionallyNotExported: ['cacheModes', 'errno', 'kinds', 'limitTable'],
+    intentionallyNotExported: ['cacheModes', 'errno', 'kinds', 'limitTable', 'transportChoices'],
     // Comments link to inner names as well, for readers of the source.
     validation: { invalidLink: false },
     treatWarningsAsErrors: true,
