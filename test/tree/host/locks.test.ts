@@ -485,25 +485,25 @@ describe('a file that the server may not open again', () => {
        const tree = new HostTree(values.directory, policy)
        const results = ['WRONLY', 'RDWR'].map((name, flags) => {
          const path = values.directory + '/' + name
-         const { file } = tree.attach('').node.create(name, flags + 1, 0o600, { uid: 0, gid: 0 })
+         const { file } = tree.attach('').node.names.create(name, flags + 1, 0o600, { uid: 0, gid: 0 }, null)
          const other = openSync(path, 'r+')
          chmodSync(path, 0)
-         const granted = [file.lock({ type: 'read', owner, ...all }, false)]
+         const granted = [file.locks.lock({ type: 'read', owner, ...all }, false)]
          const seen = [setOfdLock(other, 'write', all)]
-         granted.push(file.lock({ type: 'write', owner, ...all }, false))
+         granted.push(file.locks.lock({ type: 'write', owner, ...all }, false))
          seen.push(setOfdLock(other, 'read', all))
-         file.unlock(all, owner)
+         file.locks.unlock(all, owner)
          seen.push(setOfdLock(other, 'write', all))
          return { granted, seen }
        })
        // Opened to be read and locked so, then allowed again and locked to be written.
        const path = values.directory + '/RDONLY'
        writeFileSync(path, '')
-       const file = tree.attach('').node.walk('RDONLY').open(0, 0)
+       const file = tree.attach('').node.lookup('RDONLY', null).open(0, 0)
        chmodSync(path, 0)
-       const granted = [file.lock({ type: 'read', owner, ...all }, false)]
+       const granted = [file.locks.lock({ type: 'read', owner, ...all }, false)]
        chmodSync(path, 0o600)
-       granted.push(file.lock({ type: 'write', owner, ...all }, false))
+       granted.push(file.locks.lock({ type: 'write', owner, ...all }, false))
        console.log(JSON.stringify([...results, granted]))`,
       { directory, tree: built('tree/host/host-tree.js'), locks: built('sys/locks.js') },
     )
