@@ -66,7 +66,7 @@ export { WaitError } from './driver/waits/wait.ts'
 export { MachineError } from './machine/failure.ts'
 export { KernelError } from './guest/kernel.ts'
 export { type ProvisionCode, ProvisionError } from './provision/provision-error.ts'
-export { PatternError } from './tree/view/pattern-error.ts'
+export { PatternError } from './tree/view/glob.ts'
 export { ErrnoError, type ErrnoName } from './sys/errno.ts'
 
 // What a guest needs: QEMU, a kernel, busybox, a root.

@@ -1,7 +1,7 @@
 import { errno } from '../sys/errno.ts'
 import type { LockClient } from '../tree/locks.ts'
 import type { Exports } from '../tree/tree.ts'
-import { AttributesReply } from './attributes.ts'
+import { AttributesReply } from './attributes-reply.ts'
 import { DeferredRequests } from './deferred-requests.ts'
 import { FidTable } from './fids.ts'
 import { PostponedRequests } from './postponed.ts'

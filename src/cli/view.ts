@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { PatternError } from '../tree/view/pattern-error.ts'
+import { PatternError } from '../tree/view/glob.ts'
 import { Sight, type ViewPatterns } from '../tree/view/sight.ts'
 import type { Option } from './command.ts'
 import { UserError, explain } from './user-error.ts'

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream'
 import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
-import { USER_NETDEV } from '../machine/devices/network.ts'
+import { USER_NETDEV } from '../machine/devices/nics.ts'
 import type { QmpEvent } from '../machine/qmp.ts'
 import type { Recorder } from '../record/recorder.ts'
 import { shellWord } from '../util/shell.ts'

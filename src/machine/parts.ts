@@ -5,7 +5,7 @@ import { monitor, screen, serialConsole, terminal } from './devices/consoles.ts'
 import type { Device } from './devices/device.ts'
 import { type DiskImage, disk } from './devices/disk.ts'
 import { exportDevices } from './devices/exports.ts'
-import { switchNic, userNic } from './devices/network.ts'
+import { switchNic, userNic } from './devices/nics.ts'
 import type { Export } from './exports.ts'
 import type { MachinePlan } from './plan.ts'
 

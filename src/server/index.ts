@@ -27,7 +27,7 @@ export type { ColdReads } from '../tree/host/cold-reads.ts'
 export type { IdRange, Ownership } from '../tree/host/owners.ts'
 export type { HostPolicy } from '../tree/host/policy.ts'
 export { type ViewPatterns } from '../tree/view/sight.ts'
-export { PatternError } from '../tree/view/pattern-error.ts'
+export { PatternError } from '../tree/view/glob.ts'
 export { ViewTree } from '../tree/view/view-tree.ts'
 export {
   constantFile,

@@ -1,7 +1,7 @@
 import { EXPORT_ADDRESS } from '../../guest/mount.ts'
 import type { Export } from '../exports.ts'
 import { type Device, value } from './device.ts'
-import { NIC } from './network.ts'
+import { NIC } from './nics.ts'
 import { P9_MODULE, vhostUserDevice } from './vhost-user.ts'
 
 /** A user network that the init script hides from the guest, and a `guestfwd` of it for each export over tcp. */

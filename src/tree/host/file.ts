@@ -8,7 +8,7 @@ import type { OpenDirectory, OpenFile } from '../tree.ts'
 import { CANNOT_TELL, readIfCached } from './cached-read.ts'
 import type { ColdReads } from './cold-reads.ts'
 import { type EntryRules, readEntries } from './entries.ts'
-import { FileLocks, type LockTable } from './locks.ts'
+import { FileLocks, type LockTable } from './host-locks.ts'
 import type { HostContext } from './policy.ts'
 
 /** The node that a file was opened from, as far as the open file needs it. */

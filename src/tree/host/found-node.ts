@@ -6,7 +6,7 @@ import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attr
 import { modes, openFlags } from '../flags.ts'
 import type { Described } from '../saved-nodes.ts'
 import type { OpenNode, Xattrs } from '../tree.ts'
-import { changeAttributes, fillAttributes } from './attributes.ts'
+import { changeAttributes, fillAttributes } from './host-attributes.ts'
 import type { EntryRules } from './entries.ts'
 import { HostDirectory, HostFile } from './file.ts'
 import { HELD, HeldFile } from './held-file.ts'

@@ -3,7 +3,7 @@ import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { FileBudget } from './file-budget.ts'
 import type { InodeNumbers } from './identity.ts'
-import type { LockTable } from './locks.ts'
+import type { LockTable } from './host-locks.ts'
 import type { Owners, Ownership } from './owners.ts'
 
 /** How a host directory is shown. Plain data, so that it can be sent to the thread that serves it. */

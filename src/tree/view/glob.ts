@@ -1,4 +1,9 @@
-import { PatternError } from './pattern-error.ts'
+/** A pattern that means nothing; the message says why. */
+export class PatternError extends Error {
+  override readonly name = 'PatternError'
+  /** What a system call would say. */
+  readonly code = 'EINVAL'
+}
 
 /** Any characters, also none. */
 const STAR = 'star'

@@ -1,7 +1,6 @@
 import { fromText } from '../../util/text.ts'
 import { charactersOf } from './characters.ts'
-import { Glob, isGlob } from './glob.ts'
-import { PatternError } from './pattern-error.ts'
+import { Glob, PatternError, isGlob } from './glob.ts'
 
 /** How far the patterns of a set have matched on the way to a directory: in order, none twice. */
 export type Positions = readonly Position[]

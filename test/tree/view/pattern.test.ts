@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fromText } from '../../../src/util/text.ts'
 import { charactersOf } from '../../../src/tree/view/characters.ts'
-import { PatternError } from '../../../src/tree/view/pattern-error.ts'
+import { PatternError } from '../../../src/tree/view/glob.ts'
 import { Sight, type ViewPatterns } from '../../../src/tree/view/sight.ts'
 
 /** Whether a view shows what is at `path`, a directory if it ends with a slash. */
