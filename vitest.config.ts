@@ -42,18 +42,18 @@ const loadWhatShips: NonNullable<ViteUserConfig['plugins']>[number] = {
 /** The files that take longest, longest first; see docs/tests.md. */
 const longest = [
   'test/vm/conformance',
+  'test/vm/units',
   'test/vm/programs',
+  'test/vm/snapshot',
+  'test/vm/ends',
   'test/vm/vhost-user',
   'test/vm/noatime',
-  'test/vm/ends',
   'test/vm/driver',
-  'test/vm/leaks',
-  'test/vm/snapshot',
-  'test/vm/units',
+  'test/vm/run',
   'test/vm/node-test',
   'test/vm/vitest',
-  'test/vm/run',
   'test/vm/disks',
+  'test/vm/leaks',
 ]
 
 /**
