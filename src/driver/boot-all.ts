@@ -1,5 +1,6 @@
 import { throwAll } from '../machine/resources.ts'
 import { MemoryQueue } from './memory-queue.ts'
+import { messageOf } from '../util/error.ts'
 
 /** A machine to boot, together with others. */
 export interface Start<M> {
@@ -65,6 +66,6 @@ export async function disposeOfAll(machines: readonly AsyncDisposable[]): Promis
 }
 
 function failureOf(name: string, cause: unknown): Error {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return new Error(`The machine ${name} did not boot: ${reason}`, { cause })
 }

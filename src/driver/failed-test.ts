@@ -4,6 +4,7 @@ import { shellInteract } from './interact.ts'
 import type { RunningGuest } from './running-guest.ts'
 import { OwnTerminal, say } from './terminal.ts'
 import type { FailedTest } from './test-owner.ts'
+import { messageOf } from '../util/error.ts'
 
 /** The environment variable that asks for a shell in the machine of a failed test. */
 export const SHELL_ON_FAILURE = 'LOWERDIR_SHELL_ON_FAILURE'
@@ -46,7 +47,7 @@ async function gatherEvidence(guest: RunningGuest): Promise<string[]> {
     try {
       await action()
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       guest.recorder.event({ kind: 'note', text: `${what} could not be kept: ${why}` })
     }
   }
@@ -72,7 +73,7 @@ async function giveShell(guest: RunningGuest, { name, message }: FailedTest): Pr
     tell(`lowerdir: "${name}" has failed, and its machine waits for you:\n${why}\n`)
     await shellInteract(guest)
   } catch (error) {
-    say(`"${name}" has failed: ${error instanceof Error ? error.message : String(error)}`)
+    say(`"${name}" has failed: ${messageOf(error)}`)
   }
 }
 

@@ -9,6 +9,7 @@ import { quote } from '../util/shell.ts'
 import { pack, unpack } from './host-tar.ts'
 import type { Guest } from './guest.ts'
 import { type Transfer, type TransferOptions, transfer } from './transfer.ts'
+import { messageOf } from '../util/error.ts'
 
 /** The text of error numbers in programs of the guest (strerror(3) in the C locale), and their names. */
 const CODES: readonly (readonly [text: string, code: string])[] = [
@@ -213,7 +214,7 @@ async function hostFile(
 }
 
 function hostError(guest: Guest, path: string, what: string, cause: unknown): FileError {
-  const complaint = cause instanceof Error ? cause.message : String(cause)
+  const complaint = messageOf(cause)
   return new FileError({ machine: guest.name, path }, `of the host ${what}`, complaint, { cause })
 }
 

@@ -1,4 +1,5 @@
 import type { OwningTest } from './test-owner.ts'
+import { messageOf } from '../util/error.ts'
 
 /** The argument of a node:test test's function, as far as it is used here. Node has all of it since 20.16. */
 export interface NodeTestContext {
@@ -57,5 +58,5 @@ export function nodeTest(context: NodeTestContext): OwningTest {
 function failureOf({ name, passed, error }: NodeTestContext): ReturnType<OwningTest['failure']> {
   if (passed !== false) return undefined
   const thrown: unknown = error?.cause ?? error
-  return { name, message: thrown instanceof Error ? thrown.message : String(thrown) }
+  return { name, message: messageOf(thrown) }
 }

@@ -17,6 +17,7 @@ import { type ExecOptions, commandText, execScript, inputStream } from './exec.t
 import type { Guest } from './guest.ts'
 import { Screen } from './screen.ts'
 import { anySignal, defaultTimeout, failure } from './waits/wait.ts'
+import { messageOf } from '../util/error.ts'
 
 /** The default limit of a command's output, in bytes. */
 const MAX_OUTPUT = 64 << 20
@@ -160,7 +161,7 @@ export class RunningGuest implements Guest, AsyncDisposable {
   always(what: string, check: () => unknown, interval: number): AsyncDisposable {
     return new Always(check, interval, (error) => {
       // Lines after the first, such as those of the console, are in the cause.
-      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
+      const [why = ''] = messageOf(error).split('\n', 1)
       this.#upset.abort(failure(this, `always: ${what}`, why, { cause: error }))
     })
   }

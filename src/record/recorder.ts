@@ -3,6 +3,7 @@ import type { CommandEnded, Happening, MachineEvent, StreamName } from './event.
 import { OutputRecord } from './output-record.ts'
 import { RecentEvents } from './recent-events.ts'
 import { RecordFolder } from './record-folder.ts'
+import { messageOf } from '../util/error.ts'
 
 /** The record of a command that runs. */
 export interface CommandRecord {
@@ -100,7 +101,7 @@ export class Recorder implements Disposable {
       this.event({ kind: 'step-ended', id })
       return result
     } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error)
+      const failure = messageOf(error)
       this.event({ kind: 'step-ended', id, failure })
       throw error
     }

@@ -1,8 +1,9 @@
-import { ErrnoError, errno, messageOf } from '../sys/errno.ts'
+import { ErrnoError, errno } from '../sys/errno.ts'
 import { createEventfd } from '../sys/eventfd.ts'
 import { discard } from '../sys/files.ts'
 import { accept } from '../sys/sockets.ts'
 import type { Watched } from '../transport/event-loop.ts'
+import { messageOf } from '../util/error.ts'
 
 /** How many connections are accepted before the others have their turn. */
 const TURNS = 16

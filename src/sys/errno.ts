@@ -89,8 +89,3 @@ export function errnoOf(thrown: unknown): number {
   }
   return errno.EIO
 }
-
-/** The message of any thrown value, for a log. */
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
-}

@@ -162,9 +162,9 @@ function putTime(at: number, time: FileTime): void {
   times.view.setBigInt64(at + 8, BigInt(nanoseconds), true)
 }
 
-/** struct statfs of 64-bit Linux (include/uapi/asm-generic/statfs.h). */
-export interface FileSystem {
-  readonly type: number
+/** What statfs(2) says of the file system that a file lies in. */
+export interface FileSystemStatistics {
+  /** In bytes; the unit of `blocks`, `bfree` and `bavail`. */
   readonly bsize: number
   readonly blocks: bigint
   readonly bfree: bigint
@@ -172,7 +172,13 @@ export interface FileSystem {
   readonly files: bigint
   readonly ffree: bigint
   readonly fsid: bigint
+  /** Longest name in bytes. */
   readonly namelen: number
+}
+
+/** struct statfs of 64-bit Linux (include/uapi/asm-generic/statfs.h). */
+export interface FileSystem extends FileSystemStatistics {
+  readonly type: number
 }
 
 const statfsBuffer = systemMemory(120)

@@ -64,16 +64,4 @@ export interface AttributeChanges {
   readonly ctime?: 'now' | undefined
 }
 
-/** What statfs(2) says of the file system that a node lies in. */
-export interface FileSystemStatistics {
-  /** In bytes; the unit of `blocks`, `bfree` and `bavail`. */
-  readonly bsize: number
-  readonly blocks: bigint
-  readonly bfree: bigint
-  readonly bavail: bigint
-  readonly files: bigint
-  readonly ffree: bigint
-  readonly fsid: bigint
-  /** Longest name in bytes. */
-  readonly namelen: number
-}
+export type { FileSystemStatistics } from '../sys/files.ts'

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { whenAborted } from '../../util/promises.ts'
 import type { Accelerator } from '../../machine/accelerator.ts'
 import type { Recorder } from '../../record/recorder.ts'
+import { messageOf } from '../../util/error.ts'
 
 /** What every wait may be told. */
 export interface WaitOptions {
@@ -98,7 +99,7 @@ export async function waitFor<T>(
   } catch (error) {
     // An attempt that was told to stop may throw an error of its own; the reason says more.
     const reason: unknown = any.aborted ? any.reason : error
-    record.end(reason instanceof Error ? reason.message : String(reason))
+    record.end(messageOf(reason))
     throw reason
   } finally {
     clearTimeout(timer)

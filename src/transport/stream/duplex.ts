@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { messageOf } from '../../sys/errno.ts'
 import { isReceived, receive } from '../../sys/sockets.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import type { SessionLimits } from '../../9p/session-limits.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { HOLD_INTERVAL, HOLD_TIMEOUT, type Holdable } from '../hold.ts'
 import { type SavedStream, StreamSession } from './stream-session.ts'
+import { messageOf } from '../../util/error.ts'
 
 /**
  * Serves `exports`, a tree or several, to the client at the other end of a Node stream, on this thread: for trees made of

@@ -1,4 +1,3 @@
-import { messageOf } from '../../sys/errno.ts'
 import { ProtocolError } from '../../9p/wire/protocol-error.ts'
 import { MSIZE_MIN, NOTAG } from '../../9p/wire/limits.ts'
 import type { Memory } from '../../sys/memory.ts'
@@ -9,6 +8,7 @@ import { Session } from '../../9p/session.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { Inbox } from './inbox.ts'
 import { StreamOutbox } from './stream-outbox.ts'
+import { messageOf } from '../../util/error.ts'
 
 /**
  * How many replies are sent together. More would cost a little less where client and server share a CPU; where they

@@ -1,4 +1,4 @@
-import { ErrnoError, messageOf } from '../../sys/errno.ts'
+import { ErrnoError } from '../../sys/errno.ts'
 import { discard } from '../../sys/files.ts'
 import type { EventLoop, Watched } from '../event-loop.ts'
 import type { Device } from './device.ts'
@@ -13,6 +13,7 @@ import {
   transportFeatures,
 } from './requests.ts'
 import { Vring } from './vring.ts'
+import { messageOf } from '../../util/error.ts'
 
 /** A flag of SET_VRING_KICK and SET_VRING_CALL, beside the ring's index: no descriptor comes along. */
 const NO_DESCRIPTOR = 1n << 8n

@@ -1,6 +1,6 @@
-import { messageOf } from '../../sys/errno.ts'
 import type { Device } from './device.ts'
 import { Queue } from './queue.ts'
+import { messageOf } from '../../util/error.ts'
 
 /**
  * All queues of a device. They start and stop apart, and break together: what a driver does wrong in one of them is a
