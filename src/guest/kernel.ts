@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { access, open, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { instead } from '../util/error.ts'
@@ -6,8 +6,10 @@ import { ModuleFolder } from './modules.ts'
 
 /** A kernel that a guest can boot. */
 export interface Kernel {
-  /** The image that QEMU loads. */
+  /** The image, as distributions install it. */
   readonly image: string
+  /** The same kernel decompressed, where it lies beside the image: an emulated guest boots it faster. */
+  readonly elf?: string
   /** What `uname -r` prints in the guest. */
   readonly release: string
   /** The folder with the kernel's modules and their modules.dep. */
@@ -55,7 +57,14 @@ export async function readKernel(image: string, root = '/'): Promise<Kernel> {
         `${purpose}.${cloud} \`lowerdir setup\` fetches a kernel that has it.`,
     )
   }
-  return { image, release, modules }
+  const elf = elfBeside(image)
+  const hasElf = await access(elf).then(() => true, instead(false))
+  return { image, release, modules, ...(hasElf ? { elf } : {}) }
+}
+
+/** Where a kernel lies that is the decompressed `image`. */
+export function elfBeside(image: string): string {
+  return `${image}.elf`
 }
 
 async function readRelease(image: string): Promise<string> {

@@ -17,13 +17,21 @@ export function qemuArguments(
   const sharesMemory = parts.some((part) => part.sharesMemory === true)
   return [
     boardArguments(plan, sharesMemory),
-    ['-kernel', plan.kernel.image],
+    ['-kernel', bootImage(plan)],
     ['-initrd', initrd],
     ['-append', kernelArguments(plan, parts)],
     ...parts.map(({ backend = [] }) => backend),
     ...parts.map(({ device = [] }) => device),
     plan.qemuArguments,
   ].flat()
+}
+
+/**
+ * The file of the kernel. An emulated CPU decompresses an image slowly; KVM's does not, and the image's own start moves
+ * the kernel to a random address, as on a real machine.
+ */
+function bootImage({ kernel, accelerator }: MachinePlan): string {
+  return accelerator === 'tcg' ? (kernel.elf ?? kernel.image) : kernel.image
 }
 
 /**

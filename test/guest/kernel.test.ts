@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { readKernel } from '../../src/guest/kernel.ts'
+import { elfBeside, readKernel } from '../../src/guest/kernel.ts'
 import { temporaryFolder } from '../provision/folder.ts'
 import { makeImage, makeModules } from './fake-kernel.ts'
 
@@ -21,6 +21,14 @@ test.each([
     release,
     modules: join(folder, modules, release),
   })
+})
+
+test('the same kernel decompressed is found beside its image', async () => {
+  const folder = await temporaryFolder()
+  await makeModules(join(folder, 'lib/modules', release))
+  const image = await makeImage(join(folder, 'vmlinuz'), release)
+  await writeFile(elfBeside(image), '')
+  expect(await readKernel(image)).toMatchObject({ image, elf: `${image}.elf` })
 })
 
 test('a kernel without its modules says where they were looked for', async () => {

@@ -53,6 +53,15 @@ describe('QEMU’s command line', () => {
     expect(valuesOf('-initrd', args)).toEqual(['/run/initramfs'])
   })
 
+  it.each([
+    ['tcg', '/boot/vmlinuz.elf'],
+    ['kvm', '/boot/vmlinuz'],
+  ] as const)('has, under %s, the kernel as that CPU boots it fastest', (accelerator, file) => {
+    const kernel = { ...spec.kernel, elf: '/boot/vmlinuz.elf' }
+    expect(valuesOf('-kernel', qemuArguments({ ...spec, accelerator, kernel }))).toEqual([file])
+    expect(valuesOf('-kernel', qemuArguments({ ...spec, accelerator }))).toEqual(['/boot/vmlinuz'])
+  })
+
   it('forwards a port of a network without any other way out to each export', () => {
     expect(valuesOf('-netdev', qemuArguments(spec))).toEqual([
       'user,id=exports,restrict=on,' +
