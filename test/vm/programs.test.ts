@@ -99,11 +99,9 @@ describe.each([oldest, newest])(
       return sh(machine, `cd /share-${cache}/${name} && set -e\n${script}`, PROGRAM_SECONDS)
     }
 
-    // Without a cache everything is asked for again and again.
-    it.each([
-      ['none', 3],
-      ['loose', 10],
-    ] as const)('git keeps a repository, cache=%s', async (cache, folders) => {
+    it.each(['none', 'loose'] as const)('git keeps a repository, cache=%s', async (cache) => {
+      // The oldest QEMU takes ten times as long for a request as the newest.
+      const folders = kind === oldest ? 3 : 10
       const { status, stdout, stderr } = await inShare(cache, 'git', git(folders))
       const files = folders * 20 - 1
       expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${files}\n`, stderr: '' })

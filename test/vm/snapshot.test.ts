@@ -32,7 +32,7 @@ const holder = `mkfifo /tmp/ask /tmp/told
   done
 ) </dev/null >/dev/null 2>&1 &
 (while :; do echo $((i = i + 1)) >/tmp/next; mv /tmp/next /tmp/count; sleep 0.05; done) </dev/null >/dev/null 2>&1 &
-(while :; do cat /share/large /share/large >/dev/null; done) </dev/null >/dev/null 2>&1 &
+(while :; do cat /share/large /share/large >/dev/null; sleep 0.02; done) </dev/null >/dev/null 2>&1 &
 until [ -s /tmp/count ]; do sleep 0.1; done
 `
 
