@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GuestCommand } from '../../src/machine/control/control.ts'
+import { chooseAccelerator } from '../../src/machine/accelerator.ts'
 import type { QemuMachine } from '../../src/machine/qemu-machine.ts'
 import { serveDuplex } from '../../src/transport/stream/duplex.ts'
 import { constantFile, directory } from '../../src/tree/synthetic/entry.ts'
@@ -66,6 +67,13 @@ describe('a machine', () => {
   it('has told how its boot went', () => {
     expect(phases).toEqual(['qemu', 'kernel', 'root', 'ready'])
     expect(consoleLines).toContain('lowerdir: phase root')
+  })
+
+  it('boots the decompressed kernel, where its CPU is emulated', async () => {
+    const isEmulated = chooseAccelerator('auto').accelerator === 'tcg'
+    const { stdout } = await sh(machine, 'grep " _text$" /proc/kallsyms')
+    // An image moves its kernel to a random address, and QEMU leaves it where it was linked to be.
+    expect(stdout.startsWith('ffffffff81000000 ')).toBe(isEmulated)
   })
 
   it('runs one command after the other', async () => {
