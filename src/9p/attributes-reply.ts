@@ -5,8 +5,8 @@ import type { R, T } from './wire/messages.ts'
 import { qidTypeOf } from './wire/qid.ts'
 
 /**
- * Attributes that a tree fills, and the Rgetattr that they are sent as: one object for all of a session's
- * replies, each of which is encoded before the next one is made.
+ * Attributes that a tree fills, and the Rgetattr that they are sent as. A session has one such object for all
+ * of its replies: it encodes each reply before it makes the next one.
  */
 export class AttributesReply extends Attributes implements R<'getattr'> {
   valid = 0
@@ -14,7 +14,7 @@ export class AttributesReply extends Attributes implements R<'getattr'> {
   readonly gen = 0
   readonly dataVersion = 0
 
-  /** Completes what a tree has filled in. @param mask the request's. */
+  /** Adds what the tree does not know to the attributes that it has filled in. @param mask the request's. */
   reply(mask: number): this {
     const { qid } = this
     qid.type = qidTypeOf(this.type)
@@ -31,7 +31,7 @@ export class AttributesReply extends Attributes implements R<'getattr'> {
   }
 }
 
-/** What a Tsetattr changes. */
+/** The attributes that a Tsetattr changes. */
 export function changesOf(request: T<'setattr'>): AttributeChanges {
   const { valid, mode, uid, gid, size } = request
   const has = (bit: number): boolean => (valid & bit) !== 0

@@ -17,14 +17,14 @@ interface Waiting {
 }
 
 /**
- * A 9P2000.L client over any stream: many requests at once, each a promise. Names are byte strings
- * (util/text.ts), and the caller chooses fids.
+ * A 9P2000.L client over any stream. Many requests may be under way at once; each is a promise. Names are
+ * byte strings (util/text.ts), and the caller chooses fids.
  *
- * A request that the server refused rejects with an ErrnoError; when the stream ends, everything
- * that waits rejects with ECONNRESET's kind of error.
+ * When the server answers with Rlerror, the request rejects with an ErrnoError. When the stream fails or
+ * ends, all requests under way reject with its error.
  */
 export class Client {
-  /** What the server agreed to, in bytes. */
+  /** The msize that Rversion has named, in bytes. */
   msize = MSIZE_MIN
   readonly call: Methods
   readonly #stream: Duplex
@@ -41,13 +41,13 @@ export class Client {
     ) as unknown as Methods
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('error', (error) => this.#fail(error))
-    // Without replies there is no reason to go on asking.
+    // The server has ended its side, so no reply can come any more.
     stream.on('end', () => stream.destroy())
     stream.on('close', () => this.#fail(new Error('the 9P connection was closed')))
   }
 
   /**
-   * Begins a session over `stream`, which belongs to the client from now on.
+   * Begins a session over `stream`, which the client owns from now on.
    *
    * @param msize largest message in bytes to ask for.
    */
@@ -66,12 +66,12 @@ export class Client {
     }
   }
 
-  /** Sends one request; its reply resolves the promise. */
+  /** Sends a request. The promise resolves with its reply. */
   request<M extends MessageName>(name: M, request: T<M>): Promise<R<M>> {
     return this.send(name, request).reply
   }
 
-  /** The same, and the tag, for Tflush. */
+  /** Like {@link request}, but also returns the request's tag, for Tflush. */
   send<M extends MessageName>(
     name: M,
     request: T<M>,
@@ -88,13 +88,16 @@ export class Client {
     return { tag, reply }
   }
 
-  /** Forgets a request that Tflush has taken back: the server will not answer it any more. */
+  /**
+   * Rejects a request that was flushed. The caller has received Rflush, so the server will not answer the
+   * request any more (flush(5)).
+   */
   forget(tag: number): void {
     this.#waiting.get(tag)?.reject(new Error('the request was flushed'))
     this.#waiting.delete(tag)
   }
 
-  /** Ends the connection; the server closes every fid. */
+  /** Ends the connection. The server then closes all fids. */
   close(): void {
     this.#stream.destroy()
   }
@@ -119,7 +122,7 @@ export class Client {
           throw new Error('the server answered a request that was not made')
         const from = new Reader(memory).over(memory, start + HEADER_BYTES, start + size)
         const reply = decodeReply(waiting.name, frameType(memory, start), from)
-        // Only now: when the reply is malformed, this request is one of those that fail.
+        // Not before decoding: if the reply is malformed, #fail must reject this request as well.
         this.#waiting.delete(frameTag(memory, start))
         if (reply.ok) waiting.resolve(reply.fields as never)
         else waiting.reject(new ErrnoError(reply.ecode, `T${waiting.name}`))

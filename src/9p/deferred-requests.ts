@@ -1,10 +1,10 @@
 import type { ReplyPlace } from '../sys/reply-place.ts'
 
-/** A request whose reply is deferred, and where that will go. */
+/** A request whose reply is deferred, and the place of that reply. */
 export interface DeferredRequest {
   readonly deferred: { cancel(): void }
   readonly place: ReplyPlace
-  /** To be asked again where the session goes on in another process; undefined where that is not possible. */
+  /** The request's frame, from which a restored session asks again. Undefined where the frame was not kept. */
   frame: Buffer | undefined
 }
 
@@ -13,7 +13,7 @@ export class DeferredRequests {
   readonly #byTag = new Map<number, DeferredRequest>()
   readonly #report: (tag: number, error: unknown) => void
 
-  /** @param report called where cancelling a request fails. */
+  /** @param report is called when cancelling a request fails. */
   constructor(report: (tag: number, error: unknown) => void) {
     this.#report = report
   }
@@ -40,7 +40,7 @@ export class DeferredRequests {
   }
 
   /**
-   * The frames of all of them, in the order of asking.
+   * The frames of all these requests, in the order in which they came.
    *
    * @throws Error for a request whose bytes did not lie in one piece, as in a virtqueue.
    */
@@ -58,10 +58,10 @@ export class DeferredRequests {
     if (request !== undefined) this.#cancel(tag, request)
   }
 
-  /** Forgets all of them. */
+  /** Forgets all requests. */
   cancelAll(): void {
     const all = [...this.#byTag]
-    // First: to cancel one may settle others, whose replies must not be made any more.
+    // Cleared first: cancelling one request may settle others, and these must not be answered any more.
     this.#byTag.clear()
     for (const [tag, request] of all) this.#cancel(tag, request)
   }
@@ -70,7 +70,7 @@ export class DeferredRequests {
     try {
       deferred.cancel()
     } catch (error) {
-      // The tree's mistake, which must not keep other requests from being cancelled.
+      // The tree has a bug. The other requests are cancelled all the same.
       this.#report(tag, error)
     } finally {
       place.forget()

@@ -8,14 +8,14 @@ import { qidTypeOf } from './wire/qid.ts'
 /** Writes a directory's entries as the payload of a Rreaddir, while they fit. */
 export class DirentWriter implements DirectoryVisitor {
   readonly #to: Writer
-  /** Whether there was an entry that found no room. */
+  /** Whether an entry did not fit. */
   isFull = false
 
   constructor(to: Writer) {
     this.#to = to
   }
 
-  /** An entry of ours is at most 7/6 as long as the host's, for a name of four bytes. */
+  /** A 9P entry is at most 7/6 as long as the host's entry: that is so for a name of four bytes. */
   get room(): number {
     return Math.floor((this.#to.end - this.#to.position) / 7) * 6
   }
@@ -27,12 +27,12 @@ export class DirentWriter implements DirectoryVisitor {
       this.isFull = true
       return false
     }
-    // The layout of dirent.ts, in one piece: fields that are written one by one take 10 % longer.
+    // The layout of dirent.ts, written in one go: writing field by field takes 10 % longer.
     const { memory } = this.#to
     const { view, bytes: target } = memory
     const at = this.#to.take(direntBytes(nameBytes))
     view.setUint8(at, qidTypeOf(typeOf(type)))
-    // A qid without a version: no client opens a file with the qid of a directory's entry.
+    // The qid's version is 0: no client opens a file with the qid of a directory's entry.
     view.setUint32(at + 1, 0, true)
     view.setBigUint64(at + 5, entry.ino, true)
     view.setUint32(at + QID_BYTES, entry.cookieLow, true)

@@ -4,40 +4,43 @@ import type { Node, OpenNode, Tree } from '../tree/tree.ts'
 import type { XattrValue } from './xattr-values.ts'
 import { LimitError } from './session-limits.ts'
 
-/** What a fid stands for: a node, and what was opened of it. */
+/** What a fid stands for: a node, and the open file or directory if the fid was opened. */
 export interface Fid {
   readonly node: Node
   readonly attached: Attached
   opened: Opened | null
-  /** The value of an extended attribute of the node: then the fid stands for that and nothing else. */
+  /**
+   * The value of an extended attribute of the node, for a fid of Txattrwalk or Txattrcreate. The fid is then
+   * of no other use.
+   */
   xattr: XattrValue | null
 }
 
 /** A node that was opened. */
 export interface Opened {
   readonly file: OpenNode
-  /** Those of Tlopen or Tlcreate. */
+  /** The flags of Tlopen or Tlcreate. */
   readonly flags: number
 }
 
-/** What a fid has from the Tattach that it descends from; shared, since there may be very many fids. */
+/** The attach that a fid descends from. Fids share this object, since there may be very many of them. */
 export interface Attached {
-  /** The tree that the node is of: it says what may be changed. */
+  /** The tree that the node belongs to. It says whether it is read-only. */
   readonly tree: Tree
-  /** The name that it attached to. */
+  /** The aname of the attach. */
   readonly aname: string
-  /** The user that attached: the owner of what is created through this fid. */
+  /** The n_uname of the attach: the owner of files that are created through this fid. */
   readonly uid: number
 }
 
 /** The fids of one session: the only owner of the nodes and files behind them. */
 export class FidTable {
   readonly #fids = new Map<number, Fid>()
-  /** Those whose file could not be found when the session was loaded. */
+  /** Fids whose file could not be found when the session was loaded. */
   readonly #lost = new Set<number>()
   readonly #limit: number
 
-  /** @param limit how many fids there may be at once; one more is ENFILE. */
+  /** @param limit the most fids at once; beyond it a new fid is ENFILE. */
   constructor(limit: number) {
     this.#limit = limit
   }
@@ -46,24 +49,30 @@ export class FidTable {
     return this.#fids.size + this.#lost.size
   }
 
-  /** Those that stand for something. */
+  /** The fids that stand for a node. */
   get all(): ReadonlyMap<number, Fid> {
     return this.#fids
   }
 
-  /** Those that are in use and stand for nothing: ESTALE until they are given back. */
+  /** The fids that are in use and stand for nothing: ESTALE until Tclunk. */
   get lost(): ReadonlySet<number> {
     return this.#lost
   }
 
-  /** A fid of a file. @throws ESTALE, EBADF for a number that stands for nothing or for an xattr. */
+  /**
+   * A fid of a node. @throws ESTALE for one that is lost, EBADF for a number that stands for nothing or for
+   * an xattr.
+   */
   get(number: number): Fid {
     const fid = this.any(number)
     if (fid.xattr !== null) throw new ErrnoError(errno.EBADF, 'fid of an xattr')
     return fid
   }
 
-  /** A fid of either sort. @throws EBADF for a number that stands for nothing, ESTALE for one that is lost. */
+  /**
+   * A fid of a node or of an xattr. @throws EBADF for a number that stands for nothing, ESTALE for one that
+   * is lost.
+   */
   any(number: number): Fid {
     const fid = this.#fids.get(number)
     if (fid !== undefined) return fid
@@ -73,7 +82,7 @@ export class FidTable {
   /**
    * Checks that `number` may be given to a new fid.
    *
-   * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many as it may.
+   * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many fids as its limit allows.
    */
   checkFree(number: number): void {
     const inUse = this.#fids.has(number) || this.#lost.has(number)
@@ -81,22 +90,22 @@ export class FidTable {
     if (this.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
   }
 
-  /** `number` stands for `node` from now on; one use of the node goes over to the table. */
+  /** From now on `number` stands for `node`. The table takes over the caller's use of the node. */
   set(number: number, node: Node, attached: Attached, opened: Opened | null = null): void {
     this.#fids.set(number, { node, attached, opened, xattr: null })
   }
 
-  /** `number` stands for an xattr of `node`; one use of the node goes over to the table. */
+  /** From now on `number` stands for an xattr of `node`. The table takes over the caller's use of the node. */
   setXattr(number: number, node: Node, attached: Attached, xattr: XattrValue): void {
     this.#fids.set(number, { node, attached, opened: null, xattr })
   }
 
-  /** `number` is in use and stands for nothing: its file cannot be found. */
+  /** From now on `number` is in use and stands for nothing: its file cannot be found. */
   lose(number: number): void {
     this.#lost.add(number)
   }
 
-  /** Forgets a fid and closes what it held; a number that stands for nothing is EBADF. */
+  /** Forgets a fid and closes its file. @throws EBADF for a number that stands for nothing. */
   remove(number: number): void {
     if (this.#lost.delete(number)) return
     const fid = this.any(number)
@@ -105,10 +114,10 @@ export class FidTable {
   }
 
   /**
-   * Forgets all fids, also those that cannot be closed cleanly. An errno is not reported: close(2) tells of
-   * an I/O error late, the descriptor is gone all the same, and no request is left to answer.
+   * Forgets all fids. An errno of close(2) is dropped: it tells of an earlier write that failed, the
+   * descriptor is closed in any case, and no request is left to answer.
    *
-   * @param report called with anything else that closing one throws.
+   * @param report is called with any other error.
    */
   clear(report: (error: unknown) => void): void {
     const all = [...this.#fids.values()]

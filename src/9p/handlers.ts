@@ -14,10 +14,10 @@ import type { MessageName, PayloadMessage, R, T } from './wire/messages.ts'
 import { type Qid, qidOf } from './wire/qid.ts'
 import { createXattr, readXattr } from './xattr-values.ts'
 
-/** A handler's answer: a reply's fields, or how many bytes of its payload were put in place. */
+/** A handler's answer: the fields of the reply, or the number of payload bytes that it has put in place. */
 export type Answer<M extends MessageName> = M extends PayloadMessage ? number : R<M>
 
-/** The same for an answer that comes later: a payload then brings its own bytes. */
+/** The answer of a deferred reply. A payload comes with its bytes. */
 export type LateAnswer<M extends MessageName> = M extends PayloadMessage ? Uint8Array : R<M>
 
 /** What to do for each request of the table; what throws becomes an Rlerror. */
@@ -35,19 +35,20 @@ export const handlers: Handlers = {
     session.reset()
     if (msize < MSIZE_MIN) throw new ErrnoError(errno.EINVAL, 'msize')
     session.msize = Math.min(msize, session.limits.msize)
-    // version(5): a dialect that is not ours is answered, not refused; the client then gives up.
+    // version(5): for a dialect that we do not speak the answer is "unknown", not an error. The client then
+    // gives up.
     const known = version === VERSION || version.startsWith(`${VERSION}.`)
     return { msize: session.msize, version: known ? VERSION : 'unknown' }
   },
 
   auth() {
-    // "No authentication is needed": diod's client then attaches without (libnpclient, npc_auth), and
-    // Linux's never asks.
+    // No authentication is needed. diod's client then attaches without it (libnpclient, npc_auth); Linux's
+    // client never asks.
     throw new ErrnoError(errno.ENOENT, 'auth')
   },
 
   attach(session, { fid, afid, aname, uid }) {
-    // No Tauth has ever made one.
+    // Tauth has never made an afid, so there is none to attach with.
     if (afid !== NOFID) throw new ErrnoError(errno.EBADF, 'afid')
     session.fids.checkFree(fid)
     const { tree, node } = session.exports.attach(aname)
@@ -79,7 +80,7 @@ export const handlers: Handlers = {
       }
     } catch (error) {
       node.release()
-      // Only a first step that fails is an error; later ones make a shorter Rwalk (walk(5)).
+      // Only a failure of the first step is an error. A later one makes the Rwalk shorter (walk(5)).
       if (qids.length === 0) throw error
       return { qids }
     }
@@ -127,7 +128,7 @@ export const handlers: Handlers = {
 
   readlink(session, { fid }) {
     const target = targetOf(session.fids.get(fid).node)
-    // Only where msize is hardly longer than a path may be.
+    // This happens only if msize is hardly larger than PATH_MAX.
     if (target.length > session.msize - IO_HEADER_BYTES) {
       throw new ErrnoError(errno.ENAMETOOLONG, 'readlink')
     }
@@ -175,7 +176,8 @@ export const handlers: Handlers = {
     const start = to.position
     const entries = new DirentWriter(to)
     opened.readdir(offset, entries)
-    // As getdents(2): a reply without entries would mean the end of the directory.
+    // As getdents(2): a reply without entries would mean the end of the directory, so one that has no room is
+    // an error.
     if (entries.isFull && to.position === start) throw new ErrnoError(errno.EINVAL, 'readdir count')
     return to.position - start
   },
@@ -267,7 +269,8 @@ export const handlers: Handlers = {
       locksOf(file).unlock(range, owner)
       return { status: locks.SUCCESS }
     }
-    // A client that may not wait here is told to ask again, and does so by itself.
+    // A client with too many deferred requests gets BLOCKED at once. Linux's client then asks again
+    // (v9fs_file_do_lock).
     const wait = (request.flags & locks.BLOCK) !== 0 && session.mayDefer
     const answer = locksOf(file).lock({ ...range, type, owner }, wait)
     return typeof answer === 'boolean' ? lockReply(answer) : answer.map(lockReply)
@@ -287,7 +290,7 @@ function lockReply(granted: boolean): R<'lock'> {
   return { status: granted ? locks.SUCCESS : locks.BLOCKED }
 }
 
-/** The reply that tells of a node that was made: of no use to the session beyond that. */
+/** The reply of a request that makes a file. The node is released: no fid stands for it. */
 function made(node: Node): { qid: Qid } {
   try {
     return { qid: qidOf(node) }

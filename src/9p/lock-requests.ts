@@ -4,25 +4,27 @@ import { NAME_BYTES_MAX } from './wire/limits.ts'
 import type { R, T } from './wire/messages.ts'
 import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/locks.ts'
 
-/** What Tlock and Tgetlock have in common. */
+/** The fields that Tlock and Tgetlock share. */
 type Asked = Pick<T<'getlock'>, 'start' | 'length' | 'procId' | 'clientId'>
 
 const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
 
-/** The bytes that a request means; a length of 0 reaches to the end of any file. @throws EINVAL beyond 2^63. */
+/**
+ * The bytes that a request is about; a length of 0 means to the end of the file. @throws EINVAL beyond 2^63.
+ */
 export function lockRange({ start, length }: Asked): LockRange {
   const end = length === 0n ? OFFSET_MAX : start + length - 1n
   if (start > OFFSET_MAX || end > OFFSET_MAX) throw new ErrnoError(errno.EINVAL, 'range of a lock')
   return { start, end }
 }
 
-/** @throws ENAMETOOLONG for a client_id above 255 bytes: it is kept as long as the lock. */
+/** @throws ENAMETOOLONG for a client_id above 255 bytes, because it is kept as long as the lock. */
 export function lockOwner(client: LockClient, { procId, clientId }: Asked): LockOwner {
   if (clientId.length > NAME_BYTES_MAX) throw new ErrnoError(errno.ENAMETOOLONG, 'client_id')
   return { client, procId, clientId }
 }
 
-/** Null is UNLCK. @throws EINVAL for a type that is none. */
+/** Null for UNLCK. @throws EINVAL for an unknown type. */
 export function lockType(type: number): LockType | null {
   if (type === wire.RDLCK) return 'read'
   if (type === wire.WRLCK) return 'write'
@@ -30,7 +32,9 @@ export function lockType(type: number): LockType | null {
   throw new ErrnoError(errno.EINVAL, 'type of a lock')
 }
 
-/** The lock that is in the way; where none is, the request's own fields with the type UNLCK. */
+/**
+ * The lock that conflicts with the request. Without a conflict, the request's own fields with the type UNLCK.
+ */
 export function getlockReply(request: Asked, holder: LockHolder | undefined): R<'getlock'> {
   const { start, length, procId, clientId } = request
   if (holder === undefined) return { type: wire.UNLCK, start, length, procId, clientId }

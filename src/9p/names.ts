@@ -2,8 +2,8 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { NAME_BYTES_MAX } from './wire/limits.ts'
 
 /**
- * Checks that a name may be handed to a file system: one component, and none of the special ones. Every
- * name from the wire is checked here and nowhere else.
+ * Checks that a name may be given to a file system: one component, not empty, not `.` or `..`. All names from
+ * the wire are checked here and nowhere else.
  *
  * @throws EINVAL, or ENAMETOOLONG above 255 bytes.
  */
@@ -15,7 +15,7 @@ export function checkName(name: string): string {
   return name
 }
 
-/** The same for a step of Twalk, where `..` has a meaning. */
+/** Checks a name of Twalk. Only there `..` is allowed. */
 export function checkStep(name: string): string {
   return name === '..' ? name : checkName(name)
 }

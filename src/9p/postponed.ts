@@ -2,7 +2,7 @@ import type { ReplyPlace } from '../sys/reply-place.ts'
 import type { Message } from './wire/codec.ts'
 import type { MessageName, T } from './wire/messages.ts'
 
-/** A request that was read and is not carried out yet. */
+/** A request that was read and not yet carried out. */
 export interface Postponed {
   readonly tag: number
   readonly message: Message
@@ -12,10 +12,12 @@ export interface Postponed {
 }
 
 /**
- * The requests that wait while replies cannot leave: those for as many bytes as there are, and those that give
- * a fid back, since they must not overtake the former. Their frames have 23 bytes at most. All other requests
- * are carried out at once: a reply has {@link REPLY_BYTES} at most, and to keep a Twrite would take as much
- * memory as it brings.
+ * The requests that are postponed while the client takes no replies. Tread, Treaddir and Treadlink are,
+ * because their replies are large. Tclunk and Tremove are, because they must not overtake these. All frames
+ * of these types have 23 bytes at most.
+ *
+ * All other requests are carried out at once: their replies have {@link REPLY_BYTES} at most, and to keep a
+ * Twrite would take as much memory as its data.
  */
 const postponable: ReadonlySet<MessageName> = new Set([
   'read',
@@ -25,24 +27,25 @@ const postponable: ReadonlySet<MessageName> = new Set([
   'remove',
 ])
 
-/** The longest reply to any other request: an Rgetlock with a client_id of 255 bytes, rounded up. */
+/** The longest other reply: an Rgetlock with a client_id of 255 bytes, rounded up. */
 export const REPLY_BYTES = 288
 
 /**
- * Requests of a client that does not take its replies, in the order of asking. The server goes on reading from such
- * a client, because it could wait for ever otherwise: QEMU's user network writes to a `guestfwd` and takes no replies
- * before all is written (libslirp's slirp_send; chardev/char.c, qemu_chr_write_buffer). There are at most as many
- * requests as tags.
+ * The postponed requests of a client, in the order in which they came.
+ *
+ * The server goes on reading from a client that takes no replies, because otherwise both could wait for each
+ * other for ever: QEMU's user network takes no replies from a `guestfwd` before it has written all its data
+ * (libslirp's slirp_send; chardev/char.c, qemu_chr_write_buffer). There are at most as many requests as tags.
  */
 export class PostponedRequests {
   readonly #byTag = new Map<number, Postponed>()
   /**
-   * An iterator of the map stands behind the requests that were taken out, and reaches those that are added later.
-   * It would stay at its end once it was there, so it is asked only while the map has requests.
+   * The iterator stays behind the requests that were taken out, and reaches those that are added later. Once
+   * it has said that it is done, it never yields again. So next() is called only while the map has requests.
    */
   readonly #order = this.#byTag.values()
 
-  /** Whether this request waits until replies can leave `place`. */
+  /** Whether this request has to wait until replies can leave `place`. */
   concerns({ name }: Message, place: ReplyPlace): boolean {
     return place.isBackedUp && postponable.has(name)
   }
@@ -55,12 +58,12 @@ export class PostponedRequests {
     return this.#byTag.size > 0 && this.#byTag.has(tag)
   }
 
-  /** The frames of all of them, in the order of asking. */
+  /** The frames of all postponed requests, in the order in which they came. */
   get frames(): Buffer[] {
     return [...this.#byTag.values()].map(({ frame }) => frame)
   }
 
-  /** Takes out the first one. */
+  /** Takes out the oldest request. */
   next(): Postponed | undefined {
     if (this.#byTag.size === 0) return undefined
     const first = this.#order.next().value
@@ -74,7 +77,7 @@ export class PostponedRequests {
     if (this.#byTag.delete(tag)) postponed?.place.forget()
   }
 
-  /** Drops all of them. */
+  /** Drops all requests. */
   clear(): void {
     for (const tag of this.#byTag.keys()) this.forget(tag)
   }

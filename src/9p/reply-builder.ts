@@ -6,8 +6,8 @@ import { IO_HEADER_BYTES, READ_OVERHEAD } from './wire/limits.ts'
 import type { MessageName, PayloadMessage, R } from './wire/messages.ts'
 
 /**
- * Makes one reply after another, each at its place: fields that the codec writes, or a payload that a tree
- * puts where it leaves from. A handler asks for the payload's place, fills it, and returns how many bytes.
+ * Makes one reply after another. The codec writes the fields of a reply to its place, or a tree puts a
+ * payload there. A handler asks for the payload's place, fills it, and returns the number of bytes.
  */
 export class ReplyBuilder {
   #place: ReplyPlace = nowhere
@@ -15,14 +15,14 @@ export class ReplyBuilder {
   readonly #entries = new Writer(heapMemory(0))
   /** Where the reply begins. */
   #start = 0
-  /** Most bytes of payload that the client accepts. */
+  /** The most bytes of payload that the client accepts. */
   #most = 0
-  /** Whether the payload lies behind the head in reserved memory, as a part of what the head's writer has. */
+  /** Whether the payload lies in the reserved memory, right behind the head. */
   #isWritten = false
-  /** How many bytes {@link payload} had room for. */
+  /** The size of the place that {@link payload} has returned, in bytes. */
   #payloadRoom = 0
 
-  /** Begins a reply of at most `msize` bytes; one that was begun and not sent is forgotten. */
+  /** Begins a reply of at most `msize` bytes. A reply that was begun and not sent is dropped. */
   begin(place: ReplyPlace, msize: number): void {
     const { memory, offset, length } = place.reserve(msize)
     this.#place = place
@@ -31,12 +31,16 @@ export class ReplyBuilder {
     this.#head.over(memory, offset, offset + length)
   }
 
-  /** How many bytes the place has for the reply: fewer than msize where the client has left less room. */
+  /**
+   * The largest reply that the place has room for, in bytes: below msize where the client has left less room.
+   */
   get room(): number {
     return this.#head.end - this.#start
   }
 
-  /** Where a system call puts the payload: at most `count` bytes, and no more than fit into a reply. */
+  /**
+   * The place where a system call puts the payload: at most `count` bytes, and no more than fit into a reply.
+   */
   payload(count: number): Payload {
     this.#isWritten = false
     const payload = this.#place.payload(READ_OVERHEAD, Math.min(count, this.#most))
@@ -44,7 +48,7 @@ export class ReplyBuilder {
     return payload
   }
 
-  /** The same for a payload that is written field by field. Good until the reply is sent. */
+  /** A Writer for a payload that is written field by field. It may be used until the reply is sent. */
   payloadWriter(count: number): Writer {
     this.#isWritten = true
     const start = this.#start + READ_OVERHEAD
@@ -59,9 +63,9 @@ export class ReplyBuilder {
   }
 
   /**
-   * Sends a payload of which `length` bytes were put in place.
+   * Sends a payload: the first `length` bytes at the place that {@link payload} has returned.
    *
-   * @throws NoRoomError as {@link send}; RangeError where a tree says that it has put more than there was room for.
+   * @throws NoRoomError as {@link send}; RangeError if a tree claims more bytes than the place has.
    */
   sendPayload(tag: number, name: PayloadMessage, length: number): void {
     if (!this.#isWritten && length > this.#payloadRoom) {
@@ -75,7 +79,7 @@ export class ReplyBuilder {
     this.#commit(this.#isWritten ? 0 : length)
   }
 
-  /** Sends a payload that lies elsewhere, as much of it as fits. */
+  /** Sends a payload that lies elsewhere, cut to what fits. */
   sendBytes(tag: number, name: PayloadMessage, bytes: Uint8Array): void {
     const into = this.payload(bytes.length)
     fillPayload(into, bytes.subarray(0, into.length))
@@ -98,7 +102,7 @@ export class ReplyBuilder {
   }
 }
 
-/** Before the first reply. */
+/** The place before the first reply. */
 const nowhere: ReplyPlace = {
   isBackedUp: false,
   reserve: () => run(heapMemory(0), 0, 0),

@@ -8,7 +8,7 @@ import type { Attached, Fid, FidTable, Opened } from './fids.ts'
 import type { SessionLimits } from './session-limits.ts'
 import type { SessionState } from './session-state.ts'
 
-/** One more with every change of the format. */
+/** To be increased with every change of the format. */
 const FORMAT = 1
 
 /** A session as plain data, fit for JSON: see Session.save and Session.load. */
@@ -16,9 +16,9 @@ export interface SavedSession {
   readonly format: number
   readonly msize: number
   readonly attached: readonly SavedAttached[]
-  /** Fids that were lost before, see FidTable. */
+  /** Fids that were lost already before this save, see FidTable. */
   readonly lost: readonly number[]
-  /** The frames of requests whose answer was still to come, in the order of asking, in base64. */
+  /** The frames of requests that were not answered yet, in the order in which they came, in base64. */
   readonly waiting: readonly string[]
 }
 
@@ -26,7 +26,7 @@ export interface SavedSession {
 export interface SavedAttached {
   readonly aname: string
   readonly uid: number
-  /** What the fids stand for, in their order. */
+  /** The nodes of the fids, in the same order as the fids. */
   readonly nodes: SavedNodes
   readonly fids: readonly SavedFid[]
 }
@@ -44,7 +44,7 @@ export interface SavedFile {
   readonly state?: string
 }
 
-/** The numbers in decimal, since they have 64 bits. */
+/** The numbers in decimal: they have 64 bits, which JSON's numbers do not. */
 export interface SavedLock {
   readonly type: LockType
   readonly start: string
@@ -68,9 +68,9 @@ export function savedSession(
 }
 
 /**
- * Checks that a session with such limits can go on with a saved one.
+ * Checks that a session with these limits can take over a saved one.
  *
- * @throws Error with a sentence that says why not.
+ * @throws Error with a sentence that gives the reason.
  */
 export function checkSaved(
   { format, msize, attached, lost }: SavedSession,
@@ -146,7 +146,7 @@ function reviveAttached(session: SessionState, { aname, uid, nodes, fids }: Save
     revived = tree.revive(nodes)
     node.release()
   } catch (error) {
-    // There is no such export any more.
+    // The server has no export of this name any more.
     if (!(error instanceof ErrnoError)) throw error
     for (const { fid } of fids) session.fids.lose(fid)
     return
@@ -177,7 +177,7 @@ function revive(session: SessionState, node: Node, attached: Attached, saved: Sa
   }
 }
 
-/** @throws ErrnoError when it cannot be as it was. */
+/** @throws ErrnoError when the file cannot be opened as before. */
 function reopened(
   session: SessionState,
   node: Node,
@@ -185,7 +185,7 @@ function reopened(
   { flags, locks, state }: SavedFile,
 ): Opened {
   if (tree.readOnly && (flags & openFlags.ACCMODE) !== openFlags.RDONLY) throw stale()
-  // It was made and emptied when it was opened.
+  // The first open has already created and emptied the file.
   const { CREAT, EXCL, TRUNC } = openFlags
   const file = node.open(flags & ~(CREAT | EXCL | TRUNC), uid, state)
   try {
@@ -197,7 +197,7 @@ function reopened(
   return { file, flags }
 }
 
-/** @throws ESTALE when another owner holds one by now: two sessions may have come from the one that was saved. */
+/** @throws ESTALE when another owner holds the lock by now: two sessions may come from one saved session. */
 function relock(session: SessionState, file: OpenNode, locks: readonly SavedLock[]): void {
   for (const { type, start, end, clientId, procId } of locks) {
     if (file.isDirectory) throw stale()

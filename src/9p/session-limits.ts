@@ -1,7 +1,7 @@
 import { ErrnoError } from '../sys/errno.ts'
 import { MSIZE_MAX, MSIZE_MIN } from './wire/limits.ts'
 
-/** A limit of what a client may ask for: its value by default, and which values may be set. */
+/** A limit on what a client may ask for: its default, and the values that may be set. */
 interface Limit {
   readonly default: number
   readonly least: number
@@ -10,8 +10,8 @@ interface Limit {
 }
 
 /**
- * Every limit that can be set, one row each. The types, the defaults, what the command line takes and
- * what it says about it follow from this table.
+ * All limits that can be set, one row each. The types, the defaults and the command line's options and help
+ * follow from this table.
  */
 export const limitTable = {
   connections: {
@@ -39,7 +39,7 @@ export const limitTable = {
     help: 'bytes of extended attributes under way; one more is ENOMEM',
   },
   locks: {
-    // The time that a lock takes grows with those that there are of its file, here and in the kernel.
+    // Each lock takes time in proportion to the locks of its file, here and in the kernel.
     default: 1 << 13,
     least: 1,
     most: 1 << 20,
@@ -54,10 +54,10 @@ export const limitTable = {
   },
 } as const satisfies Record<string, Limit>
 
-/** What a server's clients may ask for. */
+/** The limits of a server. */
 export type Limits = { readonly [Name in keyof typeof limitTable]: number }
 
-/** What one client may ask for. */
+/** The limits of one client. */
 export type SessionLimits = Omit<Limits, 'connections'>
 
 export type LimitName = keyof SessionLimits
@@ -66,11 +66,11 @@ export const defaultLimits: Limits = Object.fromEntries(
   Object.entries(limitTable).map(([name, limit]) => [name, limit.default]),
 ) as Limits
 
-/** A client asked for more than it may have. The session logs it once. */
+/** A client has reached a limit. The session logs this once. */
 export class LimitError extends ErrnoError {
   readonly limit: LimitName
 
-  /** @param errno what the client is answered. */
+  /** @param errno the errno that the client gets. */
   constructor(limit: LimitName, errno: number) {
     super(errno, `limit of ${limit}`)
     this.limit = limit

@@ -9,24 +9,24 @@ import { ReplyBuilder } from './reply-builder.ts'
 import { LimitError, type SessionLimits } from './session-limits.ts'
 import { XattrMemory } from './xattr-values.ts'
 
-/** What a session has for its client: all that the handlers of requests work on. */
+/** The state of a session. All handlers of requests work on it. */
 export class SessionState {
   readonly exports: Exports
   readonly limits: SessionLimits
   readonly fids: FidTable
-  /** For values of extended attributes on their way. */
+  /** The memory for values of extended attributes that are being read or written. */
   readonly xattrMemory: XattrMemory
-  /** This session, to the locks of the tree. */
+  /** This session as a client of the tree's locks. */
   readonly locks: LockClient
   /** Agreed message size in bytes; 0 before Tversion. */
   msize = 0
   /** Requests whose reply is deferred. */
   readonly deferred: DeferredRequests
-  /** Requests that wait until replies can leave again. */
+  /** Requests that are postponed until replies can leave again. */
   readonly postponed = new PostponedRequests()
-  /** The reply to the request under way. */
+  /** The reply to the request that is being carried out. */
   readonly reply = new ReplyBuilder()
-  /** Filled by each getattr. */
+  /** Each getattr fills it anew. */
   readonly attributes = new AttributesReply()
   protected readonly log: (line: string) => void
 
@@ -48,14 +48,14 @@ export class SessionState {
     return this.deferred.size < this.limits.parked
   }
 
-  /** What Tversion and the end of a connection have in common: every fid is closed, every request forgotten. */
+  /** Closes all fids and forgets all requests, at Tversion and at the end of the connection. */
   reset(): void {
     this.postponed.clear()
     this.deferred.cancelAll()
     this.fids.clear((error) => this.log(`a fid could not be closed: ${detail(error)}`))
   }
 
-  /** Forgets a request that waits; its tag may be used again once Rflush has gone out. */
+  /** Forgets a request that waits. Its tag may be used again once Rflush is sent. */
   flush(tag: number): void {
     this.deferred.cancel(tag)
     this.postponed.forget(tag)

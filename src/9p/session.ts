@@ -1,5 +1,6 @@
 /**
- * 9P2000.L whole: the table of messages and its codec (wire/), the session of one client with its fids, and a client.
+ * 9P2000.L: the table of messages and its codec (wire/), the session of one client with its fids, and a
+ * client.
  *
  * index.ts is the public face of the room, `lowerdir/9p`.
  */
@@ -23,14 +24,17 @@ import type { MessageName, PayloadMessage, R, T } from './wire/messages.ts'
 import { ProtocolError } from './wire/protocol-error.ts'
 
 /**
- * One client's session: version, fids, tags, and the way from a request to its reply. It knows
- * neither where frames come from nor what the trees are made of.
+ * One client's session: version, fids, tags, and the way from a request to its reply. It does not know how
+ * frames arrive or how the trees are implemented.
  */
 export class Session extends SessionState {
-  /** Replies that became ready while another was being made, or none could leave: one at a time. */
+  /**
+   * Replies that became ready while another reply was being made, or while none could be sent. They are sent
+   * one at a time.
+   */
   readonly #ready: Ready[] = []
   #answering = false
-  /** Limits that were logged. */
+  /** The limits that were logged already. */
   readonly #reached = new Set<LimitName>()
   readonly #reader = new Reader(heapMemory(0))
 
@@ -45,8 +49,8 @@ export class Session extends SessionState {
   /**
    * Answers one whole frame of `size` bytes at `start`, now or later, at `place`.
    *
-   * @param tail where the payload of a Twrite lies if it does not follow its header.
-   * @throws ProtocolError for a malformed one: the connection has to end. Nothing else is thrown.
+   * @param tail the place of a Twrite's payload where it does not follow the header.
+   * @throws ProtocolError for a malformed frame: the connection has to end. Nothing else is thrown.
    */
   receive(memory: Memory, start: number, size: number, place: ReplyPlace, tail?: Pieces): void {
     const tag = frameTag(memory, start)
@@ -66,7 +70,7 @@ export class Session extends SessionState {
     try {
       request = decodeRequest(message, from)
     } catch (error) {
-      // Any process of the guest may ask for such an offset: that is no reason to end its mount.
+      // Any process of the guest can cause such an offset, so it must not end the guest's mount.
       if (!(error instanceof ProtocolError) || error.code !== 'NUMBER_TOO_LARGE') throw error
       this.#refuse(place, tag, errno.EFBIG)
       return
@@ -78,7 +82,7 @@ export class Session extends SessionState {
     }
     this.#answer(message, tag, request, place)
     const waiting = this.deferred.get(tag)
-    // A payload that lies elsewhere is not kept.
+    // A Twrite whose payload lies elsewhere cannot be kept.
     if (waiting !== undefined && tail === undefined) {
       waiting.frame = Buffer.from(memory.bytes.subarray(start, start + size))
     }
@@ -104,12 +108,12 @@ export class Session extends SessionState {
   }
 
   /**
-   * The session as plain data, with which {@link load} goes on in another one, while this one goes on as
-   * well: its fids with all that is known of their files, open files with their locks, values of xattrs under
-   * way, and requests that wait. A file that has lost its name cannot be found again. Replies that are ready
-   * go to their places first.
+   * The session as plain data, from which {@link load} makes a session that goes on. This session goes on as
+   * well. The data are its fids with all that is known of their files, open files with their locks, values of
+   * xattrs that are being read or written, and requests that wait. A file that has lost its name cannot be
+   * found again. Replies that are ready are sent first.
    *
-   * @throws Error where a request waits whose bytes did not lie in one piece, as in a virtqueue.
+   * @throws Error when a request waits whose bytes did not lie in one piece, as in a virtqueue.
    */
   save(): SavedSession {
     for (const { deliver } of this.#ready.splice(0)) deliver()
@@ -213,13 +217,13 @@ export class Session extends SessionState {
     else this.reply.send(tag, name, answer as R<M>)
   }
 
-  /** Refuses a request that no handler is asked for. */
+  /** Refuses a request before any handler sees it. */
   #refuse(place: ReplyPlace, tag: number, ecode: number): void {
     this.reply.begin(place, this.msize || MSIZE_MIN)
     this.reply.sendError(tag, ecode)
   }
 
-  /** The one place where a failure of any kind becomes a reply. */
+  /** Every failure becomes a reply here and nowhere else. */
   #fail(tag: number, name: MessageName, error: unknown): void {
     const { room } = this.reply
     let ecode = errnoOf(error)
@@ -233,7 +237,7 @@ export class Session extends SessionState {
     this.reply.sendError(tag, ecode)
   }
 
-  /** Logs it once, since a client may ask as often as it likes. */
+  /** Logs a limit once, because a client may reach it as often as it likes. */
   #limitReached({ limit, errno: ecode }: LimitError): void {
     if (this.#reached.has(limit)) return
     this.#reached.add(limit)
@@ -242,7 +246,7 @@ export class Session extends SessionState {
   }
 }
 
-/** A reply that is ready, and where it goes. */
+/** A reply that is ready, and its place. */
 interface Ready {
   readonly place: ReplyPlace
   readonly deliver: () => void

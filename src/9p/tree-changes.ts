@@ -23,7 +23,7 @@ export function changesTree<M extends MessageName>(
 export function checkTree<M extends MessageName>(fids: FidTable, name: M, request: T<M>): void {
   const fields = request as Readonly<Record<string, unknown>>
   let tree: Tree | undefined
-  // Tremove gives back a lost fid, which is of no tree.
+  // Tremove gives back a lost fid. Such a fid belongs to no tree.
   if (name === 'remove' && fids.lost.has((request as T<'remove'>).fid)) return
   for (const field of fidFields.get(name) ?? []) {
     const fid = fids.any(fields[field] as number)
@@ -31,12 +31,12 @@ export function checkTree<M extends MessageName>(fids: FidTable, name: M, reques
     tree = fid.attached.tree
   }
   if (tree?.readOnly !== true) return
-  // remove(5): the fid is gone also when it fails.
+  // remove(5): the fid is gone even if the request fails.
   if (name === 'remove') fids.remove((request as T<'remove'>).fid)
   throw new ErrnoError(errno.EROFS, name)
 }
 
-/** The fields of each request that say which fids it works on. */
+/** For each request, the fields that name the fids it works on. */
 const fidFields: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries(messages).map(([name, { T: fields }]) => [
     name,

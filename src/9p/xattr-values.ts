@@ -7,21 +7,27 @@ import type { Node } from '../tree/tree.ts'
 import { LimitError } from './session-limits.ts'
 
 /**
- * The value of an extended attribute on its way to or from the client, which a fid of Txattrwalk or
- * Txattrcreate stands for. It takes memory until {@link XattrValue.close}.
+ * The value of an extended attribute that the client reads or writes, through a fid of Txattrwalk or
+ * Txattrcreate. It takes memory until {@link XattrValue.close}.
  */
 export interface XattrValue {
-  /** Fills `into` from `offset` on and returns how many bytes. @throws EBADF for a value that is being written. */
+  /**
+   * Fills `into` from `offset` on and returns the number of bytes. @throws EBADF for a value that is being
+   * written.
+   */
   read(offset: number, into: Payload): number
-  /** Adds `data`. @throws EBADF for a value that is being read, EINVAL for bytes that do not follow the last ones. */
+  /**
+   * Appends `data`. @throws EBADF for a value that is being read, EINVAL for bytes that do not follow the
+   * last ones.
+   */
   write(offset: number, data: Payload): number
-  /** Tclunk: the xattr is set now. @throws EINVAL when bytes are missing, and as setxattr(2). */
+  /** Tclunk: sets the xattr. @throws EINVAL when bytes are missing, and as setxattr(2). */
   apply(): void
   save(): SavedXattr
   close(): void
 }
 
-/** A value under way as plain data; its bytes are in base64. */
+/** An unfinished value as plain data. Its bytes are in base64. */
 export type SavedXattr =
   | { readonly kind: 'read'; readonly value: string }
   | {
@@ -29,7 +35,7 @@ export type SavedXattr =
       readonly name: string
       readonly size: number
       readonly flags: number
-      /** What has arrived of it. */
+      /** The bytes that have arrived. */
       readonly value: string
     }
 
@@ -41,7 +47,7 @@ export class XattrMemory {
     this.#left = most
   }
 
-  /** @throws ENOMEM: this server has no room. ENOSPC would mean the host's file system. */
+  /** @throws ENOMEM: this server has no room. ENOSPC would mean that the host's file system has none. */
   take(bytes: number): Memory {
     if (bytes > this.#left) throw new LimitError('xattrBytes', errno.ENOMEM)
     const memory = heapMemory(bytes)
@@ -54,7 +60,7 @@ export class XattrMemory {
   }
 }
 
-/** The value of `name`, or the list of all names where that is empty. */
+/** The value of `name`, or the list of all names if `name` is empty. */
 export function readXattr(
   node: Node,
   name: string,
@@ -83,8 +89,8 @@ function readable(value: Uint8Array, room: XattrMemory): XattrValue & { readonly
 }
 
 /**
- * A value of `size` bytes for `name`, to be written from its beginning to its end. As Linux's client sends
- * it (fs/9p/xattr.c), no bytes and XATTR_REPLACE mean that the attribute is removed.
+ * A value of `size` bytes for `name`. The client writes it from its beginning to its end. No bytes and
+ * XATTR_REPLACE mean that the attribute is removed, as Linux's client sends it (fs/9p/xattr.c).
  *
  * @throws E2BIG above 65536 bytes, EINVAL for flags that setxattr(2) does not know.
  */
@@ -135,13 +141,13 @@ function writable(
   }
 }
 
-/** A value that was saved goes on. @throws ENOMEM where the session may have no more. */
+/** Takes over a saved value. @throws ENOMEM where the session may have no more. */
 export function reviveXattr(node: Node, saved: SavedXattr, room: XattrMemory): XattrValue {
   const value = Buffer.from(saved.value, 'base64')
   return saved.kind === 'read' ? readable(value, room) : writable(node, saved, value, room)
 }
 
-/** @throws ERANGE as xattr(7)'s calls for a name that is empty or too long, EINVAL for one with a NUL. */
+/** @throws ERANGE as xattr(7)'s calls for a name that is empty or too long, EINVAL for a name with a NUL. */
 function checkXattrName(name: string): string {
   if (name === '' || name.length > XATTR_NAME_MAX) throw new ErrnoError(errno.ERANGE, 'xattr name')
   if (name.includes('\0')) throw new ErrnoError(errno.EINVAL, 'xattr name')

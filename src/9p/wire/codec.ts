@@ -21,16 +21,16 @@ export interface Struct {
 }
 
 /**
- * The codec of a list of fields. This is the one place where a field meets its kind.
+ * The codec of a list of fields. Only here a field meets its kind.
  *
  * It is compiled: `{ fid: 'u32', mask: 'mask' }` becomes
  *
  *     read: (from) => ({ fid: u32.read(from), mask: mask.read(from) })
  *     write: (to, values) => { u32.write(to, values.fid); mask.write(to, values.mask) }
  *
- * because one loop for all messages is one function to V8, in which it can foresee neither the kinds
- * nor the shape of the values: that took twice as long to write a Rgetattr and eight times as long
- * to read it. The text is made of nothing but the table's own names.
+ * One loop for all messages would be one function to V8, which can then optimize neither for the kinds nor
+ * for the shape of the values. Writing a Rgetattr took twice as long with it, and reading one eight times as
+ * long. The compiled text contains only names from the table.
  */
 function struct(fields: Readonly<Record<string, KindName>>): Struct {
   const entries = Object.entries(fields)
@@ -63,12 +63,12 @@ for (const [name, row] of Object.entries(messages) as [MessageName, Row][]) {
   byType[row.type] = message
 }
 
-/** The message whose request has this type byte, or undefined where the table has none. */
+/** The message whose request has this type byte; undefined if the table has none. */
 export function requestOfType(type: number): Message | undefined {
   return byType[type]
 }
 
-/** The fields of a request; `from` stands behind the header. */
+/** The fields of a request. `from` is at the first byte behind the header. */
 export function decodeRequest<M extends MessageName>(
   message: Message & { name: M },
   from: Reader,
@@ -105,8 +105,8 @@ export function encodeReply<M extends MessageName>(
 }
 
 /**
- * Writes the head of a reply whose only field is a payload (Rread, Rreaddir): all but the `length` bytes of
- * the payload, which lie behind it or elsewhere.
+ * Writes the head of a reply whose only field is a payload (Rread, Rreaddir). The `length` bytes of the
+ * payload are not written: they lie behind the head or elsewhere.
  */
 export function encodePayloadReply(
   to: Writer,
@@ -126,12 +126,12 @@ export function encodeError(to: Writer, tag: number, ecode: number): void {
   endFrame(to, start)
 }
 
-/** A reply as the client sees it: the fields, or the errno of an Rlerror. */
+/** A reply as the client gets it: its fields, or the errno of an Rlerror. */
 export type Reply<M extends MessageName> =
   | { readonly ok: true; readonly fields: R<M> }
   | { readonly ok: false; readonly ecode: number }
 
-/** The reply of type `type` to the request `name`; `from` stands behind the header. */
+/** Decodes a reply of type `type` to the request `name`. `from` is at the first byte behind the header. */
 export function decodeReply<M extends MessageName>(name: M, type: number, from: Reader): Reply<M> {
   const { row, R } = byName[name]
   if (type === RLERROR) {

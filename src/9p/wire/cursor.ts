@@ -4,19 +4,19 @@ import type { Memory, Pieces } from '../../sys/memory.ts'
 const TWO_32 = 0x1_0000_0000
 
 /**
- * Reads little-endian fields from one frame. These are the only bounds checks on the way in: what a
- * Reader returned lies inside the frame.
+ * Reads little-endian fields from one frame. Only here incoming lengths are checked: whatever a Reader
+ * returns lies inside the frame.
  *
- * One Reader serves a connection for its life ({@link Reader.over} moves it), since making a
- * DataView costs more than decoding a message.
+ * A connection has one Reader and moves it with {@link Reader.over}, since making a DataView costs more than
+ * decoding a message.
  */
 export class Reader {
   memory: Memory
   position = 0
   end = 0
   /**
-   * Where the bytes of a Twrite's payload lie if they do not follow the frame's header in `memory`. They
-   * count as if they did, and only a field of kind `data` uses this.
+   * The bytes of a Twrite's payload where they do not follow the header in `memory`. They count as a part of
+   * the frame. Only a field of kind `data` uses them.
    */
   tail: Pieces | undefined
 
@@ -61,7 +61,7 @@ export class Reader {
     return this.memory.view.getBigUint64(this.take(8), true)
   }
 
-  /** A u64 that must be an exact number: offsets and sizes, below 2^53. */
+  /** A u64 that has to be exact: offsets and sizes, below 2^53. */
   size(): number {
     const at = this.take(8)
     const high = this.memory.view.getUint32(at + 4, true)
@@ -77,7 +77,7 @@ export class Reader {
     return this.memory.view.getInt32(at + 4, true) * TWO_32 + this.memory.view.getUint32(at, true)
   }
 
-  /** A u64 bit set of which only the low 32 bits have a meaning. */
+  /** A u64 bit set. Only its low 32 bits have a meaning. */
   mask(): number {
     return this.memory.view.getUint32(this.take(8), true)
   }
@@ -89,7 +89,7 @@ export class Reader {
     return this.memory.bytes.toString('latin1', start, start + length)
   }
 
-  /** All of the frame must have been read. */
+  /** Checks that the whole frame was read. */
   finish(): void {
     if (this.position !== this.end) {
       throw new ProtocolError(
@@ -100,12 +100,12 @@ export class Reader {
   }
 }
 
-/** A message does not fit into the room that there is for it. */
+/** The room for a message is too small. */
 export class NoRoomError extends RangeError {
   override readonly name = 'NoRoomError'
 }
 
-/** Writes little-endian fields into memory up to `end`. Running over it throws a {@link NoRoomError}. */
+/** Writes little-endian fields into memory up to `end`. Beyond it, {@link NoRoomError} is thrown. */
 export class Writer {
   memory: Memory
   position = 0
@@ -122,7 +122,7 @@ export class Writer {
     return this
   }
 
-  /** Moves past `count` bytes to be written and returns where they begin. */
+  /** Moves past `count` bytes that the caller will write, and returns where they begin. */
   take(count: number): number {
     const start = this.position
     if (count > this.end - start) throw new NoRoomError('the message does not fit into its frame')

@@ -6,14 +6,14 @@ import { QID_BYTES } from './limits.ts'
 /** One entry of Rreaddir's payload: qid[13] offset[8] type[1] name[s]. */
 export interface Dirent {
   readonly qid: Qid
-  /** Opaque: a Treaddir with it goes on behind this entry. */
+  /** Opaque: a Treaddir with this offset goes on behind this entry. */
   readonly offset: bigint
   /** DT_* of dirent.h. */
   readonly type: number
   readonly name: string
 }
 
-/** Bytes that an entry with a name of `nameBytes` takes. */
+/** The size of an entry whose name has `nameBytes` bytes. */
 export function direntBytes(nameBytes: number): number {
   return QID_BYTES + 8 + 1 + 2 + nameBytes
 }

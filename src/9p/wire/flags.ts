@@ -1,9 +1,12 @@
 /**
- * Numbers that 9P2000.L puts on the wire. They are the generic Linux values, whatever the host's
- * architecture says: include/net/9p/9p.h.
+ * Numbers of 9P2000.L's messages. They are the generic Linux values on every architecture
+ * (include/net/9p/9p.h).
  */
 
-/** Flags of Tlopen and Tlcreate, types and permissions in modes, and flags of Txattrcreate: Linux's own. */
+/**
+ * Flags of Tlopen and Tlcreate, types and permissions in modes, and flags of Txattrcreate: the same as
+ * Linux's.
+ */
 export { openFlags as open, modes as mode, xattrFlags as xattr } from '../../tree/flags.ts'
 
 /** Bits of Tgetattr's request_mask and Rgetattr's valid (P9_STATS_*). */
@@ -51,5 +54,8 @@ export const lock = {
   BLOCKED: 1,
 } as const
 
-/** f_type of Rstatfs (V9FS_MAGIC): always 9P's own, since programs draw wrong conclusions from a host's. */
+/**
+ * f_type of Rstatfs (V9FS_MAGIC). It is always 9P's, because programs draw wrong conclusions from the type of
+ * the host's file system.
+ */
 export const V9FS_MAGIC = 0x01021997

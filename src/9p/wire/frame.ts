@@ -3,11 +3,11 @@ import { HEADER_BYTES } from './limits.ts'
 import type { Memory } from '../../sys/memory.ts'
 
 /**
- * The size of the frame that begins at `start`, where `end` is how far bytes have arrived; 0 while
- * not all of it is there yet.
+ * The size of the frame that begins at `start`; 0 while a part of it has not arrived. Bytes have arrived up
+ * to `end`.
  *
- * @throws ProtocolError for a size[4] that is below the header's or above `msize`: where the next frame
- *   begins cannot be known then.
+ * @throws ProtocolError for a size[4] that is below the header's size or above `msize`: the place of the next
+ * frame is then unknown.
  */
 export function frameSize(memory: Memory, start: number, end: number, msize: number): number {
   if (end - start < 4) return 0

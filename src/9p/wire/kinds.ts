@@ -6,7 +6,7 @@ import type { Qid } from './qid.ts'
 
 /** How one kind of field is read from and written to the wire. */
 export interface Kind<V> {
-  /** Fewest bytes that a field of this kind takes. */
+  /** The least number of bytes that a field of this kind takes. */
   readonly least: number
   read(from: Reader): V
   write(to: Writer, value: V): void
@@ -48,8 +48,8 @@ const qid: Kind<Qid> = {
 }
 
 /**
- * count[4] data[count]. What is read is not copied: the value says where the bytes lie. Nor does a server
- * copy what it replies with (see encodePayloadReply in codec.ts): only a client writes this kind.
+ * count[4] data[count]. Reading does not copy: the value says where the bytes lie. Only a client writes this
+ * kind; a server uses encodePayloadReply (codec.ts), which does not copy either.
  */
 const data: Kind<Payload> = {
   least: 4,
@@ -73,9 +73,9 @@ const mask: Kind<number> = { least: 8, read: (r) => r.mask(), write: (w, v) => w
 const u16: Kind<number> = { least: 2, read: (r) => r.u16(), write: (w, v) => w.u16(v) }
 
 /**
- * Every kind of field that the table in messages.ts uses. A u64 of the protocol is one of four:
- * `u64` where all 64 bits are real (cookies), `size` for offsets and sizes, `seconds` for times,
- * `mask` for bit sets.
+ * Every kind of field that the table in messages.ts uses. For a u64 of the protocol there are four kinds:
+ * `u64` where all 64 bits matter (cookies), `size` for offsets and sizes, `seconds` for times, `mask` for bit
+ * sets.
  */
 export const kinds = {
   u8,

@@ -1,6 +1,6 @@
 import type { KindName, KindValue } from './kinds.ts'
 
-/** Whether a request changes the tree; a read-only export answers EROFS to those that do. */
+/** Whether a request changes the tree. A read-only export answers such requests with EROFS. */
 export type Changes = 'never' | 'always' | 'by flags'
 
 /** One request and its reply. The reply's type byte is the request's plus one. */
@@ -15,13 +15,11 @@ export interface Row {
 export type Fields = Readonly<Record<string, KindName>>
 
 /**
- * 9P2000.L, one row for each request. Everything else that depends on a message's shape follows
- * from this table: the types, the codec, the session's handlers, the client's methods, trace lines
- * and the tests' generators.
+ * 9P2000.L, one row for each request. All that depends on the shape of a message follows from this table: the
+ * types, the codec, the session's handlers, the client's methods, trace lines and the tests' generators.
  *
- * Sources: the 9P2000 manual, section 5 (version(5), walk(5), …) for the rows that 9P2000.L kept;
- * diod's protocol.md and include/net/9p/9p.h with net/9p/client.c of Linux for the others. Fields
- * are spelt as there.
+ * Sources: the 9P2000 manual, section 5 (version(5), walk(5), …) for the rows that 9P2000.L kept; diod's
+ * protocol.md and Linux's include/net/9p/9p.h and net/9p/client.c for the others. Fields are spelt as there.
  */
 export const messages = {
   // statfs(2): size[4] Tstatfs tag[2] fid[4]
@@ -41,14 +39,15 @@ export const messages = {
     },
     changes: 'never',
   },
-  // open(2) of what fid stands for: fid[4] flags[4]
+  // open(2) of the fid's file: fid[4] flags[4]
   lopen: {
     type: 12,
     T: { fid: 'u32', flags: 'u32' },
     R: { qid: 'qid', iounit: 'u32' },
     changes: 'by flags',
   },
-  // open(2) with O_CREAT in directory fid, which becomes the new file: fid[4] name[s] flags[4] mode[4] gid[4]
+  // open(2) with O_CREAT in the directory of fid; fid then stands for the new file: fid[4] name[s] flags[4]
+  // mode[4] gid[4]
   lcreate: {
     type: 14,
     T: { fid: 'u32', name: 'string', flags: 'u32', mode: 'u32', gid: 'u32' },
@@ -69,7 +68,7 @@ export const messages = {
     R: { qid: 'qid' },
     changes: 'always',
   },
-  // rename(2) of what fid stands for, to name in directory dfid: fid[4] dfid[4] name[s]
+  // rename(2) of the fid's file to name in directory dfid: fid[4] dfid[4] name[s]
   rename: { type: 20, T: { fid: 'u32', dfid: 'u32', name: 'string' }, R: {}, changes: 'always' },
   // readlink(2): fid[4]
   readlink: { type: 22, T: { fid: 'u32' }, R: { target: 'string' }, changes: 'never' },
@@ -119,14 +118,14 @@ export const messages = {
     R: {},
     changes: 'always',
   },
-  // getxattr(2), or listxattr(2) where name is empty; newfid is then read: fid[4] newfid[4] name[s]
+  // getxattr(2), or listxattr(2) if name is empty; Tread of newfid gets the value: fid[4] newfid[4] name[s]
   xattrwalk: {
     type: 30,
     T: { fid: 'u32', newfid: 'u32', name: 'string' },
     R: { size: 'size' },
     changes: 'never',
   },
-  // setxattr(2) or removexattr(2), done when fid is clunked: fid[4] name[s] attr_size[8] flags[4]
+  // setxattr(2) or removexattr(2), made at Tclunk of fid: fid[4] name[s] attr_size[8] flags[4]
   xattrcreate: {
     type: 32,
     T: { fid: 'u32', name: 'string', size: 'u64', flags: 'u32' },
@@ -140,7 +139,7 @@ export const messages = {
     R: { data: 'data' },
     changes: 'never',
   },
-  // fsync(2), or fdatasync(2) where datasync is not 0: fid[4] datasync[4]
+  // fsync(2), or fdatasync(2) if datasync is not 0: fid[4] datasync[4]
   fsync: { type: 50, T: { fid: 'u32', datasync: 'u32' }, R: {}, changes: 'never' },
   // F_SETLK and F_SETLKW of fcntl(2): fid[4] type[1] flags[4] start[8] length[8] proc_id[4] client_id[s]
   lock: {
@@ -194,7 +193,7 @@ export const messages = {
     R: {},
     changes: 'always',
   },
-  // version(5): begins a session and ends the one before: msize[4] version[s]
+  // version(5): ends the session before, and begins one: msize[4] version[s]
   version: {
     type: 100,
     T: { msize: 'u32', version: 'string' },
@@ -240,16 +239,16 @@ export const messages = {
   },
   // clunk(5): fid[4]
   clunk: { type: 120, T: { fid: 'u32' }, R: {}, changes: 'never' },
-  // remove(5): fid[4]; the fid is gone also when it fails
+  // remove(5): fid[4]; the fid is gone even if it fails
   remove: { type: 122, T: { fid: 'u32' }, R: {}, changes: 'always' },
 } as const satisfies Record<string, Row>
 
-/** Rlerror, the reply to any request that failed: ecode[4], a Linux errno. */
+/** Rlerror, the reply to every request that fails: ecode[4], a Linux errno. */
 export const RLERROR = 7
 
 export type MessageName = keyof typeof messages
 
-/** Messages whose reply is a payload, which is not copied into a frame. */
+/** Messages whose reply is a payload. It is not copied into a frame. */
 export type PayloadMessage = {
   [M in MessageName]: (typeof messages)[M]['R'] extends { readonly data: 'data' } ? M : never
 }[MessageName]
@@ -259,5 +258,5 @@ export type Decoded<F extends Fields> = { -readonly [Name in keyof F]: KindValue
 /** The fields of a request. */
 export type T<M extends MessageName> = Readonly<Decoded<(typeof messages)[M]['T']>>
 
-/** The fields of its reply. */
+/** The fields of the reply. */
 export type R<M extends MessageName> = Readonly<Decoded<(typeof messages)[M]['R']>>

@@ -1,4 +1,4 @@
-/** What was wrong with a frame. The code is stable: logs and tests name it. */
+/** What is wrong with a frame. The codes are stable, because logs and tests name them. */
 export type ProtocolErrorCode =
   | 'TRUNCATED'
   | 'TRAILING_BYTES'
@@ -11,7 +11,7 @@ export type ProtocolErrorCode =
   | 'NO_VERSION'
   | 'TOO_MANY_REQUESTS'
 
-/** The peer broke the protocol: the connection cannot go on. */
+/** The peer has broken the protocol: the connection has to end. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode

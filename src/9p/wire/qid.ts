@@ -1,11 +1,11 @@
 import type { FileIdentity } from '../../tree/attributes.ts'
 import { modes } from '../../tree/flags.ts'
 
-/** What the server calls a file: unique while the file exists (intro(5)). */
+/** The server's identification of a file: unique while the file exists (intro(5)). */
 export interface Qid {
   /** {@link qidType}. */
   readonly type: number
-  /** Changes with the content; 0 tells Linux ≥ 6.4 not to cache the file at all. */
+  /** Changes with the content. 0 tells Linux ≥ 6.4 to cache nothing of the file. */
   readonly version: number
   readonly path: bigint
 }
