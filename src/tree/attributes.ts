@@ -1,21 +1,21 @@
 import type { FileTime } from '../sys/files.ts'
 import { modes } from './flags.ts'
 
-/** What tells one file from all others of its tree, and one state of its content from another. */
+/** Identifies a file among the others of its tree, and a state of its content among earlier and later ones. */
 export interface FileIdentity {
-  /** S_IFMT bits of the mode. */
+  /** The S_IFMT bits of the mode. */
   readonly type: number
-  /** Unique in the tree while the file exists, and the same after a restart of the server. */
+  /** Unique in the tree while the file exists. A restarted server gives the same number. */
   readonly ino: bigint
-  /** 32 bits that change when the content changes; 0 says that the content must not be cached. */
+  /** 32 bits that change when the content changes; 0 means that the content must not be cached. */
   readonly version: number
 }
 
 /**
  * A file's attributes, as stat(2) has them.
  *
- * The caller makes one of these and a tree's method fills it, so that a session that answers thousands of
- * requests a second needs one object. Where the method throws, its values mean nothing.
+ * The caller makes the object and a tree's method fills it, so that a session that answers thousands of
+ * requests a second needs only one. When the method throws, the values mean nothing.
  */
 export class Attributes implements FileIdentity {
   ino = 0n
@@ -29,11 +29,11 @@ export class Attributes implements FileIdentity {
   rdev = 0
   /** In bytes. */
   size = 0
-  /** In bytes: what an efficient read asks for. */
+  /** In bytes: the size of reads that is efficient. */
   blksize = 0
   /** In units of 512 bytes. */
   blocks = 0
-  /** Seconds since 1970, here and below: negative for times before. */
+  /** Seconds since 1970, negative for times before. So are the times below. */
   atimeSec = 0
   atimeNsec = 0
   mtimeSec = 0
@@ -50,7 +50,7 @@ export class Attributes implements FileIdentity {
   }
 }
 
-/** What a setattr changes: an attribute that is undefined stays as it is. */
+/** The changes of a setattr. An attribute that is undefined stays as it is. */
 export interface AttributeChanges {
   /** Permission bits; others are ignored. */
   readonly mode?: number | undefined
@@ -60,7 +60,7 @@ export interface AttributeChanges {
   readonly size?: number | undefined
   readonly atime?: FileTime | undefined
   readonly mtime?: FileTime | undefined
-  /** Sets the ctime to now, where nothing else changes: what Linux makes of a chown(2) to the same owner. */
+  /** Sets the ctime to now if nothing else changes, as Linux does for a chown(2) to the same owner. */
   readonly ctime?: 'now' | undefined
 }
 

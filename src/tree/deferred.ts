@@ -1,16 +1,16 @@
 /**
- * An answer that comes later. It is no promise, because the thread that serves a tree never returns to
- * Node's event loop: a callback runs at once, a promise's would never run.
+ * An answer that comes later. It is not a promise: the thread that serves a tree never returns to Node's
+ * event loop, so a promise's callbacks would never run. The callbacks of a Deferred run at once.
  *
- * The tree that cannot answer yet keeps this object and settles it. The session that waits for it may
- * cancel it first (a flush, or the end of the connection); settling it has no effect then.
+ * The tree that cannot answer yet keeps this object and settles it. The session that waits for it may cancel
+ * it before (at a flush, or at the end of the connection). Settling has no effect then.
  */
 export class Deferred<V> {
   #waiting: ((outcome: Outcome<V>) => void) | undefined
   #outcome: Outcome<V> | undefined
   #onCancel: (() => void) | undefined
 
-  /** @param onCancel called once if the wait is cancelled: the tree drops what it kept for it. */
+  /** @param onCancel called once if the wait is cancelled, so that the tree drops what it has kept for it. */
   constructor(onCancel?: () => void) {
     this.#onCancel = onCancel
   }
@@ -25,13 +25,18 @@ export class Deferred<V> {
     this.#settle({ ok: false, error })
   }
 
-  /** Calls `waiting` with the outcome, now or later, unless the wait is cancelled before. One caller may wait. */
+  /**
+   * Calls `waiting` with the outcome, now or later, unless the wait is cancelled before. Only one caller may
+   * wait.
+   */
   wait(waiting: (outcome: Outcome<V>) => void): void {
     if (this.#outcome !== undefined) waiting(this.#outcome)
     else this.#waiting = waiting
   }
 
-  /** Ends the wait: nothing is called any more, and the tree is told if it has not settled yet. */
+  /**
+   * Cancels the wait: nothing is called any more. If the tree has not settled yet, its `onCancel` is called.
+   */
   cancel(): void {
     this.#waiting = undefined
     const onCancel = this.#onCancel
@@ -39,7 +44,7 @@ export class Deferred<V> {
     if (this.#outcome === undefined) onCancel?.()
   }
 
-  /** The same wait with another form of answer; cancelling that one cancels this one. */
+  /** The same wait with another form of answer. Cancelling the result cancels this one. */
   map<W>(change: (value: V) => W): Deferred<W> {
     const mapped = new Deferred<W>(() => this.cancel())
     this.wait((outcome) => {
@@ -57,7 +62,7 @@ export class Deferred<V> {
   }
 }
 
-/** What became of a {@link Deferred}: its answer, or what was thrown. */
+/** The outcome of a {@link Deferred}: its answer, or what was thrown. */
 export type Outcome<V> =
   | { readonly ok: true; readonly value: V }
   | { readonly ok: false; readonly error: unknown }

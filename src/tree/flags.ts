@@ -1,6 +1,6 @@
 /**
- * The numbers that a tree and both wire protocols share. They are the generic Linux values, whatever the
- * host's architecture says; open-flags.ts in host/ translates those that differ there.
+ * The numbers that a tree and the wire protocol share. They are the generic Linux values on every
+ * architecture; host/open-flags.ts translates those that differ on the host.
  */
 
 /** Flags of an open (include/uapi/asm-generic/fcntl.h). */
@@ -42,7 +42,7 @@ export const modes = {
   PERMISSIONS: 0o7777,
 } as const
 
-/** What a directory's entry says of its file (DT_* of dirent.h). UNKNOWN: a lookup tells. */
+/** The type of the file in a directory's entry (DT_* of dirent.h). UNKNOWN: only a lookup tells the type. */
 export const entryTypes = {
   UNKNOWN: 0,
   FIFO: 1,

@@ -3,8 +3,8 @@ import type { Locks } from './locks.ts'
 import type { Names, Node, OpenFile, Xattrs } from './tree.ts'
 
 /**
- * The optional groups of a node and an open file, or the errno that a client gets where a tree does not
- * have one: Linux's own for a file system without such an operation (fs/namei.c, fs/xattr.c, fs/locks.c).
+ * The optional groups of a node and of an open file. Where a tree lacks a group, the client gets the errno
+ * that Linux has for a file system without such an operation (fs/namei.c, fs/xattr.c, fs/locks.c).
  */
 
 /** @throws EPERM where names cannot be changed. */

@@ -6,15 +6,15 @@ export interface LockRange {
   readonly end: bigint
 }
 
-/** Many may read, or one may write. */
+/** Many owners may hold a read lock of a byte, or one owner a write lock. */
 export type LockType = 'read' | 'write'
 
-/** One client's part in the locks of a tree: the tree counts them, the session sets the limit. */
+/** A client of a tree's locks. The tree counts its ranges, the session sets the limit. */
 export interface LockClient {
-  /** Most ranges that it may hold at once. */
+  /** The most ranges that it may hold at once. */
   readonly most: number
   held: number
-  /** The error for one range more: an ENOLCK. */
+  /** The error for one more range: an ENOLCK. */
   refusal(): Error
 }
 
@@ -25,13 +25,13 @@ export interface LockOwner {
   readonly procId: number
 }
 
-/** A range, how it is locked, and by which owner. */
+/** A range, the type of its lock, and the owner. */
 export interface Lock extends LockRange {
   readonly type: LockType
   readonly owner: LockOwner
 }
 
-/** A lock of another owner's that is in the way. */
+/** The lock of another owner that conflicts with a request. */
 export interface LockHolder extends LockRange {
   readonly type: LockType
   readonly clientId: string
@@ -50,10 +50,13 @@ export interface Locks {
    * @throws ENOLCK when the client holds as many as it may, EDEADLK when waiting would never end.
    */
   lock(lock: Lock, wait: boolean): boolean | Deferred<boolean>
-  /** Gives back what `owner` holds of a range. @throws ENOLCK where that splits one range too many. */
+  /**
+   * Gives back the locks of `owner` in a range. @throws ENOLCK if this would split a range and there would be
+   * too many.
+   */
   unlock(range: LockRange, owner: LockOwner): void
-  /** The first lock that is in the way of `lock`; undefined when it would be granted. */
+  /** The first lock that conflicts with `lock`; undefined if it would be granted. */
   conflict(lock: Lock): LockHolder | undefined
-  /** What is locked through this open file. */
+  /** The locks that are held through this open file. */
   held(): readonly Lock[]
 }

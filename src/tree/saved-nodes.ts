@@ -1,9 +1,9 @@
 import { ErrnoError } from '../sys/errno.ts'
 import type { Node, SavedNodes, SavedPlace } from './tree.ts'
 
-/** Where a node is, and which file it is. */
+/** The place of a node, and what identifies its file. */
 export interface Described<N> {
-  /** The directory that it lies in; null for the root. */
+  /** Its directory; null for the root. */
   readonly above: N | null
   readonly name: string
   readonly identity: string
@@ -13,9 +13,10 @@ export interface Described<N> {
 const NOWHERE = -1
 
 /**
- * Nodes with all directories above them, each once.
+ * Nodes and all directories above them, each once.
  *
- * @param describe undefined where no name leads to a node, and so to nothing below it.
+ * @param describe returns undefined for a node that no name leads to. Then no name leads to anything below it
+ * either.
  */
 export function savedNodes<N>(
   nodes: readonly N[],
@@ -25,8 +26,8 @@ export function savedNodes<N>(
   const indexes = new Map<N, number>()
 
   const indexOf = (node: N): number => {
-    // Up to the nearest directory that has its place, and down again. Not by recursion, since a guest
-    // may make directories as deep as it likes.
+    // Up to the nearest directory that has its place, and down again. Not recursive, since a guest may make
+    // directories as deep as it likes.
     const way: { readonly node: N; readonly found: Described<N> | undefined }[] = []
     let index: number | undefined
     for (let at: N | null = node; at !== null && index === undefined;) {
@@ -52,10 +53,10 @@ export function savedNodes<N>(
 }
 
 /**
- * The nodes that {@link savedNodes} has written down; null for one that cannot be found.
+ * The nodes that {@link savedNodes} has described; null for each that cannot be found.
  *
- * @param find the node of a place, used once; `above` is null for the root. It throws an ErrnoError for a
- *   node that cannot be found.
+ * @param find returns the node of a place, with one use; `above` is null for the root. It throws an
+ * ErrnoError for a node that cannot be found.
  */
 export function revivedNodes<N extends Node>(
   { places, nodes }: SavedNodes,

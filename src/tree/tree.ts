@@ -1,4 +1,4 @@
-/** A tree is what a server can serve, in its own vocabulary, which no wire protocol is part of. */
+/** A tree is what a server can serve, described in words of its own, which belong to no wire protocol. */
 
 import type { Payload } from '../sys/memory.ts'
 import type {
@@ -11,136 +11,137 @@ import type { Deferred } from './deferred.ts'
 import type { DirectoryVisitor } from './directory.ts'
 import type { Locks } from './locks.ts'
 
-/** What a session's client may attach to: one tree, or several by their names. */
+/** What a client may attach to: one tree, or several by their names. */
 export interface Exports {
   /**
-   * Where an attach begins. The node counts as used once, by the caller.
+   * The node at which an attach begins, with one use that the caller has to release.
    *
-   * @param name a byte string, as the client says it.
-   * @throws ENOENT when it names nothing here.
+   * @param name a byte string, as the client sends it. @throws ENOENT for a name that nothing has here.
    */
   attach(name: string): Attachment
 }
 
-/** A node, and the tree that decides what may be done with it and all that is reached from it. */
+/**
+ * A node and its tree. The tree decides what may be done with the node, and with all that is reached from it.
+ */
 export interface Attachment {
   readonly tree: Tree
   readonly node: Node
 }
 
 /**
- * What a server can serve, in terms of no wire protocol: 9p/ makes qids and messages of what a tree says,
- * and another protocol can do the same. Implementations: a host directory (host/), a part of another tree
- * (view/), and files made of functions (synthetic/).
+ * What a server can serve, independent of a wire protocol: 9p/ makes qids and messages of it, and another
+ * protocol could do so too. Implementations: a host directory (host/), a part of another tree (view/), and
+ * files made of functions (synthetic/).
  *
  * These promises hold for all methods:
- * - They are synchronous, and one at a time for all sessions of a tree. What has to wait returns a
- *   {@link Deferred}.
- * - They throw an ErrnoError where the operation failed; then nothing has changed.
- * - Names are byte strings that the session has checked: not empty, not `.` or `..`, no `/` and no
- *   NUL, at most 255 bytes.
+ * - They are synchronous, and there is one call at a time for all sessions of a tree. If the answer has to
+ * wait, they return a {@link Deferred}.
+ * - They throw an ErrnoError when the operation failed; then nothing has changed.
+ * - Names are byte strings that the session has checked: not empty, not `.` or `..`, no `/` and no NUL, at
+ * most 255 bytes.
  * - The session has answered EROFS to every request that would change a read-only tree.
  *
  * A method that fills {@link Attributes} takes null from a caller that needs none. A node that a method
- * returns counts as used once, by the caller, who releases it.
+ * returns has one use, which the caller has to release.
  */
 export interface Tree extends Exports {
   /** Whether guests may change nothing here. */
   readonly readOnly: boolean
   /**
-   * Where nodes of this tree are and which files they are, so that {@link Tree.revive} finds them, in
-   * another process as well.
+   * The places of nodes of this tree, and what identifies their files. {@link Tree.revive} finds the nodes
+   * again, also in another process.
    */
   save(nodes: readonly Node[]): SavedNodes
   /**
-   * The nodes that were saved, in their order. Null for a node that cannot be found again: no name leads to
-   * it, its name means another file by now, or it is a regular file that has changed since.
+   * The saved nodes, in their order. Null for a node that cannot be found again: no name leads to it, its
+   * name leads to another file by now, or it is a regular file that has changed since.
    */
   revive(saved: SavedNodes): (Node | null)[]
-  /** Gives back what the tree itself holds; no method is called afterwards. */
+  /** Releases what the tree itself holds. It is the last call. */
   close(): void
 }
 
 /** Nodes of a tree as plain data, fit for JSON. */
 export interface SavedNodes {
-  /** Each behind the directory that it lies in. */
+  /** Each place comes after that of its directory. */
   readonly places: readonly SavedPlace[]
-  /** For each node the index of its place; -1 where no name leads to it. */
+  /** For each node the index of its place; -1 for a node that no name leads to. */
   readonly nodes: readonly number[]
 }
 
-/** A name of a tree that was saved, and what lay there. */
+/** The saved place of a file: a name in a directory. */
 export interface SavedPlace {
   /** The index of the directory; -1 for the root, which has no name. */
   readonly above: number
   /** A byte string. */
   readonly name: string
-  /** Tells the file from others that may lie there later. Each tree has its own format. */
+  /** Identifies the file, since another file may have that name later. Each tree has its own format. */
   readonly identity: string
 }
 
-/** The owner of a new file: the attaching user, and the group that the client chose for it. */
+/** The owner of a new file: the user that attached, and the group that the client has chosen. */
 export interface Owner {
-  /** {@link NO_UID} when the client did not say. */
+  /** {@link NO_UID} if the client did not say. */
   readonly uid: number
   readonly gid: number
 }
 
-/** "No numeric user": what 9P calls P9_NONUNAME. */
+/** "No numeric user": 9P's P9_NONUNAME. */
 export const NO_UID = 0xffffffff
 
 /**
- * One file, directory or symlink, for as long as it is in use. The methods here are what every tree has;
- * groups of others are there where a tree can do them (groups.ts says what a client gets otherwise).
+ * A file, directory or symlink that is in use. All trees have the methods here. Some trees also have groups
+ * of further methods (groups.ts says what a client gets otherwise).
  *
  * The identity is that of the last {@link lookup}.
  */
 export interface Node extends FileIdentity {
-  /** What `type` says as well; some trees know this much sooner. */
+  /** The same as a check of `type`, but some trees know it much sooner. */
   readonly isDirectory: boolean
 
-  /** One more use of this node. */
+  /** Adds a use of this node. */
   retain(): void
-  /** One use less. The last one gives back what the node holds, which cannot fail. */
+  /** Drops a use. After the last one, the node gives back what it holds. This cannot fail. */
   release(): void
 
   /**
-   * The node called `name` in this directory; `..` is the directory above, and the root itself at the root.
+   * The node called `name` in this directory. `..` is the directory above; at the root it is the root.
    *
-   * @param attributes filled with the node's, from the same look at it.
-   * @throws ENOENT, ENOTDIR, EACCES, …
+   * @param attributes is filled with the node's attributes, as of the same moment. @throws ENOENT, ENOTDIR,
+   * EACCES, …
    */
   lookup(name: string, attributes: Attributes | null): Node
 
-  /** Fills `attributes` with the present ones, also of a file without a name. */
+  /** Fills `attributes` with the present ones, also for a file that has lost its name. */
   getattr(attributes: Attributes): void
   /**
    * @param file the caller's open file of this node, if any.
-   * @param uid the attaching user, {@link NO_UID} when the client did not say.
+   * @param uid the user that attached, {@link NO_UID} if the client did not say.
    */
   setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void
   statfs(): FileSystemStatistics
 
   /**
-   * Opens a file or a directory for the attaching user `uid`.
+   * Opens a file or a directory for the user `uid`, who attached.
    *
    * @param flags see openFlags in flags.ts.
-   * @param state what {@link OpenFile.state} has said of the same file, in another process perhaps: the new
-   *   one goes on there.
-   * @throws ENXIO for anything that is neither: a guest never reaches a FIFO, a socket or a device.
+   * @param state what {@link OpenFile.state} of the same file has returned, perhaps in another process. The
+   * new open file goes on from there.
+   * @throws ENXIO for any other type: a guest never reaches a FIFO, a socket or a device.
    */
   open(flags: number, uid: number, state?: string): OpenNode
 
-  /** The target of a symlink. @throws EINVAL when the node is none. */
+  /** The target of a symlink. @throws EINVAL for a node that is no symlink. */
   readlink?(): string
   readonly names?: Names | undefined
   readonly xattrs?: Xattrs | undefined
 }
 
-/** A directory's names: making, moving and removing them. */
+/** Changes of a directory's names: making, moving and removing them. */
 export interface Names {
   /**
-   * Creates a file in this directory and opens it. Without EXCL, what has the name already is opened.
+   * Creates a file in this directory and opens it. Without EXCL, a file that has the name already is opened.
    *
    * @param flags see openFlags in flags.ts.
    */
@@ -157,7 +158,7 @@ export interface Names {
    *
    * @param mode with the S_IFMT bits.
    * @param device a device's number; ignored for all other types.
-   * @throws EPERM for what this tree or its host does not let us make, EINVAL for a type that is none.
+   * @throws EPERM if this tree or its host does not allow it, EINVAL for an unknown type.
    */
   mknod(
     name: string,
@@ -167,17 +168,20 @@ export interface Names {
     attributes: Attributes | null,
   ): Node
   symlink(name: string, target: string, owner: Owner, attributes: Attributes | null): Node
-  /** `name` in this directory becomes another name of `target`, a node of the same tree. */
+  /** Makes `name` in this directory another name of `target`, a node of the same tree. */
   link(target: Node, name: string): void
   /**
-   * `oldName` here becomes `newName` in `directory`, a node of the same tree; the node of that name
-   * goes with it.
+   * Renames `oldName` here to `newName` in `directory`, a node of the same tree. The node of the old name
+   * then has the new one.
    */
   rename(oldName: string, directory: Node, newName: string): void
-  /** Removes a name; `directory` says which of the two it must be (ENOTDIR, EISDIR). */
+  /**
+   * Removes a name. `directory` says whether it must be a directory: ENOTDIR if it is none, EISDIR if it is
+   * one and must not be.
+   */
   unlink(name: string, directory: boolean): void
   /**
-   * Where this node is now. Its directory counts as used once, by the caller.
+   * The present place of this node. The directory has one more use, which the caller has to release.
    *
    * @throws EBUSY for the root, ESTALE when the node is no longer where it was reached.
    */
@@ -199,15 +203,15 @@ export interface Place {
 export interface Xattrs {
   /** The names, each with a NUL behind it. */
   listXattrs(): Uint8Array
-  /** @throws ENODATA for a name that is not there. */
+  /** @throws ENODATA for a name that does not exist. */
   getXattr(name: string): Uint8Array
-  /** @param flags see xattrFlags in flags.ts: EEXIST, ENODATA; with 0 it does not matter whether it is there. */
+  /** @param flags see xattrFlags in flags.ts: EEXIST, ENODATA. With 0, an xattr is created or replaced. */
   setXattr(name: string, value: Uint8Array, flags: number): void
-  /** @throws ENODATA for a name that is not there. */
+  /** @throws ENODATA for a name that does not exist. */
   removeXattr(name: string): void
 }
 
-/** A node that was opened. */
+/** An open file or directory. */
 export type OpenNode = OpenFile | OpenDirectory
 
 /** An open regular file. */
@@ -215,29 +219,32 @@ export interface OpenFile {
   readonly isDirectory: false
   /**
    * Fills `into` from `offset` on and returns how many bytes; 0 at the end of the file. Fewer bytes than
-   * asked for do not mean the end: the client asks on. A deferred answer brings its own bytes, no more than
-   * asked for.
+   * asked for do not mean the end: the client asks again. A deferred answer has bytes of its own, no more
+   * than asked for.
    *
-   * @param mayDefer whether the client may have one more request that waits.
+   * @param mayDefer whether the client may have one more deferred request.
    */
   read(offset: number, into: Payload, mayDefer: boolean): number | Deferred<Uint8Array>
   /**
-   * Writes `from` at `offset` and returns how many of its bytes: fewer where no more found room, and
-   * the client asks on for the rest. `from` is lent for the call.
+   * Writes `from` at `offset` and returns how many of its bytes. There may be fewer when no more have room,
+   * and the client asks again for the rest. `from` is valid during the call.
    */
   write(offset: number, from: Payload): number | Deferred<number>
   fsync(dataOnly: boolean): void
   readonly locks?: Locks | undefined
-  /** What has become of it since it was opened, where its answers depend on that. */
+  /** The state of this open file, if its answers depend on what has happened since the open. */
   state?(): string | undefined
-  /** Also gives back the locks that were taken through this file; a wait for one ends with EBADF. */
+  /** Also unlocks what was locked through this file. A request that waits for such a lock gets EBADF. */
   close(): void
 }
 
 /** An open directory. */
 export interface OpenDirectory {
   readonly isDirectory: true
-  /** Shows `visitor` the entries behind `cookie` until it has no room; 0 begins anew. No entries: the end. */
+  /**
+   * Shows `visitor` the entries behind `cookie` until it has no room; 0 is the beginning. Without any entry,
+   * it is the end.
+   */
   readdir(cookie: bigint, visitor: DirectoryVisitor): void
   fsync(dataOnly: boolean): void
   close(): void

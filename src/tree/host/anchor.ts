@@ -9,13 +9,13 @@ import { type HeldList, strongest } from './lock-ranges.ts'
 const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }
 
 /**
- * A descriptor of its own for the locks that guests hold of one file: to the host's programs all
- * guests are one holder, with the strongest lock that any of them has of each byte.
+ * A descriptor for the locks that guests hold of one file. The host's programs see all guests as one holder,
+ * which has the strongest lock that any guest has of each byte.
  *
- * The kernel grants read locks to descriptors that may read, and write locks to those that may write.
- * The file is opened for reading first, and for writing only when a guest wants a write lock: opening
- * for writing has effects (overlayfs copies the file up, leases break, watchers hear of it). Where the
- * host does not let us, a lock is as strong there as it can be.
+ * The kernel grants read locks to descriptors that may read, and write locks to those that may write. The
+ * file is opened for reading first, and for writing only when a guest wants a write lock, because opening for
+ * writing has effects: overlayfs copies the file up, leases break, watchers are notified. Where the host
+ * refuses an open, its programs see a lock of the type that the descriptor can hold.
  */
 export class Anchor {
   readonly #descriptors: Descriptors
@@ -25,17 +25,17 @@ export class Anchor {
   #mode: ReturnType<typeof accessMode>
 
   /**
-   * @param fd an open file of a guest's.
-   * @param descriptors those of the tree; the anchor's own is one of them.
+   * @param fd the file that a guest has opened.
+   * @param descriptors those of the tree; the anchor's descriptor is one of them.
    * @param self /proc/self/fd, see policy.ts.
    * @param writable whether guests may write to the export: if not, their locks exclude no reader on the
-   *   host.
+   * host.
    */
   constructor(fd: number, descriptors: Descriptors, self: number, writable: boolean) {
     this.#descriptors = descriptors
     this.#self = self
     this.#writable = writable
-    // The host may refuse by now to open the file again: then the guest's own descriptor has to do.
+    // The host may refuse to open the file again. The guest's own descriptor is used then.
     this.#fd = this.#open(fd, O_RDONLY) ?? descriptors.duplicate(fd)
     try {
       this.#mode = accessMode(this.#fd)
@@ -45,13 +45,13 @@ export class Anchor {
     }
   }
 
-  /** Makes it fit for write locks, where that is possible; what is locked stays locked throughout. */
+  /** Makes it able to hold write locks, if the host allows it. Locks that are held stay held throughout. */
   prepareToWrite(fd: number, list: HeldList): void {
     if (this.#mode !== 'read' || !this.#writable) return
     const next = this.#open(fd, O_RDWR)
     if (next === undefined) return
     try {
-      // Read locks of two descriptors can be held side by side.
+      // Two descriptors can hold read locks at the same time.
       for (const { type, ...range } of strongest(list, everything)) {
         if (type !== null) setOfdLock(next, 'read', range)
       }
@@ -70,28 +70,28 @@ export class Anchor {
     return setOfdLock(this.#fd, possible ?? 'none', range)
   }
 
-  /** A lock of a program of the host's that is in the way of `type`. */
+  /** The lock of a program of the host's that conflicts with `type`. */
   conflict(type: LockType, range: LockRange): ReturnType<typeof ofdConflict> {
     return ofdConflict(this.#fd, type, range)
   }
 
-  /** Gives back everything. The request that led here has succeeded, so a failure is not reported. */
+  /** Gives back everything. A failure is not reported, because the request that has led here has succeeded. */
   close(): void {
     try {
-      // A duplicate's locks would outlive it.
+      // If this is a duplicate, the guest's descriptor would keep its locks: so they are unlocked.
       setOfdLock(this.#fd, 'none', everything)
     } catch (error) {
-      // The locks of any other descriptor end with it.
+      // Closing a descriptor that is no duplicate ends its locks.
       if (!(error instanceof ErrnoError)) throw error
     } finally {
       this.#descriptors.discard(this.#fd)
     }
   }
 
-  /** The same file once more, or undefined where the host refuses. */
+  /** The same file, opened again; undefined where the host refuses. */
   #open(fd: number, flags: number): number | undefined {
     try {
-      // O_NONBLOCK: it must not wait for the holder of a lease (F_SETLEASE of fcntl(2)).
+      // O_NONBLOCK: the open must not wait for the holder of a lease (F_SETLEASE of fcntl(2)).
       return this.#descriptors.open(this.#self, `${fd}`, flags | O_CLOEXEC | O_NONBLOCK)
     } catch (error) {
       if (error instanceof ErrnoError) return undefined

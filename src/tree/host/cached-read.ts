@@ -4,11 +4,11 @@ import type { Payload } from '../../sys/memory.ts'
 
 export { CANNOT_TELL }
 
-/** The kernel's pages are this large, or a multiple of it. */
+/** The kernel's page size is this or a multiple of it. */
 const PAGE_BYTES = 4096
 
 const vector = new IoVector(1)
-/** Where the probe's byte goes. In a variable that a function uses, so that it is not collected. */
+/** The place of the probe's byte. A variable that a function uses is not collected. */
 const probed = systemMemory(8)
 
 /**
@@ -26,7 +26,8 @@ export function readIfCached(
     pieces === undefined
       ? readRun(fd, memory.address + at, length, offset)
       : readCached(fd, pieces.vector, pieces.count, offset)
-  // What is cached ends with a page, and hardly any file does.
+  // A short read that ends with a page may mean that the next page is not cached. Hardly any file ends with a
+  // page.
   if (read <= 0 || read === length || (offset + read) % PAGE_BYTES !== 0) return read
   return readRun(fd, probed.address, 1, offset + read) === 0 ? read : WOULD_WAIT
 }

@@ -1,6 +1,6 @@
 import type { Deferred } from '../deferred.ts'
 
-/** Reads that have to wait for a disk, done while the thread that serves a tree goes on. */
+/** Reads that have to wait for a disk. The thread that serves the tree goes on meanwhile. */
 export interface ColdReads {
   /**
    * Reads up to `length` bytes at `offset`. The descriptor may be closed meanwhile.

@@ -3,16 +3,16 @@ import { close, discard, openat } from '../../sys/files.ts'
 import { duplicate } from '../../sys/locks.ts'
 import type { Later } from '../later.ts'
 
-/** A holder of a descriptor, who can open it again when it is needed. */
+/** Holds a descriptor, and can open it again when it needs it. */
 export interface Holder {
-  /** Asked before each {@link giveBack}: whether now is a good time. */
+  /** Called before each {@link giveBack}: whether it can give the descriptor back now. */
   mayGiveBack(): boolean
   giveBack(): void
 }
 
-/** A holder without a descriptor, which gets one if it lives long enough. */
+/** A holder without a descriptor. It gets one if it lives long enough. */
 export interface Newcomer {
-  /** Gets its descriptor now. */
+  /** Gets its descriptor. */
   settle(): void
 }
 
@@ -24,14 +24,14 @@ const NEWCOMERS = 1024
 const none: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
 
 /**
- * The descriptors of one tree. A process has few of them, and a guest that caches what it has seen uses many
- * nodes: so nodes give theirs back, the least recently used first (the clock algorithm: a bit for each node,
- * and a hand that goes round).
+ * The descriptors of one tree. A process has few of them, and a guest that caches many files uses many nodes.
+ * So nodes give their descriptors back, the least recently used first (the clock algorithm: one bit for each
+ * node, and a hand that goes round).
  */
 export class Descriptors {
   readonly #limit: number
   readonly #later: Later
-  /** Holders that may be asked to give back; the clock's hand is at the front. */
+  /** Holders that may be asked to give back. The clock's hand is at the front. */
   readonly #holders = new Set<Holder>()
   #newcomers: Newcomer[] = []
   #count = 0
@@ -45,16 +45,16 @@ export class Descriptors {
     this.#later = later
   }
 
-  /** How many are open. */
+  /** The number of open descriptors. */
   get count(): number {
     return this.#count
   }
 
   /**
-   * openat(2), as one of the tree's descriptors.
+   * openat(2). The descriptor counts as one of the tree's.
    *
    * @param directory a descriptor that its holder does not give back during the call.
-   * @throws EMFILE when there is none left, here or in the process, and no holder gives one back.
+   * @throws EMFILE when none is left, here or in the process, and no holder gives one back.
    */
   open(directory: number, name: string, flags: number, mode = 0): number {
     this.#makeRoom()
@@ -63,7 +63,7 @@ export class Descriptors {
       fd = openat(directory, name, flags, mode)
     } catch (error) {
       if (!(error instanceof ErrnoError) || !none.has(error.errno)) throw error
-      // The process, or the system, has none left: fewer for this tree.
+      // The process or the system has none left, so this tree has to do with fewer.
       const before = this.#count
       this.#reclaim(before >> 1)
       if (this.#count === before) throw error
@@ -73,7 +73,7 @@ export class Descriptors {
     return fd
   }
 
-  /** One more descriptor of the same open file. @throws EMFILE when there is none left. */
+  /** A duplicate of a descriptor, with the same open file description. @throws EMFILE when none is left. */
   duplicate(fd: number): number {
     this.#makeRoom()
     const second = duplicate(fd)
@@ -87,47 +87,50 @@ export class Descriptors {
     close(fd)
   }
 
-  /** Closes a descriptor that was never written through, such as an O_PATH one: its close(2) has nothing to report. */
+  /**
+   * Closes a descriptor that nothing was written through, such as an O_PATH one: close(2) then has nothing to
+   * report.
+   */
   discard(fd: number): void {
     this.#count--
     discard(fd)
   }
 
-  /** This holder may be asked to give back, from now on. */
+  /** From now on this holder may be asked to give back. */
   add(holder: Holder): void {
     this.#holders.add(holder)
   }
 
-  /** This holder is not asked any more. */
+  /** From now on this holder is not asked to give back. */
   delete(holder: Holder): void {
     this.#holders.delete(holder)
   }
 
   /**
-   * Has `newcomer` settle soon. Most nodes are gone by then, without having cost a descriptor: a client
-   * looks a file up, asks for its attributes, and lets go of it.
+   * Makes `newcomer` settle soon. Most nodes are released before that and never cost a descriptor: a client
+   * looks a file up, asks for its attributes, and releases it.
    */
   expect(newcomer: Newcomer): void {
     if (this.#newcomers.push(newcomer) === 1) this.#later(SETTLE_AFTER, this.settle)
     else if (this.#newcomers.length === NEWCOMERS) this.settle()
   }
 
-  /** All newcomers settle now. */
+  /** Makes all newcomers settle now. */
   readonly settle = (): void => {
     const newcomers = this.#newcomers
     this.#newcomers = []
     for (const newcomer of newcomers) newcomer.settle()
   }
 
-  /** Makes room for one more. */
+  /** Makes room for one more descriptor. */
   #makeRoom(): void {
     if (this.#count >= this.#limit) this.#reclaim(this.#limit - (this.#limit >> 3))
     if (this.#count >= this.#limit) throw new ErrnoError(errno.EMFILE, 'descriptors of the tree')
   }
 
-  /** Asks holders to give back until no more than `goal` descriptors are open. */
+  /** Makes holders give back, until no more than `goal` descriptors are open. */
   #reclaim(goal: number): void {
-    // Each is passed twice at most: the first pass may only clear its bit.
+    // The hand passes each holder at most twice: the first time may only clear its bit.
     let looks = 2 * this.#holders.size
     for (const holder of this.#holders) {
       if (this.#count <= goal || looks-- === 0) return

@@ -10,28 +10,28 @@ const OFFSET = 8
 const LENGTH = 16
 const TYPE = 18
 const NAME = 19
-/** The longest of them: a name of 255 bytes. */
+/** The longest entry: a name of 255 bytes. */
 const LONGEST = 280
 
 const DOT = 0x2e
 
 const buffer = systemMemory(64 * 1024)
 
-/** What a directory's entries are to the guest. */
+/** How the guest sees a directory's entries. */
 export interface EntryRules {
-  /** The inode number that `..` has. */
+  /** The inode number of `..`. */
   readonly inoAbove: bigint
-  /** The number that the host's inode `ino` in this directory has. */
+  /** The guest's number for the host's inode `ino` in this directory. */
   inoOf(ino: bigint): bigint
-  /** Only `.` and `..` are shown. */
+  /** Whether only `.` and `..` are shown. */
   readonly isSealed: boolean
-  /** The host's regular files may be anything else to the guest. */
+  /** Whether the host's regular files may have another type for the guest. */
   readonly hidesTypes: boolean
 }
 
 /**
- * Shows `visitor` the entries behind `cookie` until it has no room. A cookie is the host's own d_off, so
- * that reading goes on from anywhere, also in another session.
+ * Shows `visitor` the entries behind `cookie` until it has no room. A cookie is the host's d_off, so reading
+ * can go on from any cookie, also in another session.
  */
 export function readEntries(
   fd: number,
@@ -45,8 +45,8 @@ export function readEntries(
   let ahead = 0
   let room = -1
   for (;;) {
-    // Hardly more than fits, since the host would have to read and sort the rest again. Twice as much
-    // where the visitor has passed over all that it was shown.
+    // Hardly more than fits, since the host would have to read and sort the rest again. Twice as much when
+    // the visitor has left out all entries that it was shown.
     ahead = visitor.room === room ? ahead * 2 : visitor.room
     room = visitor.room
     ahead = Math.min(Math.max(ahead, LONGEST), bytes.length)
@@ -56,7 +56,7 @@ export function readEntries(
     for (let at = 0; at < filled; at = next) {
       next = at + view.getUint16(at + LENGTH, true)
       const start = at + NAME
-      // The name's NUL is among the last eight bytes; what follows it may be anything.
+      // The NUL of the name is among the last eight bytes. Bytes behind it may be anything.
       let end = Math.max(start, next - 8)
       while (bytes[end] !== 0) end++
       const dots = dotsOf(start, end)

@@ -1,13 +1,12 @@
 import { getHeapStatistics } from 'node:v8'
 import { ErrnoError, errno } from '../../sys/errno.ts'
 
-/** Bytes of the heap that a remembered file takes: some 370, and its name. */
+/** The memory of a remembered file on the heap, in bytes: some 370, and its name. */
 const FILE_BYTES = 512
 
 /**
- * How many files of one tree are remembered. A client's limit of fids does not bound it: a file remembers
- * the directories that it was reached through, which a guest may make as deep as it likes. The heap is
- * bounded, and a thread whose heap is full ends.
+ * Limits how many files a tree remembers. The limit of fids does not do that: a file also keeps the
+ * directories above it, and a guest may make those as deep as it likes. A thread whose heap is full ends.
  */
 export class FileBudget {
   readonly #most: number
@@ -17,19 +16,19 @@ export class FileBudget {
     this.#most = most
   }
 
-  /** One more file. @throws ENFILE when there are as many as there may be. */
+  /** Counts one file more. @throws ENFILE at the limit. */
   take(): void {
     if (this.#count >= this.#most) throw new ErrnoError(errno.ENFILE, 'files of the tree')
     this.#count++
   }
 
-  /** One file less. */
+  /** Counts one file less. */
   giveBack(): void {
     this.#count--
   }
 }
 
-/** As many as fit into half of this thread's heap; the other half is for fids and all else. */
+/** The number that fits into half of this thread's heap. The other half is for fids and everything else. */
 export function fileLimit(): number {
   return Math.floor(getHeapStatistics().heap_size_limit / 2 / FILE_BYTES)
 }

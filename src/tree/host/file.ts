@@ -11,11 +11,11 @@ import { type EntryRules, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './host-locks.ts'
 import type { HostContext } from './policy.ts'
 
-/** The node that a file was opened from, as far as the open file needs it. */
+/** What an open file needs of the node that it was opened from. */
 interface OpenedNode {
   /** See privileges.ts. */
   dropPrivileges(fd: number): void
-  /** One of its open files is to be closed. @throws as close(2). */
+  /** One of its open files is about to be closed. @throws as close(2). */
   closeFile(fd: number): void
 }
 
@@ -26,7 +26,7 @@ export class HostFile implements OpenFile {
   /** Whether writes take the file's setuid and setgid bits, see privileges.ts. */
   readonly dropsPrivileges: boolean
   readonly #table: LockTable
-  /** Undefined where the file system cannot tell what is cold. */
+  /** Undefined if the file system cannot tell which bytes are in the page cache. */
   #coldReads: ColdReads | undefined
   #locks: FileLocks | undefined
 

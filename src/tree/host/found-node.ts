@@ -17,12 +17,15 @@ import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { type FoundFile, fileOf, fileText } from './saved-file.ts'
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
 
-/** What the lookup under way has found: nothing else fills it, so the nodes that settle meanwhile leave it alone. */
+/**
+ * The result of the lookup that is under way. Only a lookup fills it, so nodes that settle meanwhile do not
+ * change it.
+ */
 const lookedUp = new Stat()
 
 /**
- * What a client may do with a file of the host that was found, and with what lies in a directory: all but
- * changes of names, which node.ts adds. HeldFile says how the file is held.
+ * What a client may do with a file or a directory of the host, except for changes of names: node.ts adds
+ * these. HeldFile knows how the file is held.
  *
  * @typeParam Self the class that is made of it.
  */
@@ -30,7 +33,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   extends HeldFile<Self>
   implements Xattrs, EntryRules
 {
-  /** Whether it is a view of the kernel, which shows nothing, see kernel-views.ts. */
+  /** Whether it belongs to a view of the kernel, which shows as an empty directory: see kernel-views.ts. */
   readonly isSealed: boolean
 
   protected constructor(
@@ -45,7 +48,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     this.isSealed = sealed
   }
 
-  /** S_IFMT bits that it has for the guest. */
+  /** The S_IFMT bits that the guest sees. */
   get type(): number {
     return this.hostType
   }
@@ -60,7 +63,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     if (this.isSealed) throw new ErrnoError(errno.ENOENT, 'lookup')
     const stat = statxAt(this.descriptor(), name, lookedUp)
     const known = this.known(name, stat)
-    // Where another file system begins, it is looked at before anything in it.
+    // Another file system begins here, so its type is checked before anything in it is used.
     if (known === undefined && stat.dev !== this.device) {
       return this.adopt(name, this.openAt(name, HELD), attributes)
     }
@@ -95,13 +98,13 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     const isFile = this.hostType === modes.FILE
     if (!isFile && !this.isDirectory) throw new ErrnoError(errno.ENXIO, 'open')
     if (this.isSealed && isFile) throw new ErrnoError(errno.EACCES, 'open')
-    // The owner may have changed since the lookup, so it is asked for now.
+    // The owner may have changed since the lookup, so it is asked for again.
     const mayNoatime = mayUseNoatime(this.hold().uid, this.context)
     const host = hostFlags(flags, this.context, mayNoatime) & ~(O_EXCL | O_NOFOLLOW)
     try {
       return this.#reopened(host, flags, uid)
     } catch (error) {
-      // In a user namespace a file's owner may not be mapped, and CAP_FOWNER then does not reach it.
+      // In a user namespace the file's owner may not be mapped. CAP_FOWNER does not apply to the file then.
       const refused = error instanceof ErrnoError && error.errno === errno.EPERM
       if (!refused || (host & O_NOATIME) === 0) throw error
       return this.#reopened(host & ~O_NOATIME, flags, uid)
@@ -124,7 +127,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     removeXattr(this.attributed(), name)
   }
 
-  /** See Tree.save; undefined where nothing leads to it. */
+  /** See Tree.save; undefined for a node that no name leads to. */
   describe(): Described<Self> | undefined {
     const place = this.findable
     if (place === undefined) return undefined
@@ -136,7 +139,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     }
   }
 
-  /** This directory, used once more, if it is the one that was saved. @throws ESTALE */
+  /** This directory, with one use more, if it is the one that was saved. @throws ESTALE */
   recall(identity: string): Self {
     this.expectSame(fileOf(identity))
     this.retain()
@@ -144,7 +147,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   }
 
   /**
-   * What was saved as `name` in this directory, used once.
+   * The node that was saved as `name` in this directory, with one use.
    *
    * @throws ESTALE when it is not there any more, or has changed.
    */
@@ -152,7 +155,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     const file = fileOf(identity)
     let node = this.recalled(name, file)
     if (node === undefined) {
-      // It gets a descriptor when something needs it: a guest that caches has very many such files.
+      // It gets a descriptor when it needs one: a guest that caches has very many such files.
       node = this.make(name, file, -1, file.sealed)
       this.attach(node, false)
       node.keepPrefix(file.prefix)
@@ -188,7 +191,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
 
   #lookUpAbove(attributes: Attributes | null): Self {
     const { above } = this
-    // It may have been unused for a while: it must still be there.
+    // Nothing may have used it for a while, so check that it is still there.
     if (attributes === null) above.descriptor()
     else above.getattr(attributes)
     above.retain()
@@ -196,9 +199,9 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   }
 
   /**
-   * A node for what `stat` has found under `name` in this directory, which gets a descriptor later.
+   * A node for the file `name` in this directory, which `stat` describes. It gets a descriptor later.
    *
-   * @param type what the file is to the guest, where that is known.
+   * @param type the type that the guest sees, if that is known.
    */
   protected newChild(name: string, stat: Stat, attributes: Attributes | null, type?: number): Self {
     if (attributes !== null) fillAttributes(attributes, stat, this.context)
@@ -211,8 +214,8 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   /**
    * A node for a file of this directory that is open already.
    *
-   * @param fd an O_PATH descriptor, which belongs to the node, and is closed on a failure.
-   * @param type what the file is to the guest, where that is known.
+   * @param fd an O_PATH descriptor. The node owns it; on a failure it is closed.
+   * @param type the type that the guest sees, if that is known.
    */
   protected adopt(name: string, fd: number, attributes: Attributes | null, type?: number): Self {
     const { context } = this
@@ -236,7 +239,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     return child
   }
 
-  /** {@link completeAttributes} for a node that is about to be returned: it is released on a failure. */
+  /** {@link completeAttributes} for a node that is about to be returned. A failure releases the node. */
   #complete(attributes: Attributes): void {
     try {
       this.completeAttributes(attributes)
@@ -246,10 +249,10 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     }
   }
 
-  /** Puts in what a guest's attributes have that the host's stat(2) does not say. */
+  /** Adds those attributes of the guest that the host's stat(2) does not have. */
   protected completeAttributes(_attributes: Attributes): void {}
 
-  /** The descriptor of a file that has extended attributes to show. */
+  /** A descriptor for reading the file's extended attributes. */
   protected attributed(): number {
     if (this.isSealed) throw new ErrnoError(errno.EOPNOTSUPP, 'kernel view')
     return this.descriptor()
@@ -259,12 +262,12 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     if (this.isSealed) throw new ErrnoError(errno.EROFS, 'kernel view')
   }
 
-  /** This file opened with the host's flags `host`, as a client has asked for with `flags`. */
+  /** Opens this file with the host's flags `host`, for a client that has asked for `flags`. */
   #reopened(host: number, flags: number, uid: number): OpenNode {
     const file = this.opened(this.reopen(host), flags, uid)
     if (file.isDirectory) return file
     try {
-      // As a write does.
+      // O_TRUNC takes setuid and setgid bits, as a write does.
       if ((flags & openFlags.TRUNC) !== 0 && file.dropsPrivileges) this.dropPrivileges(file.fd)
       return file
     } catch (error) {
@@ -273,7 +276,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     }
   }
 
-  /** What was opened of this node; until it is closed, the node stays as it is. */
+  /** Makes the open file. Until it is closed, the node keeps its descriptor. */
   protected opened(fd: number, flags: number, uid: number): HostFile | HostDirectory {
     this.pin()
     if (this.isDirectory) return new HostDirectory(fd, this)
@@ -281,7 +284,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     return new HostFile(fd, this, writes && this.mustDropPrivileges(uid), this.context)
   }
 
-  /** A node of this one's class, in this directory; its parameters are those of {@link adopt}. */
+  /** Makes a node of the same class, in this directory. Parameters as for {@link adopt}. */
   protected abstract make(
     name: string,
     stat: FoundFile,
@@ -295,7 +298,7 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     return mustDropPrivileges(uid, this.context.credentials)
   }
 
-  /** Takes setuid and setgid bits from this file, of which `fd` is a descriptor. */
+  /** Takes setuid and setgid bits from this file. `fd` is one of its descriptors. */
   dropPrivileges(fd: number): void {
     dropPrivileges(fd)
   }

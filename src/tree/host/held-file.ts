@@ -7,43 +7,48 @@ import { versionOf } from './identity.ts'
 import type { HostContext } from './policy.ts'
 import type { FoundFile, SavedFile } from './saved-file.ts'
 
-/** How a file is held: no symlink is ever followed, and nothing is opened by it. */
+/** Flags for a descriptor that holds a file: they follow no symlink and do not open the file itself. */
 export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
 
-/** The name leads nowhere, or to another file. */
+/** The file has no name any more, or its name leads to another file. */
 const NAMELESS = 1
 /** Used since the clock's hand passed (descriptors.ts). */
 const RECENT = 2
 
-/** What a file's state was when it was looked at last: the methods that return it are called again only once it was read. */
+/**
+ * The result of the last statx(2). The methods that return it overwrite it, so callers read it before they
+ * call one again.
+ */
 const lastStat = new Stat()
 
 const halves = new DataView(new ArrayBuffer(8))
 
 /**
- * A file of the host, held by an O_PATH descriptor that was reached one name at a time. There is no
- * path string, and no symlink is ever followed.
+ * A file of the host, held by an O_PATH descriptor that was reached one name at a time. There is no path
+ * string, and no symlink is ever followed.
  *
- * A descriptor can be given back and fetched again (descriptors.ts): a file remembers in which
- * directory and by which name it was reached, and which inode that was. If another inode lies there by
- * then, this file is stale; it never becomes the other. A file that loses its name, because a client
- * removes or replaces it, keeps its descriptor. There is at most one HeldFile for each name of a
- * directory, and it follows a client's rename, so names do not go stale by what clients do.
+ * A descriptor can be given back and fetched again (descriptors.ts). For that a file remembers its directory,
+ * its name and its inode. If the name leads to another inode by then, this file is stale; it never becomes
+ * the other file. When a client removes or replaces a file, the file keeps its descriptor. A directory has at
+ * most one HeldFile for each name. It follows renames by clients, so these do not make it stale.
  *
  * @typeParam Self the class that is made of it.
  */
 export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, Newcomer {
   protected readonly context: HostContext
-  /** The directory it was reached in, which this file uses as long as it lives. */
+  /** The directory that it was reached in. This file counts as one use of it. */
   #parent: Self | null
   #name: string
-  /** The files of this directory's names. */
+  /** The known files of this directory, by name. */
   #children: Map<string, Self> | null = null
   protected readonly device: number
   /** The inode number in two halves: as a bigint it would take more memory, and time to compare. */
   readonly #inoLow: number
   readonly #inoHigh: number
-  /** The time of birth, where the file system keeps one: tells a file from a later one with its number. */
+  /**
+   * The time of birth, if the file system keeps one: it tells a file from a later one with the same inode
+   * number.
+   */
   readonly #birth: number
   /** S_IFMT bits, which never change, and below them {@link NAMELESS} and {@link RECENT}: one word. */
   #marks: number
@@ -51,14 +56,15 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   #version: number
   #fd: number
   #uses = 1
-  /** Reasons why the descriptor must stay: open files, the lost name, an operation under way. */
+  /** How many reasons there are to keep the descriptor: open files, a lost name, an operation under way. */
   #pins: number
 
   /**
    * @param parent null for the root.
    * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for a file that fetches one
-   *   when it needs one.
-   * @throws ENFILE when the tree remembers as many files as it may; then it does not own the descriptor.
+   * when it needs one.
+   * @throws ENFILE when the tree remembers as many files as it may. The caller still owns the descriptor
+   * then.
    */
   constructor(
     context: HostContext,
@@ -82,7 +88,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     this.#fd = fd
   }
 
-  /** S_IFMT bits that it has on the host. */
+  /** The S_IFMT bits on the host. */
   protected get hostType(): number {
     return this.#marks & modes.TYPE
   }
@@ -106,7 +112,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   release(): void {
-    // Not by recursion: a guest may make directories as deep as it likes.
+    // Not recursive: a guest may make directories as deep as it likes.
     for (let above = this.#release(); above !== null;) above = above.#release()
   }
 
@@ -136,24 +142,24 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     try {
       this.descriptor()
     } catch (error) {
-      // The request that needs it next fails with the reason.
+      // Ignored: the next request that needs the descriptor fails with the reason.
       if (!(error instanceof ErrnoError)) throw error
     }
   }
 
-  /** The directory it was reached in; the root for the root. */
+  /** The directory that it was reached in; for the root, the root. */
   protected get above(): Self {
     return this.#parent ?? this.self()
   }
 
   protected abstract self(): Self
 
-  /** What is known under `name` in this directory. */
+  /** The known file of that name in this directory. */
   protected child(name: string): Self | undefined {
     return this.#children === null ? undefined : this.#children.get(name)
   }
 
-  /** What is known there, used once more, if it is still the file that `stat` has found. */
+  /** The known file of that name, with one use more, if `stat` describes the same file. */
   protected known(name: string, stat: Stat): Self | undefined {
     const child = this.child(name)
     if (child === undefined) return undefined
@@ -167,27 +173,27 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return child
   }
 
-  /** A lookup has found it again: what is remembered of its state may be out of date. */
+  /** A lookup has found the file again, so remembered attributes may be out of date. */
   protected seenAgain(): void {}
 
-  /** What is known there, used once more; it has to be the file that was saved. @throws ESTALE */
+  /** The known file of that name, with one use more. @throws ESTALE when it is not the saved file. */
   protected recalled(name: string, file: SavedFile): Self | undefined {
     const child = this.child(name)
     if (child === undefined) return undefined
-    // A lookup since then may have found another file there.
+    // A lookup after the save may have found another file of that name.
     child.expectSame(file)
     child.#uses++
     return child
   }
 
-  /** @throws ESTALE when this is another file than the one that was saved. */
+  /** @throws ESTALE when this is not the saved file. */
   protected expectSame(file: SavedFile): void {
     if (!this.#is(file)) throw stale()
   }
 
   /**
-   * A regular file must not have changed since it was saved: its client may have parts of it in its cache,
-   * and would see old and new parts side by side.
+   * Checks that a regular file has not changed since it was saved. Its client may have parts of it in its
+   * cache, and would see old and new parts side by side.
    *
    * @throws ESTALE when it has changed, or is not there.
    */
@@ -199,7 +205,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (!isSame) throw stale()
   }
 
-  /** What it is known by. @throws ESTALE when a regular file is not where it was reached. */
+  /**
+   * What identifies this file in a saved session. @throws ESTALE when a regular file is not where it was
+   * reached.
+   */
   protected saved(sealed: boolean): SavedFile {
     const { ctimeSec, ctimeNsec, size } = this.hostType === modes.FILE ? this.stat() : stateless
     return {
@@ -216,21 +225,24 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
   }
 
-  /** Its inode number is made with the prefix that another server used, see InodeNumbers. */
+  /** Makes its inode number with the prefix that another server used, see InodeNumbers. */
   protected keepPrefix(prefix: number): void {
     this.context.inodes.keep(inodeOf(this.#inoLow, this.#inoHigh), this.device, prefix)
   }
 
-  /** The name by which it can be found again; undefined where there is none. The root needs none. */
+  /**
+   * Its directory and the name by which it can be found again; undefined if it has lost its name. The root
+   * needs none.
+   */
   protected get findable(): { readonly above: Self | null; readonly name: string } | undefined {
     if (this.#isNameless && this.#parent !== null) return undefined
     return { above: this.#parent, name: this.#name }
   }
 
   /**
-   * `child` was found under its name in this directory.
+   * Adds `child`, which was found in this directory.
    *
-   * @param settles whether it gets a descriptor soon, if it has none.
+   * @param settles whether the child gets a descriptor soon if it has none.
    */
   protected attach(child: Self, settles = true): void {
     const known = this.child(child.#name)
@@ -244,8 +256,8 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** A client has moved this file to `name` in `directory`. */
   protected moveTo(directory: Self, name: string): void {
-    // The host may have moved directories as well, so that the new place would lie below this file: what is
-    // remembered must not become a ring.
+    // The host may have moved directories as well, so that the new place is below this file. The chain of
+    // parents must not become a ring.
     for (let at: HeldFile<Self> | null = directory; at !== null; at = at.#parent) {
       if (at === this) return this.loseName()
     }
@@ -257,25 +269,28 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (left !== null) left.release()
   }
 
-  /** The name is another file's by now, or is gone: a descriptor that is held cannot be fetched again. */
+  /**
+   * The name is gone, or leads to another file. From now on the descriptor is kept, because it could not be
+   * fetched again.
+   */
   protected loseName(): void {
     this.#forget()
     this.#marks |= NAMELESS
     if (this.#fd >= 0) this.pin()
   }
 
-  /** Has a descriptor until {@link unpin}, if it can get one. */
+  /** Keeps a descriptor until {@link unpin}, if it can get one. */
   protected keep(): void {
     try {
       this.descriptor()
     } catch (error) {
-      // The file is no longer there, or no descriptor is left: then there is nothing to keep.
+      // The file is gone, or no descriptor is left: there is nothing to keep.
       if (!(error instanceof ErrnoError)) throw error
     }
     this.pin()
   }
 
-  /** The descriptor, if there is one, stays until {@link unpin}. */
+  /** Keeps the descriptor, if there is one, until {@link unpin}. */
   protected pin(): void {
     if (this.#pins++ === 0) this.context.descriptors.delete(this)
   }
@@ -285,9 +300,9 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   /**
-   * The O_PATH descriptor; one that was given back is fetched again.
+   * The O_PATH descriptor. If it was given back, it is fetched again.
    *
-   * @throws ESTALE when the name means another file by now.
+   * @throws ESTALE when the name leads to another file by now.
    */
   protected descriptor(): number {
     this.#marks |= RECENT
@@ -301,15 +316,15 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return this.#fd
   }
 
-  /** Has a descriptor from now on; the file's present state. */
+  /** Gets a descriptor, and returns the file's present state. */
   protected hold(): Stat {
     if (this.#fd >= 0) return this.stat()
     this.descriptor()
-    // Fetching it has called statx(2) just now.
+    // #fetch has just called statx(2).
     return lastStat
   }
 
-  /** The present state, for which a file that has no descriptor yet needs none. */
+  /** The present state. A file without a descriptor is looked up by its name and gets none. */
   protected stat(): Stat {
     if (this.#fd >= 0) {
       this.#marks |= RECENT
@@ -318,7 +333,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return this.#find()
   }
 
-  /** openat(2) of a name in this directory, as one of the tree's descriptors. */
+  /** openat(2) of a name in this directory. The descriptor counts as one of the tree's. */
   protected openAt(name: string, flags: number, mode = 0): number {
     const directory = this.descriptor()
     this.#pins++
@@ -329,7 +344,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
   }
 
-  /** This file, opened once more. */
+  /** Opens this file again, with other flags. */
   protected reopen(flags: number): number {
     const fd = this.descriptor()
     this.#pins++
@@ -344,7 +359,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return (this.#marks & NAMELESS) !== 0
   }
 
-  /** Whether this is the file that `stat` is about. */
+  /** Whether `stat` describes this file. */
   #is(stat: FoundFile): boolean {
     return (
       stat.inoLow === this.#inoLow &&
@@ -355,7 +370,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     )
   }
 
-  /** What its name leads to, which is this file. */
+  /** Looks the file up by its name. @throws ESTALE when the name leads to another file. */
   #find(): Stat {
     const directory = this.#directory().descriptor()
     let stat: Stat
@@ -368,13 +383,13 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return stat
   }
 
-  /** Where its name is. */
+  /** The directory in which its name is. */
   #directory(): Self {
     if (this.#isNameless || this.#parent === null) throw stale()
     return this.#parent
   }
 
-  /** Opens it by its name; the directory has a descriptor. */
+  /** Gets a descriptor by the name. The directory has one already. */
   #fetch(): void {
     const { descriptors } = this.context
     let fd: number
@@ -394,7 +409,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     if (this.#pins === 0) descriptors.add(this)
   }
 
-  /** One use less. After the last one, the directory that this file has used is returned. */
+  /** Drops one use. After the last one, returns the directory: the caller drops its use by this file. */
   #release(): Self | null {
     if (--this.#uses > 0) return null
     this.context.files.giveBack()
@@ -406,7 +421,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return this.#parent
   }
 
-  /** The directory does not know this file by its name any more. */
+  /** Removes this file from the known files of its directory. */
   #forget(): void {
     if (this.#parent !== null && this.#parent.#children !== null) {
       this.#parent.#children.delete(this.#name)
@@ -414,7 +429,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 }
 
-/** What is saved of a file whose content a client cannot have. */
+/** What is saved of a file that is not regular: clients cache no content of it. */
 const stateless = { ctimeSec: 0, ctimeNsec: 0, size: 0 }
 
 function inodeOf(low: number, high: number): bigint {
@@ -427,7 +442,7 @@ function stale(): ErrnoError {
   return new ErrnoError(errno.ESTALE, 'file')
 }
 
-/** The error for a file that cannot be found again: it is stale, also where another file has its name. */
+/** The error for a file that cannot be found again. It is stale, also if its name is gone. */
 function gone(error: unknown): unknown {
   return error instanceof ErrnoError && vanished.has(error.errno) ? stale() : error
 }

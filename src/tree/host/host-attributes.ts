@@ -42,7 +42,7 @@ export function fillAttributes(
  * @param fd an O_PATH descriptor of the file.
  * @param type its S_IFMT bits on the host.
  * @param file the client's open file of it, if any.
- * @param uid the guest's user who asks.
+ * @param uid the guest's user who asks for the changes.
  */
 export function changeAttributes(
   fd: number,
@@ -53,8 +53,8 @@ export function changeAttributes(
   { owners, credentials }: HostContext,
 ): void {
   const { mode, size, atime, mtime, ctime } = changes
-  // In the order of the kernel's own notify_change users: an owner change may clear setuid bits that
-  // the same request sets again, and a new size moves the times.
+  // In the order of the kernel's notify_change. A change of owner may clear setuid bits that the same request
+  // sets again, and a new size changes the times.
   const changesOwner = changes.uid !== undefined || changes.gid !== undefined
   if (changesOwner) {
     const toUid = changes.uid === undefined ? UNCHANGED : owners.toHost(changes.uid)
@@ -77,17 +77,17 @@ export function changeAttributes(
 }
 
 /**
- * The host's owner of a new file: the guest's user where the server may give files away. The server of an
- * ordinary user keeps them.
+ * The host's owner of a new file. It is the guest's user if the server may give files away. If not, the
+ * server's own user keeps the file.
  *
- * @throws EINVAL before there is a file, for a user or group that the host has no number for.
+ * @throws EINVAL, before the file is made, for a user or group that the host has no number for.
  */
 export function hostOwner({ uid, gid }: Owner, { credentials, owners }: HostContext): Owner {
   if (!credentials.chown) return { uid: UNCHANGED, gid: UNCHANGED }
   return { uid: uid === NO_UID ? UNCHANGED : owners.toHost(uid), gid: owners.toHost(gid) }
 }
 
-/** Gives a new file its owner, as {@link hostOwner} says, and its mode. */
+/** Gives a new file its mode, and the owner that {@link hostOwner} has chosen. */
 export function giveTo(
   fd: number,
   { uid, gid }: Owner,
@@ -99,14 +99,15 @@ export function giveTo(
     const changes = (to: number, is: number): boolean => to !== UNCHANGED && to !== is
     if (changes(uid, stat.uid) || changes(gid, stat.gid)) fchown(fd, uid, gid)
   }
-  // The client has applied the guest's umask, mkdir(2) ignores the special bits, chown(2) clears them.
+  // `mode` is final, since the client has applied the guest's umask. But the server's umask has taken bits,
+  // mkdir(2) ignores the special ones, and chown(2) clears them.
   const missing = mode & (modes.SETUID | modes.SETGID | credentials.umask)
   if (missing !== 0) chmod(fd, mode & modes.PERMISSIONS)
 }
 
 /**
- * Sets the size, through the open file where that was opened for writing: its permissions were checked
- * then, and a program may make a file read-only and still write to it.
+ * Sets the size, through the open file if it was opened for writing. Its permissions were checked at the
+ * open: a program may make a file read-only and still write to it.
  */
 function resize(fd: number, file: OpenNode | null, size: number): void {
   if (file instanceof HostFile) {
@@ -114,7 +115,7 @@ function resize(fd: number, file: OpenNode | null, size: number): void {
       ftruncate(file.fd, size)
       return
     } catch (error) {
-      // Opened for reading only.
+      // The file was opened for reading only.
       if (!(error instanceof ErrnoError) || error.errno !== errno.EINVAL) throw error
     }
   }

@@ -12,27 +12,29 @@ import { HostTree } from './host-tree.ts'
 
 /** A directory of the host that clients may attach to. Plain data: it is sent to the thread that serves it. */
 export interface HostExport extends HostPolicy, ViewPatterns {
-  /** The name that a client attaches to; `null` for the export that every other name means. */
+  /** The name that a client attaches to. `null` for the export of all names that no other export has. */
   readonly name: string | null
   readonly directory: string
 }
 
-/** Several directories of the host, each a tree, chosen by the name that a client attaches to. It owns the trees. */
+/**
+ * Several directories of the host. Each is a tree, and the aname of an attach chooses one. It owns the trees.
+ */
 export class HostExports implements Exports {
-  /** The whole directories, also where only a part of them is shown. */
+  /** The whole directories, also of exports that show only a part. */
   readonly trees: readonly HostTree[]
   readonly #byName: ReadonlyMap<string, Tree>
-  /** For a client that names none of them, as Linux does without the option aname. */
+  /** The only export, for a client that gives no name, as Linux does without the option aname. */
   readonly #unnamed: Tree | undefined
-  /** For a client that names one which is not there. */
+  /** The export of all names that no other export has. */
   readonly #other: Tree | undefined
 
-  /** @throws as HostTree, for the first that cannot be opened; nothing is left open then. */
+  /** @throws as HostTree, for the first directory that cannot be opened. The others are closed then. */
   constructor(exports: readonly HostExport[], later?: Later, coldReads?: ColdReads) {
     const trees: HostTree[] = []
     const byName = new Map<string, Tree>()
     const views: Tree[] = []
-    // Half of the process's descriptors, and of the thread's heap, for all trees together.
+    // All trees together get half of the process's descriptors, and half of the thread's heap.
     const share = {
       descriptors: Math.floor(descriptorLimit() / 2 / exports.length),
       files: Math.floor(fileLimit() / exports.length),

@@ -15,17 +15,20 @@ import {
   strongest,
 } from './lock-ranges.ts'
 
-/** How often a lock is tried again that a program of the host holds and a guest waits for, in milliseconds. */
+/**
+ * The pause before the next try of a lock that a guest waits for and a program of the host holds, in
+ * milliseconds.
+ */
 const RETRY_MS = 20
 
 /**
- * How long a request for a lock waits before the answer is "ask again", in milliseconds. While it waits
- * for the answer, Linux's client lets no signal but a fatal one through (p9_client_rpc); between two
- * requests a signal handler such as that of an alarm can run.
+ * How long a request for a lock waits before the answer is BLOCKED, in milliseconds. While Linux's client
+ * waits for an answer, only a fatal signal ends the wait (p9_client_rpc). Between two requests a signal
+ * handler can run, such as that of an alarm.
  */
 const WAIT_MS = 30_000
 
-/** Most steps of one search for a deadlock. A longer search is given up, and the request waits. */
+/** The most steps of a search for a deadlock. A longer search is given up, and the request waits. */
 const SEARCH_STEPS = 100_000
 
 interface Waiter {
@@ -36,23 +39,23 @@ interface Waiter {
   readonly stop: () => void
 }
 
-/** All that is locked of one file, and the requests that wait for it. */
+/** The locks of one file, and the requests that wait for one. */
 interface LockedFile {
   held: HeldList
-  /** In the order of asking. */
+  /** In the order in which they came. */
   readonly waiting: Waiter[]
-  /** From the first lock on until none is held or waited for. */
+  /** Exists as long as a lock is held or waited for. */
   anchor: Anchor | null
-  /** Whether a request waits for a program of the host. */
+  /** Whether a request waits for a lock that a program of the host holds. */
   hostInTheWay: boolean
 }
 
 /**
- * The locked ranges of a tree's files: one table for all sessions, so that clients are kept apart
- * here, in memory. The host's programs see them through one {@link Anchor} for each file.
+ * The locked ranges of a tree's files, in one table for all sessions. This table keeps clients apart; the
+ * host's programs see them through one {@link Anchor} for each file.
  *
- * A lock belongs to its owner, whichever open file it was taken through: a process of a guest may give it
- * back through another. It also ends when the open file is closed that it was taken through.
+ * A lock belongs to its owner, not to an open file: a process of a guest may unlock it through another open
+ * file. But it also ends when the open file is closed through which it was taken.
  */
 export class LockTable {
   readonly #files = new Map<string, LockedFile>()
@@ -76,7 +79,7 @@ export class LockTable {
     try {
       const found = this.#try(file, lock, through)
       if (found === 'granted') {
-        // What was a write lock may have become a read lock.
+        // A write lock may have become a read lock.
         this.#serve(through.key, file)
         return true
       }
@@ -93,7 +96,7 @@ export class LockTable {
   unlock(through: FileLocks, range: LockRange, owner: LockOwner): void {
     const file = this.#files.get(through.key)
     const { start, end } = range
-    // Often nothing: Linux's client says so for every process that closes a file with locks.
+    // Often there is none: Linux's client unlocks for every process that closes a file with locks.
     const holds = file?.held.some(
       (held) => held.start <= end && held.end >= start && sameOwner(held.owner, owner),
     )
@@ -118,7 +121,7 @@ export class LockTable {
     const found = file?.anchor
       ? file.anchor.conflict(lock.type, lock)
       : ofdConflict(through.fd, lock.type, lock)
-    // The host's process numbers mean nothing to a guest.
+    // The host's process ids mean nothing to a guest.
     return found && { ...found, procId: 0, clientId: '' }
   }
 
@@ -128,7 +131,7 @@ export class LockTable {
     return held.filter((each) => each.through === through)
   }
 
-  /** The open file is about to be closed: its locks go, and requests that wait through it get EBADF. */
+  /** The open file is about to be closed. Its locks end, and requests that wait through it get EBADF. */
   close(through: FileLocks): void {
     const file = this.#files.get(through.key)
     if (file === undefined) return
@@ -150,7 +153,7 @@ export class LockTable {
         this.#tellHost(file, file.held, { start, end })
       }
     } finally {
-      // Also where the host has refused something: others wait for these ranges.
+      // Also after the host has refused a change: others may wait for these ranges.
       this.#serve(through.key, file)
     }
   }
@@ -168,20 +171,20 @@ export class LockTable {
     file.anchor = null
   }
 
-  /** Grants a lock, or says what is in the way: others of this table, or the host. */
+  /** Grants a lock, or returns the lock that conflicts with it: one of this table, or one of the host. */
   #try(file: LockedFile, lock: Lock, through: FileLocks): 'granted' | 'others' | 'host' {
     if (file.held.some((held) => inTheWay(held, lock))) return 'others'
     const next = this.#after(file, { ...lock, through })
     file.anchor ??= new Anchor(through.fd, this.#descriptors, this.#self, this.#writable)
     if (lock.type === 'write') file.anchor.prepareToWrite(through.fd, file.held)
-    // Other owners have at most read locks in the range, and those only where a read lock is wanted: so
-    // the strongest lock of each byte will be this one.
+    // Other owners have at most read locks in the range, and they have any only if the new lock is a read
+    // lock. So the new lock is the strongest lock of each byte.
     if (!file.anchor.set(lock.type, lock)) return 'host'
     this.#commit(file, lock.owner, next)
     return 'granted'
   }
 
-  /** @throws ENOLCK when the owner's client would hold too many. */
+  /** @throws ENOLCK when the owner's client would hold too many ranges. */
   #after(file: LockedFile, change: Change): HeldList {
     const next = changed(file.held, change)
     const more = next.length - file.held.length
@@ -190,13 +193,13 @@ export class LockTable {
     return next
   }
 
-  /** A change concerns the ranges of one owner and no others. */
+  /** A change concerns only the ranges of one owner. */
   #commit(file: LockedFile, { client }: LockOwner, next: HeldList): void {
     client.held += next.length - file.held.length
     file.held = next
   }
 
-  /** Shows the host's programs what `left` has of a range. */
+  /** Shows the strongest locks of `left` in this range to the host's programs. */
   #tellHost(file: LockedFile, left: HeldList, range: LockRange): void {
     for (const { type, ...part } of strongest(left, range)) file.anchor?.set(type, part)
   }
@@ -222,21 +225,22 @@ export class LockTable {
     if (at >= 0) file.waiting.splice(at, 1)
   }
 
-  /** Grants what has become possible to the requests that wait, in their order. */
+  /** Grants the locks that have become free to the requests that wait, in their order. */
   #serve(key: string, file: LockedFile): void {
     let granted: boolean
     do {
       granted = false
       file.hostInTheWay = false
       for (const waiter of file.waiting.slice()) granted = this.#retry(file, waiter) || granted
-      // An owner that was granted a read lock may have had a write lock there, in the way of an earlier request.
+      // The owner of a read lock that was just granted may have had a write lock there, which a request
+      // before it waits for.
     } while (granted && file.waiting.length > 0)
     this.#forgetIfUnused(key, file)
   }
 
   /** @returns whether it waits no longer because it was granted. */
   #retry(file: LockedFile, waiter: Waiter): boolean {
-    // Its client may have ended while others were answered.
+    // The client may have ended while others were answered.
     if (!file.waiting.includes(waiter)) return false
     try {
       const found = this.#try(file, waiter.lock, waiter.through)
@@ -262,7 +266,7 @@ export class LockTable {
     })
   }
 
-  /** Whether the owner of `lock` would wait for an owner that waits, maybe through others, for it. */
+  /** Whether the owner of `lock` would wait for itself, through other owners that wait: a deadlock. */
   #wouldDeadlock(file: LockedFile, lock: Lock): boolean {
     let steps = 0
     const reached: LockOwner[] = []
@@ -275,7 +279,7 @@ export class LockTable {
       }
     }
     reach(file.held, lock)
-    // The list grows while it is gone through.
+    // The list grows during the loop.
     for (const owner of reached) {
       for (const { held, waiting } of this.#files.values()) {
         for (const waiter of waiting) {
@@ -302,7 +306,7 @@ export class FileLocks implements Locks {
     this.#table = table
   }
 
-  /** Stands for the file as long as the descriptor is open. */
+  /** Identifies the file while the descriptor is open. */
   get key(): string {
     if (this.#key === undefined) {
       const { dev, ino } = statx(this.fd)
@@ -324,7 +328,7 @@ export class FileLocks implements Locks {
   }
 
   held(): readonly Lock[] {
-    // Without a key, nothing was locked yet.
+    // Without a key, nothing was ever locked through this file.
     return this.#key === undefined ? [] : this.#table.held(this)
   }
 

@@ -19,7 +19,7 @@ import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
 import { isStorable } from './stored-attributes.ts'
 
-/** Fewest descriptors with which a tree can work. */
+/** The fewest descriptors that a tree can work with. */
 const LEAST = 16
 
 /** A directory of the host as a tree. It owns the root's descriptor and that of /proc/self/fd. */
@@ -31,12 +31,12 @@ export class HostTree implements Tree {
   readonly #context: HostContext
 
   /**
-   * @param directory a path of the host, resolved here, once. A last component that is a symlink is
-   *   followed.
-   * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the
-   *   kernel, such as /proc; EOPNOTSUPP for `mapped-xattr` where the file system keeps no attributes.
+   * @param directory a path of the host. It is resolved here, once; if its last component is a symlink, that
+   * is followed.
+   * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the kernel, such
+   * as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes.
    * @param later how the thread that serves the tree sets timers.
-   * @param coldReads how it reads what is not in the page cache; without it, the thread waits for the disk.
+   * @param coldReads how it reads what is not in the page cache. Without it, the thread waits for the disk.
    */
   constructor(
     directory: string,
@@ -86,7 +86,7 @@ export class HostTree implements Tree {
     }
   }
 
-  /** The name is a path for some servers; here it is ignored, since there is one tree. */
+  /** Some servers take the name as a path. Here it is ignored, since there is one tree. */
   attach(_name: string): Attachment {
     this.#root.retain()
     return { tree: this, node: this.#root }

@@ -1,13 +1,13 @@
 import type { Stat } from '../../sys/statx.ts'
 
-/** Bits of an inode number below the prefix that tells file systems apart. */
+/** The number of low bits of an inode number that the prefix of its file system leaves. */
 const PREFIX_SHIFT = 48n
 const PREFIXES = 0x1_0000
 
 /**
  * A file's version: 32 bits that change whenever the content may have changed, since every write sets the
- * ctime and no program can set it back. Never 0. It depends on the file's own state alone, so a restarted
- * server answers the same.
+ * ctime and no program can set it back. It is never 0. It depends only on the file's state, so a restarted
+ * server gives the same version.
  */
 export function versionOf({
   ctimeSec,
@@ -19,17 +19,17 @@ export function versionOf({
 }
 
 /**
- * Makes one space of numbers from the inode numbers of all file systems that an export spans (bind
- * mounts, btrfs subvolumes, a tmpfs inside): two files never have the same number.
+ * Makes one space of inode numbers out of those of all file systems in an export (bind mounts, btrfs
+ * subvolumes, a tmpfs inside): two files never have the same number.
  *
- * The root's own file system keeps its numbers. Those of another one get a prefix of 16 bits, chosen
- * by what the file system calls itself (statfs(2)'s f_fsid), so that it is the same after a restart,
- * and never one that is taken. That holds for inode numbers below 2^48, which all file systems on
- * disks have. Larger ones, as a FUSE file system may make them up, count as one file system for each 2^48.
+ * The root's own file system keeps its numbers. Another file system's numbers get a prefix of 16 bits. The
+ * prefix is derived from statfs(2)'s f_fsid, so it is the same after a restart; if it is taken, the next free
+ * one is used. This works for inode numbers below 2^48, which all file systems on disks have. Larger numbers,
+ * as a FUSE file system may have, count as one file system for each 2^48.
  */
 export class InodeNumbers {
   readonly #rootDevice: number
-  /** By device and the bits of the inode number that the prefix takes the place of. */
+  /** By device, and by the bits of the inode number that the prefix replaces. */
   readonly #prefixes = new Map<string, bigint>()
   readonly #taken = new Set<number>()
   /** f_fsid by device. */
@@ -39,12 +39,12 @@ export class InodeNumbers {
     this.#rootDevice = rootDevice
   }
 
-  /** @param fsid what the file system on `device` calls itself; 0 when it says nothing. */
+  /** @param fsid statfs(2)'s f_fsid of the file system on `device`; 0 if it has none. */
   learn(device: number, fsid: bigint): void {
     if (fsid !== 0n) this.#names.set(device, fsid)
   }
 
-  /** The number that stands for inode `ino` on `device`. */
+  /** The guest's number for inode `ino` on `device`. */
   of(ino: bigint, device: number): bigint {
     if (device === this.#rootDevice) return ino
     const high = ino >> PREFIX_SHIFT
@@ -57,12 +57,12 @@ export class InodeNumbers {
     return (prefix << PREFIX_SHIFT) | BigInt.asUintN(48, ino)
   }
 
-  /** The prefix of inode `ino` on `device`; 0 on the root's own. */
+  /** The prefix for inode `ino` on `device`; 0 on the root's file system. */
   prefixOf(ino: bigint, device: number): number {
     return device === this.#rootDevice ? 0 : Number(this.of(ino, device) >> PREFIX_SHIFT)
   }
 
-  /** Uses the prefix that another server used, if this inode has none yet and that one is free. */
+  /** Uses the prefix of another server, if it is free and this inode has none yet. */
   keep(ino: bigint, device: number, prefix: number): void {
     const key = `${device}:${ino >> PREFIX_SHIFT}`
     if (device === this.#rootDevice || this.#prefixes.has(key) || this.#taken.has(prefix)) return
@@ -70,10 +70,10 @@ export class InodeNumbers {
     this.#taken.add(prefix)
   }
 
-  /** The first prefix from `start` on that is free; 0 is the root's. */
+  /** The first free prefix from `start` on. 0 is the root's. */
   #choose(start: number): number {
     let prefix = start % PREFIXES
-    // A file system that makes up more numbers than there are prefixes shares them.
+    // All prefixes are taken: inode numbers of this file system may then be those of another's files.
     while ((prefix === 0 || this.#taken.has(prefix)) && this.#taken.size < PREFIXES - 1) {
       prefix = (prefix + 1) % PREFIXES
     }
@@ -82,7 +82,7 @@ export class InodeNumbers {
   }
 }
 
-/** 32 bits of a number, well mixed. */
+/** Mixes the bits of a number into 32 bits. */
 function hash(value: bigint): number {
   const low = Number(BigInt.asUintN(32, value))
   const high = Number(BigInt.asUintN(32, value >> 32n))
@@ -90,7 +90,7 @@ function hash(value: bigint): number {
   return (mixed ^ (mixed >>> 15)) >>> 0
 }
 
-/** File systems on which a file's time of birth never changes (include/uapi/linux/magic.h). */
+/** File systems that keep a file's time of birth unchanged (include/uapi/linux/magic.h). */
 const keepBirth = new Set([
   0xef53, // ext4
   0x58465342, // xfs
@@ -99,7 +99,9 @@ const keepBirth = new Set([
   0x01021994, // tmpfs
 ])
 
-/** Whether statfs(2)'s f_type is one of them. On overlayfs it changes with a copy-up, for example. */
+/**
+ * Whether statfs(2)'s f_type is that of such a file system. Overlayfs, for example, changes it at a copy-up.
+ */
 export function keepsBirth(type: number): boolean {
   return keepBirth.has(type)
 }

@@ -1,7 +1,7 @@
 /**
- * File systems that are views of the host's kernel: what looks like a file there can block for
- * ever (/proc/kmsg), act (/sys, /proc/sysrq-trigger) or give away the server's own memory. A guest
- * has its own. The numbers are those of include/uapi/linux/magic.h.
+ * File systems that are views of the host's kernel. A file there may block for ever (/proc/kmsg), cause an
+ * action (/sys, /proc/sysrq-trigger) or reveal the server's memory. A guest has views of its own kernel. The
+ * numbers are those of include/uapi/linux/magic.h.
  */
 const views = new Set([
   0x9fa0, // proc

@@ -1,14 +1,14 @@
 import type { Lock, LockOwner, LockRange, LockType } from '../locks.ts'
 
-/** A range of one file that is held, and through which open file it was locked. */
+/** A locked range of a file, and the open file through which it was locked. */
 export interface Held extends Lock {
   readonly through: object
 }
 
-/** The ranges that are held of a file, in no order. One owner's ranges never overlap. */
+/** The locked ranges of a file, in no order. The ranges of one owner never overlap. */
 export type HeldList = readonly Held[]
 
-/** A change: what `owner` holds of the range from now on; null is nothing. */
+/** A change: the lock that `owner` has in the range from now on; null for none. */
 export interface Change extends LockRange {
   readonly owner: LockOwner
   readonly type: LockType | null
@@ -19,7 +19,7 @@ export function sameOwner(a: LockOwner, b: LockOwner): boolean {
   return a.procId === b.procId && a.client === b.client && a.clientId === b.clientId
 }
 
-/** Whether `held` keeps `lock` from being granted. */
+/** Whether `held` conflicts with `lock`. */
 export function inTheWay(held: Lock, lock: Lock): boolean {
   return (
     held.start <= lock.end &&
@@ -30,8 +30,8 @@ export function inTheWay(held: Lock, lock: Lock): boolean {
 }
 
 /**
- * The list after a change, as fcntl(2) has it: what the owner held there is cut or replaced, and
- * what then touches and is of the same type becomes one.
+ * The list after a change, as fcntl(2) has it: the owner's ranges are cut or replaced, and ranges of the same
+ * type that touch then become one.
  */
 export function changed(list: HeldList, change: Change): HeldList {
   const { owner, type, through } = change
@@ -59,14 +59,14 @@ export function changed(list: HeldList, change: Change): HeldList {
   return next
 }
 
-/** A part of a file and the strongest lock that any owner has on all of it; null where none has. */
+/** A part of a file, and the strongest lock that any owner has on all of it; null for none. */
 interface Part extends LockRange {
   readonly type: LockType | null
 }
 
-/** `range` in parts, in order; neighbours differ in their type. */
+/** Divides `range` into parts, in order. Neighbours differ in their type. */
 export function strongest(list: HeldList, range: LockRange): Part[] {
-  // Where the number of readers or writers changes, as far as that is inside of the range.
+  // The places within the range at which the number of readers or writers changes.
   const steps = new Map<bigint, { read: number; write: number }>([
     [range.start, { read: 0, write: 0 }],
   ])

@@ -13,7 +13,9 @@ import type { FoundFile } from './saved-file.ts'
 import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
 import { acls } from './xattrs.ts'
 
-/** Only the server needs to reach a guest's files (QEMU's SM_LOCAL_MODE_BITS). */
+/**
+ * The mode of a guest's files on the host: only the server needs to reach them (QEMU's SM_LOCAL_MODE_BITS).
+ */
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
@@ -23,13 +25,13 @@ const TARGET_ROOM = 4096
 const target = systemMemory(TARGET_ROOM)
 
 /**
- * A file whose owner, mode and device number the guest decides. They are stored in its extended attributes,
- * see stored-attributes.ts: so an ordinary user's directory can hold whatever a guest's root makes in it.
- * Symlinks, devices, FIFOs and sockets are regular files on the host, a symlink's with its target inside. A
- * file without stored attributes is shown as it is.
+ * A file whose owner, mode and device number are stored in its extended attributes (stored-attributes.ts). So
+ * an ordinary user's directory can hold everything that a guest's root makes. On the host, symlinks, devices,
+ * FIFOs and sockets are regular files; a symlink's file contains the target. A file without stored attributes
+ * is shown as it is.
  */
 export class MappedNode extends HostNode {
-  /** What it is to the guest, as of the last lookup; undefined where it was not asked for since. */
+  /** Its type for the guest, as of the last lookup; undefined if it was not read since. */
   #knownType: number | undefined
 
   override get type(): number {
@@ -55,7 +57,7 @@ export class MappedNode extends HostNode {
     if (size !== undefined && type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
     if (changes.uid !== undefined || changes.gid !== undefined) {
       store(fd, { uid: changes.uid, gid: changes.gid })
-      // As chown(2) does for every caller.
+      // chown(2) clears the bits for every caller.
       this.dropPrivileges(fd)
     }
     if (mode !== undefined) store(fd, { mode: type | (mode & modes.PERMISSIONS) })
@@ -116,7 +118,7 @@ export class MappedNode extends HostNode {
       const stat = statx(fd)
       const written = fd
       fd = -1
-      // close(2) may be the first to say that the target found no room.
+      // close(2) may be the first call that reports a full disk.
       descriptors.close(written)
       return this.newChild(name, stat, attributes, newborn.type)
     } catch (error) {
@@ -152,7 +154,7 @@ export class MappedNode extends HostNode {
     super.removeXattr(nameKept(name))
   }
 
-  /** A directory's entries do not say which of its regular files are that to the guest. */
+  /** A directory's entries do not tell which regular files of the host have another type for the guest. */
   override get hidesTypes(): boolean {
     return true
   }
@@ -164,7 +166,7 @@ export class MappedNode extends HostNode {
     sealed: boolean,
     type?: number,
   ): HostNode {
-    // Read before there is a node, which would count among the tree's files for ever if this failed.
+    // Read before the node is made. If reading fails, there is no node that would count for ever.
     const knownType =
       type ?? (fd >= 0 ? modeOf(stat.mode, readStoredMode(fd)) & modes.TYPE : undefined)
     const child = new MappedNode(this.context, this, name, stat, fd, sealed)
@@ -187,7 +189,7 @@ export class MappedNode extends HostNode {
     }
   }
 
-  /** On the host, the bits that are stored mean nothing. */
+  /** The stored bits have no effect on the host. */
   protected override mustDropPrivileges(uid: number): boolean {
     return uid !== 0
   }
@@ -202,7 +204,7 @@ export class MappedNode extends HostNode {
     if (left !== mode) store(fd, { mode: left })
   }
 
-  /** What it is to the guest now. */
+  /** Its present type for the guest. */
   #readType(): number {
     if (this.hostType !== modes.FILE) return this.hostType
     const type = modeOf(this.hostType, readStoredMode(this.descriptor())) & modes.TYPE
@@ -211,7 +213,7 @@ export class MappedNode extends HostNode {
   }
 }
 
-/** What mknod(2) makes. */
+/** The types that mknod(2) makes. */
 const made: ReadonlySet<number> = new Set([
   modes.FILE,
   modes.CHAR,
@@ -220,7 +222,10 @@ const made: ReadonlySet<number> = new Set([
   modes.SOCKET,
 ])
 
-/** The host's name for a guest's xattr: an ordinary user's server may only set those in `user.`. */
+/**
+ * The host's name for a guest's xattr. ACLs get a name in `user.`: the server of an ordinary user may set no
+ * other.
+ */
 function nameKept(name: string): string {
   return acls.test(name) ? PREFIX + name : name
 }

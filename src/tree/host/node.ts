@@ -30,25 +30,25 @@ import { hostFlags } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import type { FoundFile } from './saved-file.ts'
 
-/** A file that is about to be made. */
+/** A file that is being made. */
 export interface Newborn {
-  /** Its S_IFMT bits to the guest. */
+  /** The S_IFMT bits that the guest sees. */
   readonly type: number
-  /** Its permissions on the host, until it is finished. */
+  /** The permissions on the host until it is finished. */
   readonly mode: number
-  /** Gives it what the system call that makes it cannot: owner, special bits, stored attributes. */
+  /** Sets what the system call that made it cannot set: owner, special bits, stored attributes. */
   finish(fd: number): void
 }
 
-/** What a client may do with a file of the host, changes of names included. */
+/** What a client may do with a file of the host, including changes of names. */
 export class HostNode extends FoundNode<HostNode> implements Node, Names {
   /**
    * The root of a tree.
    *
-   * @param fd an O_PATH descriptor of it, which it owns from now on.
+   * @param fd an O_PATH descriptor of it. The node owns it.
    */
   static root(context: HostContext, fd: number): HostNode {
-    // `this` is the class that the method is called on: this one or MappedNode.
+    // `this` is the class that the method was called on: HostNode or MappedNode.
     return new this(context, null, '', statx(fd), fd, false)
   }
 
@@ -75,14 +75,14 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
       this.mayChange()
       fd = this.openAt(name, host, newborn.mode)
     } catch (error) {
-      // Without O_EXCL an existing file is opened, the same careful way as any other.
+      // Without O_EXCL, create opens a file that exists. It does so as carefully as any other open.
       const exists = error instanceof ErrnoError && error.errno === errno.EEXIST
       if (!exists || (flags & openFlags.EXCL) !== 0) throw error
       return openExisting(this.lookup(name, attributes), flags, owner.uid)
     }
     try {
       newborn.finish(fd)
-      // Not by its name, which another program may have removed already.
+      // Not by the name: another program may have removed it already.
       const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
       const node = this.adopt(name, held, attributes, newborn.type)
       return { node, file: node.opened(fd, flags, owner.uid) }
@@ -113,7 +113,7 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
   }
 
   symlink(name: string, target: string, owner: Owner, attributes: Attributes | null): HostNode {
-    // A symlink has no permissions of its own.
+    // A symlink has no permissions.
     const newborn = this.newborn(modes.SYMLINK, owner)
     symlinkat(target, this.directory(), name)
     return this.finish(name, newborn, attributes)
@@ -160,13 +160,13 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     removed?.loseName()
   }
 
-  /** The descriptor of a directory whose names may be touched. */
+  /** The descriptor of a directory in which names may be changed. */
   protected directory(): number {
     this.mayChange()
     return this.descriptor()
   }
 
-  /** A node of this one's class, in this directory; its parameters are those of {@link adopt}. */
+  /** Makes a node of the same class, in this directory. Parameters as for {@link adopt}. */
   protected make(
     name: string,
     stat: FoundFile,
@@ -178,7 +178,7 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
   }
 
   /**
-   * What is to be made for `owner`.
+   * A file that `owner` asks to make.
    *
    * @param mode type and permissions.
    * @throws EINVAL for an owner that the host has no number for.
@@ -194,7 +194,7 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     }
   }
 
-  /** Finishes what was just made under `name`, or takes it back. */
+  /** Finishes a file that was just made under `name`. If that fails, the file is removed. */
   protected finish(
     name: string,
     newborn: Newborn,
@@ -216,17 +216,17 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     }
   }
 
-  /** Removes what could not be finished: an operation that fails changes nothing. */
+  /** Removes a file that could not be finished: an operation that fails must change nothing. */
   protected takeBack(name: string, removal: number): void {
     try {
       unlinkat(this.descriptor(), name, removal)
     } catch (error) {
-      // It is gone, or cannot be removed. The client gets the reason of what went wrong first.
+      // The file is gone, or cannot be removed. The client gets the first error, which says what went wrong.
       if (!(error instanceof ErrnoError)) throw error
     }
   }
 
-  /** Whether it is of this tree. */
+  /** Whether `node` belongs to this tree. */
   protected isNeighbour(node: Node): node is HostNode {
     return node instanceof HostNode && node.context === this.context
   }

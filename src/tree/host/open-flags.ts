@@ -24,12 +24,12 @@ const access = new Map<number, number>([
 ])
 
 /**
- * The generic flags that mean something to the host, with the host's own value for each.
- * Architectures disagree about the numbers (x86's O_DIRECTORY is arm's O_DIRECT).
+ * The generic flags that have an effect on the host, each with the host's value. Architectures disagree about
+ * the numbers (x86's O_DIRECTORY is arm's O_DIRECT).
  *
- * Not here, so dropped: CREAT (only Names.create creates), NOCTTY and FASYNC (no terminals or signals
- * on this side), DIRECT (our buffers are not aligned), LARGEFILE (always so), and NOATIME, which
- * {@link hostFlags} decides.
+ * Other flags are dropped: CREAT (only Names.create creates), NOCTTY and FASYNC (the server opens no
+ * terminals and wants no signals), DIRECT (the server's buffers are not aligned), LARGEFILE (always in
+ * effect), and NOATIME, which {@link hostFlags} decides.
  */
 const translated: readonly (readonly [number, number])[] = [
   [open.EXCL, O_EXCL],
@@ -44,13 +44,13 @@ const translated: readonly (readonly [number, number])[] = [
 ]
 
 /**
- * The host's flags for the generic ones that a client opens a file with.
+ * The host's flags for the generic flags of a client's open.
  *
- * O_NOATIME is asked for only where the kernel grants it (`mayNoatime`): a guest's overlayfs sets it
- * on every lower file since Linux 4.19, its root may do so in the guest, and a server that passed
- * it on for a file of another user would get EPERM (open(2)). Otherwise it is dropped, as NFS does.
+ * O_NOATIME is set only if the kernel grants it (`mayNoatime`), and is dropped otherwise, as NFS does. A
+ * guest's overlayfs sets it on every lower file since Linux 4.19. The guest's root may do so, but the server
+ * would get EPERM for another user's file (open(2)).
  *
- * @throws EINVAL for an access mode that is none.
+ * @throws EINVAL for an unknown access mode.
  */
 export function hostFlags(generic: number, context: HostContext, mayNoatime: boolean): number {
   const mode = access.get(generic & open.ACCMODE)
@@ -59,8 +59,8 @@ export function hostFlags(generic: number, context: HostContext, mayNoatime: boo
   for (const [theirs, ours] of translated) {
     if ((generic & theirs) === theirs) flags |= ours
   }
-  // A client that may read as well appends by itself: one that caches writes (Linux since 6.3) opens for
-  // both, and sends whole pages with their offsets, which the host must not append.
+  // A client that caches writes (Linux since 6.3) opens for reading and writing, and sends whole pages with
+  // their offsets. The client has appended already, so the host must not append.
   if (mode === O_RDWR) flags &= ~O_APPEND
   const wanted = context.atime === 'preserve' || (generic & open.NOATIME) !== 0
   if (wanted && mayNoatime) flags |= O_NOATIME

@@ -1,7 +1,9 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { UNCHANGED } from '../../sys/files.ts'
 
-/** Ids from `guest` on are the host's from `host` on, `count` of them; for users and groups alike. */
+/**
+ * Ids from `guest` on stand for the host's ids from `host` on, `count` of them; for users and groups alike.
+ */
 export interface IdRange {
   readonly guest: number
   readonly host: number
@@ -11,10 +13,11 @@ export interface IdRange {
 /**
  * The owners that files have in the guest.
  *
- * - `host`: their owners on the host; changes are passed on.
- * - a pair: all files have that user and group; changes are accepted without effect.
+ * - `host`: the owners on the host; changes are made on the host.
+ * - a pair: all files have this user and group; changes succeed without effect.
  * - `mapped-xattr`: the owners that the guest gives them, see mapped-node.ts.
- * - ranges: as a user namespace maps ids (user_namespaces(7)). An id in no range is the user nobody.
+ * - ranges: ids are mapped as in a user namespace (user_namespaces(7)). An id in no range is shown as the
+ * user nobody.
  */
 export type Ownership =
   | 'host'
@@ -22,20 +25,20 @@ export type Ownership =
   | { readonly uid: number; readonly gid: number }
   | readonly IdRange[]
 
-/** An {@link Ownership} as functions between the host's numbers and the guest's. */
+/** An {@link Ownership}, as functions between ids of the host and ids of the guest. */
 export interface Owners {
   uid(host: number): number
   gid(host: number): number
   /**
-   * The host's number for one that the guest names. UNCHANGED means "leave it as it is": it stays so, and
-   * where guests cannot give files away every number becomes it.
+   * The host's id for an id that the guest names. UNCHANGED means "leave it as it is" and stays so. Where
+   * guests cannot give files away, the result is always UNCHANGED.
    *
-   * @throws EINVAL for one that the host has no number for, as chown(2) in a user namespace.
+   * @throws EINVAL for an id that the host has no id for, as chown(2) in a user namespace.
    */
   toHost(guest: number): number
 }
 
-/** The id in the guest for one in no range: the kernel's overflow id (/proc/sys/kernel/overflowuid). */
+/** What the guest sees for an id in no range: the kernel's overflow id (/proc/sys/kernel/overflowuid). */
 const NOBODY = 65534
 
 export function ownersOf(ownership: Ownership): Owners {

@@ -1,12 +1,12 @@
 import type { Stat } from '../../sys/statx.ts'
 
-/** What a file is recognised by, see {@link Stat}. */
+/** What identifies a file, see {@link Stat}. */
 export type FoundFile = Pick<
   Stat,
   'mode' | 'dev' | 'inoLow' | 'inoHigh' | 'birth' | 'ctimeSec' | 'ctimeNsec' | 'size'
 >
 
-/** A file of the host as it was when it was saved. */
+/** A file of the host, as it was when it was saved. */
 export interface SavedFile extends FoundFile {
   /** See InodeNumbers. */
   readonly prefix: number
@@ -14,7 +14,7 @@ export interface SavedFile extends FoundFile {
   readonly sealed: boolean
 }
 
-/** The identity of a saved place, see SavedPlace in tree.ts. */
+/** A saved file as text, see SavedPlace in tree.ts. */
 export function fileText(file: SavedFile): string {
   return [
     file.mode,
@@ -30,7 +30,7 @@ export function fileText(file: SavedFile): string {
   ].join(' ')
 }
 
-/** The file that {@link fileText} has written down. */
+/** Parses the text that {@link fileText} has made. */
 export function fileOf(text: string): SavedFile {
   const [
     mode = 0,

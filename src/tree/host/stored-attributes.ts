@@ -3,8 +3,8 @@ import { getxattr, setxattr } from '../../sys/xattr.ts'
 import { modes } from '../flags.ts'
 
 /**
- * What a guest has made of a file, kept in the file's own extended attributes: the format of QEMU's
- * `security_model=mapped-xattr` (hw/9pfs/9p-local.c), in little endian. Each is there or not.
+ * A file's attributes for the guest, kept in the file's extended attributes in the format of QEMU's
+ * `security_model=mapped-xattr` (hw/9pfs/9p-local.c), in little endian. Each of them may be missing.
  */
 export interface StoredAttributes {
   readonly uid?: number | undefined
@@ -15,14 +15,14 @@ export interface StoredAttributes {
   readonly rdev?: number | undefined
 }
 
-/** The names of the xattrs that are ours begin with this. A guest sees none of them. */
+/** Our xattrs have names that begin with this. A guest sees none of them. */
 export const PREFIX = 'user.virtfs.'
 
 const bytes = { uid: 4, gid: 4, mode: 4, rdev: 8 } as const
 const none: ReadonlySet<number> = new Set([errno.ENODATA, errno.EOPNOTSUPP])
 const names = ['uid', 'gid', 'mode', 'rdev'] as const
 
-/** @param fd here and below: O_PATH will do. */
+/** @param fd here and below: O_PATH is enough. */
 export function readStored(fd: number): StoredAttributes {
   return {
     uid: readOne(fd, 'uid'),
@@ -36,7 +36,10 @@ export function readStoredMode(fd: number): number | undefined {
   return readOne(fd, 'mode')
 }
 
-/** Stores the attributes that are given and leaves the others. @throws EOPNOTSUPP, EPERM, ENOSPC, EDQUOT, … */
+/**
+ * Stores the attributes that are given, and leaves the others as they are. @throws EOPNOTSUPP, EPERM, ENOSPC,
+ * EDQUOT, …
+ */
 export function store(fd: number, attributes: StoredAttributes): void {
   for (const name of names) {
     const value = attributes[name]
@@ -47,7 +50,7 @@ export function store(fd: number, attributes: StoredAttributes): void {
   }
 }
 
-/** Whether the file system keeps such xattrs. */
+/** Whether the file system can store these xattrs. */
 export function isStorable(fd: number): boolean {
   try {
     getxattr(fd, `${PREFIX}uid`)
@@ -61,8 +64,8 @@ export function isStorable(fd: number): boolean {
 /**
  * The mode that a guest sees.
  *
- * @param host the mode on the host. A directory is one on both sides; a regular file of the host's may
- *   be anything else to the guest.
+ * @param host the mode on the host. A directory is a directory for both; a regular file of the host may have
+ * another type for the guest.
  */
 export function modeOf(host: number, stored: number | undefined): number {
   if (stored === undefined) return host
@@ -88,6 +91,6 @@ function readOne(fd: number, name: keyof typeof bytes): number | undefined {
     if (error instanceof ErrnoError && none.has(error.errno)) return undefined
     throw error
   }
-  // Another length is not our format. The upper half of rdev is empty.
+  // A value of another length is not of our format. The upper half of rdev is empty.
   return value.length === bytes[name] ? value.readUInt32LE(0) : undefined
 }

@@ -3,25 +3,25 @@ import { ErrnoError, errno } from '../../sys/errno.ts'
 import { getxattr, listxattr, removexattr, setxattr } from '../../sys/xattr.ts'
 
 /**
- * Extended attributes of the host's files: the namespaces that mean the same on every file system
- * (xattr(7)), passed on where the host allows it. Other namespaces are switches of one file system (btrfs,
- * ceph, …), which a guest must not touch.
+ * Extended attributes of the host's files. The guest gets the namespaces that mean the same on every file
+ * system (xattr(7)), where the host allows it. Other namespaces control one file system (btrfs, ceph, …), and
+ * a guest must not reach them.
  *
- * The list has all names but those of ACLs, which have to be asked for: Linux's client gives ACLs to
- * programs only if it is mounted with `posixacl`, and a guest's overlayfs before Linux 6.2 cannot copy a
- * file up whose list names one that it cannot read (ovl_copy_xattr: ENODATA).
+ * The list leaves out the names of ACLs; a client can still ask for them. Linux's client gives ACLs to
+ * programs only if it is mounted with `posixacl`. And a guest's overlayfs before Linux 6.2 cannot copy a file
+ * up if the list has a name that it cannot read (ovl_copy_xattr: ENODATA).
  */
 const listed = /^(?:user|trusted|security)\./
 
 /** The POSIX ACLs of a file (acl(5)). */
 export const acls = /^system\.posix_acl_(?:access|default)$/
 
-/** The names, each with a NUL behind it. @param fd here and below: O_PATH will do. */
+/** The names, each with a NUL behind it. @param fd here and below: O_PATH is enough. */
 export function listXattrs(fd: number): Uint8Array {
   return shownNames(listxattr(fd))
 }
 
-/** Those of listxattr(2)'s names that a guest is told of. */
+/** The names of listxattr(2) that a guest may see. */
 export function shownNames(list: Buffer): Buffer {
   const names = list.toString('latin1').split('\0')
   const shown = names.filter((name) => listed.test(name)).map((name) => `${name}\0`)
@@ -29,10 +29,9 @@ export function shownNames(list: Buffer): Buffer {
 }
 
 /**
- * A file's SELinux label. On a host without SELinux hardly any file has one, and a guest's `ls -l` asks for
- * it for each file, with a walk and a clunk, until the answer is that labels are not supported (coreutils,
- * src/ls.c): the most expensive part of that `ls`. So on such a host this is the answer for a file without a
- * label.
+ * A file's SELinux label. On a host without SELinux hardly any file has one, and then the answer is that
+ * labels are not supported. Otherwise a guest's `ls -l` would ask for the label of each file, with a walk and
+ * a clunk (coreutils, src/ls.c), and this would be the most expensive part of that `ls`.
  */
 const LABEL = 'security.selinux'
 

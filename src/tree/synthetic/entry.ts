@@ -12,12 +12,13 @@ export interface SyntheticFile {
   readonly kind: 'file'
   /** Permission bits. */
   readonly mode: number
-  /** In bytes, where it is known; programs read no further. Default: 0, like that of files in /proc. */
+  /** In bytes, if it is known: programs read no further. Default: 0, as for files in /proc. */
   readonly size?: number
   /**
-   * Called for every open; what it returns is closed again.
+   * Is called for every open. What it returns is closed at the end.
    *
-   * @param state what {@link SyntheticHandle.state} has said of another, which goes on with this one.
+   * @param state what {@link SyntheticHandle.state} of an earlier open has returned, for which this one goes
+   * on.
    */
   open(state?: string): SyntheticHandle
 }
@@ -25,14 +26,17 @@ export interface SyntheticFile {
 /** One open of a file. An operation that is absent is refused with EACCES. */
 export interface SyntheticHandle {
   /**
-   * Up to `length` bytes from `offset`; none at the end. The Linux client asks on until it has all
-   * the bytes that its caller wanted or gets none, so a handle that gives out what it has must
-   * answer the next read with no bytes.
+   * Up to `length` bytes from `offset`; none at the end. Linux's client asks again until it has all the bytes
+   * that its caller wanted, or gets none. So a handle that returns what it has at the moment must answer the
+   * next read with no bytes.
    */
   read?(offset: number, length: number): Uint8Array | Deferred<Uint8Array>
-  /** Takes `bytes`, which are lent for the call, and returns how many it took. */
+  /** Takes `bytes`, which are valid during the call, and returns how many it took. */
   write?(offset: number, bytes: Uint8Array): number | Deferred<number>
-  /** What a handle that goes on for this one must know, in another process perhaps. Without it, that one begins anew. */
+  /**
+   * What another handle must know to go on for this one, perhaps in another process. Without it, that one
+   * begins anew.
+   */
   state?(): string | undefined
   close?(): void
 }
@@ -45,7 +49,7 @@ export function directory(
   return { kind: 'directory', entries: new Map(Object.entries(entries)) }
 }
 
-/** A file that can only be read, with these bytes whenever it is opened. */
+/** A read-only file with these bytes. */
 export function constantFile(content: () => Uint8Array): SyntheticFile {
   return {
     kind: 'file',

@@ -18,7 +18,7 @@ import type { SyntheticDirectory, SyntheticEntry, SyntheticHandle } from './entr
 
 /** A tree of files made of functions. The entries may change while it is served. */
 export class SyntheticTree implements Tree {
-  /** Clients cannot change names. Each file decides what a write to it does. */
+  /** Not read-only for the session: clients cannot change names, and each file decides about writes. */
   readonly readOnly = false
   readonly #root: SyntheticDirectory
   readonly #inodes = new WeakMap<SyntheticEntry, bigint>()
@@ -36,7 +36,7 @@ export class SyntheticTree implements Tree {
     return savedNodes(nodes as readonly SyntheticNode[], (node) => node.describe())
   }
 
-  /** Entries are found by their names, and have the inode numbers again that they had. */
+  /** Entries are found by their names, and get the inode numbers that were saved. */
   revive(saved: SavedNodes): (Node | null)[] {
     const taken = this.#inodesInUse()
     return revivedNodes(saved, ({ name, identity }, above: SyntheticNode | null) => {
@@ -48,7 +48,7 @@ export class SyntheticTree implements Tree {
 
   close(): void {}
 
-  /** An entry keeps its inode number as long as it exists, and no other entry ever gets it. */
+  /** An entry keeps its inode number as long as it exists. No other entry ever gets that number. */
   inoOf(entry: SyntheticEntry): bigint {
     let ino = this.#inodes.get(entry)
     if (ino === undefined) {
@@ -58,12 +58,12 @@ export class SyntheticTree implements Tree {
     return ino
   }
 
-  /** What an entry is recognised by where it is saved. */
+  /** What identifies an entry in a saved session. */
   identityOf(entry: SyntheticEntry): string {
     return `${entry.kind} ${this.inoOf(entry)}`
   }
 
-  /** @throws ESTALE when the entry has another number already, or another entry has this one. */
+  /** @throws ESTALE when the entry has another number already, or another entry has this number. */
   #keepIno(entry: SyntheticEntry, identity: string, taken: Set<bigint>): void {
     const [kind, text = ''] = identity.split(' ')
     const ino = BigInt(text)
@@ -77,11 +77,11 @@ export class SyntheticTree implements Tree {
     }
   }
 
-  /** The numbers that present entries have. */
+  /** The numbers of the entries that exist now. */
   #inodesInUse(): Set<bigint> {
     const used = new Set<bigint>()
     const entries: SyntheticEntry[] = [this.#root]
-    // The list grows while it is gone through.
+    // The list grows during the loop.
     for (const entry of entries) {
       const ino = this.#inodes.get(entry)
       if (ino !== undefined) used.add(ino)
@@ -91,7 +91,7 @@ export class SyntheticTree implements Tree {
   }
 }
 
-/** A file or directory of a synthetic tree. A node holds nothing, so its uses need no count. */
+/** A file or directory of a synthetic tree. It holds nothing, so its uses are not counted. */
 class SyntheticNode implements Node, FileIdentity {
   readonly ino: bigint
   readonly #tree: SyntheticTree
@@ -120,7 +120,10 @@ class SyntheticNode implements Node, FileIdentity {
     return this.isDirectory ? modes.DIRECTORY : modes.FILE
   }
 
-  /** 0 for files: Linux's 9P client then caches none of their bytes (v9fs_fid_add_modes, since 6.4). From a cache it would read no further than the size. */
+  /**
+   * 0 for files: Linux's 9P client then caches nothing of them (v9fs_fid_add_modes, since 6.4). With a cache
+   * it would not read beyond the size.
+   */
   get version(): number {
     return this.isDirectory ? 1 : 0
   }
@@ -166,7 +169,7 @@ class SyntheticNode implements Node, FileIdentity {
     attributes.blocks = Math.ceil(size / 512)
   }
 
-  /** Without effect: a shell's `>` truncates a file before it writes to it, and must not fail. */
+  /** Succeeds without effect: a shell's `>` truncates a file before it writes to it, and must not fail. */
   setattr(): void {}
 
   statfs(): FileSystemStatistics {
@@ -189,7 +192,7 @@ class SyntheticNode implements Node, FileIdentity {
   }
 }
 
-/** The attributes that no synthetic file has. */
+/** The attributes that all synthetic files have. */
 const nothing = {
   uid: 0,
   gid: 0,
@@ -220,7 +223,7 @@ class SyntheticOpenFile implements OpenFile {
     const answer = this.#handle.read?.(offset, into.length)
     if (answer === undefined) throw new ErrnoError(errno.EACCES, 'read')
     if (answer instanceof Deferred) return answer
-    // The rest would overwrite what lies behind: over a virtqueue, other memory of the guest.
+    // Bytes beyond the payload's end would overwrite other memory: over a virtqueue, memory of the guest.
     const bytes = answer.subarray(0, into.length)
     fillPayload(into, bytes)
     return bytes.length

@@ -1,10 +1,10 @@
-/** Fewest and most that a UTF-8 sequence of 0, 1, 2, … bytes may say (RFC 3629, section 3). */
+/** The least and the greatest code point of a UTF-8 sequence of 0, 1, 2, … bytes (RFC 3629, section 3). */
 const least = [0, 0, 0x80, 0x800, 0x10000]
 const MOST = 0x10ffff
 
 /**
- * The characters of a byte string (util/text.ts) that is UTF-8, as code points. A byte that is
- * part of no character stands for itself, as a negative number: names on Linux need not be text.
+ * The code points of a byte string (util/text.ts) that is UTF-8. A byte that belongs to no character becomes
+ * a negative number, because names on Linux need not be text.
  */
 export function charactersOf(name: string): readonly number[] {
   const characters: number[] = []
@@ -17,7 +17,7 @@ export function charactersOf(name: string): readonly number[] {
   return characters
 }
 
-/** Bytes of the sequence that begins with `lead`; 0 where none does. */
+/** The length of the sequence that begins with `lead`; 0 if none does. */
 function sequenceLength(lead: number): number {
   if (lead < 0x80) return 1
   if (lead < 0xc0) return 0
@@ -36,7 +36,7 @@ function decoded(name: string, at: number, length: number): number {
     if ((byte & 0xc0) !== 0x80) return noCharacter
     character = (character << 6) | (byte & 0x3f)
   }
-  // Overlong forms, halves of UTF-16 pairs, and what lies beyond Unicode.
+  // Overlong forms, surrogates, and numbers that Unicode does not have.
   const tooLittle = character < (least[length] ?? 0)
   const half = character >= 0xd800 && character < 0xe000
   return tooLittle || half || character > MOST ? noCharacter : character

@@ -1,33 +1,33 @@
-/** A pattern that means nothing; the message says why. */
+/** A pattern that is invalid. The message says why. */
 export class PatternError extends Error {
   override readonly name = 'PatternError'
-  /** What a system call would say. */
+  /** The errno of a system call with an invalid argument. */
   readonly code = 'EINVAL'
 }
 
-/** Any characters, also none. */
+/** `*`: any number of characters, or none. */
 const STAR = 'star'
-/** `[…]`, and `?`: a character in one of the ranges, or in none of them. */
+/** `[…]` or `?`: one character that is in one of the ranges, or with `negated` in none of them. */
 interface Class {
   readonly ranges: readonly { readonly first: number; readonly last: number }[]
   readonly negated: boolean
 }
-/** A number is a character. */
+/** A number is a code point. */
 type Token = typeof STAR | Class | number
 
 const ANY: Class = { ranges: [], negated: true }
 
 const wildcard = /[*?[]/
 
-/** Whether a component of a pattern is more than a name. */
+/** Whether a component of a pattern has wildcards. */
 export function isGlob(component: string): boolean {
   return wildcard.test(component)
 }
 
 /**
- * A component of a pattern with wildcards: `*`, `?`, `[abc]`, `[a-z]`, `[!a-z]` or `[^a-z]`, where a
- * `]` that comes first is one of the characters. There is no way to quote: a `*` is `[*]`, and a
- * backslash is a backslash. A dot is a character like any other.
+ * A component of a pattern with wildcards: `*`, `?`, `[abc]`, `[a-z]`, `[!a-z]` or `[^a-z]`. A `]` that comes
+ * first in brackets is one of the characters. There is no escape character: `[*]` matches a `*`, and a
+ * backslash matches a backslash. A dot is a character like any other.
  */
 export class Glob {
   readonly #tokens: readonly Token[]
@@ -38,14 +38,14 @@ export class Glob {
   }
 
   /**
-   * Whether all of a name's characters (characters.ts) match. It takes at most as many steps as the
-   * two have characters, multiplied: a later `*` can make up for all that an earlier one could.
+   * Whether a whole name, given as code points (characters.ts), matches. The number of steps is at most the
+   * length of the pattern times the length of the name: after a mismatch only the last `*` has to match more.
    */
   matches(name: readonly number[]): boolean {
     const tokens = this.#tokens
     let token = 0
     let at = 0
-    // Behind the last star that was met, and where what it stands for ends so far.
+    // The token behind the last `*`, and the end of what that `*` matches so far.
     let afterStar = -1
     let starEnd = 0
     while (at < name.length) {
@@ -87,7 +87,7 @@ function tokensOf(characters: readonly string[]): Token[] {
     } else if (character === '[') {
       const negated = characters[at + 1] === '!' || characters[at + 1] === '^'
       const start = at + (negated ? 2 : 1)
-      // The first may be a `]`.
+      // A `]` that comes first is a character.
       const end = characters.indexOf(']', start + 1)
       if (end < 0) throw new PatternError('a [ is not closed; write [[] for the character itself')
       tokens.push({ ranges: rangesOf(characters.slice(start, end)), negated })
@@ -103,7 +103,7 @@ function rangesOf(characters: readonly string[]): Class['ranges'] {
   const ranges: { first: number; last: number }[] = []
   for (let at = 0; at < characters.length; at++) {
     const first = characters[at] as string
-    // A `-` at either end is a character.
+    // A `-` that comes first or last is a character.
     const isRange = characters[at + 1] === '-' && at + 2 < characters.length
     const last = isRange ? (characters[at + 2] as string) : first
     if (codeOf(last) < codeOf(first)) throw new PatternError(`${first}-${last} is upside down`)

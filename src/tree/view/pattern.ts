@@ -2,25 +2,28 @@ import { fromText } from '../../util/text.ts'
 import { charactersOf } from './characters.ts'
 import { Glob, PatternError, isGlob } from './glob.ts'
 
-/** How far the patterns of a set have matched on the way to a directory: in order, none twice. */
+/** All places that a set of patterns has reached on the way to a directory, in order, each once. */
 export type Positions = readonly Position[]
 
-/** No pattern can match any more, however one goes on. */
+/** No pattern can match any more. */
 export const NOWHERE: Positions = []
 
-/** Between two components of one or more patterns. */
+/** A place between two components of one or more patterns: a node of the trie. */
 class Position {
-  /** Tells positions of one set apart, and gives them an order. */
+  /** Identifies a position in its set, and gives the positions an order. */
   readonly number: number
-  /** Behind a `**`: it stays where it is, whatever the next component. */
+  /** Whether this is behind a `**`: any next component then keeps this position. */
   readonly stays: boolean
   /** Whether a pattern ends here. */
   ends = false
-  /** By a name, a byte string. Thousands of patterns without wildcards are one look-up. */
+  /**
+   * The positions behind components without wildcards. The name, a byte string, is the key: thousands of
+   * patterns need one look-up.
+   */
   names: Map<string, Position> | null = null
-  /** By their text. */
+  /** The positions behind components with wildcards. The component's text is the key. */
   globs: Map<string, { readonly glob: Glob; readonly next: Position }> | null = null
-  /** Behind a `**` that follows. */
+  /** The position behind a `**` that follows here. */
   deep: Position | null = null
   #reached: Positions | null = null
 
@@ -29,7 +32,7 @@ class Position {
     this.stays = stays
   }
 
-  /** Where one is when one gets here: a `**` that follows may stand for nothing. */
+  /** The positions that are reached together with this one: a `**` that follows may match no component. */
   get reached(): Positions {
     this.#reached ??= this.deep === null ? [this] : [this, this.deep]
     return this.#reached
@@ -63,7 +66,7 @@ export function compilePatterns(patterns: readonly string[]): Positions {
   return patterns.length === 0 ? NOWHERE : root.reached
 }
 
-/** Where one is one component further; null when a pattern has matched all that was walked. */
+/** The positions after one more component, `name`. Null when a pattern has matched the whole path. */
 export function step(from: Positions, name: string): Positions | null {
   let found = NOWHERE
   let characters: readonly number[] | undefined
@@ -85,7 +88,7 @@ export function step(from: Positions, name: string): Positions | null {
   return found
 }
 
-/** Whether the same will match from here on. */
+/** Whether the same paths match from both on. */
 export function samePositions(a: Positions, b: Positions): boolean {
   return a === b || (a.length === b.length && a.every((position, i) => position === b[i]))
 }
@@ -109,10 +112,10 @@ function componentsOf(pattern: string): string[] {
     if (component !== '**' && component.includes('**')) {
       throw fault('** stands alone between slashes')
     }
-    // Any number, and any number more.
+    // Two `**` in a row mean the same as one.
     if (component !== '**' || components.at(-1) !== '**') components.push(component)
   }
-  // Everything below what matches goes with it.
+  // A match covers everything below it. So a `**` at the end means the same as a `*`.
   if (components.at(-1) === '**') components.splice(-1, 1, '*')
   return components
 }

@@ -2,11 +2,11 @@ import { fromText } from '../../util/text.ts'
 import { NOWHERE, type Positions, compilePatterns, samePositions, step } from './pattern.ts'
 
 /**
- * Which part of a tree is shown. Patterns (pattern.ts) are relative to the tree's root, in text.
+ * Which part of a tree is shown. Patterns (pattern.ts) are text, and relative to the tree's root.
  *
- * `only`: what matches one, everything below it, and the directories that lead there are shown, and
- * nothing else; without it, everything is. No pattern at all is none that matches.
- * `hide`: what matches one, and everything below it, is not shown, whatever `only` says.
+ * `only`: shows what matches one of the patterns, everything below that, and the directories that lead there.
+ * Without `only`, everything is shown. An empty list shows nothing.
+ * `hide`: hides what matches one of the patterns, and everything below that. It takes precedence over `only`.
  */
 export interface ViewPatterns {
   readonly only?: readonly string[] | undefined
@@ -14,11 +14,11 @@ export interface ViewPatterns {
 }
 
 /**
- * What is shown at and below one place of a tree: how far the patterns have matched on the way there. It
- * belongs to the place, whatever lies there, and is shared where the patterns allow it.
+ * What is shown at and below one place of a tree: the positions of the patterns there. It depends on the
+ * path, and not on the file at that path. Places share it where they can.
  */
 export class Sight {
-  /** Null where one has matched: everything below is shown. */
+  /** Null when a pattern has matched: everything below is shown. */
   readonly #only: Positions | null
   readonly #hide: Positions
 
@@ -27,7 +27,7 @@ export class Sight {
     this.#hide = hide
   }
 
-  /** What is shown of a whole tree. @throws PatternError */
+  /** For the root of a tree. @throws PatternError */
   static of({ only, hide }: ViewPatterns): Sight {
     return new Sight(
       only === undefined ? null : compilePatterns(only),
@@ -35,7 +35,10 @@ export class Sight {
     )
   }
 
-  /** Whether any file here is shown. If not, only a directory is, since it may lead to one. */
+  /**
+   * Whether files of all types are shown here. If not, only directories are, since they may lead to such
+   * files.
+   */
   get shown(): boolean {
     return this.#only === null
   }
@@ -45,7 +48,7 @@ export class Sight {
     return this.#only === null && this.#hide === NOWHERE
   }
 
-  /** One name further; null when nothing of that name is shown. */
+  /** The sight of `name` in this directory; null if that name is hidden. */
   at(name: string): Sight | null {
     if (this.whole) return this
     const hide = step(this.#hide, name)
@@ -63,7 +66,7 @@ export class Sight {
   }
 }
 
-/** Whether a view shows the directory at `path`, text with slashes between names. @throws PatternError */
+/** Whether a view shows the directory at `path`: text, with slashes between names. @throws PatternError */
 export function shows(view: ViewPatterns, path: string): boolean {
   let sight: Sight | null = Sight.of(view)
   for (const name of path.split('/')) {

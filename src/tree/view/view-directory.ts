@@ -3,12 +3,12 @@ import { entryTypes } from '../flags.ts'
 import type { OpenDirectory } from '../tree.ts'
 import type { Sight } from './sight.ts'
 
-/** An open directory whose hidden entries are left out. Cookies are those of the tree below. */
+/** An open directory that leaves out hidden entries. Cookies are those of the tree below. */
 export class ViewDirectory implements OpenDirectory {
   readonly #inner: OpenDirectory
   readonly #sight: Sight
 
-  /** @param inner the same directory, open in the tree below. */
+  /** @param inner the same directory, opened in the tree below. */
   constructor(inner: OpenDirectory, sight: Sight) {
     this.#inner = inner
     this.#sight = sight

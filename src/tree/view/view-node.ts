@@ -6,26 +6,26 @@ import type { Sight } from './sight.ts'
 import { ViewDirectory } from './view-directory.ts'
 
 /**
- * A node of a tree of which a part is shown. There may be several for one node of the tree below,
- * which counts the uses of them all.
+ * A node of a tree of which a part is shown. Several of them may stand for one node of the tree below, which
+ * counts the uses of them all.
  *
- * No file can get a name that is hidden: EPERM, which Linux answers where neither the caller nor the
- * file's mode is the reason, and no user of the guest could do it, not even root. It does not depend on
- * whether the tree below has the name.
+ * No file can get a hidden name: EPERM. That is what Linux answers when neither the caller nor the file's
+ * mode is the reason, so that not even root could do it. The answer does not depend on whether the tree below
+ * has the name.
  */
 export class ViewNode implements Node, Names {
   /** The node of the tree below. */
   readonly inner: Node
   readonly #sight: Sight
   /**
-   * The sight of every directory of the tree below in which something was reached, for the way back.
+   * The sight of every directory of the tree below in which something was reached. A walk to `..` needs it.
    * All nodes of one tree share it.
    */
   readonly #directories: WeakMap<Node, Sight>
-  /** Whether this is one of them. */
+  /** Whether `node` is a node of such a tree. */
   #remembered = false
 
-  /** @param inner used once, and that use goes over to this node. */
+  /** @param inner has one use, which this node takes over. */
   constructor(inner: Node, sight: Sight, directories: WeakMap<Node, Sight>) {
     this.inner = inner
     this.#sight = sight
@@ -105,7 +105,7 @@ export class ViewNode implements Node, Names {
   ): { node: Node; file: OpenNode } {
     const sight = this.#free(name)
     const created = namesOf(this.inner).create(name, flags, mode, owner, attributes)
-    // Without EXCL it may be a directory that was there.
+    // Without EXCL, create may have opened a directory that existed.
     return { node: this.#child(created.node, sight), file: opened(created.file, sight) }
   }
 
@@ -138,9 +138,9 @@ export class ViewNode implements Node, Names {
   }
 
   /**
-   * See Names.rename. What lies below a directory goes along, and the nodes that clients have of it
-   * know what is shown of it: so the same must be shown at the new place. Otherwise it is EXDEV,
-   * which makes mv(1) copy what it sees.
+   * See Names.rename. What lies below a directory moves with it, and nodes that clients have of it keep their
+   * sight. So the same must be shown at the new place. If not, the answer is EXDEV, and mv(1) then copies
+   * what it sees.
    */
   rename(oldName: string, directory: Node, newName: string): void {
     const to = this.#ours(directory, 'rename')
@@ -165,9 +165,12 @@ export class ViewNode implements Node, Names {
     return { directory: this.#above(directory), name }
   }
 
-  /** The node for a directory of the tree below, above this one: something was reached in it. */
+  /**
+   * The node for a directory of the tree below that is above this one. Something was reached in it, so its
+   * sight is known.
+   */
   #above(inner: Node): ViewNode {
-    // The root is above itself.
+    // The directory above the root is the root.
     const sight = inner === this.inner ? this.#sight : this.#directories.get(inner)
     if (sight === undefined) {
       inner.release()
@@ -176,7 +179,7 @@ export class ViewNode implements Node, Names {
     return new ViewNode(inner, sight, this.#directories)
   }
 
-  /** The node for what lies in this directory. */
+  /** A node for a file or directory in this one. */
   #child(inner: Node, sight: Sight): ViewNode {
     this.#remember()
     return new ViewNode(inner, sight, this.#directories)
@@ -188,7 +191,7 @@ export class ViewNode implements Node, Names {
     this.#remembered = true
   }
 
-  /** Another node of this tree. */
+  /** Checks that `node` belongs to this tree, and returns its node of the tree below. */
   #ours(node: Node, operation: string): { node: ViewNode; inner: Node } {
     if (!(node instanceof ViewNode) || node.#directories !== this.#directories) {
       throw new ErrnoError(errno.EXDEV, operation)
@@ -196,14 +199,14 @@ export class ViewNode implements Node, Names {
     return { node, inner: node.inner }
   }
 
-  /** The sight behind a name that something other than a directory may get. */
+  /** The sight of a name that a file of any type but directory may get. */
   #free(name: string): Sight {
     const sight = this.#sight.at(name)
     if (sight === null || !sight.shown) throw hidden('create')
     return sight
   }
 
-  /** The sight behind a name that is shown. @throws ENOENT */
+  /** The sight of a name that is shown. @throws ENOENT */
   #sightOf(name: string): Sight {
     const sight = this.#sight.at(name)
     if (sight === null || (!sight.shown && !this.#leads(name))) {
@@ -223,7 +226,7 @@ export class ViewNode implements Node, Names {
   }
 }
 
-/** A file or directory just opened. Only a directory in which something is hidden is filtered. */
+/** An open file or directory. A directory is filtered only if something in it is hidden. */
 function opened(file: OpenNode, sight: Sight): OpenNode {
   return file.isDirectory && !sight.whole ? new ViewDirectory(file, sight) : file
 }

@@ -3,15 +3,15 @@ import { Sight, type ViewPatterns } from './sight.ts'
 import { ViewNode } from './view-node.ts'
 
 /**
- * A part of another tree, chosen by patterns. A hidden file is not listed, cannot be looked up, and no file
+ * A part of another tree, chosen by patterns. A hidden file is not listed and cannot be looked up. No file
  * can get its name, whether the tree below has it or not.
  *
- * Some things still give it away: a directory's nlink and times, the space that is used, and the ENOTEMPTY
- * of a directory in which nothing else is left.
+ * Some things still reveal it: the nlink and the times of a directory, the space that is used, and the
+ * ENOTEMPTY of a directory in which only hidden files are left.
  *
- * Patterns match names, byte for byte. A file with a second name that is shown (a hard link) is seen under
- * that one. Where the host's file system finds a file by other spellings as well (vfat, casefold), `hide`
- * does not match those, while `only` still shows nothing but what it matches.
+ * Patterns match names, byte for byte. A file with several names (hard links) is visible under those that are
+ * shown. Where the host's file system accepts other spellings of a name (vfat, casefold), `hide` does not
+ * match those. `only` shows what it matches and nothing else even there.
  *
  * The tree below must have one node for each directory that is in use, as a HostTree does.
  */
@@ -21,8 +21,8 @@ export class ViewTree implements Tree {
   readonly #directories = new WeakMap<Node, Sight>()
 
   /**
-   * @param inner closed with this one.
-   * @throws PatternError for a pattern that means nothing; `inner` is not closed then.
+   * @param inner is closed with this one. @throws PatternError for a pattern that means nothing; `inner` is
+   * not closed then.
    */
   constructor(inner: Tree, patterns: ViewPatterns) {
     this.#inner = inner
@@ -43,7 +43,7 @@ export class ViewTree implements Tree {
   }
 
   revive({ places, nodes }: SavedNodes): (Node | null)[] {
-    // Also directories that only lead to others: on the way back, what is shown of them must be known.
+    // Also directories that are shown only because they lead to others: a walk to `..` needs their sight.
     const inner = this.#inner.revive({ places, nodes: places.map((_, index) => index) })
     const sights: (Sight | null)[] = []
     for (const { above, name } of places) {
@@ -67,7 +67,7 @@ export class ViewTree implements Tree {
   }
 }
 
-/** `tree` itself where there are no patterns, since a view costs time for each request. */
+/** Returns `tree` itself without patterns, since a view costs time for each request. */
 export function viewOf(tree: Tree, { only, hide }: ViewPatterns): Tree {
   if (only === undefined && (hide === undefined || hide.length === 0)) return tree
   return new ViewTree(tree, { only, hide })
