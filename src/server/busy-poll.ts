@@ -2,22 +2,25 @@
 const SHORTEST_US = 8
 const LONGEST_US = 100
 
-/** After so many short sleeps in a row, each behind the longest time of polling, polling is taken to be in vain. */
+/**
+ * After so many short sleeps in a row, each after polling for the longest time, polling is taken to be
+ * useless.
+ */
 const DOUBTS = 4
 
-/** For so many sleeps nothing is polled then, the first time and at most. */
+/** Then nothing is polled for so many sleeps: at first, and at most. */
 const REST = 64
 const LONGEST_REST = 4096
 
 /**
- * How long busy polling pays before sleeping. Waking a CPU takes some 30 microseconds in a virtual machine, so a
- * client that asks again at once is answered much sooner by a loop that still polls. The time is learnt from the
- * sleeps, as KVM learns how long to poll for a halted virtual CPU (virt/kvm/kvm_main.c, kvm_vcpu_block): after a short
- * sleep polls go on a little longer, after a long one there are none.
+ * Decides how long to busy-poll before the thread sleeps. In a virtual machine it takes some 30 microseconds
+ * to wake a CPU, so a loop that still polls answers a client that asks again at once much sooner. The time is
+ * learnt from the sleeps, as KVM learns how long to poll for a halted virtual CPU (virt/kvm/kvm_main.c,
+ * kvm_vcpu_block): after a short sleep the next poll is a little longer, after a long sleep there is none.
  *
- * Where client and server share a CPU, polling is in vain however soon the next request comes: the client cannot
- * make it meanwhile. That shows in short sleeps after the longest time of polling. Then there are no polls for some
- * sleeps, and each time for twice as many.
+ * If client and server share a CPU, polling is useless, because the client cannot make its next request
+ * meanwhile. This shows in short sleeps after polls of the longest time. Then nothing is polled for some
+ * sleeps, and each time this happens for twice as many.
  */
 export class BusyPollTime {
   #microseconds = 0
@@ -25,22 +28,22 @@ export class BusyPollTime {
   #rest = 0
   #nextRest = REST
 
-  /** How long to poll now, in microseconds; 0 is not at all. */
+  /** How long to poll now, in microseconds; 0 for not at all. */
   get microseconds(): number {
     return this.#microseconds
   }
 
-  /** Work came while it was polled for. */
+  /** Work came during the poll. */
   paid(): void {
     this.#doubts = 0
     this.#nextRest = REST
   }
 
-  /** No work came while it was polled for, and then the thread slept for so long, in microseconds. */
+  /** No work came during the poll, and then the thread slept for so long, in microseconds. */
   slept(duration: number): void {
     if (this.#rest > 0) {
       this.#rest--
-      // One time of polling is enough to see whether that has changed.
+      // One poll is enough to see whether client and server still share a CPU.
       if (this.#rest === 0) {
         this.#microseconds = LONGEST_US
         this.#doubts = DOUBTS - 1

@@ -7,15 +7,15 @@ import { Connection } from './connection.ts'
 import type { Watched } from '../transport/event-loop.ts'
 import type { EngineCommand, EngineMessage, Listen } from './share.ts'
 
-/** A client, and where it has connected. */
+/** A client, and the listener that it has connected to. */
 export interface Client {
   readonly watched: Watched
-  /** An index of the places that the engine listens in. */
+  /** The index of the listener, in the order of the share's addresses. */
   readonly place: number
   readonly listen: Listen
 }
 
-/** Carries out the commands of the engine's starter while the thread serves, without Node's event loop. */
+/** Carries out the starter's commands while the thread serves, without Node's event loop. */
 export class Commands implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
@@ -24,7 +24,7 @@ export class Commands implements Watched {
   readonly #later: Later
   /** Whether sessions that are resumed wait for the first "go on". */
   #heldAtFirst = true
-  /** Cancels the next look at what clients have received. */
+  /** Cancels the next check of what clients have received. */
   #cancelLook: (() => void) | undefined
 
   /**
@@ -65,7 +65,7 @@ export class Commands implements Watched {
     try {
       act()
     } catch (error) {
-      // The starter hears of it, and the clients are served on.
+      // The starter gets the error, and the clients are served on.
       this.#answer({ kind: 'refused', why: reasonFor(error) })
     }
   }
@@ -75,9 +75,9 @@ export class Commands implements Watched {
     this.#look(performance.now() + HOLD_TIMEOUT)
   }
 
-  /** Looks again and again until clients have received everything, or the time is over. */
+  /** Checks again and again until clients have received everything, or the time is over. */
   #look(end: number): void {
-    // Clients may have come and gone since the last look.
+    // Clients may have come and gone since the last check.
     const connections = this.#connections()
     if (connections.every(({ connection }) => connection.isReceived)) {
       this.#answer({ kind: 'done', saved: [] })

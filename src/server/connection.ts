@@ -17,13 +17,13 @@ export class Connection implements Watched {
   readonly fd: number
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
-  /** Whether there may be something to answer although nothing more arrives. */
+  /** Whether requests may be left to answer although nothing more arrives. */
   #unanswered = false
   /** Whether the client has closed its side before it has taken its replies. */
   #isOver = false
   #held = false
 
-  /** @param onEnd called once when the connection is over; the owner then closes it. */
+  /** @param onEnd is called once when the connection is over. The owner then closes it. */
   constructor(
     fd: number,
     exports: Exports,
@@ -43,7 +43,7 @@ export class Connection implements Watched {
     return lost
   }
 
-  /** Requests are received whether the client takes its replies or not, see 9p/postponed.ts. */
+  /** Requests are received even if the client takes no replies, see 9p/postponed.ts. */
   get waitsFor(): Readiness {
     const { inbox, outbox } = this.#stream
     if (this.#held)
@@ -52,7 +52,7 @@ export class Connection implements Watched {
     return this.#isOver ? 'write' : 'both'
   }
 
-  /** Answers nothing and sends nothing from now on; what arrives is kept. */
+  /** From now on answers nothing and sends nothing. What arrives is kept. */
   hold(): void {
     this.#held = true
   }
@@ -62,12 +62,15 @@ export class Connection implements Watched {
     this.#unanswered = true
   }
 
-  /** Whether the client has received all that was sent, where it is at a unix socket. */
+  /** Whether the client has received all that was sent. Only a unix socket tells. */
   get isReceived(): boolean {
     return isReceived(this.fd)
   }
 
-  /** What another server goes on with, all that has arrived included. Only while held, and with the client stopped. */
+  /**
+   * The state from which another server goes on, with all bytes that have arrived. Only while held, and with
+   * the client stopped.
+   */
   save(): SavedStream {
     while (this.#receive(HELD_ROOM));
     return this.#stream.save()
@@ -83,11 +86,11 @@ export class Connection implements Watched {
       // A busy client's next requests are often there already, and recv(2) costs less than another poll(2).
       for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
         this.#unanswered = this.#stream.answer()
-        // Once it is backed up, poll(2) says when there is room again.
+        // Once the outbox is backed up, poll(2) says when there is room again.
         if (!this.#stream.outbox.isBackedUp) this.#send()
       }
     } catch (error) {
-      // Whatever it is, it concerns this client alone: others of this thread are served on.
+      // Not thrown on: only this client's connection has failed, and the thread serves the others on.
       this.#onEnd(this, reasonFor(error))
     }
   }

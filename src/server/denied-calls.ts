@@ -3,17 +3,19 @@ import type { Denied } from '../sys/seccomp.ts'
 import type { SystemCall } from '../sys/system-calls.ts'
 
 /**
- * System calls that the engine thread gives up. The list says what is denied and not what is allowed, and a denied call
- * fails instead of killing the process: V8, Node and libc make other calls from release to release, and a server must not
- * end because malloc has a new one. The list is no wall against code that runs in this thread, which shares its memory
- * with threads that are not restricted. It stops the consequences of a mistake in this program, such as a wrong
+ * System calls that the engine thread gives up.
+ *
+ * The list says what is denied and not what is allowed, and a denied call fails instead of killing the
+ * process. V8, Node and libc make other calls from release to release, and a server must not end because
+ * malloc makes a new one. The list does not stop code that runs in this thread, which shares its memory with
+ * threads that are not restricted. It limits the consequences of a bug in this program, such as a wrong
  * descriptor or path.
  *
- * setuid(2) and its kin are not in it. When the main thread changes its user, libc makes every thread do the same, and
- * aborts the process if one of them cannot.
+ * setuid(2) and the like are not in it: when the main thread changes its user, libc makes every thread do the
+ * same, and aborts the process if one of them cannot.
  */
 const always: readonly SystemCall[] = [
-  // Other programs and processes. Threads may be started: V8's platform decides when it needs them.
+  // Other programs and processes. Threads may be started, because V8's platform decides when it needs them.
   'execve',
   'execveat',
   'fork',
@@ -31,7 +33,7 @@ const always: readonly SystemCall[] = [
   'kill',
   'rt_sigqueueinfo',
   'rt_tgsigqueueinfo',
-  // Sockets: those that listen are there already, and accept4(2) gives those of clients.
+  // Sockets. Those that listen exist already, and accept4(2) makes those of clients.
   'socket',
   'socketpair',
   'connect',
@@ -60,7 +62,7 @@ const always: readonly SystemCall[] = [
   'bpf',
   'perf_event_open',
   'userfaultfd',
-  // Not io_uring_enter(2), by which the ring for cold reads is used. That ring can only read.
+  // Not io_uring_enter(2), which the ring for cold reads needs. That ring can only read.
   'io_uring_setup',
   'io_uring_register',
   'init_module',
@@ -85,7 +87,7 @@ const always: readonly SystemCall[] = [
   'modify_ldt',
   'personality',
   'vhangup',
-  // Files by their number instead of their name, and watching whole file systems.
+  // Files by their numbers instead of their names, and watching whole file systems.
   'open_by_handle_at',
   'fanotify_init',
   'fanotify_mark',
@@ -138,10 +140,13 @@ const changes: readonly SystemCall[] = [
   'pwritev2',
 ]
 
-/** The calls that fail in an engine thread, with their errno. @param readOnly whether all that it serves is read-only. */
+/**
+ * The calls that fail in an engine thread, with their errno. @param readOnly whether all of its exports are
+ * read-only.
+ */
 export function deniedCalls(readOnly: boolean): Denied {
   const denied = new Map<SystemCall, number>(always.map((name) => [name, errno.EPERM]))
-  // Its flags lie in memory, where no filter sees them. libc uses clone instead where it is missing.
+  // Its flags are in memory, which no filter sees. Where it is missing, libc uses clone.
   denied.set('clone3', errno.ENOSYS)
   if (readOnly) for (const name of changes) denied.set(name, errno.EROFS)
   return denied

@@ -22,18 +22,18 @@ import type {
 } from './share.ts'
 
 /**
- * A thread that serves directories of the host. The sessions of its clients at unix sockets can be saved, and
- * {@link Share.resume} goes on with them.
+ * A thread that serves directories of the host. The sessions of its clients at unix sockets can be saved.
+ * {@link Share.resume} gives such sessions to another engine, which goes on with them.
  */
 export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
-  /** Where it listens; a TCP port of 0 has become the real one. */
+  /** Where it listens. A TCP port of 0 is replaced by the actual port. */
   readonly listen: readonly Listen[]
   /**
    * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot start, as
    * {@link startEngine} does.
    */
   readonly serving: Promise<void>
-  /** Resolves when the thread has ended; rejects when it did so by itself. */
+  /** Resolves when the thread has ended. Rejects if the thread ended without {@link close}. */
   readonly ended: Promise<void>
   /**
    * Resolves when the clients of all sessions of {@link Share.resume} have connected, with the number of files that could
@@ -63,12 +63,13 @@ export async function startEngine(
 /**
  * Starts a thread that is going to serve `share`. When this returns, its sockets listen.
  *
- * The starter opens, closes and removes the sockets: then they are cleared away however the thread ends, and the thread's
- * sandbox can deny it all sockets and all files but those of its share.
+ * The starter opens, closes and removes the sockets. So they are removed however the thread ends, and the
+ * sandbox can deny the thread all sockets, and all files but those of its share.
  *
- * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see log-budget.ts.
- * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that cannot be
- *   resumed with these limits.
+ * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see
+ * log-budget.ts.
+ * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that
+ * cannot be resumed with these limits.
  */
 export function openEngine(share: Share, log: (line: string) => void): Engine {
   const { exports, limits, sandbox, resume = [] } = share
@@ -101,7 +102,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
     workerData: start,
     // Not this process's arguments: a thread refuses some of them, such as those that come with --eval.
     execArgv: [],
-    // Requests allocate little that lives long, and V8 would use any larger young generation to its end.
+    // Requests allocate little that lives long, and V8 would use a larger young generation up to its end.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: 'lowerdir engine',
   })
@@ -134,7 +135,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
       else reject(new Error(`the server of ${names(share)} has ended by itself`))
     })
   })
-  // Callers that do not wait for it are not to end the process by its rejection.
+  // If the caller does not await it, its rejection must not end the process.
   ended.catch(() => {})
 
   const asked: Asked[] = []
@@ -169,7 +170,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
   const close = async (): Promise<void> => {
     closing = true
     stop()
-    // `serving` has rejected where the thread could not start.
+    // `serving` has rejected if the thread could not start.
     await (hasServed ? ended : ended.catch(() => {}))
   }
   const listen = sockets.map((socket) => socket.listen)
@@ -183,7 +184,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
     },
     save: () => ask('save'),
     goOn() {
-      // It fails where the thread has ended, and `ended` says that.
+      // It fails if the thread has ended. `ended` then tells the reason.
       ask('go on').catch(() => {})
     },
     close,

@@ -10,13 +10,13 @@ const TURNS = 16
 
 const outOfDescriptors: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
 
-/** Accepts the connections of a listening socket, which stays its owner's. */
+/** Accepts the connections of a listening socket. Its creator still owns the socket. */
 export class Listener implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
   readonly #onAccept: (fd: number) => void
   readonly #log: (line: string) => void
-  /** A descriptor to be given up when there is no other left, see {@link Listener.#refuse}. */
+  /** A descriptor that is closed when there is no other left, see {@link Listener.#refuse}. */
   #spare = -1
 
   /** @param onAccept gets each connection's descriptor, and owns it unless it throws. */
@@ -36,7 +36,8 @@ export class Listener implements Watched {
         this.#taken(fd)
       }
     } catch (error) {
-      // No descriptor is left, the client is gone again, or its session cannot be resumed: others are served all the same.
+      // No descriptor is left, the client has gone again, or its session cannot be resumed. The others are
+      // served on.
       if (error instanceof ErrnoError && outOfDescriptors.has(error.errno)) this.#refuse()
       this.#log(`a connection could not be accepted: ${messageOf(error)}`)
     }
@@ -51,7 +52,7 @@ export class Listener implements Watched {
     }
   }
 
-  /** Ends the connection that cannot be accepted: poll(2) would not sleep as long as it waits. */
+  /** Accepts and closes a connection that cannot be served: as long as it waits, poll(2) would not sleep. */
   #refuse(): void {
     if (this.#spare >= 0) discard(this.#spare)
     this.#spare = -1
@@ -61,7 +62,7 @@ export class Listener implements Watched {
       this.#spare = createEventfd()
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
-      // Another thread has taken the descriptor that became free. The next round tries again.
+      // Another thread has taken the descriptor that was closed here. The next round tries again.
     }
   }
 

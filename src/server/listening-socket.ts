@@ -5,8 +5,8 @@ import { fromText } from '../util/text.ts'
 import type { Listen } from './share.ts'
 
 /**
- * A socket that an engine listens on, with the file of a unix socket. It belongs to the engine's starter, since the engine
- * thread may end at any time, and its sandbox lets it remove nothing.
+ * A socket that an engine listens on, with the file of a unix socket. The engine's starter owns it, since the
+ * engine thread may end at any time and its sandbox lets it remove nothing.
  */
 export class ListeningSocket {
   readonly fd: number
@@ -42,7 +42,7 @@ export class ListeningSocket {
     if (stat?.ino === file.ino && stat.dev === file.dev) rmSync(file.path, { force: true })
   }
 
-  /** Removes the file first: as long as a client can find it, connections are accepted. */
+  /** Removes the file first: as long as a client can find it, connections must be accepted. */
   close(): void {
     try {
       this.removeFile()
@@ -52,7 +52,7 @@ export class ListeningSocket {
   }
 }
 
-/** Listens in all places, or in none. @throws ErrnoError as {@link ListeningSocket}. */
+/** Listens at all addresses, or at none. @throws ErrnoError as {@link ListeningSocket}. */
 export function listenAll(places: readonly Listen[]): readonly ListeningSocket[] {
   const sockets: ListeningSocket[] = []
   try {

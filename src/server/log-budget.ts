@@ -3,8 +3,8 @@ const BURST = 200
 const RATE = 10
 
 /**
- * Limits how many lines get into the log. Clients cause lines, as many as they like, so only as many are let through as a
- * person could read; those that are left out are counted.
+ * Limits the lines of the log. Clients can cause as many lines as they like, so only as many get through as a
+ * person can read. The others are counted.
  */
 export class LogBudget {
   readonly #write: (line: string) => void

@@ -4,13 +4,13 @@ import type { Later } from '../tree/later.ts'
 import { BusyPollTime } from './busy-poll.ts'
 import { Timers } from './timers.ts'
 
-/** How many polls there are between two looks at the clock, which takes as long as some polls do. */
+/** The number of polls between two looks at the clock. One look takes as long as some polls. */
 const POLLS_PER_CLOCK = 16
 
-/** How many shares of polled work are done before those that wait for their descriptor have their turn. */
+/** How many times in a row polled work is done before the work of descriptors has its turn. */
 const SHARES = 64
 
-/** The poll(2) loop of an engine thread: all that a share is served with happens inside {@link Loop.run}. */
+/** The poll(2) loop of an engine thread. Everything that serves a share runs inside of {@link Loop.run}. */
 export class Loop implements EventLoop {
   readonly #watched = new Set<Watched>()
   /** Whether {@link #watched} has changed since the round began. */
@@ -19,7 +19,7 @@ export class Loop implements EventLoop {
   readonly #timers = new Timers()
   readonly #busyPoll = new BusyPollTime()
   readonly #set = new PollSet()
-  /** What {@link #set} has the descriptors of, in its order. */
+  /** The watched items whose descriptors are in {@link #set}, in the same order. */
   #round: readonly Watched[] = []
   #polled: readonly Polled[] = []
 
@@ -43,7 +43,7 @@ export class Loop implements EventLoop {
     return this.#timers.later
   }
 
-  /** Makes {@link run} return once the present round is over. */
+  /** Makes {@link run} return at the end of the present round. */
   stop(): void {
     this.#running = false
   }
@@ -59,19 +59,19 @@ export class Loop implements EventLoop {
     }
   }
 
-  /** Takes over what is watched from now on. */
+  /** Takes over the changes of what is watched. */
   #beginRound(): void {
     this.#round = [...this.#watched]
     this.#polled = this.#round.flatMap(({ polled }) => polled ?? [])
     this.#changed = false
   }
 
-  /** Fills in what poll(2) is to be asked. */
+  /** Fills in the events that poll(2) is to wait for. */
   #fillSet(): void {
     const set = this.#set
     set.clear()
     for (const { fd, waitsFor } of this.#round) {
-      // poll(2) passes over a negative descriptor.
+      // poll(2) ignores a negative descriptor.
       if (waitsFor === 'nothing') set.add(-1, 0)
       else if (waitsFor === 'both') set.add(fd, POLLIN | POLLOUT)
       else set.add(fd, waitsFor === 'read' ? POLLIN : POLLOUT)
@@ -91,7 +91,7 @@ export class Loop implements EventLoop {
     if (ready === 0) return false
     let index = 0
     for (const watched of this.#round) {
-      // An earlier one of this round may have removed it.
+      // An earlier item of this round may have removed this one.
       if (this.#set.happened(index++) !== 0 && this.#watched.has(watched)) watched.ready()
     }
     return true
@@ -108,7 +108,7 @@ export class Loop implements EventLoop {
     for (const each of polled) each.disableNotifications()
     let shares = 0
     while (this.#busyPollFor(this.#pollAll)) {
-      // What was removed meanwhile must not be polled.
+      // An item that was removed meanwhile must not be polled.
       if (++shares >= SHARES || this.#changed) return false
     }
     let hasWork = false

@@ -4,26 +4,32 @@ import { setNoNewPrivileges } from '../sys/process.ts'
 import { denyCalls, hasSeccomp } from '../sys/seccomp.ts'
 import { deniedCalls } from './denied-calls.ts'
 
-/** How an engine restricts itself: `auto` as far as this kernel can, `require` wholly or it does not start. */
+/**
+ * How an engine restricts itself: `auto` as far as this kernel can, `require` completely or it does not
+ * start.
+ */
 export type SandboxMode = 'off' | 'auto' | 'require'
 
 export const sandboxModes = ['off', 'auto', 'require'] as const satisfies readonly SandboxMode[]
 
-/** A sandbox was required, and this kernel has not all of it. */
+/** A sandbox was required, and this kernel lacks a part of it. */
 export class SandboxError extends Error {
   override readonly name = 'SandboxError'
 }
 
 /** A directory that the thread can still reach. */
 export interface SandboxedDirectory {
-  /** Its descriptor; O_PATH will do. */
+  /** Its descriptor. O_PATH is enough. */
   readonly descriptor: number
   readonly readOnly: boolean
 }
 
 const reading = access.READ_FILE | access.READ_DIR
 
-/** What a server of a writable directory does. It makes no sockets or FIFOs, but renaming one takes the same right. */
+/**
+ * The rights for a writable directory. The server makes no sockets or FIFOs, but renaming one takes the same
+ * right.
+ */
 const writing =
   reading |
   access.WRITE_FILE |
@@ -92,7 +98,7 @@ export function enterSandbox(
   return `sandbox: ${active.join(', ') || 'nothing'}${without}`
 }
 
-/** What this kernel has for a sandbox, in words. */
+/** The parts of a sandbox that this kernel has, in words. */
 export function describeSandbox(): string {
   const abi = landlockAbi()
   return [

@@ -9,11 +9,14 @@ export type Listen =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | VhostUserListen
 
-/** A unix socket at which virtual machine monitors get a virtio 9P device; this end is the vhost-user backend. */
+/**
+ * A unix socket at which virtual machine monitors get a virtio 9P device. The server is the vhost-user
+ * backend.
+ */
 export interface VhostUserListen {
   readonly kind: 'vhost-user'
   readonly path: string
-  /** The name by which a guest mounts it: 1 to 31 bytes of UTF-8, as for QEMU's own 9P device. */
+  /** The mount tag: 1 to 31 bytes of UTF-8, as for QEMU's own 9P device. */
   readonly tag: string
 }
 
@@ -28,44 +31,44 @@ export interface Served {
 export interface Share extends Served {
   readonly listen: readonly Listen[]
   /**
-   * Sessions to go on with: the first client at a place gets the first of those that were there. They are held (see
-   * transport/hold.ts) until the engine is told to go on.
+   * Sessions to resume: the first client at an address gets the first session that was saved there. They are
+   * held (see transport/hold.ts) until the engine is told to go on.
    */
   readonly resume?: readonly SavedConnection[]
 }
 
 /** A client's session as plain data, fit for JSON. */
 export interface SavedConnection {
-  /** Where the client was connected: an index of {@link Share.listen}. */
+  /** The address at which the client was connected: an index of {@link Share.listen}. */
   readonly place: number
   readonly stream: SavedStream
 }
 
-/** What the thread is started with. The descriptors belong to the starter. */
+/** What the thread is started with. The starter owns the descriptors. */
 export interface EngineStart {
   readonly served: Served
-  /** Listening sockets, their places, and the sessions to be resumed there. */
+  /** Listening sockets, their addresses, and the sessions to resume there. */
   readonly sockets: readonly {
     readonly fd: number
     readonly listen: Listen
     readonly resume: readonly SavedStream[]
   }[]
-  /** An eventfd: readable means "stop". */
+  /** An eventfd that is readable when the thread has to stop. */
   readonly stopFd: number
-  /** An eventfd: readable means that there are commands. */
+  /** An eventfd that is readable when there are commands. */
   readonly commandFd: number
 }
 
-/** What the starter asks of a thread that serves, each answered in turn; see transport/hold.ts. */
+/** The starter's commands to a thread that serves. Each is answered before the next; see transport/hold.ts. */
 export type EngineCommand = 'hold' | 'save' | 'go on'
 
-/** What the thread tells its starter. */
+/** The thread's messages to its starter. */
 export type EngineMessage =
   | { readonly kind: 'serving' }
   /** The thread cannot start. Without an errno, `what` is a sentence about the sandbox. */
   | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }
-  /** A client goes on where it was saved, without `lost` of its files. */
+  /** A session was resumed, without `lost` of its files. */
   | { readonly kind: 'resumed'; readonly lost: number }
   /** A command is done, with the sessions for `save`; or it is refused, and `why` is a part of a sentence. */
   | { readonly kind: 'done'; readonly saved: readonly SavedConnection[] }

@@ -9,8 +9,8 @@ interface Waiting {
 }
 
 /**
- * The timers of an engine thread. They have a descriptor instead of poll(2)'s timeout, which would have to be set and taken
- * back with every request: that costs as much as some requests do.
+ * The timers of an engine thread. They have a descriptor instead of poll(2)'s timeout. That would have to be
+ * set and removed with every request, which costs as much as some requests do.
  */
 export class Timers implements Watched {
   readonly fd = createTimerfd()
@@ -31,10 +31,10 @@ export class Timers implements Watched {
   ready(): void {
     drainTimerfd(this.fd)
     const now = performance.now()
-    // In the order of their times, also when several are due at once.
+    // In the order of their times, also if several are due at once.
     const due = [...this.#waiting].filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)
     for (const waiting of due) {
-      // An earlier one may have cancelled it.
+      // An earlier action may have cancelled this one.
       if (this.#waiting.delete(waiting)) waiting.action()
     }
     let next = Infinity

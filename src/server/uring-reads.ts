@@ -5,16 +5,16 @@ import type { ColdReads } from '../tree/host/cold-reads.ts'
 import { Deferred } from '../tree/deferred.ts'
 import type { Watched } from '../transport/event-loop.ts'
 
-/** The most reads under way: more would only wait in the disk's own queue. */
+/** The most reads under way: more would only wait in the disk's queue. */
 const MOST = 64
 
 interface Read {
-  /** Not the client's memory, which could be unmapped while the kernel writes to it. */
+  /** Not the client's memory: it could be unmapped while the kernel writes to it. */
   readonly memory: SystemMemory
   readonly deferred: Deferred<Uint8Array>
 }
 
-/** Cold reads by the kernel's io_uring(7), in the engine's poll loop. */
+/** Cold reads through io_uring(7), in the engine's poll loop. */
 export class UringReads implements ColdReads, Watched {
   readonly fd: number
   readonly #ring = new ReadRing(MOST)
@@ -37,7 +37,7 @@ export class UringReads implements ColdReads, Watched {
     try {
       this.#ring.read(this.#id, fd, read.memory.address, length, offset)
     } catch (error) {
-      // The kernel takes no read now, so the thread waits for the disk itself.
+      // The kernel takes no more reads now, so the thread waits for the disk itself.
       if (error instanceof ErrnoError) return undefined
       throw error
     }
@@ -54,7 +54,7 @@ export class UringReads implements ColdReads, Watched {
     })
   }
 
-  /** Waits for all reads first: the kernel still writes to their memory. */
+  /** Waits for all reads first, because the kernel still writes to their memory. */
   close(): void {
     while (this.#reads.size > 0) {
       this.#ring.wait()
@@ -64,7 +64,7 @@ export class UringReads implements ColdReads, Watched {
   }
 }
 
-/** Cold reads, or a line for the log that says why the thread has to wait for the disk itself. */
+/** Cold reads; or a line for the log with the reason why the thread has to wait for the disk itself. */
 export function coldReads(): UringReads | string {
   try {
     return new UringReads()

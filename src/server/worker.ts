@@ -19,7 +19,7 @@ import type { EngineMessage, EngineStart, Listen } from './share.ts'
 
 const { served, sockets, stopFd, commandFd } = workerData as EngineStart
 
-// A tenth of what this thread loads, and most engines have no use for it.
+// Loaded on demand: a tenth of what this thread loads, and most engines do not use it.
 const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
   ? {
       ...(await import('../transport/vhost-user/backend.ts')),
@@ -27,7 +27,7 @@ const vhostUser = sockets.some(({ listen }) => listen.kind === 'vhost-user')
     }
   : undefined
 
-// Errors with an errno are answers, so no time is spent on their stacks.
+// Errors with an errno are ordinary answers, so no time is spent on their stacks.
 Error.stackTraceLimit = 0
 
 function tell(message: EngineMessage): void {
@@ -47,9 +47,9 @@ function serve(loop: Loop, exports: Exports): void {
   const commands = parentPort && new Commands(commandFd, parentPort, clients, loop.later)
   if (commands) loop.add(commands)
   let number = 0
-  /** Whether the log has a line about the limit of connections already. */
+  /** Whether the log already has a line about the limit of connections. */
   let isFull = false
-  /** Sessions that are still to be resumed, by place. */
+  /** Sessions that are still to be resumed, by the index of the address. */
   const resume = sockets.map((socket) => [...socket.resume])
 
   const onAccept = (fd: number, place: number, listen: Listen): void => {
@@ -109,7 +109,7 @@ try {
       loop.later,
       typeof cold === 'string' ? undefined : cold,
     )
-    // The sandbox is for good, so it comes last before clients are served.
+    // The sandbox cannot be left again, so it comes last before clients are served.
     log(enterSandbox(served.sandbox, exports.trees))
     serve(loop, exports)
   } finally {

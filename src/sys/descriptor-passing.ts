@@ -88,7 +88,7 @@ function prepare(at: number, length: number, controlLength: number): void {
   header.view.setBigUint64(IOV + 8, BigInt(length), true)
   if (controlLength === 0) return
   header.view.setBigUint64(CONTROL, BigInt(control.address), true)
-  // With the padding that a whole number of machine words takes (cmsg(3), CMSG_SPACE).
+  // With the padding to a whole number of machine words (cmsg(3), CMSG_SPACE).
   header.view.setBigUint64(CONTROL_LENGTH, BigInt((controlLength + 7) & ~7), true)
 }
 

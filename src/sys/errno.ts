@@ -63,7 +63,7 @@ export function errnoName(number: number): string {
 export class ErrnoError extends Error {
   override readonly name = 'ErrnoError'
   readonly errno: number
-  /** What has failed: a system call, or an operation of a protocol. */
+  /** The system call or the operation of a protocol that has failed. */
   readonly operation: string
 
   constructor(number: number, operation: string) {
@@ -79,8 +79,8 @@ export class ErrnoError extends Error {
 }
 
 /**
- * The error number for any thrown value: that of an {@link ErrnoError}, that of an error of Node's with a known `code`, and
- * EIO for everything else, since a client must always get an answer.
+ * The error number for a thrown value: that of an {@link ErrnoError}, or that of an error of Node's with a
+ * known `code`. For everything else it is EIO, since a client must always get an answer.
  */
 export function errnoOf(thrown: unknown): number {
   if (thrown instanceof ErrnoError) return thrown.errno

@@ -1,14 +1,17 @@
-/** System calls: the only room that calls C, with the errors, descriptors and memory that this takes. */
+/** System calls: only this room calls C, with the errors, descriptors and memory that this takes. */
 
 import koffi from 'koffi'
 import { ErrnoError, errno } from './errno.ts'
 
-/** The C library that this process is linked with. Nothing is looked up by file name, so glibc and musl need no distinction. */
+/**
+ * The C library that this process is linked with. Nothing is looked up by a file name, so glibc and musl are
+ * treated alike.
+ */
 const library = koffi.load(null)
 
 /**
- * The types of C that parameters have. Pointers are addresses, plain numbers, of memory that system-memory.ts has made:
- * nothing is allocated or converted on a call.
+ * The C types of parameters. Pointers are addresses of memory that system-memory.ts has made, as plain
+ * numbers: a call allocates and converts nothing.
  */
 type Type = 'int' | 'uint32' | 'size' | 'pointer' | 'int64'
 
@@ -51,7 +54,7 @@ export function call<const A extends readonly Type[]>(
   return checked(name, native, parameters.length)
 }
 
-/** As {@link call} without the check, for callers that expect -1, such as for EAGAIN on a socket. */
+/** As {@link call} without the check, for callers that expect -1, such as with EAGAIN on a socket. */
 export function raw<const A extends readonly Type[]>(
   result: Result,
   name: string,
@@ -65,8 +68,9 @@ export function raw<const A extends readonly Type[]>(
 }
 
 /**
- * A function that makes the call with {@link afterFailure} behind it. There is one for each number of parameters, because
- * V8 would make an array of the arguments on each call of a function that takes any number, and spread it again.
+ * A function that makes the call and, if it fails, calls {@link afterFailure}. There is one for each number
+ * of parameters: a function with rest parameters would make V8 build an array of the arguments on each call,
+ * and spread it again.
  */
 function checked(name: string, native: Native, parameters: number): Native {
   switch (parameters) {
@@ -117,7 +121,7 @@ function checked(name: string, native: Native, parameters: number): Native {
   }
 }
 
-/** The call has failed: it is made again for as long as it is interrupted. @throws ErrnoError */
+/** The call has failed. It is made again as long as it is interrupted. @throws ErrnoError */
 function afterFailure(name: string, native: Native, ...values: Values): number {
   let value = -1
   for (let left = ATTEMPTS; value === -1; left--) {
@@ -133,14 +137,14 @@ export function lastErrno(): number {
   return koffi.errno()
 }
 
-/** Where a buffer's bytes lie; they do not move while the buffer lives. */
+/** The address of a buffer's bytes. They do not move while the buffer lives. */
 export function addressOf(buffer: ArrayBuffer): number {
   return Number(koffi.address(new Uint8Array(buffer)))
 }
 
 /**
- * `size` bytes at `address` as an ArrayBuffer, which does not own them: it must not be touched after they are freed or
- * unmapped.
+ * `size` bytes at `address` as an ArrayBuffer. It does not own them: it must not be used after they are freed
+ * or unmapped.
  */
 export function bufferAt(address: number, size: number): ArrayBuffer {
   return koffi.view(address, size)

@@ -4,7 +4,7 @@ import { call, lastErrno, raw } from './ffi.ts'
 import { cString, emptyString, systemMemory } from './system-memory.ts'
 
 /**
- * System calls on files, with nothing around them: descriptors are numbers, names are byte strings, failures are
+ * System calls on files, and nothing else: descriptors are numbers, names are byte strings, failures are
  * ErrnoErrors. The manual page of the same name, section 2, describes each.
  */
 const native = {
@@ -17,7 +17,7 @@ const native = {
   readlinkat: call('long', 'readlinkat', 'int', 'pointer', 'pointer', 'size'),
   symlinkat: call('int', 'symlinkat', 'pointer', 'int', 'pointer'),
   mkdirat: call('int', 'mkdirat', 'int', 'pointer', 'uint32'),
-  // A system call by number: glibc has a function of that name since 2.33 only.
+  // A system call by number: glibc has a function of that name only since 2.33.
   mknodat: call('long', 'syscall', 'int64', 'int64', 'pointer', 'int64', 'int64'),
   linkat: call('int', 'linkat', 'int', 'pointer', 'int', 'pointer', 'int'),
   renameat: call('int', 'renameat', 'int', 'pointer', 'int', 'pointer'),
@@ -35,8 +35,8 @@ export const fdatasync = call('int', 'fdatasync', 'int')
 export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
 
 /**
- * close(2). It is never made again: the descriptor is closed in any case, and its number may be another file's by then.
- * Linux answers EINTR after it has closed the descriptor, too, and that says nothing about the file.
+ * close(2). It is not repeated after EINTR: Linux has closed the descriptor even then, and its number may be
+ * another file's by now. EINTR says nothing about the file.
  *
  * @throws ErrnoError for an earlier write that has failed.
  */
@@ -46,12 +46,15 @@ export function close(fd: number): void {
   if (number !== errno.EINTR) throw new ErrnoError(number, 'close')
 }
 
-/** As {@link close}, for descriptors that were never written to, such as O_PATH: there is no failure to report. */
+/**
+ * As {@link close}, for descriptors that nothing was written through, such as O_PATH: there is no failure to
+ * report.
+ */
 export function discard(fd: number): void {
   native.close(fd)
 }
 
-/** "Leave this uid or gid as it is", for {@link fchown}. */
+/** For {@link fchown}: leaves this uid or gid as it is. */
 export const UNCHANGED = 0xffffffff
 
 /** openat(2). `name` is relative to `directory`, a descriptor. */
@@ -60,8 +63,8 @@ export function openat(directory: number, name: string, flags: number, mode = 0)
 }
 
 /**
- * The path that stands for a descriptor's file, whatever its name is now (proc(5)). Calls without AT_EMPTY_PATH reach the
- * file of an O_PATH descriptor through it.
+ * The path for a descriptor's file, independent of the file's name (proc(5)). With it, calls without
+ * AT_EMPTY_PATH reach the file of an O_PATH descriptor.
  */
 export function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`
@@ -94,7 +97,8 @@ const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
 /**
  * mknodat(2). `mode` has the S_IFMT bits.
  *
- * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20: the kernel has no more.
+ * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20, which the kernel
+ * does not have.
  */
 export function mknodat(
   directory: number,
@@ -126,17 +130,17 @@ export function unlinkat(directory: number, name: string, flags: number): void {
   native.unlinkat(directory, cString(name), flags)
 }
 
-/** chmod(2) of a descriptor's file; O_PATH will do. */
+/** chmod(2) of a descriptor's file. O_PATH is enough. */
 export function chmod(fd: number, mode: number): void {
   native.chmod(cString(descriptorPath(fd)), mode)
 }
 
-/** chown(2) of a descriptor's file, a symlink included; O_PATH will do. See {@link UNCHANGED}. */
+/** chown(2) of a descriptor's file, also of a symlink. O_PATH is enough. See {@link UNCHANGED}. */
 export function fchown(fd: number, uid: number, gid: number): void {
   native.fchownat(fd, emptyString(), uid, gid, AT_EMPTY_PATH)
 }
 
-/** truncate(2) of a descriptor's file; O_PATH will do. This process must be allowed to write to the file. */
+/** truncate(2) of a descriptor's file. O_PATH is enough. This process must be allowed to write to the file. */
 export function truncate(fd: number, size: number): void {
   native.truncate(cString(descriptorPath(fd)), size)
 }
@@ -148,7 +152,7 @@ const UTIME_NOW = 0x3fffffff
 const UTIME_OMIT = 0x3ffffffe
 const times = systemMemory(32)
 
-/** utimensat(2) of a descriptor's file, a symlink included; O_PATH will do (Linux ≥ 5.8). */
+/** utimensat(2) of a descriptor's file, also of a symlink. O_PATH is enough (Linux ≥ 5.8). */
 export function utimens(fd: number, accessed: FileTime, modified: FileTime): void {
   putTime(0, accessed)
   putTime(16, modified)
@@ -183,7 +187,7 @@ export interface FileSystem extends FileSystemStatistics {
 
 const statfsBuffer = systemMemory(120)
 
-/** fstatfs(2); O_PATH will do. */
+/** fstatfs(2). O_PATH is enough. */
 export function fstatfs(fd: number): FileSystem {
   native.fstatfs(fd, statfsBuffer.address)
   const { view } = statfsBuffer

@@ -55,8 +55,8 @@ const SQE_BYTES = 64
 const CQE_BYTES = 16
 
 /**
- * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), no matter who uses its descriptor. The descriptor
- * is readable, to poll(2), when a read has ended.
+ * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), whichever code uses its
+ * descriptor. For poll(2) the descriptor is readable when a read has ended.
  */
 export class ReadRing {
   readonly fd: number
@@ -120,11 +120,11 @@ export class ReadRing {
   }
 
   /**
-   * Starts reading `length` bytes at `offset` of a file to `address`. The memory must stay until the read has ended; the
-   * descriptor may be closed before.
+   * Starts to read `length` bytes at `offset` of a file to `address`. The memory must stay until the read has
+   * ended. The descriptor may be closed before.
    *
-   * @param id a number of 32 bits, by which {@link completed} tells of this read.
-   * @throws ErrnoError EAGAIN or ENOMEM; the read is not under way then.
+   * @param id a number of 32 bits, with which {@link completed} reports this read.
+   * @throws ErrnoError EAGAIN or ENOMEM. The read was not started then.
    */
   read(id: number, fd: number, address: number, length: number, offset: number): void {
     const tail = this.#words[this.#sq.tail] as number
@@ -149,7 +149,7 @@ export class ReadRing {
     }
   }
 
-  /** Tells of each read that has ended: how many bytes it has read, or its errno as a negative number. */
+  /** Reports each read that has ended: how many bytes it has read, or its errno as a negative number. */
   completed(tell: (id: number, result: number) => void): void {
     const { view } = memoryOf(this.#rings)
     const end = Atomics.load(this.#words, this.#cq.tail)
@@ -169,7 +169,7 @@ export class ReadRing {
     enter(SYS_enter, this.fd, 0, 1, ENTER_GETEVENTS, 0, 0)
   }
 
-  /** No read may be under way, or the kernel would still write to its memory. */
+  /** No read may be under way: the kernel would still write to its memory. */
   close(): void {
     this.#sqes.close()
     this.#rings.close()

@@ -4,8 +4,8 @@ import { close } from './files.ts'
 import { systemMemory } from './system-memory.ts'
 
 /**
- * landlock(7): a thread gives up, for good, the right to open or change files outside of chosen directories. libc has no
- * functions for it; the numbers of its system calls are the same on every architecture.
+ * landlock(7): a thread gives up, for ever, the right to open or change files outside of chosen directories.
+ * libc has no functions for it. The numbers of its system calls are the same on every architecture.
  */
 const create = raw('int', 'syscall', 'int64', 'pointer', 'size', 'uint32')
 const addRule = call('int', 'syscall', 'int64', 'int', 'int', 'pointer', 'uint32')
@@ -44,7 +44,10 @@ const NET = 0b11
 /** LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and _SIGNAL. */
 const SCOPES = 0b11
 
-/** The ABI with which each group of bits came. The kernel refuses bits that it does not know with EINVAL. */
+/**
+ * The ABI version that introduced each group of bits. For bits that the kernel does not know it answers
+ * EINVAL.
+ */
 const since: readonly {
   readonly abi: number
   readonly fs?: number
@@ -59,7 +62,7 @@ const since: readonly {
   { abi: 9, fs: access.RESOLVE_UNIX },
 ]
 
-/** What a ruleset of a kernel with this ABI can forbid. */
+/** What a ruleset can forbid on a kernel with this ABI. */
 export function handledBy(abi: number): {
   readonly fs: number
   readonly net: number
@@ -77,14 +80,14 @@ export function handledBy(abi: number): {
   return { fs, net, scopes }
 }
 
-/** The version of Landlock that this kernel has; 0 where it has none or it is switched off. */
+/** The version of Landlock on this kernel; 0 if there is none or it is switched off. */
 export function landlockAbi(): number {
   return Math.max(0, create(CREATE_RULESET, 0, 0, CREATE_RULESET_VERSION))
 }
 
-/** What stays allowed beneath a directory. */
+/** The rights that stay beneath a directory. */
 export interface LandlockRule {
-  /** A descriptor of the directory; O_PATH will do. */
+  /** A descriptor of the directory. O_PATH is enough. */
   readonly directory: number
   /** Bits of {@link access}. Rights that this kernel does not know are allowed in any case. */
   readonly rights: number
@@ -97,9 +100,9 @@ const ruleset = systemMemory(24)
 const beneath = systemMemory(16)
 
 /**
- * Restricts the calling thread, and no other, to what `rules` allow; threads and processes that it starts inherit that.
- * TCP ports, abstract sockets and signals are denied altogether. Files that are open already stay usable. The thread
- * needs no_new_privs or CAP_SYS_ADMIN.
+ * Restricts the calling thread to what `rules` allow, and no other thread. Threads and processes that it
+ * starts inherit the restriction. TCP ports, abstract sockets and signals are denied altogether. Files that
+ * are open already stay usable. The thread needs no_new_privs or CAP_SYS_ADMIN.
  *
  * @throws ErrnoError EOPNOTSUPP without Landlock, E2BIG when 16 such restrictions are stacked already, EPERM.
  */

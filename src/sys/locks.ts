@@ -52,7 +52,7 @@ export function setOfdLock(fd: number, type: OfdLockType, range: OfdRange): bool
   }
 }
 
-/** F_OFD_GETLK: a lock that is in the way of `type`, if there is one; any descriptor will do. */
+/** F_OFD_GETLK: a lock that conflicts with `type`, if there is one. Any descriptor is good enough. */
 export function ofdConflict(
   fd: number,
   type: 'read' | 'write',
@@ -87,6 +87,6 @@ function fill(type: OfdLockType, { start, end }: OfdRange): void {
   flock.bytes.fill(0)
   flock.view.setInt16(0, types[type], true)
   flock.view.setBigInt64(START, start, true)
-  // 0 is "to the end of the file, however long it gets".
+  // In struct flock, 0 means to the end of the file, however long it gets.
   flock.view.setBigInt64(LENGTH, end === OFFSET_MAX ? 0n : end - start + 1n, true)
 }

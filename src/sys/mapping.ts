@@ -4,7 +4,7 @@ import type { SystemMemory } from './system-memory.ts'
 const PROT_READ = 1
 const PROT_WRITE = 2
 const MAP_SHARED = 1
-/** Pages that were never touched take no swap space (mmap(2)). */
+/** Pages that are never used take no swap space (mmap(2)). */
 const MAP_NORESERVE = 0x4000
 
 const native = {
@@ -19,8 +19,8 @@ const native = {
 export const WINDOW_BYTES = 2 ** 30
 
 /**
- * How many bytes of the next window each one shows as well: a ring or a table of descriptors is no larger, so it is in one
- * piece wherever it begins.
+ * How many bytes of the next window each window shows as well. A ring or a table of descriptors is no larger,
+ * so it lies in one window wherever it begins.
  */
 const OVERLAP_BYTES = 2 ** 16
 
@@ -32,9 +32,12 @@ const OVERLAP_BYTES = 2 ** 16
 export class Mapping {
   /** Where its first byte lies. */
   readonly address: number
-  /** All of it: one for every {@link WINDOW_BYTES}, each {@link OVERLAP_BYTES} longer unless the mapping ends. */
+  /**
+   * All of it: a memory for every {@link WINDOW_BYTES}, each {@link OVERLAP_BYTES} longer unless the mapping
+   * ends there.
+   */
   readonly windows: readonly SystemMemory[]
-  /** Where and how much the kernel has mapped, which may be more than the windows show. */
+  /** The address and size of the kernel's mapping, which may be larger than the windows. */
   readonly #start: number
   readonly #length: number
 
@@ -47,7 +50,7 @@ export class Mapping {
    */
   constructor(fd: number, offset: number, size: number, block = 1) {
     const before = offset % block
-    // mmap(2) of no bytes fails, and should.
+    // mmap(2) of no bytes fails, as it should here.
     this.#length = size === 0 ? 0 : Math.ceil((before + size) / block) * block
     const access = PROT_READ | PROT_WRITE
     const flags = MAP_SHARED | MAP_NORESERVE

@@ -7,34 +7,34 @@
 export interface Memory {
   readonly bytes: Buffer
   readonly view: DataView
-  /** Where `bytes[0]` lies in this process, or 0 for memory that no system call is made on. */
+  /** The address of `bytes[0]` in this process; 0 for memory that no system call uses. */
   readonly address: number
 }
 
-/** Memory in JavaScript's heap, for users that make no system calls on it. */
+/** Memory in JavaScript's heap. No system call can use it. */
 export function heapMemory(size: number): Memory {
   const buffer = new ArrayBuffer(size)
   return { bytes: Buffer.from(buffer), view: new DataView(buffer), address: 0 }
 }
 
-/** A place for bulk bytes: a read fills it, or a write takes what lies there. Nothing is copied on the way. */
+/** A place for bulk bytes. A read fills it, or a write takes its bytes. Nothing is copied on the way. */
 export interface Payload {
   readonly memory: Memory
   readonly offset: number
   readonly length: number
   /**
-   * Set where the bytes may lie in several places, and then says where they are. `memory` and `offset` say
-   * where the first of them is; they hold for all only if there is one piece.
+   * Set if the bytes may lie in several places: it then says where. `memory` and `offset` are the place of
+   * the first byte. They are the place of all bytes only if there is one piece.
    */
   readonly pieces?: Pieces | undefined
 }
 
-/** Where bytes lie that are in several places, in the form that preadv(2) takes. */
+/** Bytes that lie in several places, in the form that preadv(2) takes. */
 export interface Pieces {
   /** The address of `count` structs iovec. */
   readonly vector: number
   readonly count: number
-  /** A copy of the first `length` bytes in one run, for users that make no system call on them. */
+  /** A copy of the first `length` bytes in one run, for code that makes no system call on them. */
   gather(length: number): Buffer
   /** Fills the places with `bytes`, from the first on. */
   scatter(bytes: Uint8Array): void
@@ -45,12 +45,12 @@ export function run(memory: Memory, offset: number, length: number): Payload {
   return { memory, offset, length }
 }
 
-/** The payload's bytes, to be read: without a copy where they lie in one run. */
+/** The payload's bytes for reading: not copied if they lie in one run. */
 export function payloadBytes({ memory, offset, length, pieces }: Payload): Buffer {
   return pieces?.gather(length) ?? memory.bytes.subarray(offset, offset + length)
 }
 
-/** Fills the payload with `bytes`, which are no more than it has room for. */
+/** Fills the payload with `bytes`, which have to fit. */
 export function fillPayload({ memory, offset, pieces }: Payload, bytes: Uint8Array): void {
   if (pieces === undefined) memory.bytes.set(bytes, offset)
   else pieces.scatter(bytes)

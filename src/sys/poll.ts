@@ -31,7 +31,7 @@ export class PollSet {
       this.#memory = larger
     }
     this.#memory.view.setInt32(at, fd, true)
-    // This clears revents, too: a poll(2) that fails leaves it as it is.
+    // Clears revents as well, because a poll(2) that fails leaves it as it is.
     this.#memory.view.setInt32(at + 4, events, true)
     this.#count++
   }
@@ -42,9 +42,9 @@ export class PollSet {
   }
 
   /**
-   * poll(2): waits until something happened or `timeout` milliseconds are over (-1: no limit), and
-   * returns how many descriptors have something. A signal counts as nothing, and so does a kernel
-   * that has no memory for the call at this moment.
+   * poll(2): waits until something has happened or `timeout` milliseconds are over (-1: no limit), and
+   * returns how many descriptors have events. It returns 0 for a signal, and if the kernel has no memory for
+   * the call at this moment.
    */
   wait(timeout: number): number {
     const ready = native(this.#memory.address, this.#count, timeout)
@@ -52,7 +52,7 @@ export class PollSet {
     const number = lastErrno()
     if (number === errno.EINTR) return 0
     if (number === errno.ENOMEM) {
-      // Callers try again at once, which should not keep a CPU busy.
+      // Callers try again at once, which must not keep a CPU busy.
       Atomics.wait(pause, 0, 0, PAUSE_MS)
       return 0
     }

@@ -38,22 +38,23 @@ export function descriptorLimit(): number {
 }
 
 /**
- * What the calling thread executes gains no rights from setuid bits or file capabilities any more
- * (PR_SET_NO_NEW_PRIVS). Other threads of the process keep theirs; what this one starts inherits it.
+ * From now on, programs that the calling thread executes gain no rights from setuid bits or file capabilities
+ * (PR_SET_NO_NEW_PRIVS). Other threads of the process are not affected; threads and processes that this one
+ * starts inherit it.
  */
 export function setNoNewPrivileges(): void {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
-/** What the kernel's permission checks go by for the calling thread. */
+/** The credentials by which the kernel checks permissions for the calling thread. */
 export interface Credentials {
   readonly uid: number
   readonly gid: number
-  /** Bits that the kernel takes from the mode of what this thread creates. */
+  /** The bits that the kernel clears in the mode of files that this thread makes. */
   readonly umask: number
   /** CAP_FOWNER: the thread may act as the owner of any file. */
   readonly fowner: boolean
-  /** CAP_FSETID: its writes leave setuid and setgid bits where they are. */
+  /** CAP_FSETID: its writes do not clear setuid and setgid bits. */
   readonly fsetid: boolean
   /** CAP_CHOWN: may give files away. */
   readonly chown: boolean
@@ -67,7 +68,7 @@ export function threadCredentials(): Credentials {
   const capabilities = BigInt(`0x${field('CapEff')[0] ?? '0'}`)
   const has = (capability: number): boolean => ((capabilities >> BigInt(capability)) & 1n) === 1n
   return {
-    // The file system ids, the fourth of each line, are what permission checks look at.
+    // Permission checks use the file system ids, the fourth number of each line.
     uid: Number(field('Uid')[3]),
     gid: Number(field('Gid')[3]),
     umask: Number.parseInt(field('Umask')[0] ?? '0', 8),

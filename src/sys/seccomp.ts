@@ -26,8 +26,9 @@ const architecture = architectures.find(({ name }) => name === process.arch)
 const SECCOMP_SET_MODE_FILTER = 1
 const SECCOMP_GET_ACTION_AVAIL = 2
 /**
- * Without it, kernels before 5.16 make speculation safer and slower for this thread
- * (Documentation/userspace-api/spec_ctrl.rst). That protects against code in this thread, which the filter is not for.
+ * Without it, kernels before 5.16 switch on mitigations against speculation that slow this thread down
+ * (Documentation/userspace-api/spec_ctrl.rst). They protect against code in this thread, and the filter is
+ * not made for that.
  */
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
 const RET_ALLOW = 0x7fff0000
@@ -42,7 +43,7 @@ const RETURN = 0x06 // BPF_RET | BPF_K
 const NUMBER = 0
 const ARCHITECTURE = 4
 const FIRST_ARGUMENT = 16
-/** Set in the numbers of x86-64's second set of calls, the x32 ABI. */
+/** Set in the numbers of the x32 ABI, x86-64's second set of calls. */
 const X32 = 0x40000000
 const CLONE_THREAD = 0x10000
 
@@ -61,11 +62,11 @@ const HEADER = 16
 const memory = systemMemory(HEADER + 8 * (2 * Object.keys(systemCalls).length + 16))
 
 /**
- * Makes the calls in `denied` fail on the calling thread, for good; threads that it starts inherit it.
- * clone(2), if it is among them, may still start threads. Calls of another architecture's numbering
- * (int 0x80 on x86-64) fail with EPERM. The thread needs no_new_privs or CAP_SYS_ADMIN.
+ * Makes the calls in `denied` fail on the calling thread, for ever; threads that it starts inherit this.
+ * clone(2), if it is among them, may still start threads. Calls with the numbers of another architecture (int
+ * 0x80 on x86-64) fail with EPERM. The thread needs no_new_privs or CAP_SYS_ADMIN.
  *
- * @throws ErrnoError ENOSYS where {@link hasSeccomp} is false, EACCES without no_new_privs.
+ * @throws ErrnoError ENOSYS if {@link hasSeccomp} is false, EACCES without no_new_privs.
  */
 export function denyCalls(denied: Denied): void {
   if (architecture === undefined) throw new ErrnoError(errno.ENOSYS, 'seccomp')
@@ -87,7 +88,10 @@ export function denyCalls(denied: Denied): void {
 /** An instruction: its code, how many instructions to skip if its condition holds and if not, and its operand. */
 type Instruction = readonly [code: number, yes: number, no: number, value: number]
 
-/** The program. Its length costs nothing: since Linux 5.11 the kernel remembers answers that depend on the call's number only. */
+/**
+ * The program. Its length costs nothing: since Linux 5.11 the kernel remembers answers that depend only on
+ * the call's number.
+ */
 function filter(denied: Denied, { name: arch, audit }: Architecture): readonly Instruction[] {
   const refuse = (number: number): Instruction => [RETURN, 0, 0, RET_ERRNO | number]
   const program: Instruction[] = [

@@ -52,8 +52,9 @@ export function listenUnix(path: string): number {
   const fd = native.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   let bound = false
   try {
-    // bind(2) gives the file the mode of the socket's own inode (net/unix/af_unix.c, unix_bind_bsd). To set it after
-    // bind(2) would be too late: another user's connect(2) may have found the file by then, and succeeds after listen(2).
+    // Set before bind(2), which gives the file the mode of the socket's inode (net/unix/af_unix.c,
+    // unix_bind_bsd). After bind(2) it would be too late: another user's connect(2) may have found the file
+    // already, and would succeed after listen(2).
     native.fchmod(fd, 0o600)
     try {
       native.bind(fd, address.address, length)
@@ -91,13 +92,13 @@ function connectWith(path: string, flags: number): number {
   }
 }
 
-/** Whether there is a socket file at `path` that has no listener. */
+/** Whether `path` is a socket file without a listener. */
 function isAbandoned(path: string): boolean {
-  // connect(2) fails with the same errno for any other file, which must not be removed.
+  // connect(2) fails with the same errno for files of other types, which must not be removed.
   const stat = lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })
   if (!stat?.isSocket()) return false
   try {
-    // SOCK_NONBLOCK: a listener whose backlog is full is EAGAIN, and nothing waits.
+    // SOCK_NONBLOCK: if the listener's backlog is full, connect(2) fails with EAGAIN and does not wait.
     discard(connectWith(path, SOCK_NONBLOCK))
     return false
   } catch (error) {
@@ -149,13 +150,16 @@ export function setNoDelay(fd: number): void {
   setOption(fd, IPPROTO_TCP, TCP_NODELAY)
 }
 
-/** The next connection of a listening socket, or -1 when there is none now. */
+/** The next connection of a listening socket; -1 if there is none now. */
 export function accept(fd: number): number {
   const accepted = native.accept4(fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK)
   return accepted >= 0 ? accepted : unavailable('accept4')
 }
 
-/** Bytes received into memory at `at`; 0 at the end of the stream, -1 when there is nothing now. */
+/**
+ * Receives bytes to `at` of the memory. Returns how many; 0 at the end of the stream, -1 if there is nothing
+ * now.
+ */
 export function receive(fd: number, at: number, length: number): number {
   const received = native.recv(fd, at, length, MSG_DONTWAIT)
   return received >= 0 ? received : unavailable('recv')
@@ -167,22 +171,25 @@ export function receiveBlocking(fd: number, at: number, length: number): number 
   return received >= 0 ? received : unavailable('recv')
 }
 
-/** How many of the bytes at `at` were taken; -1 when the other side's buffers are full. */
+/**
+ * Sends bytes from `at` of the memory. Returns how many were taken; -1 if the other side's buffers are full.
+ */
 export function send(fd: number, at: number, length: number): number {
   const sent = native.send(fd, at, length, MSG_DONTWAIT | MSG_NOSIGNAL)
   return sent >= 0 ? sent : unavailable('send')
 }
 
 /**
- * Whether the other side of a unix socket has received all that was sent: then the kernel keeps no memory for it
- * (unix_outq_len in net/unix/af_unix.c). For a TCP socket it would only say that the other kernel has received it.
+ * Whether the other side of a unix socket has received all that was sent: the kernel then keeps no memory for
+ * it (unix_outq_len in net/unix/af_unix.c). For a TCP socket, this would only mean that the other kernel has
+ * received it.
  */
 export function isReceived(fd: number): boolean {
   native.ioctl(fd, SIOCOUTQ, option.address)
   return option.view.getInt32(0, true) === 0
 }
 
-/** Sends all, waiting where it must. */
+/** Sends all bytes, and waits where it has to. */
 export function sendBlocking(fd: number, at: number, length: number): void {
   for (let done = 0; done < length;) {
     const sent = native.send(fd, at + done, length - done, MSG_NOSIGNAL)

@@ -19,11 +19,12 @@ let block: SystemMemory | undefined
 let used = 0
 
 /**
- * An answer of statx(2), read from the memory that the call has filled: its layout is the same on every architecture, and
- * a field that is not read costs nothing. It belongs to its maker, who may have {@link statx} fill it again.
+ * An answer of statx(2), read from the memory that the call has filled. Its layout is the same on every
+ * architecture, and a field that is not read costs nothing. The code that made it owns it and may have {@link
+ * statx} fill it again.
  */
 export class Stat {
-  /** Of the struct. */
+  /** The struct's address. */
   readonly address: number
   readonly #view: DataView
   readonly #at: number
@@ -134,9 +135,9 @@ export class Stat {
 }
 
 /**
- * statx(2) of a descriptor's file; O_PATH will do.
+ * statx(2) of a descriptor's file. O_PATH is enough.
  *
- * @param into is filled and returned. Callers on the way of a request bring one that they keep.
+ * @param into is filled and returned. Code that serves requests passes one that it keeps.
  * @throws ErrnoError as statx(2); `into` may have changed.
  */
 export function statx(fd: number, into: Stat = new Stat()): Stat {
@@ -144,7 +145,7 @@ export function statx(fd: number, into: Stat = new Stat()): Stat {
   return into
 }
 
-/** statx(2) of `name` in a directory; a symlink is not followed. `into` and errors as for {@link statx}. */
+/** statx(2) of `name` in a directory. A symlink is not followed. `into` and errors as for {@link statx}. */
 export function statxAt(directory: number, name: string, into: Stat = new Stat()): Stat {
   native(directory, cString(name), AT_SYMLINK_NOFOLLOW, MASK, into.address)
   return into

@@ -29,7 +29,7 @@ export function cString(value: string, slot: 0 | 1 = 0): number {
   const length = value.length
   if (length >= STRING_ROOM) throw new RangeError('a path for libc has at most 8191 bytes')
   if (length < 24) {
-    // Shorter than the cost of crossing into the runtime.
+    // For so few bytes a loop costs less than a call into the runtime.
     for (let i = 0; i < length; i++) bytes[start + i] = value.charCodeAt(i)
   } else {
     bytes.write(value, start, 'latin1')

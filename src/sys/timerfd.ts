@@ -22,7 +22,7 @@ export function createTimerfd(): number {
   return native.create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
 }
 
-/** Makes the descriptor readable once, in so many milliseconds from now, and in 1 ns at the least. */
+/** Makes the descriptor readable once, after so many milliseconds, and after 1 ns at the least. */
 export function setTimerfd(fd: number, milliseconds: number): void {
   const nanoseconds = Math.max(1, Math.ceil(milliseconds * 1e6))
   time.view.setBigInt64(16, BigInt(Math.floor(nanoseconds / 1e9)), true)
@@ -34,7 +34,7 @@ export function setTimerfd(fd: number, milliseconds: number): void {
 export function drainTimerfd(fd: number): void {
   if (native.read(fd, expirations.address, 8) >= 0) return
   const number = lastErrno()
-  // It was not readable.
+  // EAGAIN: the descriptor was not readable.
   if (number !== errno.EAGAIN) throw new ErrnoError(number, 'read')
 }
 

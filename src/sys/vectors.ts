@@ -11,7 +11,9 @@ const preadv2 = raw('long', 'syscall', 'int64', 'int', 'pointer', 'size', 'int64
 const SYS_preadv2 = process.arch === 'arm64' ? 286 : 327
 const RWF_NOWAIT = 8
 
-/** The file system cannot tell, the kernel has no such call, or a container's seccomp filter denies it. */
+/**
+ * The file system cannot tell, the kernel does not have the call, or a container's seccomp filter denies it.
+ */
 const unable: ReadonlySet<number> = new Set([errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM])
 
 /** {@link readCached} returns this when the bytes are not in the page cache. */
@@ -36,7 +38,7 @@ export function readCached(fd: number, vector: number, count: number, offset: nu
 /** struct iovec: base[8] length[8]. */
 const IOVEC_BYTES = 16
 
-/** An array of structs iovec to be filled. Entries have addresses below 2^53, as all of user space has. */
+/** A growing array of structs iovec. All addresses are below 2^53, as in all of user space. */
 export class IoVector {
   #memory: SystemMemory
   count = 0

@@ -3,8 +3,9 @@ import { descriptorPath } from './files.ts'
 import { cString, systemMemory } from './system-memory.ts'
 
 /**
- * Extended attributes of a descriptor's file (xattr(7)); O_PATH will do. The calls follow the link
- * `/proc/self/fd/N`, which ends at the descriptor's own file: also at a symlink, not behind it.
+ * Extended attributes of a descriptor's file (xattr(7)). O_PATH is enough. The calls follow the link
+ * `/proc/self/fd/N` to the descriptor's file and no further: if that is a symlink, they reach the symlink
+ * itself.
  */
 const native = {
   listxattr: call('long', 'listxattr', 'pointer', 'pointer', 'size'),
@@ -18,13 +19,13 @@ const MOST = 65536
 
 const buffer = systemMemory(MOST)
 
-/** listxattr(2): names, each with a NUL behind it. The bytes are good until the next call. */
+/** listxattr(2): names, each with a NUL behind it. The bytes are valid until the next call. */
 export function listxattr(fd: number): Buffer {
   const length = native.listxattr(cString(descriptorPath(fd)), buffer.address, MOST)
   return buffer.bytes.subarray(0, length)
 }
 
-/** getxattr(2). The bytes are good until the next call. */
+/** getxattr(2). The bytes are valid until the next call. */
 export function getxattr(fd: number, name: string): Buffer {
   const path = cString(descriptorPath(fd), 0)
   const length = native.getxattr(path, cString(name, 1), buffer.address, MOST)
