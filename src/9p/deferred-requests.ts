@@ -34,7 +34,10 @@ export class DeferredRequests {
     this.#byTag.set(tag, request)
   }
 
-  /** Its reply is made now. @returns false when it was cancelled, and another may have its tag. */
+  /**
+   * Removes a request whose reply is about to be made. @returns false when it was cancelled; another request
+   * may have its tag.
+   */
   finish(tag: number, request: DeferredRequest): boolean {
     return this.#byTag.get(tag) === request && this.#byTag.delete(tag)
   }

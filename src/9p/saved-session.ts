@@ -91,8 +91,8 @@ export function checkSaved(
 }
 
 /**
- * Gives a session the fids that were saved. A fid is lost where its file has vanished, is another one, has changed,
- * or may not be opened that way any more, and where another owner has locked what was locked.
+ * Gives a session the saved fids. A fid is lost if its file has vanished, was replaced, has changed, or may
+ * not be opened in that way any more, or if another owner has locked a range that it had locked.
  *
  * @returns how many are lost.
  */
@@ -158,7 +158,7 @@ function reviveAttached(session: SessionState, { aname, uid, nodes, fids }: Save
   }
 }
 
-/** @returns whether the fid stands for it now; if not, the node is given back. */
+/** @returns whether the fid stands for the node now. If not, the node is released. */
 function revive(session: SessionState, node: Node, attached: Attached, saved: SavedFid): boolean {
   const { fid, opened, attribute } = saved
   try {

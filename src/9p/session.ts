@@ -89,7 +89,7 @@ export class Session extends SessionState {
   }
 
   /**
-   * Makes the next of those replies that have waited until they can leave.
+   * Makes the next of the replies that waited until they could leave.
    *
    * @returns whether there was one.
    */
@@ -125,11 +125,11 @@ export class Session extends SessionState {
   }
 
   /**
-   * Goes on where {@link save} has left off: for a session that has not begun. A fid whose file cannot be
-   * found is ESTALE for all requests but Tclunk.
+   * Goes on from the state that {@link save} has returned. This session must not have begun. A fid whose file
+   * cannot be found is ESTALE for all requests but Tclunk.
    *
-   * @param place where the replies go that were still to come.
-   * @returns how many such fids there are.
+   * @param place for the replies to the requests that waited.
+   * @returns the number of such fids.
    * @throws Error as checkSaved.
    */
   load(saved: SavedSession, place: ReplyPlace): number {

@@ -49,7 +49,7 @@ export class Commands implements Watched {
 
   close(): void {}
 
-  /** Goes on with a session that was saved. @returns as Connection.load. */
+  /** Resumes a saved session. @returns as Connection.load. */
   resume(connection: Connection, saved: SavedStream): number {
     if (this.#heldAtFirst) connection.hold()
     return connection.load(saved)

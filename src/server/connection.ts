@@ -36,7 +36,7 @@ export class Connection implements Watched {
     this.#onEnd = onEnd
   }
 
-  /** Goes on with a session that was saved, before any request. @returns as Session.load. */
+  /** Resumes a saved session, before any request. @returns as Session.load. */
   load(saved: SavedStream): number {
     const lost = this.#stream.load(saved)
     this.#unanswered = true
@@ -104,7 +104,7 @@ export class Connection implements Watched {
   }
 
   /**
-   * @param room how many bytes may arrive; without it, as many as there is room for.
+   * @param room how many bytes to receive at most. Default: as many as there is room for.
    * @returns whether bytes arrived.
    */
   #receive(room = 0): boolean {

@@ -78,7 +78,7 @@ export class Loop implements EventLoop {
     }
   }
 
-  /** @returns how many descriptors are ready, as soon as there are any. */
+  /** Sleeps until descriptors are ready. @returns how many are. */
   #sleep(): number {
     const start = performance.now()
     const ready = this.#set.wait(-1)
@@ -98,9 +98,10 @@ export class Loop implements EventLoop {
   }
 
   /**
-   * Does the work that shows in memory, until there has been none for a while or descriptors must have their turn.
+   * Does the work that shows in memory, until there has been none for a while or descriptors must have their
+   * turn.
    *
-   * @returns whether there is none left: descriptors become readable from now on when there is.
+   * @returns whether none is left. Then descriptors become readable when there is new work.
    */
   #pollMemory(): boolean {
     const polled = this.#polled
@@ -118,7 +119,7 @@ export class Loop implements EventLoop {
     return !hasWork
   }
 
-  /** Does a share of work for each that has any. @returns whether there was any. */
+  /** Gives each item that has work a share of time. @returns whether any had work. */
   readonly #pollAll = (): boolean => {
     let found = false
     for (const polled of this.#polled) {
@@ -127,13 +128,13 @@ export class Loop implements EventLoop {
     return found
   }
 
-  /** Busy-polls descriptors, where no work shows in memory. @returns whether any was ready, and served. */
+  /** Busy-polls descriptors when no work shows in memory. @returns whether any was ready and served. */
   #busyPollDescriptors(): boolean {
     const pays = this.#polled.length === 0 && this.#busyPoll.microseconds > 0
     return pays && this.#busyPollFor(() => this.#serve(this.#set.wait(0)))
   }
 
-  /** Calls `poll` until it finds work, for as long as that pays. @returns whether it found any. */
+  /** Calls `poll` until it finds work, as long as busy-polling pays. @returns whether it found any. */
   #busyPollFor(poll: () => boolean): boolean {
     const { microseconds } = this.#busyPoll
     if (poll()) return true

@@ -49,14 +49,16 @@ const writing =
 const REFER_ABI = 2
 
 /**
- * Restricts the calling thread, and no other, for as long as it lives: Landlock, so that it can open and change files of
- * `directories` only, and change nothing in those that are read-only; no_new_privs; and a filter of system calls
- * (denied-calls.ts). Where one directory lies in another, what is allowed in the outer one is allowed in both.
+ * Restricts the calling thread, and no other, for ever: by Landlock, so that it can open and change only
+ * files of `directories`, and change nothing in those that are read-only; by no_new_privs; and by a filter of
+ * system calls (denied-calls.ts). If one directory lies in another, what is allowed in the outer one is
+ * allowed in both.
  *
- * This comes on top of the server's own checks. Landlock does not restrict looking at the attributes of files.
+ * This comes in addition to the server's own checks. Landlock does not restrict reading the attributes of
+ * files.
  *
  * @returns a line for the log: what is active, and what is not and why.
- * @throws SandboxError in the mode `require`, where this kernel has not all of it.
+ * @throws SandboxError in the mode `require`, if this kernel lacks a part of it.
  */
 export function enterSandbox(
   mode: SandboxMode,

@@ -56,7 +56,8 @@ export function receiveWithDescriptors(fd: number, at: number, length: number): 
 }
 
 /**
- * sendmsg(2) of bytes at `at`, with copies of `descriptors`, which stay the caller's. It does not wait.
+ * sendmsg(2) of bytes at `at`, with copies of `descriptors`; the caller still owns the originals. It does not
+ * wait.
  *
  * @returns how many of the bytes were taken; -1 when the other side's buffers are full.
  */

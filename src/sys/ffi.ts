@@ -39,9 +39,10 @@ const ATTEMPTS = 100
 /**
  * A function of libc that returns -1 and sets errno when it fails.
  *
- * A call that a signal has interrupted is made again: the guest that has asked for it knows nothing of the signals of
- * this process. The kernel does so by itself for Node's handlers (SA_RESTART, signal(7)), but a file system in user space
- * may answer EINTR of its own accord (fs/fuse/dev.c), as often as it likes. Not for close(2), see files.ts.
+ * A call that a signal has interrupted is made again: the client's request has nothing to do with the signals
+ * of this process. For Node's handlers the kernel repeats calls by itself (SA_RESTART, signal(7)), but a file
+ * system in user space may answer EINTR as often as it likes (fs/fuse/dev.c). close(2) is not made again, see
+ * files.ts.
  *
  * @returns a function that throws {@link ErrnoError} instead, with the function's name as its operation.
  */

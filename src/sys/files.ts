@@ -98,7 +98,7 @@ const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
  * mknodat(2). `mode` has the S_IFMT bits.
  *
  * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20, which the kernel
- * does not have.
+ *   does not have.
  */
 export function mknodat(
   directory: number,

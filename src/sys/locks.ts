@@ -36,8 +36,8 @@ export interface OfdRange {
 /**
  * F_OFD_SETLK: locks the range for the descriptor's open file description, or unlocks it.
  *
- * @returns false when a lock of another open file description is in the way.
- * @throws ErrnoError EBADF where the descriptor was not opened for what the lock protects, ENOLCK, …
+ * @returns false when the lock of another open file description conflicts.
+ * @throws ErrnoError EBADF if the descriptor's access mode does not allow this type of lock, ENOLCK, …
  */
 export function setOfdLock(fd: number, type: OfdLockType, range: OfdRange): boolean {
   fill(type, range)

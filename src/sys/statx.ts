@@ -20,8 +20,8 @@ let used = 0
 
 /**
  * An answer of statx(2), read from the memory that the call has filled. Its layout is the same on every
- * architecture, and a field that is not read costs nothing. The code that made it owns it and may have {@link
- * statx} fill it again.
+ * architecture, and a field that is not read costs nothing. The code that made it owns it and may have
+ * {@link statx} fill it again.
  */
 export class Stat {
   /** The struct's address. */

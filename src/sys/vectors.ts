@@ -22,7 +22,7 @@ export const WOULD_WAIT = -1
 export const CANNOT_TELL = -2
 
 /**
- * preadv2(2) of bytes that are in the page cache, and maybe not all of those.
+ * preadv2(2) with RWF_NOWAIT: reads bytes that are in the page cache, perhaps fewer than asked for.
  *
  * @returns how many bytes, {@link WOULD_WAIT} or {@link CANNOT_TELL}.
  */

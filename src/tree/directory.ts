@@ -25,6 +25,6 @@ export interface DirectoryVisitor {
    * ahead: entries that do not fit are read again later.
    */
   readonly room: number
-  /** @returns false when it has no room for this entry, which ends the readdir. */
+  /** @returns false when it has no room for this entry. That ends the readdir. */
   visit(entry: DirectoryEntry): boolean
 }

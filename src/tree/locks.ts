@@ -41,13 +41,13 @@ export interface LockHolder extends LockRange {
 /** The locks that are taken through one open file, as fcntl(2) has them. */
 export interface Locks {
   /**
-   * Locks a range; it replaces what its owner held of it before. Locks of other owners are in the way, be
-   * they clients of this tree or programs of the host.
+   * Locks a range. It replaces the owner's locks in that range. Locks of other owners may conflict: those of
+   * this tree's clients, and those of programs of the host.
    *
-   * @param wait whether to wait for the others ({@link Deferred}), in the order of asking.
-   * @returns whether it was granted. False means "ask again": at once where `wait` is false, and after a
-   *   while where it is true.
-   * @throws ENOLCK when the client holds as many as it may, EDEADLK when waiting would never end.
+   * @param wait whether to wait for the others ({@link Deferred}), in the order in which requests came.
+   * @returns whether it was granted. False means that the client has to ask again: at once without `wait`,
+   *   after a while with `wait`.
+   * @throws ENOLCK when the client holds as many ranges as it may, EDEADLK when waiting would never end.
    */
   lock(lock: Lock, wait: boolean): boolean | Deferred<boolean>
   /**

@@ -16,7 +16,7 @@ const NOWHERE = -1
  * Nodes and all directories above them, each once.
  *
  * @param describe returns undefined for a node that no name leads to. Then no name leads to anything below it
- * either.
+ *   either.
  */
 export function savedNodes<N>(
   nodes: readonly N[],
@@ -56,7 +56,7 @@ export function savedNodes<N>(
  * The nodes that {@link savedNodes} has described; null for each that cannot be found.
  *
  * @param find returns the node of a place, with one use; `above` is null for the root. It throws an
- * ErrnoError for a node that cannot be found.
+ *   ErrnoError for a node that cannot be found.
  */
 export function revivedNodes<N extends Node>(
   { places, nodes }: SavedNodes,

@@ -109,7 +109,7 @@ export interface Node extends FileIdentity {
    * The node called `name` in this directory. `..` is the directory above; at the root it is the root.
    *
    * @param attributes is filled with the node's attributes, as of the same moment. @throws ENOENT, ENOTDIR,
-   * EACCES, …
+   *   EACCES, …
    */
   lookup(name: string, attributes: Attributes | null): Node
 
@@ -127,7 +127,7 @@ export interface Node extends FileIdentity {
    *
    * @param flags see openFlags in flags.ts.
    * @param state what {@link OpenFile.state} of the same file has returned, perhaps in another process. The
-   * new open file goes on from there.
+   *   new open file goes on from there.
    * @throws ENXIO for any other type: a guest never reaches a FIFO, a socket or a device.
    */
   open(flags: number, uid: number, state?: string): OpenNode

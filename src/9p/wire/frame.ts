@@ -7,7 +7,7 @@ import type { Memory } from '../../sys/memory.ts'
  * to `end`.
  *
  * @throws ProtocolError for a size[4] that is below the header's size or above `msize`: the place of the next
- * frame is then unknown.
+ *   frame is then unknown.
  */
 export function frameSize(memory: Memory, start: number, end: number, msize: number): number {
   if (end - start < 4) return 0

@@ -10,8 +10,8 @@ import { type SavedStream, StreamSession } from './stream-session.ts'
 import { messageOf } from '../../util/error.ts'
 
 /**
- * Serves `exports`, a tree or several, to the client at the other end of a Node stream, on this thread: for trees made of
- * functions, for stdio, and for tests. The stream belongs to the server from now on.
+ * Serves `exports`, a tree or several, to the client at the other end of a Node stream, on this thread: for
+ * trees made of functions, for stdio, and for tests. The server owns the stream from now on.
  *
  * @param log gets one line when the client breaks the protocol.
  * @returns a promise that resolves when the session is over, however it ended.
@@ -25,27 +25,30 @@ export function serveDuplex(
   return new DuplexConnection(exports, stream, { log, limits }).over
 }
 
-/** How a stream is served. */
+/** The options of a served stream. */
 export interface DuplexOptions {
   readonly log?: ((line: string) => void) | undefined
   readonly limits?: SessionLimits | undefined
-  /** A session to go on with. It is held until {@link DuplexConnection.goOn}. */
+  /** A session to resume. It is held until {@link DuplexConnection.goOn}. */
   readonly saved?: SavedStream | undefined
 }
 
-/** The session that {@link serveDuplex} serves. It can be saved where the stream is a unix socket. */
+/** The session that {@link serveDuplex} serves. It can be saved if the stream is a unix socket. */
 export class DuplexConnection implements Holdable<SavedStream> {
   /** Resolves when the session is over, however it ended. */
   readonly over: Promise<void>
   readonly #stream: Duplex
   readonly #session: StreamSession
   readonly #log: (line: string) => void
-  /** Whether {@link #answer} is running, which sends replies itself. A deferred reply is committed outside of it. */
+  /**
+   * Whether {@link #answer} is running. It sends replies itself; a deferred reply that is committed at
+   * another time is sent by the commit.
+   */
   #answering = false
   #held = false
   /** Whether the client has closed its side. */
   #isOver = false
-  /** Bytes of the stream for which the inbox has no room yet. */
+  /** Bytes that Node has read from the stream and the inbox has no room for yet. */
   #rest: Buffer = Buffer.alloc(0)
 
   /** @throws Error as Session.load. */
@@ -65,7 +68,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
         this.#isOver = true
         this.#answer()
       })
-      // 'close' follows, which ends the session.
+      // The event 'close' follows, and ends the session.
       stream.on('error', () => {})
       stream.once('close', () => {
         this.#session.close()
@@ -92,7 +95,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
 
   async save(): Promise<SavedStream> {
     const fd = this.#descriptor()
-    // Node may not have read all that has arrived.
+    // Node may not have read all bytes that have arrived.
     for (let got = receive(fd, arrived.address, arrived.bytes.length); got > 0;) {
       this.#rest = Buffer.concat([this.#rest, arrived.bytes.subarray(0, got)])
       got = receive(fd, arrived.address, arrived.bytes.length)
@@ -116,7 +119,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
     const { outbox } = this.#session
     const stream = this.#stream
     if (outbox.pending > 0 && !stream.writableNeedDrain) {
-      // A copy: the stream keeps it until the client has taken it.
+      // A copy: the stream keeps the bytes until the client has taken them.
       const bytes = Buffer.from(outbox.waiting)
       outbox.left(bytes.length)
       stream.write(bytes)
@@ -124,7 +127,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
     outbox.isBackedUp = stream.writableNeedDrain
   }
 
-  /** Answers what has arrived; where the client takes no replies, the requests that must not wait. */
+  /** Answers the requests that have arrived. If the client takes no replies, only those that must not wait. */
   readonly #answer = (): void => {
     if (this.#held) return
     const { inbox, outbox } = this.#session
@@ -144,7 +147,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
       }
       if (this.#isOver && !outbox.isBackedUp) stream.end()
     } catch (error) {
-      // Whatever it is, it concerns this client alone.
+      // Not thrown on: only this client's connection has failed.
       this.#log(messageOf(error))
       stream.destroy()
     } finally {
@@ -152,7 +155,10 @@ export class DuplexConnection implements Holdable<SavedStream> {
     }
   }
 
-  /** The descriptor of the socket, which Node has no public name for. @throws Error for another stream, or a closed one. */
+  /**
+   * The descriptor of the socket: Node has no public property for it. @throws Error for a stream that is no
+   * open socket.
+   */
   #descriptor(): number {
     const { _handle: handle } = this.#stream as {
       readonly _handle?: { readonly fd?: number } | null
@@ -165,5 +171,5 @@ export class DuplexConnection implements Holdable<SavedStream> {
   }
 }
 
-/** What a socket receives while it is saved. */
+/** Bytes that a socket receives while it is saved. */
 const arrived = systemMemory(64 * 1024)

@@ -2,10 +2,10 @@ import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import { frameSize } from '../../9p/wire/frame.ts'
 import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 
-/** Room beyond one message, in bytes: small requests that were sent together arrive together. */
+/** Room in addition to one message, in bytes: small requests that were sent together are received together. */
 const EXTRA = 64 * 1024
 
-/** The received bytes of a stream, of which frames are made. */
+/** The received bytes of a stream, which are split into frames. */
 export class Inbox {
   #memory: SystemMemory = systemMemory(MSIZE_MIN + EXTRA)
   #start = 0
@@ -15,7 +15,7 @@ export class Inbox {
     return this.#memory
   }
 
-  /** Where the next bytes from the stream go. */
+  /** The place for the next bytes of the stream. */
   get end(): number {
     return this.#end
   }
@@ -25,12 +25,12 @@ export class Inbox {
     return this.#memory.bytes.length - this.#end
   }
 
-  /** What has arrived and was not consumed. */
+  /** The bytes that have arrived and were not consumed. */
   get waiting(): Buffer {
     return this.#memory.bytes.subarray(this.#start, this.#end)
   }
 
-  /** Makes room for `bytes` more, however much waits already: for a server that is held. */
+  /** Makes room for `bytes` more, without a limit: for a server that is held. */
   extend(bytes: number): void {
     if (this.room >= bytes) return
     const { waiting } = this
@@ -40,13 +40,13 @@ export class Inbox {
     this.#start = 0
   }
 
-  /** `bytes` more bytes have been written at {@link end}. */
+  /** `bytes` more bytes were written at {@link end}. */
   arrived(bytes: number): void {
     this.#end += bytes
   }
 
   /**
-   * The size of the next whole frame, 0 when more bytes are needed first.
+   * The size of the next whole frame; 0 while a part of it has not arrived.
    *
    * @throws ProtocolError for a size that no frame may have.
    */
@@ -62,7 +62,7 @@ export class Inbox {
     return this.#start
   }
 
-  /** The frame of `size` bytes has been answered. */
+  /** The frame of `size` bytes was answered. */
   consume(size: number): void {
     this.#start += size
   }

@@ -3,21 +3,21 @@ import { MSIZE_MIN } from '../../9p/wire/limits.ts'
 import { type Payload, run } from '../../sys/memory.ts'
 import type { ReplyPlace } from '../../sys/reply-place.ts'
 
-/** Replies to small requests collect up to so many bytes before they are sent. */
+/** Replies to small requests are collected up to so many bytes before they are sent. */
 const BATCH = 64 * 1024
 
-/** The replies that a stream has still to send, in one piece, so that they leave together. */
+/** The replies that have to be sent to a stream, in one run, so that they are sent together. */
 export class StreamOutbox implements ReplyPlace {
-  /** Back pressure: the client takes no more now. The transport sets it. */
+  /** Back pressure: the client takes no more at the moment. The transport sets it. */
   isBackedUp = false
   #memory: SystemMemory = systemMemory(MSIZE_MIN + BATCH)
   #sent = 0
   #end = 0
-  /** How many bytes were added while it was backed up, since it was empty last. */
+  /** How many bytes were added under back pressure since the outbox was last empty. */
   #added = 0
   readonly #onCommit: () => void
 
-  /** @param onCommit called after each reply, for a transport that does not look for replies by itself. */
+  /** @param onCommit is called after each reply, for a transport that does not look for replies by itself. */
   constructor(onCommit: () => void = () => {}) {
     this.#onCommit = onCommit
   }
@@ -41,12 +41,12 @@ export class StreamOutbox implements ReplyPlace {
     return this.#memory.bytes.subarray(this.#sent, this.#end)
   }
 
-  /** How many of the pending bytes were added while it was backed up. */
+  /** How many of the pending bytes were added under back pressure. */
   get overdue(): number {
     return Math.min(this.#added, this.pending)
   }
 
-  /** Sends these bytes, the rest of another outbox, before all replies. */
+  /** Sends the pending bytes of another outbox, before all replies. */
   begin(bytes: Uint8Array): void {
     this.reserve(bytes.length)
     this.#memory.bytes.set(bytes, this.#end)
@@ -73,7 +73,7 @@ export class StreamOutbox implements ReplyPlace {
     return run(this.#memory, this.#end + headBytes, count)
   }
 
-  /** A stream has reserved nothing that had to be given back. */
+  /** Nothing to do: a stream reserves nothing that has to be given back. */
   forget(): void {}
 
   commit(headBytes: number, payloadBytes: number): void {
@@ -83,12 +83,14 @@ export class StreamOutbox implements ReplyPlace {
     this.#onCommit()
   }
 
-  /** Rare: after a larger msize was agreed, when deferred replies come all at once, or under back pressure. */
+  /**
+   * Rare: after a larger msize was agreed, when many deferred replies come at once, or under back pressure.
+   */
   #grow(bytes: number): void {
     const { pending } = this
     const old = this.waiting
     const wanted = pending + bytes + BATCH
-    // Twice as much, since each time all of it is copied.
+    // Doubled, since all bytes are copied each time.
     if (wanted > this.#memory.bytes.length) this.#memory = systemMemory(wanted + pending)
     this.#memory.bytes.set(old)
     this.#sent = 0

@@ -11,27 +11,27 @@ import { StreamOutbox } from './stream-outbox.ts'
 import { messageOf } from '../../util/error.ts'
 
 /**
- * How many replies are sent together. More would cost a little less where client and server share a CPU; where they
+ * How many replies are sent together. More would cost a little less if client and server share a CPU. If they
  * do not, the client would sleep although its first reply is ready.
  */
 const TOGETHER = 8
 
 /**
- * How many bytes of replies may wait for a client that sends requests and takes no replies. A client that keeps to the
- * protocol cannot have more, since each of its requests has a tag of its own.
+ * How many bytes of replies may wait for a client that sends requests and takes no replies. A client that
+ * follows the protocol cannot reach this, since each of its requests has its own tag.
  */
 const OVERDUE_MOST = NOTAG * REPLY_BYTES
 
 /** A session over a byte stream as plain data, fit for JSON. The bytes are in base64. */
 export interface SavedStream {
   readonly session: SavedSession
-  /** What had arrived and was not answered, with the part of a frame at its end. */
+  /** The bytes that had arrived and were not answered. They may end within a frame. */
   readonly received: string
-  /** What was not sent, with the rest of a frame at its beginning. */
+  /** The bytes that were not sent. They may begin within a frame. */
   readonly unsent: string
 }
 
-/** A 9P session over a byte stream: what all streams have in common. */
+/** A 9P session over a byte stream: what is common to all kinds of streams. */
 export class StreamSession {
   readonly inbox = new Inbox()
   readonly outbox: StreamOutbox
@@ -48,11 +48,11 @@ export class StreamSession {
   }
 
   /**
-   * Answers the frames that have arrived, until none is whole or the replies should be sent first. Under back pressure
-   * it takes in all frames nevertheless.
+   * Answers the frames that have arrived, until there is no whole frame left or the replies should be sent
+   * first. Under back pressure, it takes in all frames.
    *
-   * @returns whether there may be more to answer now.
-   * @throws ProtocolError for a malformed frame: the connection has to end.
+   * @returns whether there may be more to answer now. @throws ProtocolError for a malformed frame: the
+   *   connection has to end.
    */
   answer(): boolean {
     const { inbox, outbox } = this
@@ -77,11 +77,11 @@ export class StreamSession {
     return true
   }
 
-  /** What {@link load} goes on with. Bytes that are still in the stream are not in it. */
+  /** The state from which {@link load} goes on. It does not contain bytes that are still in the stream. */
   save(): SavedStream {
     const { inbox, outbox } = this
     const { isBackedUp } = outbox
-    // Deferred replies that become ready by saving do not count as the client's.
+    // Deferred replies that become ready because of the save do not count as the client's.
     outbox.isBackedUp = false
     const session = this.#session.save()
     outbox.isBackedUp = isBackedUp
@@ -93,7 +93,8 @@ export class StreamSession {
   }
 
   /**
-   * Goes on where another session was saved. There may be replies to send and frames to answer afterwards.
+   * Goes on from the saved state of another session. Afterwards there may be replies to send and frames to
+   * answer.
    *
    * @returns and throws as Session.load.
    */
@@ -116,7 +117,7 @@ export class StreamSession {
   }
 }
 
-/** Why a stream's session ends, for the log. */
+/** The reason why a stream's session ends, for the log. */
 export function reasonFor(error: unknown): string {
   if (!(error instanceof ProtocolError)) return messageOf(error)
   return `protocol error ${error.code}: ${error.message}`

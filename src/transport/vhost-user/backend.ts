@@ -15,21 +15,26 @@ import {
 import { Vring } from './vring.ts'
 import { messageOf } from '../../util/error.ts'
 
-/** A flag of SET_VRING_KICK and SET_VRING_CALL, beside the ring's index: no descriptor comes along. */
+/**
+ * A flag of SET_VRING_KICK and SET_VRING_CALL beside the ring's index: no descriptor comes with the message.
+ */
 const NO_DESCRIPTOR = 1n << 8n
 
-/** What a backend tells its owner. */
+/** What a backend reports to its owner. */
 export interface BackendEvents {
-  /** Gets one line for each thing out of order. */
+  /** Gets one line for each violation of a protocol. */
   readonly log: (line: string) => void
-  /** Called once when the front end is gone; the owner then removes the backend from the event loop. */
+  /**
+   * Is called once when the front end has disconnected. The owner then removes the backend from the event
+   * loop.
+   */
   readonly onEnd: (backend: Backend, reason: string) => void
 }
 
 /**
- * The backend's side of vhost-user: a {@link Device} of a virtual machine, set up by the machine's VMM, the front end
- * (QEMU's docs/interop/vhost-user.rst). The front end is trusted like the user who runs it; what the guest's driver writes
- * into the rings is not.
+ * The backend's side of vhost-user: a {@link Device} of a virtual machine. The front end is the machine's
+ * VMM, and sets the device up (QEMU's docs/interop/vhost-user.rst). It is trusted like the user who runs it.
+ * What the guest's driver writes into the rings is not trusted.
  */
 export class Backend implements Watched {
   readonly fd: number
@@ -41,10 +46,10 @@ export class Backend implements Watched {
   readonly #rings: readonly Vring[]
   readonly #offered: bigint
   #memory: GuestMemory | undefined
-  /** What the driver has agreed to. */
+  /** The features that the driver has accepted. */
   #features = 0n
 
-  /** @param fd a connected unix socket, which the backend owns from now on. */
+  /** @param fd a connected unix socket. The backend owns it from now on. */
   constructor(fd: number, loop: EventLoop, device: Device, events: BackendEvents) {
     this.fd = fd
     this.#channel = new MessageChannel(fd)
@@ -67,7 +72,8 @@ export class Backend implements Watched {
         this.#take(message)
       }
     } catch (error) {
-      // Whatever it is, it concerns this front end alone: others of this process are served on.
+      // Not thrown on: only this front end's connection has failed, and the others of this process are served
+      // on.
       this.#events.onEnd(this, messageOf(error))
     }
   }
@@ -82,7 +88,7 @@ export class Backend implements Watched {
     }
   }
 
-  /** Does what a message asks for, and acknowledges it where the front end wants that. */
+  /** Carries out a message, and acknowledges it if the front end asks for that. */
   #take(message: FrontendMessage): void {
     const { request, needsReply, descriptors } = message
     const name = requestName(request)
@@ -105,7 +111,7 @@ export class Backend implements Watched {
     }
   }
 
-  /** Answers with a number: what was asked for, or 0 for success and 1 for failure. @returns true, "answered". */
+  /** Answers with a number: a value, or 0 for success and 1 for failure. @returns true, "answered". */
   #answer(request: number, value: bigint): true {
     this.#channel.reply(request, (to) => {
       to.setBigUint64(0, value, true)
@@ -115,7 +121,7 @@ export class Backend implements Watched {
   }
 
   /**
-   * @param descriptor hands over the message's descriptor of that index.
+   * @param descriptor takes the message's descriptor of that index over.
    * @returns whether the request was answered already.
    */
   #do(
@@ -180,7 +186,7 @@ export class Backend implements Watched {
       case 'GET_CONFIG':
         return this.#answerConfig(request, u32(0), u32(4))
       case 'SET_CONFIG':
-        // What it says is the host's to choose, not the driver's.
+        // The server decides about the content, not the driver.
         return false
     }
   }
@@ -195,7 +201,7 @@ export class Backend implements Watched {
       throw new FrontendError(`features 0x${features.toString(16)}, some of which were not offered`)
     }
     this.#features = features
-    // Without this feature rings need no SET_VRING_ENABLE (vhost-user.rst, "Ring states").
+    // Without this feature, rings need no SET_VRING_ENABLE (vhost-user.rst, "Ring states").
     if ((features & feature.PROTOCOL_FEATURES) !== 0n) return
     for (const ring of this.#rings) ring.isEnabled = true
   }
@@ -222,7 +228,7 @@ export class Backend implements Watched {
       regions,
       regions.map((_, i) => descriptor(i)),
     )
-    // The rings, and the requests under way, lie in the old memory.
+    // The rings and the requests under way lie in the old memory.
     for (const ring of this.#rings) ring.stop()
     this.#memory?.close()
     this.#memory = memory
@@ -240,7 +246,7 @@ export class Backend implements Watched {
     return ring
   }
 
-  /** What the u64 of SET_VRING_KICK and SET_VRING_CALL says. */
+  /** The fields of the u64 of SET_VRING_KICK and SET_VRING_CALL. */
   #ringOf(value: bigint): { readonly ring: Vring; readonly hasDescriptor: boolean } {
     return {
       ring: this.#ring(Number(value & 0xffn)),
@@ -252,7 +258,7 @@ export class Backend implements Watched {
     ring.update(this.#memory, this.#features)
   }
 
-  /** GET_VRING_BASE: the ring stops, and the front end hears where it would go on. */
+  /** GET_VRING_BASE: the ring stops, and the front end gets the index at which it would go on. */
   #takeBack(request: number, index: number): true {
     const ring = this.#ring(index)
     ring.close()
@@ -268,7 +274,7 @@ export class Backend implements Watched {
   #answerConfig(request: number, offset: number, size: number): true {
     const { config } = this.#device
     this.#channel.reply(request, (to) => {
-      // vhost-user.rst: a failure is an answer without a payload.
+      // An answer without a payload means failure (vhost-user.rst).
       if (offset + size > config.length) return 0
       to.setUint32(0, offset, true)
       to.setUint32(4, size, true)
@@ -280,7 +286,7 @@ export class Backend implements Watched {
   }
 }
 
-/** The payload. @throws FrontendError where it does not have `bytes` bytes at `at`. */
+/** The payload. @throws FrontendError if it does not have `bytes` bytes at `at`. */
 function field(name: RequestName, payload: DataView, at: number, bytes: number): DataView {
   if (at + bytes > payload.byteLength) {
     throw new FrontendError(`${name} with ${payload.byteLength} bytes, which are too few`)

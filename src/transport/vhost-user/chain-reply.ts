@@ -3,14 +3,17 @@ import type { ReplyPlace } from '../../sys/reply-place.ts'
 import type { SystemMemory } from '../../sys/system-memory.ts'
 import type { Chain } from './chain.ts'
 
-/** The writable bytes of a chain as the place of its reply, of whatever protocol. */
+/** The writable bytes of a chain, as the place of a reply of any protocol. */
 export class ChainReply implements ReplyPlace {
-  /** The driver leaves room for each reply together with its request, so none waits for room. */
+  /** False: the driver provides room for the reply together with each request, so no reply waits for room. */
   readonly isBackedUp = false
   readonly #chain: Chain
-  /** For the head of a reply whose chain has more than one iovec. A device's chains share it: one reply is made at a time. */
+  /**
+   * Scratch memory for the head of a reply whose chain has more than one iovec. The chains of a device share
+   * it, since one reply is made at a time.
+   */
   readonly #scratch: SystemMemory
-  /** Where the head is written, and how many bytes it and the payload may have together. */
+  /** The place of the head. Its length is that of head and payload together. */
   #room: Payload
   /** Whether {@link #room} is in the guest's memory, and not in the scratch memory. */
   #isInPlace = false
@@ -45,12 +48,15 @@ export class ChainReply implements ReplyPlace {
       this.#chain.answer(length)
       return
     }
-    // The payload of a chain that is not reachable lies behind its head.
+    // While a chain is not reachable, the payload lies behind its head.
     const written = this.#chain.isReachable ? headBytes : length
     this.#chain.answer(length, this.#room.memory.bytes.subarray(0, written))
   }
 
-  /** The driver gets the chain back unused: Linux's then drops it without a look at the request (req_done). */
+  /**
+   * The driver gets the chain back with no bytes filled. Linux's driver then drops it without looking at the
+   * request (req_done).
+   */
   forget(): void {
     this.#chain.answer(0)
   }

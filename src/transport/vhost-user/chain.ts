@@ -12,38 +12,42 @@ const FLAG_NEXT = 1
 const FLAG_WRITE = 2
 const FLAG_INDIRECT = 4
 
-/** Serves the requests of one chain. */
+/** Serves the requests that come through one chain object. */
 export interface ChainServer {
   /**
-   * The chain has a request. It is to be answered once, now or later; see {@link Chain.answer}.
+   * The chain has a request. It has to be answered once, now or later; see {@link Chain.answer}.
    *
-   * @throws VirtqueueError, or anything else, for a request that cannot be answered: then the whole device stops, as
-   *   virtio's DEVICE_NEEDS_RESET has it (virtio 1.3, 2.1.2), and the log gets the error's message.
+   * @throws VirtqueueError or any other error for a request that cannot be answered. The whole device then
+   *   stops, as virtio's DEVICE_NEEDS_RESET has it (virtio 1.3, 2.1.2), and the log gets the error's message.
    */
   serve(): void
 }
 
-/** The queue that a chain belongs to. */
+/** What a chain needs of its queue. */
 export interface ChainOwner {
   /**
-   * The chain is answered, and belongs to its owner again.
+   * The chain is answered, and its queue may use it again.
    *
-   * @param length how many writable bytes the driver is told are filled.
-   * @param head the answer's first bytes, lent, where they could not be put into the guest's memory.
+   * @param length how many of the writable bytes are filled.
+   * @param head the answer's first bytes if they could not be put into the guest's memory. They are valid
+   *   during the call.
    */
   answered(chain: Chain, length: number, head: Uint8Array | undefined): void
 }
 
 /**
- * One request of a driver: the bytes that the device may read, and those that it may write. A queue uses its chains again
- * for other requests, so that a request allocates nothing.
+ * One request of a driver: the bytes that the device may read, and those that it may write. A queue uses its
+ * chain objects again for other requests, so that a request allocates nothing.
  */
 export class Chain {
-  /** The index of its first descriptor, by which the driver knows it. */
+  /** The index of its first descriptor. The driver identifies the chain by it. */
   head = 0
   readonly readable = new Iovecs()
   readonly writable = new Iovecs()
-  /** Whether its bytes may be touched: not while its queue is stopped, since the memory may be another's by then. */
+  /**
+   * Whether its bytes may be used. They may not while its queue is stopped, since the memory may belong to
+   * another driver by then.
+   */
   isReachable = true
   readonly server: ChainServer
   readonly #owner: ChainOwner
@@ -55,11 +59,12 @@ export class Chain {
   }
 
   /**
-   * Gives the chain back to the driver. It must not be touched afterwards: it is the next request's.
+   * Gives the chain back to the driver. The caller must not use it afterwards, because it becomes the next
+   * request's.
    *
    * @param length how many of the writable bytes are filled, from the first on.
-   * @param head the first of them, where they are not in their place yet. Of a chain that is not
-   *   {@link isReachable} these are all of them; they are put there when the queue goes on.
+   * @param head the first of them, if they are not in their place yet. For a chain that is not
+   *   {@link isReachable}, these are all of them; they are put in their place when the queue goes on.
    */
   answer(length: number, head?: Uint8Array): void {
     if (!this.isReachable) {
@@ -71,11 +76,12 @@ export class Chain {
   }
 
   /**
-   * Becomes the chain that begins at `head` in the descriptor table: what the device may read goes to
-   * {@link readable}, what it may write to {@link writable} (virtio 1.3, 2.7.5 and 2.7.5.3 for indirect tables).
+   * Becomes the chain that begins at `head` in the descriptor table. The bytes that the device may read are
+   * then in {@link readable}, those that it may write in {@link writable} (virtio 1.3, 2.7.5, and 2.7.5.3 for
+   * indirect tables).
    *
    * @param indirect whether VIRTIO_F_INDIRECT_DESC was negotiated.
-   * @throws VirtqueueError for a chain that no driver makes.
+   * @throws VirtqueueError for a chain that no correct driver makes.
    */
   read(queue: Virtqueue, head: number, guest: GuestMemory, indirect: boolean): void {
     const { readable, writable } = this
@@ -87,7 +93,7 @@ export class Chain {
     let entries = queue.size
     let index = head
     let isNested = false
-    // A chain that leads back into itself ends here, too.
+    // This also stops at a chain that leads back into itself.
     for (let left = QUEUE_SIZE_MAX; left > 0; left--) {
       const at = offset + index * DESCRIPTOR_BYTES
       const { view } = memory

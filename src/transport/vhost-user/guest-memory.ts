@@ -7,15 +7,18 @@ import { FrontendError } from './message.ts'
 /** The most regions that a table may have (VHOST_MEMORY_BASELINE_NREGIONS in QEMU). */
 export const REGIONS_MAX = 8
 
-/** A part of the guest's memory, as SET_MEM_TABLE describes it (vhost-user.rst, "Memory region description"). */
+/**
+ * A region of the guest's memory, as SET_MEM_TABLE describes it (vhost-user.rst, "Memory region
+ * description").
+ */
 export interface MemoryRegion {
-  /** Where the guest has it: the addresses in descriptors. */
+  /** Its address in the guest. Descriptors have such addresses. */
   readonly guestAddress: number
   /** In bytes. */
   readonly size: number
-  /** Where the front end has mapped it: the addresses of rings. */
+  /** Its address in the front end. Rings have such addresses. */
   readonly userAddress: number
-  /** Where it begins in its file, in bytes. */
+  /** Its offset in its file, in bytes. */
   readonly offset: number
 }
 
@@ -26,22 +29,22 @@ interface MappedRegion extends MemoryRegion {
 const nothing = systemMemory(8)
 
 /**
- * A place in the guest's memory: its bytes begin in `memory` at `offset`. {@link GuestMemory} fills the one that its
- * caller brings, so that looking up an address allocates nothing and no answer changes behind its owner's back.
+ * A place in the guest's memory: `offset` in `memory`. {@link GuestMemory} fills an object that its caller
+ * passes, so that looking up an address allocates nothing, and no answer changes later.
  */
 export class Location {
   memory: SystemMemory = nothing
   offset = 0
 }
 
-/** The guest's memory, mapped. It owns the mappings; their files are needed to make them only. */
+/** The guest's memory, mapped. It owns the mappings. The files are only needed to make them. */
 export class GuestMemory {
   readonly #regions: readonly MappedRegion[]
-  /** Where the last address was found: the next one is likely to be there, too. */
+  /** The region of the last address. The next address is probably in it, too. */
   #last: MappedRegion | undefined
 
   /**
-   * Maps `regions`, each from the file of the same index, and closes the files in any case.
+   * Maps `regions`, each from the file of the same index, and closes all files, also on a failure.
    *
    * @throws FrontendError for a region that is longer than its file, ErrnoError as mmap(2).
    */
@@ -53,7 +56,7 @@ export class GuestMemory {
         const fd = files[i] as number
         const { offset } = region
         const { size, blksize } = statx(fd, stat)
-        // A look behind the end of the file would end this process (SIGBUS).
+        // Reading beyond the end of the file would end this process (SIGBUS).
         if (size < offset + region.size) {
           throw new FrontendError('a region of guest memory is longer than the file it is in')
         }
@@ -70,10 +73,10 @@ export class GuestMemory {
   }
 
   /**
-   * Finds the byte that the guest has at `address`, and says where it is by filling `into`.
+   * Finds the byte at the guest's address `address`, and fills `into` with its place.
    *
-   * @returns how many bytes follow it there, itself included; 0 for an address that is no memory, which leaves `into` as
-   *   it is.
+   * @returns how many bytes are in one run from there on, this byte included; 0 for an address outside of the
+   *   memory, which leaves `into` unchanged.
    */
   locate(address: number, into: Location): number {
     let region = this.#last
@@ -85,13 +88,13 @@ export class GuestMemory {
     return fill(into, region, address - region.guestAddress)
   }
 
-  /** As {@link locate}, for an address at which the front end has the byte. */
+  /** As {@link locate}, for an address of the front end. */
   locateUser(address: number, into: Location): number {
     const region = this.#regions.find((each) => has(each, each.userAddress, address))
     return region === undefined ? 0 : fill(into, region, address - region.userAddress)
   }
 
-  /** Nothing that was found here may be touched afterwards. */
+  /** Unmaps everything. No place that was found here may be used afterwards. */
   close(): void {
     for (const { mapping } of this.#regions) mapping.close()
   }

@@ -7,13 +7,13 @@ import { VirtqueueError } from './virtqueue.ts'
 const nothing = systemMemory(8)
 
 /**
- * The readable or the writable bytes of a chain, in its order. Descriptors whose bytes lie one behind the other are one
- * iovec: Linux splits each buffer at the ends of pages (pack_sg_list in net/9p/trans_virtio.c).
+ * The readable or the writable bytes of a chain, in its order. Descriptors with adjacent bytes become one
+ * iovec, because Linux splits each buffer at the ends of pages (pack_sg_list in net/9p/trans_virtio.c).
  */
 export class Iovecs {
-  /** How many there are; the arrays below may be longer. */
+  /** The number of iovecs. The arrays below may be longer. */
   count = 0
-  /** Bytes of all of them together. */
+  /** The number of bytes in all iovecs. */
   total = 0
   readonly #found = new Location()
   readonly #memories: SystemMemory[] = []
@@ -28,7 +28,7 @@ export class Iovecs {
     this.total = 0
   }
 
-  /** The first iovec's memory, where it begins there, and how many bytes it has. Only where {@link count} is not 0. */
+  /** The first iovec: its memory, its offset there, and its length. Only valid if {@link count} is not 0. */
   get memory(): SystemMemory {
     return this.#memories[0] as SystemMemory
   }
@@ -40,7 +40,7 @@ export class Iovecs {
   }
 
   /**
-   * Adds the `length` bytes that the guest has at `address`.
+   * Adds the `length` bytes at the guest's address `address`.
    *
    * @throws VirtqueueError for bytes outside of the guest's memory.
    */
@@ -88,7 +88,7 @@ export class Iovecs {
     for (let i = this.#seek(start); done < source.length && i < this.count; i++) {
       const { bytes } = this.#memories[i] as SystemMemory
       const length = Math.min((this.#lengths[i] as number) - this.#skip, source.length - done)
-      // A view of all of it would be another object for nothing.
+      // No view if the whole source fits: it would be another object for nothing.
       const part = length === source.length ? source : source.subarray(done, done + length)
       bytes.set(part, (this.#offsets[i] as number) + this.#skip)
       done += length
@@ -97,8 +97,8 @@ export class Iovecs {
   }
 
   /**
-   * The `length` bytes behind the first `start`, in place. Each call returns the same object and changes it: a new one
-   * would be most of what a read allocates.
+   * The `length` bytes behind the first `start`, in place. Each call changes and returns the same object:
+   * making one would be most of the memory that a read allocates.
    */
   pieces(start: number, length: number): IovecPieces {
     return this.#pieces.over(start, length)
@@ -119,7 +119,10 @@ export class Iovecs {
     }
   }
 
-  /** The index of the iovec with the byte behind the first `start`; {@link #skip} says how far into it. */
+  /**
+   * The index of the iovec that has the byte behind the first `start`. {@link #skip} is the byte's offset in
+   * it.
+   */
   #seek(start: number): number {
     let skip = start
     let i = 0
@@ -132,9 +135,9 @@ export class Iovecs {
   }
 }
 
-/** Some of a chain's bytes, as system calls and copies take them. */
+/** Some of a chain's bytes, as system calls and copies need them. */
 export class IovecPieces implements Pieces {
-  /** Where the first of them is. */
+  /** The place of the first of them. */
   memory: SystemMemory = nothing
   offset = 0
   readonly #iovecs: Iovecs

@@ -17,22 +17,22 @@ const VERSION = 0x1
 const REPLY = 0x4
 const NEED_REPLY = 0x8
 
-/** The front end does not keep to the protocol: its connection has to end. */
+/** The front end has broken the protocol: its connection has to end. */
 export class FrontendError extends Error {
   override readonly name = 'FrontendError'
 }
 
-/** One message of the front end. Its payload is good until the next call of {@link MessageChannel.next}. */
+/** A message of the front end. Its payload is valid until the next call of {@link MessageChannel.next}. */
 export interface FrontendMessage {
   readonly request: number
-  /** Whether the front end wants to hear if the request has failed, for a request that has no answer of its own. */
+  /** Whether the front end asks for an acknowledgement of a request that has no answer. */
   readonly needsReply: boolean
   readonly payload: DataView
-  /** They belong to the receiver. */
+  /** The descriptors that came with it. The receiver owns them. */
   readonly descriptors: readonly number[]
 }
 
-/** The socket between a front end and this backend: whole messages, with the descriptors that come along. */
+/** The socket between a front end and this backend: whole messages, with their descriptors. */
 export class MessageChannel {
   readonly fd: number
   readonly #memory: SystemMemory = systemMemory(HEADER_BYTES + PAYLOAD_MAX)
@@ -40,30 +40,30 @@ export class MessageChannel {
   #arrived = 0
   #descriptors: number[] = []
 
-  /** @param fd a connected unix socket, which the channel owns from now on. */
+  /** @param fd a connected unix socket. The channel owns it from now on. */
   constructor(fd: number) {
     this.fd = fd
   }
 
   /**
-   * The next message, or undefined while not all of it is there.
+   * The next message; undefined while a part of it has not arrived.
    *
-   * @returns `'end'` when the front end has closed the connection.
-   * @throws FrontendError for a malformed message, ErrnoError as recvmsg(2).
+   * @returns `'end'` when the front end has closed the connection. @throws FrontendError for a malformed
+   *   message, ErrnoError as recvmsg(2).
    */
   next(): FrontendMessage | 'end' | undefined {
     const { view, address } = this.#memory
     for (;;) {
       const wanted = this.#wanted()
       if (this.#arrived === wanted) break
-      // Not beyond the end of the message: the next message may have descriptors of its own.
+      // Not beyond the end of the message: the next message may have descriptors, too.
       const { bytes, descriptors } = receiveWithDescriptors(
         this.fd,
         address + this.#arrived,
         wanted - this.#arrived,
       )
       this.#descriptors.push(...descriptors)
-      // Each part of a message may bring some.
+      // Each part of a message may come with some.
       if (this.#descriptors.length > DESCRIPTORS_MAX) {
         const count = this.#descriptors.length
         throw new FrontendError(
@@ -85,7 +85,7 @@ export class MessageChannel {
     return message
   }
 
-  /** How many bytes the message has; of its header alone until that has arrived. */
+  /** The size of the message in bytes; of its header alone until that has arrived. */
   #wanted(): number {
     if (this.#arrived < HEADER_BYTES) return HEADER_BYTES
     const { view } = this.#memory
@@ -101,9 +101,9 @@ export class MessageChannel {
   }
 
   /**
-   * Answers the request of that number.
+   * Answers a request.
    *
-   * @param fill writes the payload, which begins at 0, and returns how many bytes it has.
+   * @param fill writes the payload, which begins at 0, and returns its size in bytes.
    * @throws FrontendError when the front end takes no answers.
    */
   reply(number: number, fill: (payload: DataView) => number): void {
@@ -112,7 +112,7 @@ export class MessageChannel {
     view.setUint32(4, VERSION | REPLY, true)
     const size = fill(new DataView(view.buffer, HEADER_BYTES))
     view.setUint32(8, size, true)
-    // There is room: the front end waits for this answer before it sends another request.
+    // There is room: the front end sends no further request before it has this answer.
     const sent = sendWithDescriptors(this.fd, address, HEADER_BYTES + size, [])
     if (sent !== HEADER_BYTES + size) throw new FrontendError('the frontend takes no answers')
   }

@@ -14,28 +14,30 @@ import { VirtqueueError } from './virtqueue.ts'
 /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG in Linux's uapi/linux/virtio_9p.h). */
 export const MOUNT_TAG = 1n << 0n
 
-/** Longest mount tag in bytes: as many as fit into the configuration space behind their length. */
+/** The longest mount tag in bytes: it has to fit into the configuration space behind its length. */
 export const TAG_BYTES_MAX = CONFIG_BYTES_MAX - 2
 
-/** An Rlerror: the shortest answer that must always find room. */
+/** The size of an Rlerror: the shortest answer, which must always have room. */
 const ERROR_BYTES = HEADER_BYTES + 4
 
-/** What a 9P device is made with. */
+/** The options of a 9P device. */
 export interface P9DeviceOptions {
   readonly exports: Exports
   readonly limits: SessionLimits
-  /** The name by which a guest mounts the device: at most {@link TAG_BYTES_MAX} bytes of UTF-8. */
+  /** The mount tag: at most {@link TAG_BYTES_MAX} bytes of UTF-8. */
   readonly tag: string
   readonly log: (line: string) => void
 }
 
-/** A 9P transport device (virtio 1.3, 5.16): its one queue is one session of {@link Session}. */
+/** A 9P transport device (virtio 1.3, 5.16). It has one queue, which is one {@link Session}. */
 export class P9Device implements Device {
   readonly queues = 1
   readonly features = MOUNT_TAG
   readonly config: Uint8Array
   readonly session: Session
-  /** For replies whose chain has more than one iovec; shared by all, since one is made at a time. */
+  /**
+   * For replies whose chain has more than one iovec. All chains share it, since one reply is made at a time.
+   */
   readonly scratch: SystemMemory
   /** For requests whose chain has more than one iovec. */
   #gathered: SystemMemory | undefined
@@ -54,13 +56,13 @@ export class P9Device implements Device {
     this.session.reset()
   }
 
-  /** Memory for one request at a time, of at most the largest msize. */
+  /** Memory for one request at a time, of the largest msize. */
   get gathered(): SystemMemory {
     return (this.#gathered ??= systemMemory(this.session.limits.msize))
   }
 }
 
-/** The requests of one chain, for the device's session. */
+/** Serves the requests of one chain object. */
 class P9Chain implements ChainServer {
   readonly #device: P9Device
   readonly #chain: Chain
@@ -81,7 +83,10 @@ class P9Chain implements ChainServer {
     }
   }
 
-  /** @throws ProtocolError for what is no request, VirtqueueError for one that cannot be answered. */
+  /**
+   * @throws ProtocolError for bytes that are no request, VirtqueueError for a request that cannot be
+   *   answered.
+   */
   #receive(): void {
     const { readable, writable } = this.#chain
     const { session } = this.#device
@@ -98,7 +103,7 @@ class P9Chain implements ChainServer {
       session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this.#reply)
       return
     }
-    // Linux writes without a copy like this: the header, then the pages (p9_virtio_zc_request).
+    // Linux's writes without a copy have this form: the header, then the pages (p9_virtio_zc_request).
     if (readable.length === WRITE_HEADER_BYTES) {
       const { memory, offset } = readable
       const size = frameSize(memory, offset, offset + total, limit)
@@ -117,7 +122,7 @@ class P9Chain implements ChainServer {
   }
 }
 
-/** The size of the frame of a request of `total` bytes. @throws ProtocolError as frameSize, and for too few bytes. */
+/** The frame size of a request of `total` bytes. @throws ProtocolError as frameSize, and for too few bytes. */
 function wholeFrame(memory: SystemMemory, start: number, total: number, limit: number): number {
   const size = frameSize(memory, start, start + total, limit)
   if (size > 0) return size

@@ -3,13 +3,15 @@ import type { GuestMemory } from './guest-memory.ts'
 import type { Polled } from '../event-loop.ts'
 import { type RingAddresses, Virtqueue } from './virtqueue.ts'
 
-/** After so many requests the driver is notified, so that it takes their answers while the next ones are made. */
+/**
+ * After so many requests the driver is notified, so that it takes their answers while further ones are made.
+ */
 const BATCH = 8
 
-/** How many requests are served before the rest of what the event loop watches has its turn. */
+/** How many requests are served before the event loop's other work has its turn. */
 const SHARE = 64
 
-/** How a queue is to be served. */
+/** The settings of a queue. */
 export interface QueueSetup {
   readonly memory: GuestMemory
   readonly addresses: RingAddresses
@@ -21,39 +23,39 @@ export interface QueueSetup {
   readonly indirect: boolean
 }
 
-/** The device that a queue belongs to. */
+/** What a queue needs of its device. */
 export interface QueueOwner {
-  /** A broken device serves nothing. */
+  /** A device that is broken serves nothing. */
   readonly isBroken: boolean
-  /** What is to serve the requests that come by `chain`. */
+  /** Makes the object that serves the requests of `chain`. */
   serverFor(chain: Chain): ChainServer
-  /** The driver is to be notified. @throws ErrnoError as write(2). */
+  /** Notifies the driver. @throws ErrnoError as write(2). */
   notify(): void
-  /** The queue has another driver than before, so the device has. */
+  /** The queue, and so the device, has a new driver. */
   driverChanged(): void
-  /** The driver has broken the rules, or could not be served: the device is broken from now on. */
+  /** The driver has broken the rules, or could not be served. From now on the device is broken. */
   broke(error: unknown): void
 }
 
 /**
- * One queue of a device: each chain that the driver makes available is a request and the room for its answer.
+ * One queue of a device. Each chain that the driver makes available is a request and the room for its answer.
  *
- * A queue outlives being stopped, as when its machine is paused: requests that are not answered by then are answered when
- * the same driver's ring goes on.
+ * A queue can be stopped and go on, as when its machine is paused. Requests that were not answered before are
+ * answered when the same driver's ring goes on.
  */
 export class Queue implements ChainOwner, Polled {
   readonly #owner: QueueOwner
   #setup: QueueSetup | undefined
   #ring: Virtqueue | undefined
-  /** How the ring was set up and how far it was when the queue was stopped last. */
+  /** The settings of the ring, and its position, when the queue was stopped last. */
   #before: StoppedRing | undefined
-  /** Chains for the next requests. */
+  /** Chain objects for the next requests. */
   readonly #free: Chain[] = []
-  /** Chains of requests whose answer is still to come. */
+  /** Chains with requests that are not answered yet. */
   readonly #waiting = new Set<Chain>()
   /** Answers that came while the queue was stopped. */
   #late: { readonly chain: Chain; readonly length: number; readonly bytes: Buffer }[] = []
-  /** The chain that its server is being told of, until it is answered. */
+  /** The chain whose server is being called, until the chain is answered. */
   #current: Chain | undefined
   #isServing = false
 
@@ -65,7 +67,9 @@ export class Queue implements ChainOwner, Polled {
     return this.#ring !== undefined
   }
 
-  /** Serves the ring from now on, unless the device is broken. A ring that cannot be served breaks the device. */
+  /**
+   * Serves the ring from now on, unless the device is broken. The device breaks if the ring cannot be served.
+   */
   start(setup: QueueSetup): void {
     if (this.#owner.isBroken) return
     const { memory, addresses, next, eventIndex } = setup
@@ -85,7 +89,10 @@ export class Queue implements ChainOwner, Polled {
     }
   }
 
-  /** @returns the index in the available ring to go on at; undefined where it was not running. */
+  /**
+   * Stops serving. @returns the index in the available ring to go on at; undefined if the queue was not
+   * running.
+   */
   stop(): number | undefined {
     const ring = this.#ring
     if (this.#setup === undefined || ring === undefined) return undefined
@@ -96,7 +103,7 @@ export class Queue implements ChainOwner, Polled {
     return ring.next
   }
 
-  /** Forgets requests from before the queue was stopped, which are then never answered. */
+  /** Forgets requests from before the queue was stopped. They are never answered. */
   forgetStopped(): void {
     if (this.#before === undefined) return
     this.#before = undefined
@@ -111,7 +118,7 @@ export class Queue implements ChainOwner, Polled {
     try {
       this.#serve(ring)
     } catch (error) {
-      // Whatever it is, it concerns this device alone: others of this process are served on.
+      // Not thrown on: only this device has failed, and the others of this process are served on.
       this.#owner.broke(error)
     }
     this.#isServing = false
@@ -129,7 +136,7 @@ export class Queue implements ChainOwner, Polled {
   answered(chain: Chain, length: number, head: Uint8Array | undefined): void {
     const ring = this.#ring
     if (ring === undefined || !chain.isReachable) {
-      // A copy: `head` is lent.
+      // A copy, because `head` is valid during the call only.
       const bytes = Buffer.from(head ?? [])
       if (this.#waiting.delete(chain)) this.#late.push({ chain, length, bytes })
       return
@@ -142,7 +149,8 @@ export class Queue implements ChainOwner, Polled {
     try {
       this.#notify(ring)
     } catch (error) {
-      // The answer may come from another client's request, such as one that unlocks a file. That client goes on.
+      // Not thrown: the answer may come from another client's request, such as one that unlocks a file. That
+      // client goes on.
       this.#owner.broke(error)
     }
   }
@@ -182,7 +190,7 @@ export class Queue implements ChainOwner, Polled {
   #goOn(ring: Virtqueue): void {
     const late = this.#late
     this.#late = []
-    // The device has these chains, so the driver leaves their descriptors as they are.
+    // The device still has these chains, so the driver leaves their descriptors as they are.
     for (const chain of this.#waiting) this.#read(chain, chain.head)
     for (const { chain, length, bytes } of late) {
       this.#read(chain, chain.head)
@@ -194,13 +202,14 @@ export class Queue implements ChainOwner, Polled {
 }
 
 interface StoppedRing extends QueueSetup {
-  /** {@link Virtqueue.done} when it was stopped. */
+  /** The value of {@link Virtqueue.done} when the queue was stopped. */
   readonly done: number
 }
 
 /**
- * Whether it is the same driver's ring, and as it was. A new driver's ring may well be at the same place, and after a
- * multiple of 65,536 requests as far in the available ring, but not in the used ring if requests wait.
+ * Whether the ring has the same driver and state as before. A new driver's ring may lie at the same place.
+ * After a multiple of 65,536 requests its available ring may have the same index, but if requests wait, its
+ * used ring has not.
  */
 function isContinued(before: StoppedRing, now: QueueSetup, done: number): boolean {
   const { addresses: a } = before

@@ -3,19 +3,19 @@ import { Queue } from './queue.ts'
 import { messageOf } from '../../util/error.ts'
 
 /**
- * All queues of a device. They start and stop apart, and break together: what a driver does wrong in one of them is a
- * reason to distrust all it does, so the device stops as a whole until its driver resets it (virtio 1.3, 2.1.2,
- * DEVICE_NEEDS_RESET).
+ * All queues of a device. Each starts and stops by itself, but all break together: a driver that breaks the
+ * rules in one of them is not trusted in the others. The device then stops until its driver resets it (virtio
+ * 1.3, 2.1.2, DEVICE_NEEDS_RESET).
  */
 export class Queues {
   readonly all: readonly Queue[]
   readonly #device: Device
   readonly #log: (line: string) => void
-  /** Queues that ran when the device broke, and were not taken back since. */
+  /** Queues that ran when the device broke, and that the front end has not stopped since. */
   readonly #broken = new Set<Queue>()
 
   /**
-   * @param notify notifies the driver of what was given back in the queue with this index.
+   * @param notify notifies the driver of chains that were given back in the queue with this index.
    * @param log gets a line when the device stops by itself.
    */
   constructor(device: Device, notify: (index: number) => void, log: (line: string) => void) {
@@ -37,14 +37,14 @@ export class Queues {
   }
 
   /**
-   * The front end has taken this queue back, stopped. A broken device can be started again when it has taken back all
+   * The front end has stopped this queue. A broken device can start again when the front end has stopped all
    * queues that ran.
    */
   takenBack(queue: Queue): void {
     this.#broken.delete(queue)
   }
 
-  /** Stops all queues for good. */
+  /** Stops all queues for ever. */
   close(): void {
     for (const queue of this.all) queue.stop()
     this.#reset()
@@ -59,7 +59,7 @@ export class Queues {
     this.#reset()
   }
 
-  /** A driver has gone, with all that it has asked for. Queues that run are the next driver's already. */
+  /** A driver has gone, and its requests with it. Queues that run now are the next driver's. */
   #reset(): void {
     this.#device.reset()
     for (const queue of this.all) queue.forgetStopped()

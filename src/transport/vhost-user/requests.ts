@@ -38,12 +38,12 @@ export function requestName(number: number): RequestName | undefined {
 export const feature = {
   INDIRECT_DESC: 1n << 28n,
   EVENT_IDX: 1n << 29n,
-  /** Not for the driver: the front end and this backend negotiate features of their own protocol. */
+  /** Not for the driver: with it, the front end and this backend negotiate features of vhost-user. */
   PROTOCOL_FEATURES: 1n << 30n,
   VERSION_1: 1n << 32n,
 } as const
 
-/** What this backend offers to the drivers of any device, besides the features of the device itself. */
+/** The features that this backend offers to the drivers of all devices, in addition to those of the device. */
 export const transportFeatures =
   feature.INDIRECT_DESC | feature.EVENT_IDX | feature.PROTOCOL_FEATURES | feature.VERSION_1
 

@@ -1,6 +1,6 @@
 import { type GuestMemory, Location } from './guest-memory.ts'
 
-/** The driver does not keep to the rules of virtio or of its device: the device stops. */
+/** The driver has broken the rules of virtio or of its device: the device stops. */
 export class VirtqueueError extends Error {
   override readonly name = 'VirtqueueError'
 }
@@ -13,7 +13,7 @@ const AVAIL_NO_INTERRUPT = 1
 /** A flag of the used ring: the device wants no notifications (2.7.8). */
 const USED_NO_NOTIFY = 1
 
-/** Where the three parts of a queue lie, as the front end has mapped them, and how many entries it has. */
+/** The addresses of the three parts of a queue in the front end, and the number of entries. */
 export interface RingAddresses {
   /** A power of two, at most {@link QUEUE_SIZE_MAX}. */
   readonly size: number
@@ -23,11 +23,12 @@ export interface RingAddresses {
 }
 
 /**
- * The device's side of a split virtqueue (virtio 1.3, 2.7): which chains the driver has made available, which were given
- * back, and which side wants to be notified. The driver can write to all of it at any time, so each number is read once.
+ * The device's side of a split virtqueue (virtio 1.3, 2.7): which chains the driver has made available, which
+ * were given back, and which side asks for notifications. The driver can write to all of it at any time, so
+ * each number is read once.
  *
- * The indices are read and written with Atomics, which order them against all that lies around them; the rest of a ring
- * belongs to one side at a time.
+ * The indices are read and written with Atomics, which order them against the reads and writes around them.
+ * The rest of a ring belongs to one side at a time.
  */
 export class Virtqueue {
   readonly size: number
@@ -35,7 +36,7 @@ export class Virtqueue {
   readonly table: Readonly<Location>
   /** flags, idx, ring[size], used_event (2.7.6). */
   readonly #available: Uint16Array<ArrayBuffer>
-  /** flags, idx, then the elements as halves of words, and avail_event (2.7.8). */
+  /** flags, idx, then four halves for each element, and avail_event (2.7.8). */
   readonly #used: Uint16Array<ArrayBuffer>
   /** The elements: id and length of each. */
   readonly #elements: Uint32Array<ArrayBuffer>
@@ -44,7 +45,7 @@ export class Virtqueue {
   #next: number
   /** Index of the next used element, modulo 2^16. */
   #done: number
-  /** {@link #done} at the last call of {@link mustNotify}. */
+  /** The value of {@link #done} at the last call of {@link mustNotify}. */
   #notified: number
 
   /**
@@ -73,12 +74,12 @@ export class Virtqueue {
     this.#elements = new Uint32Array(bufferOf(used), used.offset + 4, 2 * size)
     this.#eventIndex = eventIndex
     this.#next = next
-    // The ring itself says how far it is, whichever backend has served it before.
+    // The ring itself has this index, also if another backend has served it before.
     this.#done = Atomics.load(this.#used, 1)
     this.#notified = this.#done
   }
 
-  /** The index of the next chain in the available ring, modulo 2^16: what GET_VRING_BASE asks for. */
+  /** The index of the next chain in the available ring, modulo 2^16: the answer to GET_VRING_BASE. */
   get next(): number {
     return this.#next
   }
@@ -88,7 +89,7 @@ export class Virtqueue {
     return this.#done
   }
 
-  /** Whether a chain is available. This is one load, and nothing is checked yet. */
+  /** Whether a chain is available. This is one load, and checks nothing. */
   get hasWork(): boolean {
     return Atomics.load(this.#available, 1) !== this.#next
   }
@@ -96,8 +97,8 @@ export class Virtqueue {
   /**
    * Takes the next available chain.
    *
-   * @returns the index of its first descriptor, or -1 when none is available.
-   * @throws VirtqueueError for more chains than the ring has room for, or a head outside of the table.
+   * @returns the index of its first descriptor, or -1 when none is available. @throws VirtqueueError for more
+   *   chains than the ring has room for, or a head outside of the table.
    */
   pop(): number {
     const waiting = (Atomics.load(this.#available, 1) - this.#next) & 0xffff
@@ -113,7 +114,7 @@ export class Virtqueue {
     return head
   }
 
-  /** Gives a chain back, of which `written` bytes were filled. See {@link mustNotify}. */
+  /** Gives a chain back, with `written` bytes filled. See {@link mustNotify}. */
   addUsed(head: number, written: number): void {
     const at = 2 * (this.#done & (this.size - 1))
     this.#elements[at] = head
@@ -122,7 +123,10 @@ export class Virtqueue {
     Atomics.store(this.#used, 1, this.#done)
   }
 
-  /** Whether the driver wants a notification for what was given back since this was asked last (2.7.7). */
+  /**
+   * Whether the driver asks for a notification of the chains that were given back since the last call
+   * (2.7.7).
+   */
   mustNotify(): boolean {
     const before = this.#notified
     this.#notified = this.#done
@@ -135,7 +139,7 @@ export class Virtqueue {
   /**
    * Asks the driver to notify when it makes a chain available (2.7.10).
    *
-   * @returns whether one is available already, for which it may not notify.
+   * @returns whether one is available already. The driver may not notify for that one.
    */
   enableNotifications(): boolean {
     if (this.#eventIndex) Atomics.store(this.#used, 2 + 4 * this.size, this.#next)
@@ -144,8 +148,8 @@ export class Virtqueue {
   }
 
   /**
-   * Tells the driver that this side polls. With event indices there is nothing to do: the index that
-   * {@link enableNotifications} has named is in the past as soon as it is reached.
+   * Tells the driver that this side polls. With event indices there is nothing to do: once the index that
+   * {@link enableNotifications} has named is reached, the driver does not notify any more.
    */
   disableNotifications(): void {
     if (!this.#eventIndex) Atomics.store(this.#used, 0, USED_NO_NOTIFY)

@@ -6,7 +6,10 @@ import type { Queue } from './queue.ts'
 import { feature } from './requests.ts'
 import type { RingAddresses } from './virtqueue.ts'
 
-/** What a front end has said about one ring, and the queue that serves it. It owns the ring's descriptors. */
+/**
+ * The settings of one ring, as the front end has sent them, and the queue that serves the ring. It owns the
+ * ring's descriptors.
+ */
 export class Vring {
   /** In entries (SET_VRING_NUM). */
   size = 0
@@ -26,14 +29,14 @@ export class Vring {
     this.#loop = loop
   }
 
-  /** Notifies the driver, if the front end has said how. @throws ErrnoError as write(2). */
+  /** Notifies the driver, if the front end has sent a descriptor for that. @throws ErrnoError as write(2). */
   notify(): void {
     if (this.#call >= 0) signalEventfd(this.#call)
   }
 
   /**
-   * @param fd an eventfd by which the driver is notified, or -1 for none. It is signalled at once: a ring may be served
-   *   before its front end has said how to notify the driver, and a notification too many does no harm.
+   * @param fd an eventfd that notifies the driver, or -1 for none. It is signalled at once: the ring may have
+   *   been served before the front end has sent it, and a superfluous notification does no harm.
    */
   setCall(fd: number): void {
     if (this.#call >= 0) discard(this.#call)
@@ -41,14 +44,17 @@ export class Vring {
     this.notify()
   }
 
-  /** @param fd an eventfd by which the driver says that chains are available. */
+  /** @param fd an eventfd with which the driver notifies that chains are available. */
   setKick(fd: number): void {
     this.#removeKick()
     this.#kick = new Kick(fd, this.queue)
     this.#loop.add(this.#kick)
   }
 
-  /** Serves the ring as soon as all is known that this takes. @param features as negotiated with the driver. */
+  /**
+   * Serves the ring as soon as all settings are known that this takes. @param features as negotiated with the
+   * driver.
+   */
   update(memory: GuestMemory | undefined, features: bigint): void {
     const { size, addresses, next } = this
     if (this.#isStarted || !this.isEnabled || this.#kick === undefined) return
@@ -67,7 +73,7 @@ export class Vring {
   stop(): void {
     if (!this.#isStarted) return
     this.#isStarted = false
-    // The queue of a broken device has stopped already, and goes on nowhere.
+    // The queue of a broken device has stopped already, and has no position to go on at.
     this.next = this.queue.stop() ?? this.next
   }
 
@@ -84,7 +90,7 @@ export class Vring {
   }
 }
 
-/** The eventfd by which a driver says that chains are available (SET_VRING_KICK). It owns it. */
+/** The eventfd with which a driver notifies that chains are available (SET_VRING_KICK). It owns it. */
 class Kick implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'

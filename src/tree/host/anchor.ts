@@ -29,7 +29,7 @@ export class Anchor {
    * @param descriptors those of the tree; the anchor's descriptor is one of them.
    * @param self /proc/self/fd, see policy.ts.
    * @param writable whether guests may write to the export: if not, their locks exclude no reader on the
-   * host.
+   *   host.
    */
   constructor(fd: number, descriptors: Descriptors, self: number, writable: boolean) {
     this.#descriptors = descriptors
@@ -64,7 +64,7 @@ export class Anchor {
     this.#mode = 'both'
   }
 
-  /** @returns false when a program of the host is in the way. */
+  /** @returns false when a lock of a program of the host conflicts. */
   set(type: LockType | null, range: LockRange): boolean {
     const possible = this.#mode === 'both' || type === null ? type : this.#mode
     return setOfdLock(this.#fd, possible ?? 'none', range)

@@ -14,8 +14,8 @@ const probed = systemMemory(8)
 /**
  * Fills `into` from `offset` of a file on, if the page cache has all of it.
  *
- * @returns how many bytes, fewer than asked at the end of the file only; {@link WOULD_WAIT} where a disk
- *   has to be asked, {@link CANNOT_TELL} where the file system does not say.
+ * @returns how many bytes: fewer than asked for only at the end of the file. {@link WOULD_WAIT} if the read
+ *   has to wait for a disk, {@link CANNOT_TELL} if the file system does not say.
  */
 export function readIfCached(
   fd: number,

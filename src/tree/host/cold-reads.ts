@@ -5,7 +5,7 @@ export interface ColdReads {
   /**
    * Reads up to `length` bytes at `offset`. The descriptor may be closed meanwhile.
    *
-   * @returns undefined when no more can be under way.
+   * @returns undefined when no further read can be under way.
    */
   read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined
 }

@@ -62,9 +62,9 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /**
    * @param parent null for the root.
    * @param fd an O_PATH descriptor of the file, which it owns from now on; -1 for a file that fetches one
-   * when it needs one.
+   *   when it needs one.
    * @throws ENFILE when the tree remembers as many files as it may. The caller still owns the descriptor
-   * then.
+   *   then.
    */
   constructor(
     context: HostContext,

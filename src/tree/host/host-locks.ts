@@ -238,7 +238,7 @@ export class LockTable {
     this.#forgetIfUnused(key, file)
   }
 
-  /** @returns whether it waits no longer because it was granted. */
+  /** Tries a request that waits once more. @returns whether it was granted. */
   #retry(file: LockedFile, waiter: Waiter): boolean {
     // The client may have ended while others were answered.
     if (!file.waiting.includes(waiter)) return false

@@ -32,9 +32,9 @@ export class HostTree implements Tree {
 
   /**
    * @param directory a path of the host. It is resolved here, once; if its last component is a symlink, that
-   * is followed.
+   *   is followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the kernel, such
-   * as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes.
+   *   as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes.
    * @param later how the thread that serves the tree sets timers.
    * @param coldReads how it reads what is not in the page cache. Without it, the thread waits for the disk.
    */

@@ -65,7 +65,7 @@ export function isStorable(fd: number): boolean {
  * The mode that a guest sees.
  *
  * @param host the mode on the host. A directory is a directory for both; a regular file of the host may have
- * another type for the guest.
+ *   another type for the guest.
  */
 export function modeOf(host: number, stored: number | undefined): number {
   if (stored === undefined) return host

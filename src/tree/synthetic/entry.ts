@@ -18,7 +18,7 @@ export interface SyntheticFile {
    * Is called for every open. What it returns is closed at the end.
    *
    * @param state what {@link SyntheticHandle.state} of an earlier open has returned, for which this one goes
-   * on.
+   *   on.
    */
   open(state?: string): SyntheticHandle
 }

@@ -40,17 +40,17 @@ class Position {
 }
 
 /**
- * Patterns, compiled into one trie that is walked a name at a time.
+ * Compiles patterns into one trie, in which each name of a path is one step.
  *
- * A pattern is a path relative to the root, components with `/` between them; slashes at its ends
- * mean nothing. A component is a name, possibly with wildcards (glob.ts), or `**` for any number of
- * components: also none, but at the end of a pattern at least one, so `dir/**` is what lies in `dir`
- * and not `dir` itself.
+ * A pattern is a path relative to the root: components with `/` between them. Slashes at its ends have no
+ * effect. A component is a name, possibly with wildcards (glob.ts), or `**`. `**` matches any number of
+ * components, also none. At the end of a pattern it matches at least one, so `dir/**` matches what lies in
+ * `dir` and not `dir` itself.
  *
- * All patterns are followed at once, so nothing is ever tried again: a step takes as long as there
- * are positions and wildcards at them, whatever came before.
+ * All patterns are followed at once, so there is no backtracking. The time of a step depends on the number of
+ * positions and of wildcards at them, and not on the path before.
  *
- * @returns where to begin.
+ * @returns the positions at the root.
  * @throws PatternError for a pattern that is empty or has a component that can match no name.
  */
 export function compilePatterns(patterns: readonly string[]): Positions {

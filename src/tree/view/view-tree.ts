@@ -22,7 +22,7 @@ export class ViewTree implements Tree {
 
   /**
    * @param inner is closed with this one. @throws PatternError for a pattern that means nothing; `inner` is
-   * not closed then.
+   *   not closed then.
    */
   constructor(inner: Tree, patterns: ViewPatterns) {
     this.#inner = inner
