@@ -27,7 +27,7 @@ function textOf(index: number): string {
 }
 
 describe('an answer that comes later', () => {
-  it('lets others pass and brings its own bytes', () => {
+  it('does not delay other requests, and brings its own bytes', () => {
     readSlowly(1)
     readSlowly(2)
     probe.send(3, 'getattr', { fid: 0, mask: 0 })
@@ -136,7 +136,7 @@ describe('Tflush', () => {
     expect(textOf(1)).toBe('again')
   })
 
-  it('is answered also for a tag that nobody waits for, and for its own', () => {
+  it('is answered also for a tag without a request, and for its own', () => {
     probe.send(2, 'flush', { oldtag: 99 })
     probe.send(3, 'flush', { oldtag: 3 })
     probe.send(4, 'flush', { oldtag: 0xffff })
@@ -158,7 +158,7 @@ describe('Tflush', () => {
     expect(tree.cancelled).toBe(0)
   })
 
-  it('is answered also when letting go fails', () => {
+  it('is answered also when cancelling fails', () => {
     readSlowly(1)
     tree.onCancel = () => {
       throw new TypeError('a mistake in the tree')
@@ -169,7 +169,7 @@ describe('Tflush', () => {
     readSlowly(1)
   })
 
-  it('keeps its place when letting go wakes others', () => {
+  it('keeps its place when cancelling settles others', () => {
     readSlowly(1)
     readSlowly(2)
     tree.onCancel = () => tree.parked[1]!.resolve(Buffer.from('woken'))
@@ -192,7 +192,7 @@ describe('the end of the conversation', () => {
     expect([tree.uses, tree.openFiles, tree.faults]).toEqual([0, 0, []])
   })
 
-  it('lets go of the others also when letting go of one fails or wakes them', () => {
+  it('cancels the others also when cancelling one fails or settles them', () => {
     for (let tag = 1; tag <= 5; tag++) readSlowly(tag)
     tree.onCancel = () => {
       tree.parked[4]!.resolve(Buffer.from('woken'))

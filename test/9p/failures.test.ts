@@ -46,7 +46,7 @@ describe('an operation that fails', () => {
 })
 
 describe('a malformed frame', () => {
-  it('ends the connection and reaches nobody', () => {
+  it('ends the connection and does not reach the tree', () => {
     tree.calls.length = 0
     for (const [name, { type }] of Object.entries(messages)) {
       const body = Buffer.alloc(500)
@@ -60,7 +60,7 @@ describe('a malformed frame', () => {
   })
 })
 
-describe('whatever a client sends', () => {
+describe('any sequence of requests', () => {
   const requests = fc
     .constantFrom(...messageNames)
     .chain((name) =>
@@ -85,7 +85,7 @@ describe('whatever a client sends', () => {
     ) as never,
   }))
 
-  it('has one reply for each request, breaks nothing and leaves nothing behind', () => {
+  it('gets one reply for each request, breaks nothing and leaves nothing behind', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(requests, close), { maxLength: 60 }), (sent) => {
         const fake = new FakeTree()
@@ -113,7 +113,7 @@ describe('whatever a client sends', () => {
     )
   })
 
-  it('be it nothing but bytes, throws only protocol errors', () => {
+  it('also of random bytes, causes no errors but protocol errors', () => {
     const type = fc.constantFrom(...Object.values(messages).map((row) => row.type))
     fc.assert(
       fc.property(type, fc.nat(30), fc.uint8Array({ maxLength: 100 }), (number, tag, body) => {

@@ -53,7 +53,7 @@ describe('Tattach', () => {
     expect(stands(1)).toBe(false)
   })
 
-  it('says who creates through it', () => {
+  it('determines the owner of files that are created through its fids', () => {
     probe.attach(7, 1000)
     expect(walk(7, 8)).toBe('0 qids')
     probe.call('mkdir', { dfid: 8, name: 'mine', mode: 0o755, gid: 50 })
@@ -141,7 +141,7 @@ describe('Twalk', () => {
     )
   })
 
-  it('is refused when there are as many fids as there may be, and goes on when one is gone', () => {
+  it('is refused at the limit of fids, and works again when one is gone', () => {
     const few = new SessionProbe(tree, 8192, { ...defaultLimits, fids: 2 }).attach()
     few.walk(1, 'dir')
     expect(few.errnoOf('walk', { fid: 0, newfid: 2, names: [] })).toBe(errno.ENFILE)
@@ -236,7 +236,7 @@ describe('every request that names a fid', () => {
     },
   )
 
-  it.each(['walk', 'xattrwalk', 'attach'] as const)('T%s gives nobody NOFID', (name) => {
+  it.each(['walk', 'xattrwalk', 'attach'] as const)('T%s refuses NOFID as a new fid', (name) => {
     const field = name === 'attach' ? 'fid' : 'newfid'
     const request = { ...wholeRequest(name), afid: limits.NOFID, [field]: limits.NOFID }
     expect(probe.errnoOf(name, request as never)).toBe(errno.EINVAL)

@@ -76,7 +76,7 @@ describe('Tlock', () => {
     expect([statusOf(0), statusOf(1)]).toEqual([SUCCESS, BLOCKED])
   })
 
-  it('is let go of by Tflush', () => {
+  it('is cancelled by Tflush', () => {
     probe.send(1, 'lock', asked({ flags: BLOCK }))
     probe.send(2, 'flush', { oldtag: 1 })
     expect(probe.replies.map(({ tag, type }) => [tag, type])).toEqual([[2, 109]])
@@ -95,13 +95,13 @@ describe('Tgetlock', () => {
     return probe.call('getlock', { ...request, ...changes })
   }
 
-  it('answers with what is in the way', () => {
+  it('answers with the conflicting lock', () => {
     const reader = { type: RDLCK, start: 5n, procId: 7, clientId: 'another' }
     expect(getlock({ type: WRLCK, length: 10n })).toEqual({ ...reader, length: 5n })
     expect(getlock({ type: RDLCK, length: 0n })).toEqual({ ...reader, length: 0n })
   })
 
-  it('answers UNLCK and the request itself when nothing is', () => {
+  it('answers with UNLCK and the request’s fields if there is no conflict', () => {
     const request = { type: WRLCK, start: 0n, length: 1n, procId: 12, clientId: 'guest' }
     expect(getlock(request)).toEqual({ ...request, type: UNLCK })
   })
@@ -122,19 +122,19 @@ describe('the limit of requests that wait', () => {
     probe.send(2, 'lock', asked({ fid: 2, flags: BLOCK }))
   })
 
-  it('is ENOMEM for a read beyond it, which is let go of', () => {
+  it('is ENOMEM for a read beyond it, which is cancelled', () => {
     expect(probe.errnoOf('read', { fid: 1, offset: 0, count: 1 })).toBe(errno.ENOMEM)
     expect(tree.cancelled).toBe(1)
     tree.parked[1]!.resolve(Buffer.from('late'))
     expect(probe.replies).toEqual([])
   })
 
-  it('makes a lock one that does not wait', () => {
+  it('answers BLOCKED at once to a lock beyond it', () => {
     expect(probe.call('lock', asked({ fid: 2, flags: BLOCK })).status).toBe(SUCCESS)
     expect(tree.lockWaits.length).toBe(1)
   })
 
-  it('is had again once one is answered', () => {
+  it('allows another request once one is answered', () => {
     tree.parked[0]!.resolve(Buffer.from('x'))
     probe.send(3, 'read', { fid: 1, offset: 0, count: 1 })
     expect(probe.replies.map(({ tag }) => tag)).toEqual([1])

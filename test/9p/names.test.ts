@@ -40,7 +40,7 @@ function withName(name: string): Record<string, number> {
   }
 }
 
-describe('a name that is no name', () => {
+describe('an invalid name', () => {
   const bad: [string, number][] = [
     ['', errno.EINVAL],
     ['.', errno.EINVAL],
@@ -61,16 +61,19 @@ describe('a name that is no name', () => {
     expect(tree.calls).toEqual([])
   })
 
-  it.each(bad.filter(([name]) => name !== '..'))('%j is no step of a walk', (name, expected) => {
-    expect(probe.errnoOf('walk', { fid: 1, newfid: 3, names: [name] })).toBe(expected)
-    expect(tree.calls).toEqual([])
-    const { qids } = probe.call('walk', { fid: 0, newfid: 3, names: ['dir', name] })
-    expect(qids.length).toBe(1)
-    expect(tree.calls).toEqual(['lookup dir'])
-  })
+  it.each(bad.filter(([name]) => name !== '..'))(
+    '%j is refused as a step of a walk',
+    (name, expected) => {
+      expect(probe.errnoOf('walk', { fid: 1, newfid: 3, names: [name] })).toBe(expected)
+      expect(tree.calls).toEqual([])
+      const { qids } = probe.call('walk', { fid: 0, newfid: 3, names: ['dir', name] })
+      expect(qids.length).toBe(1)
+      expect(tree.calls).toEqual(['lookup dir'])
+    },
+  )
 })
 
-describe('a name that is one', () => {
+describe('a valid name', () => {
   it.each(['x'.repeat(255), '...', '.x', ' ', '\u00ff\u00fe', '-rf', 'a\\b', '*', '\n'])(
     '%j reaches the tree as it is',
     (name) => {

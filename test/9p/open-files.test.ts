@@ -140,7 +140,7 @@ describe('reading and writing', () => {
     expect(tree.calls.at(-1)).toBe(`write ${offset} 4`)
   })
 
-  it('at an offset that is no exact number is an error of that request alone', () => {
+  it('at an offset of 2^53 or more fails only that request', () => {
     probe.walk(1, 'file').open(1)
     const bytes = Buffer.from(
       '17000000 74 0900 01000000 0000000000002000 01000000'.replaceAll(' ', ''),

@@ -78,12 +78,12 @@ describe('Tmknod', () => {
 })
 
 describe('authentication', () => {
-  it('is said not to be needed', () => {
+  it('is answered ENOENT: it is not needed', () => {
     expect(probe.errnoOf('auth', { afid: 5, uname: 'root', aname: '', uid: 0 })).toBe(errno.ENOENT)
     expect(probe.errnoOf('clunk', { fid: 5 })).toBe(errno.EBADF)
   })
 
-  it('is nothing that an attach can come with', () => {
+  it('is refused in an attach', () => {
     const asked = { fid: 5, uname: '', aname: '', uid: 0 }
     expect(probe.errnoOf('attach', { ...asked, afid: 0 })).toBe(errno.EBADF)
     expect(probe.errnoOf('clunk', { fid: 5 })).toBe(errno.EBADF)

@@ -33,7 +33,7 @@ function catchUp(): void {
 }
 
 describe('while replies cannot leave', () => {
-  it('only what has a short reply is carried out; the rest follows in its order', () => {
+  it('only requests with short replies are carried out; the others follow in order', () => {
     probe.isBackedUp = true
     read(1)
     probe.send(2, 'readdir', { fid: 2, offset: 0n, count: 1000 })
@@ -61,7 +61,7 @@ describe('while replies cannot leave', () => {
     expect(tree.faults).toEqual([])
   })
 
-  it('one after the other comes out, as long as replies leave', () => {
+  it('requests are carried out one by one, as long as replies leave', () => {
     probe.isBackedUp = true
     for (let tag = 1; tag <= 3; tag++) read(tag)
     probe.isBackedUp = false
@@ -74,7 +74,7 @@ describe('while replies cannot leave', () => {
     expect(replies().map(([tag]) => tag)).toEqual([1, 2, 3, 4, 1])
   })
 
-  it('answers that come later wait as well, and come first', () => {
+  it('deferred answers wait as well, and leave first', () => {
     read(1, 3)
     read(2, 3)
     probe.isBackedUp = true
@@ -91,7 +91,7 @@ describe('while replies cannot leave', () => {
     ])
   })
 
-  it('Tflush takes back what waits: only Rflush comes, and the tag is free', () => {
+  it('Tflush cancels a postponed request: only Rflush comes, and the tag is free', () => {
     read(1, 3)
     probe.isBackedUp = true
     tree.parked[0]!.resolve(Buffer.from('ready'))
@@ -120,13 +120,13 @@ describe('while replies cannot leave', () => {
     expect([tree.uses, tree.openFiles, tree.faults]).toEqual([0, 0, []])
   })
 
-  it('what waits holds its tag', () => {
+  it('a postponed request holds its tag', () => {
     probe.isBackedUp = true
     read(1)
     expect(() => read(1)).toThrow(expect.objectContaining({ code: 'DUPLICATE_TAG' }))
   })
 
-  it('a malformed request is one at once, and is not kept', () => {
+  it('a malformed request ends the connection at once, and is not kept', () => {
     probe.isBackedUp = true
     const long = rawFrame(116, 1, Buffer.alloc(5000))
     expect(() => probe.sendRaw(long)).toThrow(ProtocolError)
@@ -135,7 +135,7 @@ describe('while replies cannot leave', () => {
   })
 })
 
-describe('what waits when it is saved', () => {
+describe('a postponed request in a saved session', () => {
   /** Each read of `slow` waits; `quick` is answered at once. */
   function served(): { probe: SessionProbe; parked: Deferred<Uint8Array>[] } {
     const parked: Deferred<Uint8Array>[] = []
@@ -152,7 +152,7 @@ describe('what waits when it is saved', () => {
     return payloadBytes(fieldsOf('read', all[index]!).data).toString()
   }
 
-  it('is asked again, and what is ready goes out before', () => {
+  it('is carried out again, and replies that are ready leave before', () => {
     const { probe: first, parked } = served()
     first.call('version', { msize: 8192, version: limits.VERSION })
     first.attach().walk(1, 'quick').open(1).walk(2, 'slow').open(2)

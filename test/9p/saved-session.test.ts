@@ -178,7 +178,7 @@ describe('a session that goes on elsewhere', () => {
     )
   })
 
-  it('may be saved once more, whatever has been used of it', () => {
+  it('may be saved once more, however much of it was used', () => {
     const fids = [probe.opened('file', RDWR), probe.fid('dir/a'), probe.fid('dir/inner/deep')]
     const gone = probe.opened('other')
     unlinkSync(join(shared, 'other'))
@@ -307,7 +307,7 @@ describe('a file that is not what it was', () => {
     for (const fid of fids) expect(there.errnoOf('getattr', { fid, mask: 1 })).toBe(ESTALE)
   })
 
-  it('is nothing to a directory, a symlink, or a file of which only the access time is another', () => {
+  it('does not count if it is a directory or a symlink, or if only the access time differs', () => {
     symlinkSync('file', join(shared, 'link'))
     const fids = ['dir', 'link', 'file', ''].map((path) => probe.fid(path))
     const saved = probe.session.save()
@@ -401,7 +401,7 @@ describe('what is under way', () => {
     expect(lock(other, theirs, { start: 101n, length: 1n })).toBe(SUCCESS)
   })
 
-  it('is a lock that somebody else has taken meanwhile: whoever comes second is ESTALE', () => {
+  it('is a lock that another client has taken meanwhile: the second to lock gets ESTALE', () => {
     const fid = probe.opened('file', RDWR)
     lock(probe, fid)
     const saved = probe.session.save()
@@ -446,14 +446,14 @@ describe('what is under way', () => {
   })
 })
 
-describe('whoever goes on with a session', () => {
-  it('shows files as it shows them to others', () => {
+describe('a server that goes on with a session', () => {
+  it('shows files in the same way as to its other clients', () => {
     const fid = probe.fid('file')
     const there = probe.elsewhere({ owner: { uid: 7, gid: 8 } })
     expect(there.call('getattr', { fid, mask: 1 })).toMatchObject({ uid: 7, gid: 8 })
   })
 
-  it('lets nobody write where it is read-only now', () => {
+  it('allows no writes if its export is read-only now', () => {
     const [written, read] = [probe.opened('file', RDWR), probe.opened('other')]
     const idle = probe.fid('dir')
     const there = probe.elsewhere({ readOnly: true })
@@ -464,7 +464,7 @@ describe('whoever goes on with a session', () => {
     expect(there.errnoOf('clunk', { fid: written })).toBe(errno.EBADF)
   })
 
-  it('keeps hidden what it hides, and knows the way back', () => {
+  it('hides what its export hides, and still finds `..`', () => {
     const on = new HostProbe(shared, { hide: ['secret', 'dir/a'] })
     const fids = [on.fid('dir/inner/deep'), on.opened('dir'), on.fid('other')]
     const there = on.elsewhere()
@@ -493,7 +493,7 @@ describe('whoever goes on with a session', () => {
     expect(there.stat('one/file').qid.path).toBe(path(probe, one!))
   })
 
-  it('has room for it, or says why not', () => {
+  it('takes it within its limits, or gives the reason why not', () => {
     probe.fid('file')
     const saved = probe.session.save()
     const loading =
@@ -536,7 +536,7 @@ describe('a tree made of functions', () => {
     waiting = []
   })
 
-  it('is asked again what was asked of another', () => {
+  it('gets the requests again that another server has left', () => {
     const first = new SessionProbe(made('first')).attach()
     for (const [fid, path] of ['next', 'texts/a', 'old', 'texts'].entries())
       first.walk(fid + 1, path)
@@ -559,10 +559,10 @@ describe('a tree made of functions', () => {
     }
   })
 
-  it('gives no path to two of its entries', () => {
+  it('gives no two entries the same qid path', () => {
     const first = new SessionProbe(made('first')).attach().walk(1, 'texts/a').walk(2, 'next')
     const tree = made('second')
-    // Somebody has been here, the other way round.
+    // Another client has walked here before, in the other order.
     new SessionProbe(tree).attach().walk(1, 'next').walk(2, 'texts/a')
     const there = new SessionProbe(tree, 0).load(first.session.save())
     expect([1, 2].map((fid) => there.errnoOf('getattr', { fid, mask: 1 }))).toEqual([

@@ -82,7 +82,7 @@ describe('Txattrwalk', () => {
     expect(all).toBe(long.toString())
   })
 
-  it('is refused for names that none can have', () => {
+  it('is refused for names that no xattr can have', () => {
     const found = (name: string): number => probe.errnoOf('xattrwalk', { fid: 1, newfid: 2, name })
     expect(found('user.none')).toBe(errno.ENODATA)
     expect(found(`user.${'x'.repeat(251)}`)).toBe(errno.ERANGE)
@@ -168,7 +168,7 @@ describe('Txattrcreate', () => {
     expect(probe.errnoOf('read', { fid: 1, offset: 0, count: 1 })).toBe(errno.EBADF)
   })
 
-  it('takes bytes in their order only, and no more than it announced', () => {
+  it('takes bytes only in order, and no more than were announced', () => {
     create('user.new', 4)
     expect(write(1, 'x', 1)).toBe(errno.EINVAL)
     expect(write(1, 'five!')).toBe(errno.EINVAL)
@@ -193,7 +193,7 @@ describe('Txattrcreate', () => {
     expect(file.xattrValues.has('user.new')).toBe(false)
   })
 
-  it('is refused for sizes, names and flags that none can have, and the fid stays', () => {
+  it('is refused for invalid sizes, names and flags, and the fid stays', () => {
     const found = (name: string, size: bigint, with_: number): number =>
       probe.errnoOf('xattrcreate', { fid: 1, name, size, flags: with_ })
     for (const size of [65537n, 1n << 32n, 1n << 53n, (1n << 64n) - 1n]) {
@@ -236,7 +236,7 @@ describe('the fid of an attribute', () => {
     },
   }
 
-  it.each(Object.entries(ways))('is good for nothing else: %s', (_which, make) => {
+  it.each(Object.entries(ways))('is EBADF for all other requests: %s', (_which, make) => {
     make()
     const [fid, name, gid] = [3, 'x', 0]
     const times = { atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0 }
@@ -277,7 +277,7 @@ describe('the fid of an attribute', () => {
 })
 
 describe('a session’s attribute memory', () => {
-  it('has an end, which is ENOMEM, and is had again after Tclunk', () => {
+  it('is limited: beyond it is ENOMEM, and Tclunk frees it', () => {
     probe = new SessionProbe(tree, 8192, { ...defaultLimits, xattrBytes: 1000 }).attach()
     const asked = (fid: number, size: number): number => {
       probe.walk(fid, 'file')
@@ -294,7 +294,7 @@ describe('a session’s attribute memory', () => {
     expect(found(6)).toBe(0)
   })
 
-  it('is as much as it may be however many are begun at once, and each session’s own', () => {
+  it('does not exceed the limit however many are begun at once, and each session has its own', () => {
     const begin = (some: SessionProbe, fid: number): number => {
       some.walk(fid, 'file')
       return some.errnoOf('xattrcreate', { fid, name: 'user.x', size: 65536n, flags: 0 })

@@ -69,7 +69,7 @@ describe('the report', () => {
     ])
   })
 
-  it('says what would be left where a goal is missed, if nobody waited for us', () => {
+  it('says what would remain without our server’s time, if a goal is missed', () => {
     // Of our second the guest worked 0.4 s, while virtiofsd took 2 s.
     expect(named('Where the time goes').rows).toEqual([
       [

@@ -202,7 +202,7 @@ describe('a partition', () => {
     known = new Map()
   })
 
-  it('parts its sides from each other and from nobody else, until it is healed', async () => {
+  it('separates its sides from each other and from no other machine, until it is healed', async () => {
     await using net = await start({ a: {}, b: {}, c: {}, d: {} })
     expect(await audiences(net)).toEqual(['a:bcd', 'b:acd', 'c:abd', 'd:abc'])
     net.partition(['a'], ['b', 'c'])
@@ -214,7 +214,7 @@ describe('a partition', () => {
     expect(changes.map(({ kind }) => kind)).toEqual(['partition', 'partition', 'heal'])
   })
 
-  it('with one side parts it from everybody else', async () => {
+  it('with one side separates it from all other machines', async () => {
     await using net = await start({ a: {}, b: {}, c: {} })
     net.partition(['a', 'b'])
     expect(await audiences(net)).toEqual(['a:b', 'b:a', 'c:'])

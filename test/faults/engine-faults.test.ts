@@ -200,7 +200,7 @@ describe('an engine whose call of libc fails serves on', () => {
     ['send', { most: 3 }],
     ['poll', { errno: errno.EINTR }],
     ['poll', { errno: errno.ENOMEM }],
-  ])('%s with %o: nobody notices', async (call, fault) => {
+  ])('%s with %o: no client notices', async (call, fault) => {
     await using engine = await serving({ call, fault, skip: 1, times: 15 })
     const socket = await connected(listen)
     const client = await attached(socket)
@@ -267,7 +267,7 @@ describe('a device whose call of libc fails', () => {
     ['poll', { errno: errno.ENOMEM }],
     // Of an eventfd: the driver's notification, which says nothing that the ring does not.
     ['read', { errno: errno.EAGAIN }],
-  ])('%s with %o: nobody notices', async (call, fault) => {
+  ])('%s with %o: no client notices', async (call, fault) => {
     await using engine = await serving({ call, fault, skip: 1, times: 15 })
     expect(await servesDevices()).toBe(true)
     await vi.waitFor(() => expect(engine.log.at(-1)).toBe('client 1: closed by the frontend'))
@@ -403,17 +403,20 @@ describe('what an engine may do without', () => {
   })
 
   // The first three are the ring for cold reads.
-  it.each(['syscall', 'mmap'])('are reads that hold nobody up (no %s)', async (call) => {
-    const before = openDescriptors()
-    {
-      const plan = { call, fault: { errno: errno.ENOSYS }, times: Infinity }
-      await using engine = new FaultyEngine([plan], 'off')
-      expect(await engine.started).toEqual({ kind: 'serving' })
-      expect(await serves()).toBe(true)
-      expect(engine.log[0]).toMatch(/^reads that wait for a disk hold up others: /)
-    }
-    await closedAgain(before)
-  })
+  it.each(['syscall', 'mmap'])(
+    'are reads that do not block other clients (no %s)',
+    async (call) => {
+      const before = openDescriptors()
+      {
+        const plan = { call, fault: { errno: errno.ENOSYS }, times: Infinity }
+        await using engine = new FaultyEngine([plan], 'off')
+        expect(await engine.started).toEqual({ kind: 'serving' })
+        expect(await serves()).toBe(true)
+        expect(engine.log[0]).toMatch(/^reads that wait for a disk hold up others: /)
+      }
+      await closedAgain(before)
+    },
+  )
 
   it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])(
     'is its sandbox, unless that is required (call %i)',

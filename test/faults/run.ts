@@ -48,7 +48,7 @@ export interface Run {
 /** What Descriptors of tree.ts have said to be expected after, in milliseconds. */
 const SETTLE_AFTER = 10
 
-/** Whose calls: the descriptors of the tree under test, which shows them to nobody else. */
+/** Gives access to the descriptors of the tree under test, which are private. */
 const opening = vi.spyOn(Descriptors.prototype, 'open')
 
 /** The scenario on one kind of tree. */

@@ -141,7 +141,7 @@ export const scenario: readonly Request[] = [
   request('walk', { fid: 8, newfid: 10, names: ['..'] }),
   request('remove', { fid: 8 }),
   request('clunk', { fid: 9 }),
-  // Cut and robbed of its setuid bit, by somebody who is not root.
+  // Truncated by a user who is not root, which clears its setuid bit.
   request('walk', { fid: 4, newfid: 9, names: [] }),
   request('lcreate', { fid: 9, name: 'suid', flags: open.RDWR, mode: 0o104755, gid: some.gid }),
   request('clunk', { fid: 9 }),

@@ -33,7 +33,7 @@ interface Absorbed {
   readonly errno?: string
   /** Whether it is this one, the request's call number `position`. */
   at?(position: number, calls: readonly string[]): boolean
-  /** `any`: the usual answer or the errno; `waiter`: the errno, to whoever waits for a lock. */
+  /** `any`: the usual answer or the errno; `waiter`: a request that waits for a lock gets the errno. */
   readonly answer: 'errno' | 'usual' | 'shorter' | 'any' | 'waiter'
   readonly reason: string
 }
@@ -112,7 +112,7 @@ function complaints(
 /** What is wrong with the answer to the request during which the call failed. */
 function wrongs(name: string, answered: Answered, usual: Answered, before: string): string[] {
   const { request, calls, answer, again, state, failed = -1, settling } = answered
-  // Whoever uses the node hears of it, and nobody else.
+  // The request must not be affected: a call is repeated after EINTR, and a failure while a node settles is ignored.
   if (name === 'EINTR' || settling) return answer === usual.answer ? [] : [`answered ${answer}`]
   const exception = absorbed.find(
     (each) =>
@@ -140,8 +140,8 @@ function wrongs(name: string, answered: Answered, usual: Answered, before: strin
   if (answer.startsWith(name) && again !== (gone ? 'EBADF' : usual.answer)) {
     found.push(`answered ${again} when asked again`)
   }
-  // Several attributes at once are several calls, and those before the one that failed are made; and
-  // whoever writes to a program takes its setuid bit first.
+  // Several attributes at once are several calls, and those before the one that failed are made. A write to a
+  // program clears its setuid bit first.
   const inParts = inPartsToo.has(request.name) && failed > 0
   if (state !== before && !inParts) found.push(`left behind:\n${state}\nwhere there was\n${before}`)
   return found
@@ -188,7 +188,7 @@ describe('a call of libc that fails', () => {
     expect(libc.calls.filter((call) => call === 'pread').length).toBeGreaterThan(50)
   })
 
-  it('is only excused where something really excuses it', () => {
+  it('has only exceptions that really occur', () => {
     const all = Object.values(cleanRuns).flatMap(({ run }) => run.answers)
     for (const { requests, call } of absorbed) {
       const made = all.some(

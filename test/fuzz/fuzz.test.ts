@@ -17,7 +17,7 @@ const firstSeed = Number(process.env['LOWERDIR_FUZZ_SEED'] ?? 1)
 const crashers = fileURLToPath(new URL('crashers/', import.meta.url))
 
 it(
-  'keeps its promises whatever a client sends and the host does',
+  'keeps its promises for any requests of a client and any changes on the host',
   { timeout: (seconds + 120) * 1000 },
   async () => {
     using alive = await watchdog()

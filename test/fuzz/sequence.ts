@@ -37,7 +37,7 @@ export class Violation extends Error {
 /** The requests that may be answered later: blocking locks. */
 const mayWait: ReadonlySet<string> = new Set(['lock'])
 
-/** After so many milliseconds, whoever waits for a lock is told to ask again (locks.ts). */
+/** After so many milliseconds, a request that waits for a lock is answered BLOCKED (host-locks.ts). */
 const PATIENCE = 30_000
 
 /** The tag of the harness's own questions. */
@@ -157,7 +157,7 @@ class CheckedClient {
     for (const reply of replies) this.#checkBytes(reply)
     this.#checkLate(replies)
     if (milliseconds === PATIENCE && this.#waiting.size > 0) {
-      throw new Violation('nobody waits for ever', `tags ${[...this.#waiting.keys()].join()}`)
+      throw new Violation('no request waits for ever', `tags ${[...this.#waiting.keys()].join()}`)
     }
     this.#checkWorld()
   }
@@ -355,7 +355,7 @@ class CheckedClient {
     }
   }
 
-  /** What the server keeps beside a file is nobody else's business. */
+  /** The attributes that the server stores with a file must be hidden from guests. */
   #checkHidden(fid: number, answer: Fields, what: string): void {
     if (this.#policy.owner !== 'mapped-xattr' || this.model.fids.get(fid)?.path !== null) return
     const bytes = payloadBytes(answer['data'] as Parameters<typeof payloadBytes>[0])

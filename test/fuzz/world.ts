@@ -80,7 +80,7 @@ export const hostActions: readonly HostAction[] = [
 
 const ancient = new Date(1e12)
 
-/** A directory to be exported, and beside it what nobody may ever reach through it. */
+/** A directory to be exported, and beside it files that no client may ever reach. */
 export class World {
   readonly inside: string
   /** Inodes of all that lies outside. */
@@ -104,7 +104,7 @@ export class World {
     writeFileSync(join(this.#outside, 'secret'), CANARY)
     writeFileSync(join(this.#outside, CANARY_NAME, 'deep'), CANARY)
     this.#fill()
-    // Long ago, so that whoever reads it moves its access time, relatime or not.
+    // Long ago, so that every read changes the access time, with relatime too.
     for (const path of this.#outsidePaths())
       lutimesSync(path, ancient, new Date(ancient.getTime() + 1000))
     this.outsideInodes = new Set(
@@ -196,7 +196,7 @@ export class World {
   #lock(at: string): void {
     this.#locked = openSync(at, 'r+')
     try {
-      // Guests hold it already, maybe; and somebody who waits gets it in the end.
+      // Guests may hold it already. A guest that waits for it gets it in the end.
       setOfdLock(this.#locked, 'write', { start: 0n, end: 2n })
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error

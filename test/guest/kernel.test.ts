@@ -73,7 +73,7 @@ test('a kernel that only root may read says how to make it readable', async () =
   const path = await makeImage(join(folder, 'vmlinuz'), release)
   await chmod(path, 0)
   if (process.geteuid?.() === 0) {
-    // Root may read everything, so be somebody else for a moment.
+    // Root may read everything, so change to another user for a moment.
     process.seteuid?.(65534)
     onTestFinished(() => process.seteuid?.(0))
   }

@@ -95,7 +95,7 @@ test('a folder without modules.dep cannot be opened; the other indexes may be mi
   expect(opened.has('virtio_pci')).toBe(false)
 })
 
-test('whatever depends on whatever, the order can be loaded', async () => {
+test('for any dependencies, the order can be loaded', async () => {
   const folder = await temporaryFolder()
   // Module i depends on some of those before it.
   const graphs = fc.array(fc.array(fc.nat(), { maxLength: 4 }), { minLength: 1, maxLength: 30 })

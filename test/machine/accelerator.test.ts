@@ -6,14 +6,14 @@ import {
 } from '../../src/machine/accelerator.ts'
 
 describe('the accelerator of a machine that goes on', () => {
-  it('is no other, and was asked for by nobody', () => {
+  it('is the one of the saved machine, and its reason says so', () => {
     expect(sameAccelerator('tcg')).toEqual({
       accelerator: 'tcg',
       reason: 'the machine was emulated when it was saved',
     })
   })
 
-  it('is KVM where the machine ran with it, or none where that is not here', () => {
+  it('is KVM if the saved machine had it, and an error if this host has no KVM', () => {
     const { accelerator, reason } = chooseAccelerator('auto')
     expect(reasonOf(() => sameAccelerator('kvm'))).toBe(
       accelerator === 'kvm'

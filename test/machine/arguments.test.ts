@@ -111,7 +111,7 @@ describe('QEMU’s command line', () => {
     expect(valuesOf('-machine', elsewhere)).toEqual(['virt,memory-backend=memory'])
   })
 
-  it('shares no memory with anybody where there is no such device', () => {
+  it('shares no memory if there is no such device', () => {
     expect(valuesOf('-object', qemuArguments(spec))).toEqual([])
   })
 

@@ -33,7 +33,7 @@ function folderOf(parent: string, name: string, files: Readonly<Record<string, s
   return folder
 }
 
-it('removes what a killed process has left, and nobody else’s', async () => {
+it('removes the folders of a killed process, and no others', async () => {
   const parent = temporaryDirectory()
   const child = await processWithReaper(parent, '17 4711')
   const [left, ...others] = [
@@ -46,7 +46,7 @@ it('removes what a killed process has left, and nobody else’s', async () => {
   for (const other of others) expect(existsSync(other)).toBe(true)
 })
 
-it('ends what that process has left running, if it still is that one', async () => {
+it('ends processes that it has left running, unless their ids are used again', async () => {
   const parent = temporaryDirectory()
   const child = await processWithReaper(parent, '17 4711')
   const sleepers = [spawn('sleep', ['1000']), spawn('sleep', ['1000'])]

@@ -61,7 +61,7 @@ describe('the cache of snapshots', () => {
     expect([await cache.find('a'), await keys(cache), leftovers()]).toEqual([undefined, [], []])
   })
 
-  it('does not take for one what is none', async () => {
+  it('ignores folders that are no snapshots', async () => {
     const cache = new SnapshotCache(folder)
     mkdirSync(join(folder, 'snapshots/a'), { recursive: true })
     writeFileSync(join(folder, 'snapshots/a/memory'), 'of a process that was killed')
@@ -84,7 +84,7 @@ describe('the cache of snapshots', () => {
     expect([await keys(cache), leftovers()]).toEqual([['a'], []])
   })
 
-  it('makes room by what was used longest ago, and to look for one is to use it', async () => {
+  it('removes the snapshots that were used longest ago; a look-up counts as a use', async () => {
     const cache = new SnapshotCache(folder, { bytes: 3.5 * MIB, age: 1000 * HOUR })
     for (const [key, hours] of [
       ['a', 4],

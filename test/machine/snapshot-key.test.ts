@@ -111,7 +111,7 @@ describe('the key of a snapshot', () => {
     expect(await snapshotKey(data, 'a')).not.toBe(await snapshotKey(data, 'b'))
   })
 
-  it('does not depend on what guests write: files in shares and homes, and whatever is in the root of the root', async () => {
+  it('does not depend on files that guests write: in shares, in homes, and in the top folder of the root', async () => {
     const key = await snapshotKey(data, 'booted')
     writeFileSync(at('share/new'), '')
     writeFileSync(at('root/home/new'), '')

@@ -11,7 +11,7 @@ function pattern(links: Links, from: string, to: string): string {
   return arrived
 }
 
-it('lose what the seed says, whatever others carry', () => {
+it('lose the frames that the seed determines, whatever other links carry', () => {
   const links = new Links(new ManualClock(), 1)
   const there = pattern(links, 'a', 'b')
   const back = pattern(links, 'b', 'a')

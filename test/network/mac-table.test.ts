@@ -31,7 +31,7 @@ it('forgets all that was behind a port', () => {
   expect([table.find(4), table.find(5)]).toEqual([undefined, 'b'])
 })
 
-it('has room for so many addresses of a port, and others do not suffer from one that makes them up', () => {
+it('limits the addresses of each port, so that invented ones do not affect other ports', () => {
   const clock = new ManualClock()
   const table = new MacTable<string>(clock)
   table.learn(-1, 'other')

@@ -161,7 +161,7 @@ describe('bandwidth', () => {
     expect(path.counters.overflowed).toBe(1000 - 26)
     clock.pass(10_000)
     expect(arrivals).toHaveLength(26)
-    // Time that nobody used is not saved up, nor is there any debt.
+    // Time without frames is not saved up, and there is no debt either.
     send(path, 'y'.repeat(1000))
     clock.pass(8)
     expect(arrivals.at(-1)![1]).toBe(10_008)

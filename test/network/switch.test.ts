@@ -120,7 +120,7 @@ describe('a switch', () => {
   })
 })
 
-describe('a card that does what no card does', () => {
+describe('a card that breaks the rules', () => {
   it('has its malformed frames dropped, and stays', async () => {
     const a = await card('a')
     const b = await card('b')
@@ -148,7 +148,7 @@ describe('a card that does what no card does', () => {
     expect(await c.texts(1)).toEqual(['still here'])
   })
 
-  it('makes up more addresses than there is room for, and others are still found', async () => {
+  it('invents more addresses than there is room for, and the others are still found', async () => {
     const [a, b, c] = await three()
     await introduce(a, b, c)
     for (let i = 0; i < 20; i++)
@@ -161,11 +161,11 @@ describe('a card that does what no card does', () => {
     await b.texts(1)
     b.send(frameOf(address(3), address(2), 'for c'))
     expect(await c.texts(2)).toEqual(['end', 'for c'])
-    // Nobody saw what was between the others.
+    // The frame between the other two did not reach a.
     expect(a.frames).toEqual([])
   })
 
-  it('does not read, and nothing grows: what is too much for it is dropped, for others it is not', async () => {
+  it('does not read: its frames are dropped beyond a limit, those of others are not', async () => {
     const [a, b, slow] = [await card('a'), await card('b'), await card('slow')]
     await introduce(a.card, b.card, slow.card)
     slow.card.socket.pause()
@@ -210,7 +210,7 @@ describe('a port', () => {
       b.card.socket.write(Buffer.from([0, 0, 0, 60, 1, 2, 3]), resolve)
     })
     b.card.socket.destroy()
-    // Nobody knows any more where it is.
+    // The switch has forgotten the address, so a frame to it goes to all ports.
     while (c.card.frames.length === 0) {
       a.card.send(frameOf(address(2), address(1), 'anybody?'))
       await sleep(5)
@@ -272,7 +272,7 @@ describe('links', () => {
     expect(ethernet.links.path('a', 'b').counters).toMatchObject({ lost: 1, arrived: 0 })
   })
 
-  it('are interrupted by a partition, in both directions and for nobody else, until it heals', async () => {
+  it('are interrupted by a partition, in both directions and for no other machine, until it heals', async () => {
     const [a, b, c] = await three()
     await introduce(a, b, c)
     ethernet.links.part('a', 'b')

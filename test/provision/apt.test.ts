@@ -19,7 +19,7 @@ test.each([
       "the public key is not available: NO_PUBKEY 0E98404D386FA1D9\nE: The repository 'http://x " +
       "sid InRelease' is not signed.",
   ],
-  ['failed', 'E: Something that nobody has seen before'],
+  ['failed', 'E: Something unknown'],
 ] as const)('%s: %s', (code, complaint) => {
   expect(explainApt('apt-get', complaint).code).toBe(code)
 })

@@ -48,7 +48,7 @@ test('its mounts and what it leaves running end with it', async () => {
   expect(processesOf(root)).toEqual([])
 })
 
-test('it ends with whoever has started it, also when it has nothing to say', async () => {
+test('it ends with the process that has started it, also when it prints nothing', async () => {
   const root = await temporaryFolder()
   for (const name of ['dev', 'proc']) await mkdir(join(root, name))
   const script = `

@@ -23,7 +23,7 @@ test('a filled folder appears in its place in one piece', async () => {
   expect(await readdir(join(cache, 'partial'))).toEqual([])
 })
 
-test('whoever comes second keeps the complete folder that is there', async () => {
+test('the second process keeps the complete folder that is there', async () => {
   const cache = await temporaryFolder()
   const target = join(cache, '1.0')
   await commitPartial(cache, await fill(cache, 'first'), target, never)

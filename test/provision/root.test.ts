@@ -32,7 +32,7 @@ function listing(root: string): string[] {
 const text = (root: string, path: string): string => readFileSync(join(root, path), 'utf8')
 
 test(
-  'a root is an installed Debian system that nobody has used yet',
+  'a root is an installed Debian system that was never used',
   async () => {
     const { folder, release, packages } = await debianRoot()
     expect(release).toMatch(/^12\./)

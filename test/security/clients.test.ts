@@ -32,7 +32,7 @@ function lock(client: Client, fid: number, wait = 0): Promise<{ readonly status:
 }
 
 describe('two clients of one server', () => {
-  it('have fids of their own, whatever numbers they choose', async () => {
+  it('have separate fids, even with the same numbers', async () => {
     await using server = await serveDirectory(directory)
     const [one, two] = [await server.client(), await server.client()]
     await opened(one, 1, 'f')
@@ -50,7 +50,7 @@ describe('two clients of one server', () => {
     one.close()
   })
 
-  it('do not hear of each other’s requests that wait, and flush only their own', async () => {
+  it('get no replies of each other’s requests, and flush only their own', async () => {
     await using server = await serveDirectory(directory)
     const [one, two] = [await server.client(), await server.client()]
     await opened(one, 1, 'f')
@@ -66,7 +66,7 @@ describe('two clients of one server', () => {
 })
 
 describe('a client that ends while its lock waits', () => {
-  it('is forgotten: nobody is granted it, and nothing of it is left', async () => {
+  it('is removed: the lock is never granted to it, and nothing of it is left', async () => {
     await using server = await serveDirectory(directory)
     const [holder, other] = [await server.client(), await server.client()]
     await opened(holder, 1, 'f')

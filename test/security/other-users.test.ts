@@ -47,7 +47,7 @@ async function knocks(path: string, meanwhile: () => void): Promise<Record<strin
   return JSON.parse(await printed) as Record<string, number>
 }
 
-/** A folder that anybody may look into: what keeps others out is the socket itself. */
+/** A folder that all users may read, so that only the socket's mode keeps them out. */
 function openFolder(): string {
   const folder = temporaryDirectory()
   chmodSync(folder, 0o755)
@@ -55,7 +55,7 @@ function openFolder(): string {
 }
 
 describe('the socket of a server', () => {
-  it('lets no other user in, also not in the moment when it is made', async () => {
+  it('lets no other user connect, not even at the moment when it is made', async () => {
     needsRoot('becomes another user')
     const umask = process.umask(0)
     afterwards(() => process.umask(umask))
@@ -68,14 +68,14 @@ describe('the socket of a server', () => {
       const last = listenUnix(path)
       afterwards(() => close(last))
     })
-    // Also not 'ECONNREFUSED': whoever hears that was let as far as the socket before it listened, and a
-    // moment later would have been in.
+    // Not 'ECONNREFUSED' either: a user who gets that may connect to the socket, and only came before listen(2). A
+    // moment later the connection would have succeeded.
     const { EACCES, ENOENT: _absent, ...others } = found
     expect(others).toEqual({})
     expect(EACCES).toBeGreaterThan(0)
   })
 
-  it('lets no other user in while it serves', async () => {
+  it('lets no other user connect while it serves', async () => {
     needsRoot('becomes another user')
     const folder = openFolder()
     await using server = await serveDirectory(folder, {}, folder)

@@ -12,22 +12,22 @@ function times(count: number, duration: number): number[] {
   return Array.from({ length: count }, () => duration)
 }
 
-describe('how long to look before sleeping', () => {
-  it('is not at all at first', () => {
+describe('the time of busy-polling before a sleep', () => {
+  it('is 0 at first', () => {
     expect(new BusyPollTime().microseconds).toBe(0)
   })
 
-  it('grows with short sleeps, to an end', () => {
+  it('grows with short sleeps, up to a limit', () => {
     const looks = [1, 2, 3, 4, 5, 6].map((count) => after(...times(count, 40)).microseconds)
     expect(looks).toEqual([8, 16, 32, 64, 100, 100])
   })
 
-  it('is not at all after a long sleep', () => {
+  it('is 0 after a long sleep', () => {
     expect(after(...times(5, 40), 101).microseconds).toBe(0)
     expect(after(1e6).microseconds).toBe(0)
   })
 
-  it('stays as long as it pays', () => {
+  it('stays the same as long as polling pays', () => {
     const time = after(...times(5, 40))
     for (let i = 0; i < 1000; i++) {
       time.paid()
@@ -37,7 +37,7 @@ describe('how long to look before sleeping', () => {
     expect(time.microseconds).toBe(100)
   })
 
-  it('rests where it never pays, each time for longer', () => {
+  it('is 0 for a while where polling never pays, each time for longer', () => {
     const time = new BusyPollTime()
     let looked = 0
     let longest = 0
@@ -52,7 +52,7 @@ describe('how long to look before sleeping', () => {
     expect(longest).toBe(4096)
   })
 
-  it('looks again when that has begun to pay', () => {
+  it('grows again when polling has begun to pay', () => {
     const time = after(...times(20_000, 10))
     for (let sleeps = 0; time.microseconds === 0 && sleeps < 5000; sleeps++) time.slept(10)
     expect(time.microseconds).toBe(100)

@@ -182,7 +182,7 @@ describe('an engine', () => {
     client.close()
   })
 
-  it('keeps little for a client that does not read, and serves the others meanwhile', async () => {
+  it('keeps little memory for a client that does not read, and serves the others meanwhile', async () => {
     writeFileSync(join(directory, 'large'), Buffer.alloc(1 << 20, 'x'))
     await using server = await serveDirectory(directory)
     const socket = await server.socket()
@@ -205,7 +205,7 @@ describe('an engine', () => {
     lazy.close()
   })
 
-  it('takes in what a client sends that takes no replies: QEMU takes none meanwhile', async () => {
+  it('reads requests of a client that takes no replies: QEMU takes none while it writes', async () => {
     writeFileSync(join(directory, 'large'), Buffer.alloc(2 << 20, 'x'))
     await using server = await serveDirectory(directory)
     const socket = await server.socket()
@@ -229,7 +229,7 @@ describe('an engine', () => {
     client.close()
   })
 
-  it('ends one that asks for more than it has tags for, and serves the others', async () => {
+  it('ends a client with more requests than tags, and serves the others', async () => {
     await using server = await serveDirectory(directory)
     const socket = await server.socket()
     await attached(socket)
@@ -252,7 +252,7 @@ describe('an engine', () => {
     await over
   })
 
-  it('sends all replies to a client that has said its last before it took them', async () => {
+  it('sends all replies to a client that ends its side before it takes them', async () => {
     writeFileSync(join(directory, 'large'), Buffer.alloc(2 << 20, 'x'))
     await using server = await serveDirectory(directory)
     const socket = await server.socket()
@@ -289,7 +289,7 @@ describe('an engine', () => {
     await using server = await serveDirectory(directory, { limits: most })
     const before = openDescriptors()
     const clients: Client[] = []
-    // Not all at once: the kernel keeps 128 that nobody has accepted yet.
+    // Not all at once: the kernel keeps at most 128 connections that were not accepted yet.
     for (let i = 0; i < 5; i++) {
       clients.push(...(await Promise.all(Array.from({ length: 40 }, () => server.client()))))
     }
@@ -300,7 +300,7 @@ describe('an engine', () => {
     await vi.waitFor(() => expect(openDescriptors()).toBe(before))
   })
 
-  it('ends connections that it has no descriptors for, and goes on with the others', async () => {
+  it('ends connections when no descriptors are left, and serves the others', async () => {
     const path = join(directory, 'socket')
     const share: Share = {
       exports: [{ name: null, directory, ...sharePolicy, readOnly: true }],
@@ -336,7 +336,7 @@ describe('an engine', () => {
     first.close()
   })
 
-  it('lets no more clients in than it may, says so once, and goes on', async () => {
+  it('accepts no more clients than the limit, logs that once, and goes on', async () => {
     const most = { ...defaultLimits, connections: 3 }
     await using server = await serveDirectory(directory, { limits: most })
     const first = await Promise.all([server.client(), server.client(), server.client()])
@@ -352,13 +352,13 @@ describe('an engine', () => {
     for (const client of first.slice(1)) client.close()
   })
 
-  it('logs no more than can be read of clients that come and go', async () => {
+  it('limits the log lines of clients that come and go', async () => {
     await using server = await serveDirectory(directory)
     const stays = await server.client()
     for (let i = 0; i < 300; i++) {
       const socket = await server.socket()
       socket.destroy()
-      // The kernel keeps only so many that nobody has accepted yet.
+      // The kernel keeps a limited number of connections that were not accepted yet.
       if (i % 10 === 0) await stays.call.getattr({ fid: 0, mask: 1 })
     }
     const leftOut = 'too much happens to log it all: lines are left out'
@@ -367,7 +367,7 @@ describe('an engine', () => {
     stays.close()
   })
 
-  it('keeps little for clients that say nothing, or half of what they announce', async () => {
+  it('keeps little for clients that send nothing, or half a frame', async () => {
     await using server = await serveDirectory(directory)
     const before = process.memoryUsage().rss
     const version = requestFrame(limits.NOTAG, 'version', {
@@ -395,7 +395,7 @@ describe('an engine', () => {
     client.close()
   })
 
-  it('lets a client have no more fids than it may', async () => {
+  it('gives a client no more fids than the limit', async () => {
     await using server = await serveDirectory(directory, { limits: { ...defaultLimits, fids: 5 } })
     const client = await server.client()
     const walks = Array.from({ length: 10 }, (_, i) =>
@@ -480,7 +480,7 @@ describe('closing an engine', () => {
 })
 
 describe('a socket file', () => {
-  it('stays if somebody else has put it there meanwhile', async () => {
+  it('stays if another program has put it there meanwhile', async () => {
     const server = await serveDirectory(directory)
     unlinkSync(server.socketPath)
     writeFileSync(server.socketPath, 'theirs')

@@ -59,7 +59,7 @@ describe.each(Object.entries(kinds))('locks of clients of %s', (_kind, start) =>
     expect(await lock(a, WRLCK)).toBe(SUCCESS)
     expect(await lock(b, WRLCK)).toBe(BLOCKED)
     const waiting = lock(b, WRLCK, BLOCK)
-    // The server goes on while somebody waits.
+    // The server goes on while a client waits.
     await b.call.getattr({ fid: 1, mask: 0 })
     await a.call.clunk({ fid: 1 })
     expect(await waiting).toBe(SUCCESS)

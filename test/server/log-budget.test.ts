@@ -16,7 +16,7 @@ describe('a log that clients write to', () => {
     expect(lines).toHaveLength(5000)
   })
 
-  it('gets a burst, then that there is more, and later how much more', () => {
+  it('gets a burst, then a line that more is left out, and later how many lines were', () => {
     let now = 0
     const lines: string[] = []
     const budget = new LogBudget(

@@ -12,7 +12,7 @@ function loop(): Loop {
 }
 
 describe('a loop', () => {
-  it('does what is to be done later in its order, with nothing else to wake it', () => {
+  it('runs timers in order, with nothing else to wake it', () => {
     const made = loop()
     const done: string[] = []
     const start = performance.now()
@@ -30,7 +30,7 @@ describe('a loop', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(34)
   })
 
-  it('does not do what was called off, also by what was due with it', () => {
+  it('does not run a timer that was cancelled, also by another timer of the same time', () => {
     const made = loop()
     const done: string[] = []
     const offs = [made.later(5, () => done.push('never'))]
@@ -45,7 +45,7 @@ describe('a loop', () => {
     expect(done).toEqual(['first'])
   })
 
-  it('does not wake what waits for nothing, nor what an earlier one of the round has removed', () => {
+  it('does not call an item that waits for nothing, nor one that an earlier item has removed', () => {
     const made = loop()
     const woken: string[] = []
     const watched = (
@@ -78,7 +78,7 @@ describe('a loop', () => {
   })
 
   describe('that watches what shows work in memory', () => {
-    /** A counter of things to do that says so only while somebody listens, as a driver's notifications do. */
+    /** A counter of things to do. Like a driver, it notifies only while notifications are enabled. */
     class Memory {
       readonly fd = createEventfd()
       readonly waitsFor = 'read'
@@ -135,7 +135,7 @@ describe('a loop', () => {
       expect(memory.done).toBe(1001)
     })
 
-    it('hears of what was there before it began to listen', () => {
+    it('sees work that was there before it began to listen', () => {
       const made = loop()
       /** What is added at the last moment, and without a signal. */
       class Late extends Memory {
@@ -151,7 +151,7 @@ describe('a loop', () => {
       expect(memory.done).toBe(1)
     })
 
-    it('listens to what is added while it runs', () => {
+    it('watches an item that is added while it runs', () => {
       const made = loop()
       const memory = new Memory()
       made.later(5, () => made.add(memory))
@@ -164,7 +164,7 @@ describe('a loop', () => {
       expect(memory.done).toBe(1)
     })
 
-    it('serves descriptors also while there is always something to do', () => {
+    it('serves descriptors although there is always work in memory', () => {
       const made = loop()
       const memory = new Memory()
       memory.work = Infinity
@@ -174,7 +174,7 @@ describe('a loop', () => {
       expect(memory.done).toBeGreaterThan(0)
     })
 
-    it('gives each its share, whatever the others have', () => {
+    it('gives each item its share of time, however much work the others have', () => {
       const made = loop()
       const [greedy, modest] = [new Memory(), new Memory()]
       made.add(greedy)
@@ -186,7 +186,7 @@ describe('a loop', () => {
       expect(modest.done).toBe(10)
     })
 
-    it('does not look at what was removed', () => {
+    it('does not poll an item that was removed', () => {
       const made = loop()
       const memory = new Memory()
       made.add(memory)
@@ -201,7 +201,7 @@ describe('a loop', () => {
     })
   })
 
-  it('closes all that it watches, and what it uses itself', () => {
+  it('closes all items and its own descriptors', () => {
     const before = openDescriptors()
     const made = new Loop()
     const fd = createEventfd()

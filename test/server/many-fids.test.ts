@@ -112,7 +112,7 @@ it(`a client holds ${DIRECTORIES * (FILES_EACH + 1)} fids on a server that has $
   }
   expect(readdirSync(`/proc/${server.pid}/fd`).length).toBeLessThan(DESCRIPTORS)
 
-  // The host puts others in the place of files that nobody has asked for since they were walked to.
+  // The host replaces files that no request has used since they were walked to.
   const replaced = everyFile().filter(({ d }, i) => d < 100 && i % SAMPLE === 1)
   for (const file of replaced) {
     writeFileSync(join(folder, 'new'), 'new')

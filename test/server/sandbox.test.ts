@@ -54,7 +54,7 @@ describe.skipIf(cannotSandbox)('a thread in the sandbox', () => {
     expect(readFileSync(join(outside, 'file'), 'utf8')).toBe('content')
   }
 
-  it('reaches what it serves, may change it, and reaches nothing else', async () => {
+  it('reaches and changes its exports, and reaches nothing else', async () => {
     const { log, answers }: Escape = await tryToEscape(exported, outside, false)
     expect(log).toMatch(/^sandbox: no_new_privs, Landlock ABI \d+, seccomp$/)
     expect(answers).toMatchObject({ ...refused, ...harmless })
@@ -147,7 +147,7 @@ describe.skipIf(cannotSandbox)('an engine in the sandbox', () => {
     client.close()
   })
 
-  it('cannot open a file any more that the host has moved out of what it serves', async () => {
+  it('cannot open a file that the host has moved out of the export', async () => {
     await using server = await serveDirectory(exported, { sandbox: 'require' })
     const client = await server.client()
     await client.call.walk({ fid: 0, newfid: 1, names: ['file'] })

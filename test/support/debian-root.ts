@@ -1,8 +1,8 @@
 import { type Root, fetchRoot } from '../../src/provision/root/root.ts'
 
 /**
- * A Debian root with systemd, which nobody may write to. It is made when the first test asks for it, and kept with
- * what else is fetched.
+ * A Debian root with systemd. Tests must not write to it. It is made when the first test asks for it, and kept in
+ * the cache.
  */
 export async function debianRoot(
   suite = 'bookworm',

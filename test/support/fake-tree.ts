@@ -25,7 +25,7 @@ import type {
 /** What a fake file does when it is read. */
 type Read = (offset: number, into: Payload) => number | Deferred<Uint8Array>
 
-/** A tree of JavaScript objects that counts: whoever forgets to give something back is found out. */
+/** A tree of JavaScript objects that counts uses and open files, so that a test sees what was not given back. */
 export class FakeTree implements Tree {
   readOnly = false
   /** Every operation that reached the tree, such as `mkdir x`. */
@@ -91,7 +91,7 @@ export class FakeTree implements Tree {
     return node
   }
 
-  /** A lock is granted at once where nobody waits for it. */
+  /** A lock is granted at once unless the request waits. */
   lock(wait: boolean): boolean | Deferred<boolean> {
     return wait ? this.#wait(this.lockWaits) : true
   }
@@ -284,7 +284,7 @@ export class FakeNode implements Node, Names, Xattrs {
   }
 
   #call(operation: string, ...values: (string | number)[]): void {
-    if (this.#uses <= 0) this.#tree.faults.push(`${operation} on ${this.name}, which nobody uses`)
+    if (this.#uses <= 0) this.#tree.faults.push(`${operation} on ${this.name}, which has no uses`)
     this.#tree.calls.push([operation, ...values].join(' '))
   }
 

@@ -1,4 +1,4 @@
-// A server that is wrong on purpose: it passes O_NOATIME on to the host, whoever owns the file.
+// A server that is wrong on purpose: it passes O_NOATIME on to the host for files of any owner.
 //
 //   node leaky-server.mjs DIRECTORY SOCKET
 //

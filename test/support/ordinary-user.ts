@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { needsRoot } from './temporary.ts'
 
-/** Some user and group that is not root: nobody's. */
+/** A user and group other than root: the id of the user nobody. */
 export const ordinaryId = 65534
 
 /**

@@ -27,7 +27,7 @@ export interface RawReply {
 export class SessionProbe {
   readonly session: Session
   readonly log: string[] = []
-  /** Replies that nobody has taken. */
+  /** Replies that the test has not taken yet. */
   replies: RawReply[] = []
   /** How many requests were given up without an answer. */
   forgotten = 0

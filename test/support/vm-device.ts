@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
-/** A device that somebody else is the backend of. */
+/** A device whose backend is another process. */
 export interface PrintedDevice {
   readonly tag: string
   /** What QEMU has to be told about it; the guest's memory has to be shared. */

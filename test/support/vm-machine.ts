@@ -115,7 +115,7 @@ function hooks(bootTimeout: number): MachineHooks {
  * A file that is this QEMU to `run --qemu`: what was fetched is started through a loader of its own.
  *
  * @param folder where the file is made.
- * @param seen how whoever runs it sees a path.
+ * @param seen translates a path to how the process that runs it sees that path.
  */
 export function qemuFile(
   folder: string,

@@ -87,7 +87,7 @@ describe('descriptors', () => {
 })
 
 describe('a socket', () => {
-  it('that has nothing does not keep anybody waiting', () => {
+  it('that has nothing does not block', () => {
     const nothing = { bytes: -1, descriptors: [] }
     expect(receiveWithDescriptors(theirs, memory.address, 1)).toEqual(nothing)
   })

@@ -13,7 +13,7 @@ describe('what a ruleset may forbid', () => {
     [7, 0xffff, 3, 3],
     [8, 0xffff, 3, 3],
     [9, 0x1ffff, 3, 3],
-    // What later kernels have to offer is not asked for before somebody has read about it.
+    // Rights of later kernels are used only once this code knows them.
     [99, 0x1ffff, 3, 3],
   ])('of a kernel with ABI %i', (abi, fs, net, scopes) => {
     expect(handledBy(abi)).toEqual({ fs, net, scopes })

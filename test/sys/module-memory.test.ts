@@ -29,8 +29,8 @@ const script = `
   console.log(JSON.stringify({ made, gone }))
 `
 
-// The kernel is told addresses, and an address keeps nothing alive: what only a module's start has used of
-// its variables is collected, and the kernel would write into what has become somebody else's.
+// The kernel gets addresses, and an address keeps nothing alive. A variable that only the module's start uses
+// is collected, and the kernel would write into memory that has another use by then.
 it('memory that a module makes when it is loaded stays as long as the module', () => {
   const node = ['--expose-gc', '--input-type=module', '--eval', script]
   const { stdout, stderr } = spawnSync(process.execPath, node, { encoding: 'utf8' })

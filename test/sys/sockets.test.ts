@@ -149,7 +149,7 @@ describe('a connection', () => {
     expect(send(server, memory.address, 10)).toBe(10)
   })
 
-  it('to somebody who has gone is an error and not a signal', () => {
+  it('that the other side has closed gives an error and not a signal', () => {
     const listener = owned(listenUnix(join(directory, 's')))
     const client = connectUnix(join(directory, 's'))
     const server = owned(accept(listener))

@@ -117,7 +117,7 @@ describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) 
     expect(tree.uses).toBe(0)
   })
 
-  it('answers a client that says it has no more to say', async () => {
+  it('answers a client that has ended its side', async () => {
     const { theirs, over } = await connection()
     const received: Buffer[] = []
     theirs.on('data', (chunk: Buffer) => received.push(chunk))
@@ -129,7 +129,7 @@ describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) 
     expect(Buffer.concat(received)[4]).toBe(101)
   })
 
-  it('sends all replies to a client that has said its last before it took them', async () => {
+  it('sends all replies to a client that ends its side before it takes them', async () => {
     const { theirs, over } = await connection()
     const ended = new Promise((resolve) => theirs.once('end', resolve))
     const received: Buffer[] = []
@@ -151,7 +151,7 @@ describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) 
     expect(Buffer.concat(received).length).toBe(21 + 20 + 22 + 24 + 20 * 500_011)
   })
 
-  it('takes in what a client sends that takes no replies: QEMU takes none meanwhile', async () => {
+  it('reads requests of a client that takes no replies: QEMU takes none while it writes', async () => {
     const { theirs } = await connection()
     const client = await attach(theirs, 1 << 20)
     await opened(client, 1, 'big')

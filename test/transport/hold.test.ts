@@ -142,13 +142,13 @@ describe('an engine that is held', () => {
     server.engine.goOn()
     machine.cont()
     await Promise.all(asked)
-    // As often as anybody likes.
+    // It can be held again and again.
     await server.engine.hold()
     server.engine.goOn()
     expect(await read(client, 1, 0, 5)).toBe('hello')
   })
 
-  it('takes in what a client goes on sending: QEMU would stand still without that', async () => {
+  it('reads what a client goes on sending, since QEMU would block otherwise', async () => {
     await using server = await serveDirectory(directory)
     await machine.connectTo(server.socketPath)
     const client = await attached(machine.guest, 1 << 20)
@@ -276,7 +276,7 @@ describe('an engine that is held', () => {
     expect(second.log.filter((line) => line.includes('goes on'))).toHaveLength(2)
   })
 
-  it('cannot be saved where nobody can tell what a client has received', async () => {
+  it('cannot be saved over TCP: the server does not know what a client has received', async () => {
     await using server = await serveDirectory(directory, {
       listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
     })
@@ -295,7 +295,7 @@ describe('an engine that is held', () => {
     frontend.destroy()
   })
 
-  it('has ended: nobody waits for it', async () => {
+  it('that has ended cannot be held or saved', async () => {
     const server = await serveDirectory(directory)
     await server.engine.close()
     await expect(server.engine.hold()).rejects.toThrow(/its server has ended/)
@@ -303,7 +303,7 @@ describe('an engine that is held', () => {
     server.engine.goOn()
   })
 
-  it('does not begin with what it cannot go on with, and leaves nothing behind', async () => {
+  it('does not start with a session that it cannot resume, and leaves nothing behind', async () => {
     await using server = await serveDirectory(directory)
     await machine.connectTo(server.socketPath)
     await attached(machine.guest)

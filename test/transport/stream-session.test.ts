@@ -115,14 +115,14 @@ describe('a conversation over a stream', () => {
     )
   })
 
-  it('keeps no more memory than a message and a batch, whatever is sent', () => {
+  it('keeps no more memory than for a message and a batch of replies, whatever is sent', () => {
     const peer = new Peer()
     peer.send(Buffer.concat(conversation.slice(0, 6)))
     const requests = 5000
     const many = Buffer.concat(
       Array.from({ length: requests }, () => ask('read', { fid: 2, offset: 0, count: MSIZE })),
     )
-    // Nobody takes the replies: at some time the answering stops.
+    // The test takes no replies, so at some time the session stops answering.
     const { inbox, outbox } = peer.stream
     let taken = 0
     for (;;) {
@@ -246,7 +246,7 @@ describe('a conversation over a stream', () => {
       return peer
     }
 
-    it('takes in all that a client can ask for, and keeps little of it', () => {
+    it('reads all requests that a client has tags for, and keeps little of them', () => {
       const peer = backedUp()
       const asked = Buffer.concat(
         Array.from({ length: 2000 }, (_, i) =>
@@ -283,7 +283,7 @@ describe('a conversation over a stream', () => {
       expect(peer.stream.outbox.pending).toBeGreaterThan(limits.NOTAG * 280)
     })
 
-    it('ends when a client has asked for more than it can, with little kept', () => {
+    it('ends when a client has more requests than tags, with little kept', () => {
       const peer = backedUp()
       const same = Buffer.concat(
         Array.from({ length: 10_000 }, () => ask('getattr', { fid: 1, mask: 0 })),

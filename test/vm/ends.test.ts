@@ -47,7 +47,7 @@ describe('a run whose guest ends', () => {
     expectNothingLeft(cli)
   })
 
-  it('because somebody killed QEMU: says so', async () => {
+  it('because QEMU was killed: says so', async () => {
     await using cli = start()
     await cli.printed('command runs', BOOT_SECONDS)
     const qemus = cli.helpers()

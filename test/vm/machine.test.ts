@@ -142,7 +142,7 @@ describe('a machine', () => {
     expect(await command.exitStatus).toBe(status)
   })
 
-  it('makes a command wait whose output nobody reads', async () => {
+  it('makes a command wait while its output is not read', async () => {
     const command = start(['sh', '-c', 'yes | head -c 20000000; echo done >&2'])
     let isOver = false
     const over = command.exitStatus.then(() => (isOver = true))
@@ -162,7 +162,7 @@ describe('a machine', () => {
     expect(await command.exitStatus).toBe(0)
   })
 
-  it('mounts a tree of functions that somebody else serves', async () => {
+  it('mounts a tree of functions that another server has', async () => {
     const script = `cat /synthetic/greeting; wc -c < /synthetic/folder/large; ls /synthetic
       echo a message > /synthetic/inbox`
     expect(await sh(machine, script)).toEqual({

@@ -91,7 +91,7 @@ describe('machines of a network', () => {
     expect(await out('client', 'head -n 6 /etc/hosts')).toContain('192.168.1.3 server')
   })
 
-  it('do not reach who is in another VLAN, whatever address they take', async () => {
+  it('do not reach a machine in another VLAN, whatever address they take', async () => {
     await out('client', `${busybox} ip addr add 192.168.2.77/24 dev eth1`)
     expect((await noReply('client', '192.168.2.2')).replies).toBe(0)
     await out('client', `${busybox} ip addr del 192.168.2.77/24 dev eth1`)

@@ -75,7 +75,7 @@ describe.each([oldest, newest])(
   (kind) => {
     let folder: string
     let machine: QemuMachine
-    // git trusts nobody's repositories but the user's own.
+    // git trusts only repositories that the user owns.
     const owner = { uid: 0, gid: 0 }
 
     beforeAll(async () => {

@@ -156,7 +156,7 @@ describe('lowerdir run', () => {
     expect([cli.helpers(), cli.leftovers()]).toEqual([[], []])
   })
 
-  it('ends when nobody reads its output any more', async () => {
+  it('ends when its output is closed', async () => {
     const pipeline = '"$@" run -- yes | head -n 3; echo "${PIPESTATUS[0]}"'
     const child = spawn('bash', ['-c', pipeline, 'bash', process.execPath, mainFile], {
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -100,7 +100,7 @@ describe('keys', () => {
   })
 
   it('wait until the guest reads them', async () => {
-    // The keyboard controller's own setting (command 0x60): without its interrupt, nobody reads what it has.
+    // The keyboard controller's setting (command 0x60): without its interrupt, the guest does not read its bytes.
     const interrupts = (setting: string): Promise<string> =>
       vm.succeed(`poke() { printf "$2" | ${BUSYBOX} dd of=/dev/port bs=1 seek=$1 2>/dev/null; }
         poke 100 '\\140'; poke 96 '${setting}'`)
@@ -150,7 +150,7 @@ describe("a terminal's text", () => {
     expect(await vm.getTtyText(3)).toBe('grüße\n  → done')
   })
 
-  it('is not there before somebody has opened it', async () => {
+  it('is not there before a process has opened it', async () => {
     await expect(vm.getTtyText(9)).rejects.toThrow(/tty9: cannot be read.*vcsa9/)
     await expect(vm.getTtyText(0)).rejects.toThrow(RangeError)
   })

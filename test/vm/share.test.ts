@@ -65,7 +65,7 @@ describe('a share that is made of functions', () => {
     expect(await vm.succeed('/mnt/program')).toBe('it runs\n')
   })
 
-  it('shows a constant’s size, and all of its bytes to whoever reads, copies or maps them', async () => {
+  it('shows a constant’s size, and all of its bytes by read, copy and mmap', async () => {
     expect(await vm.succeed('stat -c %s /mnt/large; stat -c %s /mnt/hello')).toBe('3000001\n0\n')
     await vm.succeed('cp /mnt/large /tmp/copy && cmp /tmp/copy /mnt/large')
     expect((await vm.readFile('/mnt/large', 'buffer')).equals(large)).toBe(true)
@@ -110,7 +110,7 @@ describe('a share that is made of functions', () => {
     const start = performance.now()
     expect(await vm.succeed('cat /mnt/slow')).toBe('slow\n')
     expect(performance.now() - start).toBeGreaterThan(400)
-    // Others do not wait for it, and whoever waits for it can be killed.
+    // Other processes do not wait for it, and a process that waits for it can be killed.
     const stuck = vm.exec('echo begun; exec cat /mnt/stuck')
     await once(stuck.stdout, 'data')
     await vm.succeed('cat /mnt/hello')

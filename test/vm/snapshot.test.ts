@@ -180,7 +180,7 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
     writeFileSync(join(folder, 'seen'), 'as it was')
   })
 
-  it('may be saved in the middle of commands, which are nobody’s where it goes on', async () => {
+  it('may be saved while commands run; where it goes on, their output is dropped', async () => {
     const script =
       'echo begun; : >/tmp/begun; until [ -e /tmp/go ]; do sleep 0.1; done; echo over >/tmp/over; echo done; exit 7'
     const command = machine.runScript(script, null)

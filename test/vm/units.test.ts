@@ -178,7 +178,7 @@ describe.each([
     await expect(vm.waitForUnit('own', { user: 'nobody-at-all' })).rejects.toThrow('unknown user')
   })
 
-  it('powers off by its own ways, and nobody waits any longer', async () => {
+  it('powers the machine off, and waits end at once', async () => {
     await start('endless')
     const interrupted = message(vm.waitForUnit('endless'))
     // Processes that cannot be ended would be waited for without end: NO_TIMEOUT.

@@ -34,7 +34,7 @@ import { within } from '../support/within.ts'
  * servers.
  */
 
-/** Seconds for a script whose end nobody waits for: its guest is ended in the middle of it. */
+/** Seconds for a script that does not come to its end, because its guest is ended before. */
 const FOR_EVER = 100_000
 
 interface Guest {
@@ -300,7 +300,7 @@ describe('guests of one server', () => {
 
   it('end, with the reason, where a thread of ours ends that serves them', async () => {
     const { machine } = guests.at(-1)!
-    // One of them tells the thread to stop, without its starter. The others wake somebody for nothing.
+    // One of them tells the thread to stop, without its starter. The others cause a wake-up without effect.
     for (const fd of readdirSync('/proc/self/fd')) {
       if (linkOf(fd) === 'anon_inode:[eventfd]')
         writeSync(Number(fd), Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]))

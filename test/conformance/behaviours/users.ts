@@ -240,7 +240,7 @@ export const users: KernelBehaviours = {
     })
   },
 
-  'root may read and write everything, and execute what somebody may': async (fs) => {
+  'root may read and write everything, and execute what any user may execute': async (fs) => {
     await make(fs, 'f', 'text', { mode: 0 })
     await fs.lchown('f', alice.uid, alice.gid)
     assert.equal(await content(fs, 'f'), 'text')
@@ -254,5 +254,5 @@ export const users: KernelBehaviours = {
 const alice: User = { uid: 2001, gid: 3001 }
 const bob: User = { uid: 2002, gid: 3002 }
 const carol: User = { uid: 2003, gid: 3003 }
-/** A group that is nobody's own. */
+/** A group that is no user's primary group. */
 const team = 4000

@@ -101,7 +101,7 @@ async function waits(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('the next script', () => {
-  it('is waited for, and whoever asks is known to be ready', async () => {
+  it('is waited for, and the agent counts as ready when it asks for one', async () => {
     expect(await waits(control.ready)).toBe(true)
     expect(await readAll(8191, 'next')).toBe(padded('echo 1\n'))
     await control.ready
@@ -222,7 +222,7 @@ describe('a command', () => {
     expect(all).toBe('a whole object')
   })
 
-  it('gets input that was there before it asked', async () => {
+  it('gets input that was there before its first read', async () => {
     stdin.write('early')
     await nextCommand(slot)
     expect(await readAll(100, 'slots', slot.id, 'stdin')).toBe('early')
@@ -251,7 +251,7 @@ describe('a command', () => {
     expect(await command.exitStatus).toBe(137)
   })
 
-  it('waits when nobody reads what it writes', async () => {
+  it('waits while the host does not read its output', async () => {
     await nextCommand(slot)
     const fid = slot.stdout
     const piece = Buffer.alloc(60_000, 'x')
@@ -270,7 +270,7 @@ describe('a command', () => {
     expect(received).toBe(written + piece.length)
   })
 
-  it('may write what nobody will ever read', async () => {
+  it('may write output that the host has given up', async () => {
     await nextCommand(slot)
     command.stdout.destroy()
     expect(await write(slot.stdout, 'x'.repeat(50_000))).toBe(50_000)
@@ -285,7 +285,7 @@ describe('a command', () => {
     await expect(control.run('true', null).exitStatus).rejects.toThrow('the machine is gone')
   })
 
-  it('is not over when the connection is: its machine will say why that was', async () => {
+  it('does not end with the connection: the machine’s end will give the reason', async () => {
     await nextCommand(slot)
     client.close()
     expect(await waits(command.exitStatus)).toBe(true)
@@ -338,7 +338,7 @@ describe('a slot', () => {
     }
   })
 
-  it('ends with a command that has left something running, whose further output is nobody’s', async () => {
+  it('ends with a command that has left processes running, and their further output is dropped', async () => {
     const slot = await startSlot()
     const script = nextCommand(slot)
     const first = control.run('sleep 1000 &', null)

@@ -116,7 +116,7 @@ describe('a control channel that goes on elsewhere', () => {
     expect([await text(command.stdout), await command.exitStatus]).toEqual(['elsewhere\n', 3])
   })
 
-  it('lets a command go on that is nobody’s, and has its slot back when that is over', async () => {
+  it('lets a saved command go on, drops its output, and gets its slot back at its end', async () => {
     const first = await booted()
     const { word, stdout, stderr, next } = await slot('1')
     const [script] = await next()
@@ -152,7 +152,7 @@ describe('a control channel that goes on elsewhere', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'ENODATA' })
   })
 
-  it('tells the agent what it was to be told, once', async () => {
+  it('gives the agent the scripts that were not read yet, once', async () => {
     const first = await booted()
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo 1\n/)
     first.send('one\n')
@@ -193,13 +193,13 @@ describe('a control channel that goes on elsewhere', () => {
     void first.prepareToRest()
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
     const clock = await openFile(open.RDONLY, 'clock')
-    // Nobody answers a process that is killed.
+    // The process is killed, so its read gets no answer.
     read(clock).catch(() => {})
     await client.call.clunk({ fid: clock })
     await expectNewSetter(await moved(first))
   })
 
-  it('is not to be had of a guest that has closed it', async () => {
+  it('cannot be made from that of a guest that has closed it', async () => {
     await expect(async () => new Control().hold()).rejects.toThrow(
       'The guest has closed its control channel.',
     )

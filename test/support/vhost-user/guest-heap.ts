@@ -16,8 +16,7 @@ export class GuestHeap {
   }
 
   /**
-   * The address of `bytes` bytes in one run; undefined where there is none left. They are full of what
-   * nobody has written there on purpose.
+   * The address of `bytes` bytes in one run; undefined if none are left. Their content is random.
    *
    * @param skip how far into its page the first byte is; without it, anywhere where that takes no
    *   further page.

@@ -61,7 +61,7 @@ export const linux: Layout = (ram, heap, frame, room) => {
 
 const headers = { READ_OVERHEAD: 11, WRITE_HEADER_BYTES: limits.WRITE_HEADER_BYTES }
 
-/** The pages of a buffer of somebody's who begins `skip` bytes into the first. */
+/** The pages of a buffer that begins `skip` bytes into the first page. */
 function pages(bytes: number, skip: number): Piece[] {
   const pieces: Piece[] = []
   for (let left = bytes, into = skip; left > 0; into = 0) {

@@ -105,7 +105,7 @@ export class QueueProbe implements Disposable {
     const given: Given[] = []
     for (let used = this.driver.take(); used !== undefined; used = this.driver.take()) {
       const chain = this.#chains.get(used.head)
-      if (chain === undefined) throw new Error(`nobody has asked with chain ${used.head}`)
+      if (chain === undefined) throw new Error(`no request came with chain ${used.head}`)
       this.#chains.delete(used.head)
       given.push({ ...used, frame: chain.answer(used.length) })
       chain.free()

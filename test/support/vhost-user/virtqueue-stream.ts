@@ -94,7 +94,7 @@ class VirtqueueStream extends Duplex {
     do {
       for (let used = queue.take(); used !== undefined; used = queue.take()) {
         const chain = this.#chains.get(used.head)
-        if (chain === undefined) throw new Error(`nobody has asked with chain ${used.head}`)
+        if (chain === undefined) throw new Error(`no request came with chain ${used.head}`)
         this.#chains.delete(used.head)
         // Without an answer: the request was flushed.
         if (used.length > 0) this.push(chain.answer(used.length))

@@ -38,7 +38,7 @@ beforeEach(() => {
   })
 })
 
-/** Huge pages that this machine has for whoever wants them: none, but where somebody has set some aside. */
+/** The free huge pages of this machine: none, unless an administrator has reserved some. */
 function hugePagesHere(): { readonly free: number; readonly bytes: number } {
   const text = readFileSync('/proc/meminfo', 'latin1')
   const number = (name: string): number =>
@@ -64,7 +64,7 @@ describe('a guest’s address', () => {
     }
   })
 
-  it('is the frontend’s in other words', () => {
+  it('has another value in the front end', () => {
     for (const { guestAddress, userAddress, size } of ram.regions) {
       ram.bytes(guestAddress + 100, 1)[0] = 99
       expect(guest.locateUser(userAddress + 100, found)).toBe(size - 100)

@@ -266,7 +266,7 @@ describe('a descriptor', () => {
     await expectEnd('a message with 60 descriptors, where 32 are the most')
   })
 
-  it('to be woken by must be there: nobody looks at a ring all the time', async () => {
+  it('for the driver’s notifications must be there: the server does not poll a ring all the time', async () => {
     frontend.send('SET_VRING_KICK', u64(1n << 8n))
     await expectEnd('a ring without a descriptor to be woken by')
   })

@@ -118,7 +118,7 @@ describe('a request that waits', () => {
     ])
   })
 
-  it('stops the device, and nobody else, where its chain has become none during a pause', () => {
+  it('stops only its device if its chain has become invalid during a pause', () => {
     const probe = made({ indirect: false })
     const head = probe.send(5, 'read', read)
     probe.queue.poll()
@@ -133,13 +133,13 @@ describe('a request that waits', () => {
     expect(probe.queue.poll()).toBe(false)
   })
 
-  it('stops its own device, and nobody else, where the driver cannot be woken', () => {
+  it('stops only its device if the driver cannot be notified', () => {
     const probe = made()
     probe.send(5, 'read', read)
     probe.queue.poll()
     probe.driver.listen()
     probe.signalError = new Error('write: EBADF')
-    // Whoever causes the answer, another guest that unlocks a file perhaps, does not hear of it.
+    // The cause of the answer may be another guest that unlocks a file. That guest must not be affected.
     tree.parked[0]!.resolve(Buffer.from('at last'))
     expect(probe.log).toEqual(['the device has stopped: write: EBADF'])
     expect([tree.uses, tree.openFiles]).toEqual([0, 0])
@@ -161,7 +161,7 @@ describe('another driver', () => {
     expect(probe.log).toEqual([])
   })
 
-  it('finds nothing of it either where its ring is at the same place and as far', () => {
+  it('finds nothing of it either if its ring has the same place and index', () => {
     // Another 65,536 requests, and the indices are what they are in a new ring.
     const probe = made({ start: 0x10000 - 5 })
     probe.send(5, 'read', read)
@@ -228,7 +228,7 @@ describe('notifications', () => {
     const probe = made()
     probe.driver.listen()
     expect(signalsFor(probe, count)).toBe(1)
-    // Nobody has asked since.
+    // The driver has not asked for one since.
     expect(signalsFor(probe, count)).toBe(0)
     probe.driver.listen()
     expect(signalsFor(probe, count)).toBe(1)

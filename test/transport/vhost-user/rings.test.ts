@@ -209,7 +209,7 @@ describe('a request that waits', () => {
     client.close()
     device.reset()
     expect(await lock(holder, UNLCK)).toEqual({ status: SUCCESS })
-    // Nobody else has got it.
+    // No other client has got it.
     expect(await lock(holder, WRLCK)).toEqual({ status: SUCCESS })
     expect(device.queue.usedWords[1]).toBe(0)
     const next = await opened(device, 'file')

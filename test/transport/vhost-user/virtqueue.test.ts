@@ -92,7 +92,7 @@ describe('the used ring', () => {
     }
   })
 
-  it('goes on where it is, whoever has served it before', () => {
+  it('goes on at its index, also after another backend has served it', () => {
     const { driver, device } = made(7)
     expect(device.done).toBe(7)
     expect(driver.usedWords[1]).toBe(7)

@@ -31,7 +31,7 @@ beforeEach(() => {
 })
 
 describe('a symlink', () => {
-  it('is a file of its own and never followed', () => {
+  it('is shown as a symlink and never followed', () => {
     symlinkSync('../secret', join(inside, 'to-file'))
     symlinkSync('..', join(inside, 'to-directory'))
     symlinkSync('/', join(inside, 'to-root'))
@@ -48,7 +48,7 @@ describe('a symlink', () => {
     }
   })
 
-  it('ends a walk of 16 names in whose middle it stands', () => {
+  it('ends a walk of 16 names if it is in the middle', () => {
     const names = 'abcdefghijklmnop'.split('')
     mkdirSync(join(inside, ...names), { recursive: true })
     // The same names lead on where it points to.
@@ -73,7 +73,7 @@ describe('a symlink', () => {
     expect(existsSync(join(outside, 'made'))).toBe(false)
   })
 
-  it('is what its own attributes, times and owner are changed of', () => {
+  it('is changed itself by Tsetattr, not its target', () => {
     symlinkSync('../secret', join(inside, 'link'))
     const before = readFileSync(join(outside, 'secret'), 'utf8')
     const probe = new HostProbe(inside)
@@ -88,7 +88,7 @@ describe('a symlink', () => {
     expect([secret.mtimeSec, secret.size]).toEqual([mtimeSec, before.length])
   })
 
-  it('that takes the place of a directory between two calls leads nowhere', () => {
+  it('that replaces a directory between two calls is not followed', () => {
     mkdirSync(join(inside, 'dir'))
     writeFileSync(join(inside, 'dir', 'mine'), 'mine')
     mkdirSync(join(inside, 'dir', 'sub'))
@@ -143,14 +143,14 @@ describe('`..`', () => {
     const b = probe.stat('a/b').qid.path
     const c = probe.fid('a/b/c')
     renameSync(join(inside, 'a/b/c'), join(outside, 'c'))
-    // It is remembered how it was reached; where it is now is nobody's business.
+    // `..` goes back the way that the walk came; the present place of the directory does not matter.
     expect(up(probe, c, 500)).toBe(b)
     expect(up(probe, 500, 501)).toBe(a)
     expect(up(probe, 501, 502)).toBe(root)
     expect(up(probe, 502, 503)).toBe(root)
   })
 
-  it('of a directory whose parent was moved or replaced is that parent, not somebody else', () => {
+  it('of a directory whose parent was moved or replaced is still that parent', () => {
     mkdirSync(join(inside, 'a/b'), { recursive: true })
     const probe = new HostProbe(inside)
     const a = probe.stat('a').qid.path
@@ -292,7 +292,7 @@ describe('the views of the kernel', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  it('hidden behind a file that is mounted on another are not opened', () => {
+  it('that are mounted on a file are not opened', () => {
     needsRoot('mounts a file')
     const place = join(inside, 'looks-like-a-file')
     writeFileSync(place, '')

@@ -106,7 +106,7 @@ describe('the entries of a directory', () => {
     expect(probe.entries(fid).map(nameOf).toSorted()).toEqual(['.', '..', 'new'])
   })
 
-  it('refuse a cookie that is none, without harm', () => {
+  it('do no harm for a cookie that never existed', () => {
     const directory = temporaryDirectory()
     const probe = new HostProbe(directory)
     const fid = probe.opened('')
@@ -116,7 +116,7 @@ describe('the entries of a directory', () => {
     expect(probe.entries(fid).length).toBe(2)
   })
 
-  it('say what each is', () => {
+  it('have the types of their files', () => {
     const directory = temporaryDirectory()
     mkdirSync(join(directory, 'd'))
     writeFileSync(join(directory, 'f'), '')

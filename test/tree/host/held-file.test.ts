@@ -52,7 +52,7 @@ function press(client: HostProbe): void {
 }
 
 describe('fids beyond the number of descriptors', () => {
-  it('all work, and stand for the files that they were walked to', () => {
+  it('all work, and still stand for the files that they were walked to', () => {
     for (let d = 0; d < 20; d++) {
       mkdirSync(path(`d${d}`))
       for (let f = 0; f < 50; f++) writeFileSync(path(`d${d}/f${f}`), `${d} ${f}`)
@@ -95,7 +95,7 @@ describe('fids beyond the number of descriptors', () => {
     expect(client.read(refused).toString()).toBe(`${fids.indexOf(refused)}`)
   })
 
-  it('of one client leave another’s open files alone, and end with it', () => {
+  it('of one client do not affect another’s open files, and end with the client', () => {
     for (let i = 0; i < LIMIT; i++) writeFileSync(path(`f${i}`), `${i}`)
     writeFileSync(path('idle'), 'text')
     const greedy = probe()
@@ -146,7 +146,7 @@ describe('fids beyond the number of descriptors', () => {
     }
   })
 
-  it('remember no more files than there may be, directories above them included', () => {
+  it('remember no more files than the limit, directories above them included', () => {
     const few = 50
     const client = new HostProbe(root, { files: few })
     client.fid('')
@@ -198,7 +198,7 @@ describe('a fid that has just been walked to', () => {
     expect(held().toSorted()).toEqual(['', '/f'])
   })
 
-  it('is stale when the host puts another file into its place, and never becomes that', () => {
+  it('is stale when the host replaces its file, and never stands for the new file', () => {
     writeFileSync(path('f'), 'old')
     const client = probe()
     const fid = client.fid('f')
@@ -217,7 +217,7 @@ describe('a fid that has just been walked to', () => {
 })
 
 describe('a fid whose descriptor was given back', () => {
-  it('stays what it was through renames by clients, of itself and of what is above', () => {
+  it('stands for the same file after clients rename it and directories above it', () => {
     mkdirSync(path('a/b'), { recursive: true })
     mkdirSync(path('c'))
     writeFileSync(path('a/b/f'), 'text')
@@ -240,7 +240,7 @@ describe('a fid whose descriptor was given back', () => {
     expect(above).toBe(client.stat('c').qid.path)
   })
 
-  it('stays what it was through a thousand renames by two clients', () => {
+  it('stands for the same file after a thousand renames by two clients', () => {
     const rounds = 999
     const names = ['x', 'y', 'z']
     for (const name of names) {
@@ -319,7 +319,7 @@ describe('a fid whose descriptor was given back', () => {
     expect(client.read(client.opened('replaced')).toString()).toBe('other')
   })
 
-  it('keeps what it had when removing or renaming fails', () => {
+  it('stands for the same file when removing or renaming fails', () => {
     mkdirSync(path('full/x'), { recursive: true })
     mkdirSync(path('d'))
     const client = probe()
@@ -337,7 +337,7 @@ describe('a fid whose descriptor was given back', () => {
     expect(client.call('getattr', { fid: d, mask: MASK }).qid.path).toBe(client.stat('d').qid.path)
   })
 
-  it('stays where it is when a rename does nothing: both names are the same file’s', () => {
+  it('keeps its name when a rename does nothing, because both names are hard links of one file', () => {
     writeFileSync(path('f'), 'text')
     linkSync(path('f'), path('g'))
     const client = probe()
@@ -349,7 +349,7 @@ describe('a fid whose descriptor was given back', () => {
     for (const fid of [f, g]) expect(client.call('getattr', { fid, mask: MASK }).nlink).toBe(2)
   })
 
-  it('is stale after the host has put another file there, also one with the same number', () => {
+  it('is stale after the host has replaced its file, also by one with the same inode number', () => {
     writeFileSync(path('f'), 'old')
     const client = probe()
     const fid = client.fid('f')

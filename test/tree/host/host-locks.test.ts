@@ -96,7 +96,7 @@ describe('locks of two guests', () => {
     expect(lock(b, fb, { type: RDLCK })).toBe(SUCCESS)
   })
 
-  it('are those of processes: same numbers in another guest are another', () => {
+  it('belong to processes: the same process id in another guest is another owner', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { procId: 5, clientId: 'host' })
     expect(lock(b, fb, { procId: 5, clientId: 'host' })).toBe(BLOCKED)
@@ -110,7 +110,7 @@ describe('locks of two guests', () => {
     expect(lock(b, fb)).toBe(SUCCESS)
   })
 
-  it('hold on other files’ behalf nothing', () => {
+  it('do not affect other files', () => {
     writeFileSync(join(directory, 'g'), '')
     expect(lock(a, a.opened('f', RDWR))).toBe(SUCCESS)
     expect(lock(b, b.opened('g', RDWR))).toBe(SUCCESS)
@@ -122,7 +122,7 @@ describe('locks of two guests', () => {
     expect([lock(a, fa), lock(b, fb)]).toEqual([SUCCESS, BLOCKED])
   })
 
-  it('go with the fid that they were taken through, and with the connection', () => {
+  it('end with the fid that they were taken through, and with the connection', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     const second = a.opened('f', RDWR)
     lock(a, fa, { start: 0, length: 10 })
@@ -133,7 +133,7 @@ describe('locks of two guests', () => {
     expect(lock(b, fb, { start: 10 })).toBe(SUCCESS)
   })
 
-  it('are told to who asks, the first of them', () => {
+  it('are reported to Tgetlock: the first one', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { start: 50, procId: 7 })
     lock(a, fa, { start: 20, length: 5, procId: 8, type: RDLCK })
@@ -158,8 +158,8 @@ describe('locks of two guests', () => {
   })
 })
 
-describe('who waits for a lock', () => {
-  it('gets it when its holder lets go, in the order of asking', () => {
+describe('a request that waits for a lock', () => {
+  it('gets it when the holder unlocks, in the order of requests', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa)
     ask(b, 1, fb, { procId: 11 })
@@ -175,7 +175,7 @@ describe('who waits for a lock', () => {
     expect(waiting()).toEqual([])
   })
 
-  it('gets it when others read on', () => {
+  it('gets a read lock when the holder changes to a read lock', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa)
     for (const tag of [1, 2, 3]) ask(b, tag, fb, { procId: tag, type: RDLCK })
@@ -183,7 +183,7 @@ describe('who waits for a lock', () => {
     expect(answers(b)).toEqual(['1 granted', '2 granted', '3 granted'])
   })
 
-  it('gets it also when a later one is granted less than it had', () => {
+  it('gets it also when a later request reduces its owner’s lock', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { start: 5, length: 5 })
     lock(b, fb, { length: 5, procId: 1 })
@@ -193,7 +193,7 @@ describe('who waits for a lock', () => {
     expect(answers(b)).toEqual(['1 granted', '2 granted'])
   })
 
-  it('gets it when all that is in the way is gone, and not before', () => {
+  it('gets it when all conflicting locks are gone, and not before', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     for (const start of [0, 10, 20]) lock(a, fa, { start, length: 5 })
     ask(b, 1, fb)
@@ -234,7 +234,7 @@ describe('who waits for a lock', () => {
     expect(getlock(b, fb, { procId: 99 })).toBe('free')
   })
 
-  it('is told to ask again after a while, and is no longer waited with', () => {
+  it('is answered BLOCKED after a while, and then waits no longer', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa)
     ask(b, 1, fb)
@@ -247,7 +247,7 @@ describe('who waits for a lock', () => {
     expect(answers(b)).toEqual(['1 blocked', '1 granted'])
   })
 
-  it('waits for its file, be that renamed or removed meanwhile and another in its place', () => {
+  it('waits for its file, also when that is renamed, removed or replaced meanwhile', () => {
     const held = a.opened('f', RDWR)
     const waits = b.opened('f', RDWR)
     expect(lock(a, held)).toBe(SUCCESS)
@@ -263,7 +263,7 @@ describe('who waits for a lock', () => {
     expect(b.call('getattr', { fid: waits, mask: 0x7ff })).toMatchObject({ nlink: 0, size: 100 })
   })
 
-  it('gets nothing through a fid whose number is another file’s by then', () => {
+  it('gets no lock on another file that its fid’s number stands for by then', () => {
     writeFileSync(join(directory, 'g'), 'another')
     const held = a.opened('f', RDWR)
     const waits = b.opened('f', RDWR)
@@ -278,7 +278,7 @@ describe('who waits for a lock', () => {
     expect(getlock(a, a.opened('f', RDWR), { type: WRLCK })).toBe('free')
   })
 
-  it('lets others pass whom it does not concern', () => {
+  it('does not delay requests without a conflict', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { length: 10 })
     ask(b, 1, fb, { length: 20 })
@@ -288,7 +288,7 @@ describe('who waits for a lock', () => {
 })
 
 describe('a wait without end', () => {
-  it('is EDEADLK for who would close the circle', () => {
+  it('is EDEADLK for the request that would close the circle', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     writeFileSync(join(directory, 'g'), '')
     const [ga, gb] = [a.opened('g', RDWR), b.opened('g', RDWR)]
@@ -301,7 +301,7 @@ describe('a wait without end', () => {
     expect(answers(b)).toEqual(['1 granted'])
   })
 
-  it('is found through others, and between two that want more of the same', () => {
+  it('is found through other owners, and between two readers that both want to write', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     for (const [procId, start] of [1, 2, 3, 4].entries()) lock(a, fa, { procId, start, length: 1 })
     ask(a, 1, fa, { procId: 0, start: 2, length: 1 })
@@ -316,7 +316,7 @@ describe('a wait without end', () => {
     expect([answers(a), answers(b)]).toEqual([[], [`5 errno ${errno.EDEADLK}`]])
   })
 
-  it('is not seen where somebody only waits long', () => {
+  it('is not assumed where an owner only waits long', () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     lock(a, fa, { length: 1 })
     ask(b, 1, fb, { length: 1 })
@@ -327,7 +327,7 @@ describe('a wait without end', () => {
 })
 
 describe('the host’s programs', () => {
-  it('keep guests out and are kept out', async () => {
+  it('and guests keep each other out', async () => {
     const fa = a.opened('f', RDWR)
     await using host = await HostLocker.start(file)
     expect(await host.lock('write', 0, 9)).toBe(true)
@@ -344,7 +344,7 @@ describe('the host’s programs', () => {
     expect(getlock(a, fa, { start: 100 })).toBe('free')
   })
 
-  it('see the strongest of what guests hold, byte for byte', async () => {
+  it('see the strongest lock of all guests, byte for byte', async () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     await using host = await HostLocker.start(file)
     const free = async (type: 'read' | 'write', byte: number): Promise<boolean> => {
@@ -369,7 +369,7 @@ describe('the host’s programs', () => {
     expect([await free('write', 15), await free('write', 27)]).toEqual([true, true])
   })
 
-  it('are asked again and again for a lock that somebody waits for', async () => {
+  it('are asked again and again for a lock that a guest waits for', async () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     await using host = await HostLocker.start(file)
     await host.lock('write')
@@ -381,13 +381,13 @@ describe('the host’s programs', () => {
     await host.lock('none')
     timers.fire(RETRY)
     expect([answers(a), answers(b)]).toEqual([['1 granted'], []])
-    // Now it is the other guest that is waited for: nobody needs to be asked.
+    // Now the request waits for the other guest, so the host need not be asked.
     expect(waiting()).toEqual([PATIENCE])
     lock(a, fa, { type: UNLCK })
     expect(answers(b)).toEqual(['2 granted'])
   })
 
-  it('are not asked any more once nobody waits', async () => {
+  it('are not asked any more once no request waits', async () => {
     const fa = a.opened('f', RDWR)
     await using host = await HostLocker.start(file)
     await host.lock('read')
@@ -399,7 +399,7 @@ describe('the host’s programs', () => {
     expect([waiting(), openDescriptors()]).toEqual([[], before])
   })
 
-  it('take over what a guest leaves when its connection ends', async () => {
+  it('get a guest’s locks when its connection ends', async () => {
     const fa = a.opened('f', RDWR)
     lock(a, fa)
     await using host = await HostLocker.start(file)
@@ -408,7 +408,7 @@ describe('the host’s programs', () => {
     expect(await host.lock('write')).toBe(true)
   })
 
-  it('take over what a guest’s fid leaves, and nothing of another’s', async () => {
+  it('get the locks of a fid when it is clunked, and not those of another fid', async () => {
     const [fa, fb] = [a.opened('f', RDWR), b.opened('f', RDWR)]
     for (const start of [0, 40]) lock(a, fa, { start, length: 10 })
     lock(b, fb, { start: 20, length: 10 })
@@ -454,7 +454,7 @@ describe('the host’s programs', () => {
 })
 
 describe('the limit of locks', () => {
-  it('is ENOLCK, also for what would split one, and others are not affected', () => {
+  it('is ENOLCK, also for an unlock that would split a range, and other clients are not affected', () => {
     const few = new HostProbe(a.tree, {}, 8192, { locks: 3 })
     const fid = few.opened('f', RDWR)
     const set = (wish: Wish): number => few.errnoOf('lock', { ...request(fid, wish), flags: 0 })
@@ -473,7 +473,7 @@ describe('the limit of locks', () => {
 })
 
 describe('a file that the server may not open again', () => {
-  it('is locked through what the guest has open, and free afterwards', () => {
+  it('is locked through the guest’s open file, and free afterwards', () => {
     chmodSync(directory, 0o777)
     const found = asOrdinaryUser(
       `const { HostTree } = await import(values.tree)

@@ -177,7 +177,7 @@ describe('an export of several file systems', () => {
     )
   })
 
-  it('chooses by what a file system calls itself, whatever its device is today', () => {
+  it('chooses a prefix by f_fsid, and not by the device number, which may change', () => {
     const [today, tomorrow] = [new InodeNumbers(0), new InodeNumbers(0)]
     today.learn(50, 0x1234_5678_9abcn)
     tomorrow.learn(71, 0x1234_5678_9abcn)

@@ -192,7 +192,7 @@ describe('what is on the host already', () => {
     expect(probe.call('readlink', { fid: probe.fid('l') }).target).toBe('f')
   })
 
-  it('cannot become what it is not, whatever is stored', () => {
+  it('is a directory for the guest only if it is one on the host, and invalid attributes are ignored', () => {
     mkdirSync(path('d'))
     writeFileSync(path('f'), '')
     writeFileSync(path('g'), '')
@@ -210,7 +210,7 @@ describe('what is on the host already', () => {
     expect(probe.stat('g').uid).toBe(process.getuid!())
   })
 
-  it('may be a symlink whose target is too long: its size is the guest’s business no more', () => {
+  it('may be a symlink whose target is too long: Treadlink is ENAMETOOLONG', () => {
     writeFileSync(path('l'), 'x'.repeat(5000))
     setStored('l', 'mode', u32(0o120777))
     expect(probe.errnoOf('readlink', { fid: probe.fid('l') })).toBe(errno.ENAMETOOLONG)
@@ -222,7 +222,7 @@ describe('extended attributes', () => {
   const names = (node: { listXattrs(): Uint8Array }): string[] =>
     Buffer.from(node.listXattrs()).toString().split('\0').slice(0, -1).toSorted()
 
-  it('of the format are not the guest’s to see or to set', () => {
+  it('of the format can neither be seen nor set by the guest', () => {
     const fid = probe.create('', 'f')
     probe.call('clunk', { fid })
     const tree = new HostTree(directory, {

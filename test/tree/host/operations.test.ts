@@ -107,7 +107,7 @@ describe('what is created', () => {
     }
   })
 
-  it('belongs to who attached and to the group that the client chose', () => {
+  it('belongs to the user that attached and to the group that the client chose', () => {
     needsRoot('gives files away')
     probe.attach(500, 1234)
     const fid = (): number => {
@@ -198,7 +198,7 @@ describe('Tread and Twrite', () => {
     expect(probe.read(fid, Number.MAX_SAFE_INTEGER, 100).length).toBe(0)
   })
 
-  it('at the last offset that there is are done or refused, and touch nothing else', () => {
+  it('at the largest offset succeed or are refused, and change nothing else', () => {
     const fid = probe.create('', 'f')
     probe.write(fid, 0, 'text')
     const last = Number.MAX_SAFE_INTEGER
@@ -346,7 +346,7 @@ describe('names', () => {
     return probe.errnoOf('renameat', { olddirfid: 0, oldname, newdirfid: 0, newname })
   }
 
-  it('change their place, over what may be replaced', () => {
+  it('can be moved, also over a file that may be replaced', () => {
     for (const name of ['f', 'g']) writeFileSync(path(name), name)
     for (const name of ['empty', 'full', 'other']) mkdirSync(path(name))
     writeFileSync(path('full/x'), '')
@@ -365,7 +365,7 @@ describe('names', () => {
     expect(probe.names('full')).toEqual(['g', 'x'])
   })
 
-  it('do not change what a fid stands for', () => {
+  it('can change without changing the file that a fid stands for', () => {
     mkdirSync(path('d'))
     writeFileSync(path('d/f'), 'text')
     const fid = probe.opened('d/f', open.RDWR)

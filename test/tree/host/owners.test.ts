@@ -31,7 +31,7 @@ describe('ranges of ids', () => {
     }
   })
 
-  it('show all others as nobody, and let nobody become one of them', () => {
+  it('show other ids of the host as the user nobody, and refuse other ids of the guest', () => {
     const owners = ownersOf(ranges)
     for (const host of [0, 6, 8, 99_999, 101_000, 0xffff_fffe]) expect(owners.uid(host)).toBe(65534)
     for (const guest of [1000, 4999, 5001, 65534, 0xffff_fffe]) {
@@ -73,7 +73,7 @@ describe('an export with ranges', () => {
     expect(client.stat('f')).toMatchObject({ uid: 5000, gid: 6 })
   })
 
-  it('creates and changes nothing for somebody without a range', () => {
+  it('creates and changes nothing for a user outside of the ranges', () => {
     needsRoot('gives files away')
     writeFileSync(path('old'), '')
     const client = probe(ranges)
@@ -113,7 +113,7 @@ describe('setuid and setgid bits', () => {
     [0o2755, 0o755],
     // Mandatory locking, no privilege.
     [0o2644, 0o2644],
-  ])('of %o are %o after a write by somebody who is not root', (before, after) => {
+  ])('of %o are %o after a write by a user who is not root', (before, after) => {
     needsRoot('has a server that could write without clearing them')
     const client = probe('host')
     const fid = program(client, before, 1000, open.WRONLY)
@@ -154,7 +154,7 @@ describe('setuid and setgid bits', () => {
     expect(bits('program')).toBe(0o755)
   })
 
-  it('stay where root writes, as on any Linux', () => {
+  it('stay when root writes, as on any Linux', () => {
     needsRoot('may keep them')
     const client = probe('host')
     const fid = program(client, 0o6755, 0, open.WRONLY)

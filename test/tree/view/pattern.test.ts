@@ -141,7 +141,7 @@ describe('a pattern that means nothing', () => {
 })
 
 describe('the sight of a place', () => {
-  it('is the same object where patterns say no more', () => {
+  it('is the same object where no pattern distinguishes the places', () => {
     const everything = Sight.of({ only: ['a'] }).at('a')
     expect(everything?.whole).toBe(true)
     expect(everything?.at('x')).toBe(everything)

@@ -65,7 +65,7 @@ describe('a view of a tree', () => {
     expect(['big', 'link', 'nothing'].map((name) => walk(name))).toEqual(
       Array(3).fill(errno.ENOENT),
     )
-    // Nobody has asked for them.
+    // The view has not asked the tree below for them.
     expect(fake.calls.filter((call) => /big|link|nothing/.test(call))).toEqual([])
     expectClean()
   })
@@ -80,7 +80,7 @@ describe('a view of a tree', () => {
     expectClean()
   })
 
-  it('shows what only leads somewhere if it is a directory', () => {
+  it('shows a place that only leads to others if it is a directory', () => {
     view({ only: ['file/x', 'dir/x', 'link/x'] })
     expect([walk('file'), walk('link'), walk('dir')]).toEqual([errno.ENOENT, errno.ENOENT, 0])
     probe.open(0)
@@ -93,7 +93,7 @@ describe('a view of a tree', () => {
     expectClean()
   })
 
-  it('gives a hidden name to nothing', () => {
+  it('lets no file get a hidden name', () => {
     view({ only: ['file', 'dir', 'a/b'], hide: ['dir/no'] })
     const refused = (fid: number, name: string): number[] => {
       probe.walk(1, 'file').call('walk', { fid, newfid: 2, names: [] })
@@ -185,7 +185,7 @@ describe('a view of a tree', () => {
     expectClean()
   })
 
-  it('opens what was there already when it creates, and still hides what is hidden in it', () => {
+  it('opens a directory that exists on create, and hides what is hidden in it', () => {
     const dir = fake.root.children.get('dir')!
     fake.root.create = () => {
       dir.retain()
@@ -198,7 +198,7 @@ describe('a view of a tree', () => {
     expectClean()
   })
 
-  it('knows nodes of no other tree', () => {
+  it('refuses nodes of other trees', () => {
     const tree = new ViewTree(fake, { hide: ['x'] })
     const others = [new ViewTree(fake, { hide: ['x'] }), fake]
     const { node: root } = tree.attach('')
@@ -210,7 +210,7 @@ describe('a view of a tree', () => {
     expect(changes()).toEqual([])
   })
 
-  it('gives back what it has looked at, also when that fails', () => {
+  it('releases each node that it has looked up, also after a failure', () => {
     view({ only: ['file/x', 'dir/inner', 'missing'] })
     probe.walk(1, 'dir').walk(2, 'dir/inner')
     expect(
@@ -269,7 +269,7 @@ describe('the entries of a view', () => {
     expect(listed(0, count)).toEqual(visible)
   })
 
-  it('take few looks, however little fits into an answer', () => {
+  it('take few requests to the tree below, however little fits into an answer', () => {
     const open = fake.root.open.bind(fake.root)
     let looks = 0
     fake.root.open = (flags) => {
@@ -288,11 +288,14 @@ describe('the entries of a view', () => {
     expect(looks).toBe(2)
   })
 
-  it.each([25 + 255, 700, 8000])('are all there, whatever fits: %i bytes', (count) => {
-    const visible = Array.from({ length: 300 }, (_, i) => `${i}${'v'.repeat((i * 7) % 250)}`)
-    crowd(1000, visible, 3)
-    expect(listed(0, count)).toEqual(visible)
-  })
+  it.each([25 + 255, 700, 8000])(
+    'are all there, however many fit into an answer: %i bytes',
+    (count) => {
+      const visible = Array.from({ length: 300 }, (_, i) => `${i}${'v'.repeat((i * 7) % 250)}`)
+      crowd(1000, visible, 3)
+      expect(listed(0, count)).toEqual(visible)
+    },
+  )
 
   it('are EINVAL where not even one fits, and none at the end', () => {
     crowd(100, ['visible'], 50)
