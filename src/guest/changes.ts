@@ -78,7 +78,7 @@ for path; do
   elif [ -c "$upper" ] && [ "$(stat -c %t:%T "$upper")" = 0:0 ]; then
     continue
   fi
-  # the init wrote it, and no one has written it since.
+  # The init wrote it, and it has not changed since.
   [ -e "/own$path" ] && cmp -s "/own$path" "$upper" && continue
   if [ -e "$lower" ] || [ -L "$lower" ]; then
     printf "changed\\0%s\\0" "$path"

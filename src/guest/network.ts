@@ -44,7 +44,7 @@ away() {
   $b ip link set "$name" down && $b ip link set "$name" name "$2" || die "$name cannot be renamed"
 }
 
-# set_up TEMPORARY NAME IPV4 IPV6: the addresses are nobody else's, so nothing waits for duplicates to show up.
+# set_up TEMPORARY NAME IPV4 IPV6: no other machine has these addresses, so duplicates are not looked for (accept_dad).
 set_up() {
   $b ip link set "$1" name "$2" || die "the name $2 is taken"
   [ -d /proc/sys/net/ipv6 ] && echo 0 >"/proc/sys/net/ipv6/conf/$2/accept_dad"
