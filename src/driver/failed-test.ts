@@ -14,10 +14,10 @@ export function isShellWanted(): boolean {
   return (process.env[SHELL_ON_FAILURE] ?? '') !== ''
 }
 
-/** The time that a machine in trouble has to give its journal, in seconds. */
+/** How long a machine with problems may take to give its journal, in seconds. */
 const JOURNAL_TIMEOUT = 60
 
-/** Lets journald write the newest lines. It has 20 s, in case it is in trouble itself. */
+/** Lets journald write the newest lines. It has 20 s, in case journald itself has problems. */
 const SYNC = 'timeout 20 journalctl --sync 2>/dev/null'
 
 /**

@@ -54,7 +54,7 @@ export class FileError extends Error {
     options?: ErrorOptions,
   ) {
     const known = CODES.find(([text]) => complaint.includes(text))
-    // A complaint about another file, such as a directory that could not be made, is shown whole.
+    // A complaint about another file, such as a directory that cannot be made, is shown whole.
     const words =
       known === undefined || !complaint.includes(`'${path}'`) ? complaint.trim() : known[0]
     const why = known === undefined ? words : `${words} (${known[1]})`

@@ -9,13 +9,13 @@ export interface GuestModule {
   readonly file: string
 }
 
-/** Which of the names asked for may be absent. */
+/** The names that may be missing. */
 export interface ResolveOptions {
-  /** Names that are loaded if the kernel has them and passed over if not. */
+  /** These modules are loaded if the kernel has them. */
   readonly optional?: readonly string[]
 }
 
-/** A name that neither a module file nor the kernel itself answers to. */
+/** A name of neither a module nor something built in. */
 class UnknownModuleError extends Error {
   override readonly name = 'UnknownModuleError'
   readonly module: string
@@ -27,10 +27,10 @@ class UnknownModuleError extends Error {
 }
 
 /**
- * The module folder of one kernel, /lib/modules/RELEASE, as depmod has indexed it.
+ * The module folder of one kernel, /lib/modules/RELEASE, with the indexes of depmod.
  *
- * Names are looked up as modprobe does it: `-` and `_` are the same, a built-in needs nothing, and an
- * alias ("crc32c", "fs-ext4") stands for all modules that carry it.
+ * Names are looked up as modprobe does it: `-` and `_` are the same, a built-in needs nothing, and an alias
+ * ("crc32c", "fs-ext4") stands for all modules that have it.
  */
 export class ModuleFolder {
   readonly folder: string
@@ -38,7 +38,7 @@ export class ModuleFolder {
   readonly #files: ReadonlyMap<string, ModuleEntry>
   readonly #builtin: ReadonlySet<string>
   readonly #aliases: ReadonlyMap<string, readonly string[]>
-  /** What a module does better with but does not link against. */
+  /** The soft dependencies of a module: it works better with them, and is not linked against them. */
   readonly #softdeps: ReadonlyMap<string, readonly string[]>
 
   private constructor(folder: string, indexes: Record<IndexName, string>) {
@@ -81,14 +81,14 @@ export class ModuleFolder {
     const order = new Map<string, GuestModule>()
     const pending = new Set<string>()
     const add = (name: string): void => {
-      // A soft dependency may point back at who asked for it; it is no order then.
+      // A soft dependency may depend on the module itself. The order then does not matter.
       if (order.has(name) || pending.has(name)) return
       const entry = this.#files.get(name)
       if (entry === undefined) return
       pending.add(name)
       for (const soft of this.#softdeps.get(name) ?? []) this.#lookUp(soft).forEach(add)
-      // depmod lists what to load first last; busybox's lists in no order at all. Each dependency's
-      // own entry is good in both.
+      // depmod lists the module to load first at the end; busybox's depmod lists in no order. In both, the
+      // entry of each dependency is right, so the dependencies are followed one by one.
       for (const dependency of entry.dependencies) add(dependency)
       order.set(name, { name, file: join(this.folder, entry.file) })
     }

@@ -18,7 +18,7 @@ export class MachineError extends Error {
   }
 }
 
-/** The reason that a line of the console gives for the guest's end; undefined for any other line. */
+/** The reason for the guest's end, if this line of the console gives one. */
 export function reasonIn(line: string): string | undefined {
   const failed = line.indexOf(FAILED)
   if (failed >= 0) return `The guest gave up: ${line.slice(failed + FAILED.length)}.`
@@ -34,7 +34,7 @@ const ENDS: Readonly<Record<string, string>> = {
   'host-qmp-quit': 'QEMU was told to quit.',
 }
 
-/** Whether the guest itself has ended its machine. */
+/** Whether the guest itself has ended the machine. */
 export function isShutdown({ message }: Error): boolean {
   return message === POWERED_OFF || message === ENDS['guest-reset']
 }

@@ -3,7 +3,7 @@ import type { GuestPhase } from '../guest/init.ts'
 /** How far a boot is. */
 export type BootPhase = 'qemu' | GuestPhase | 'ready'
 
-/** How a machine is followed while it runs, and how long it may take. A snapshot holds none of this. */
+/** Options for following a machine while it runs, and its time limit. A snapshot holds none of this. */
 export interface MachineHooks {
   /** Whether sockets and the initramfs stay where they are when the machine is gone. */
   readonly keep: boolean

@@ -7,7 +7,7 @@ import type { QemuMachine } from './qemu-machine.ts'
 /** How long the terminal's last bytes may take, in milliseconds. They do not come in order with the exit status. */
 const LAST_BYTES = 100
 
-/** The host's terminal. Either stream may be something else than a terminal. */
+/** The host's terminal. One of the streams may be a pipe or a file. */
 export interface HostTerminal {
   readonly input: ReadStream
   readonly output: WriteStream

@@ -9,7 +9,7 @@ import { switchNic, userNic } from './devices/nics.ts'
 import type { Export } from './exports.ts'
 import type { MachinePlan } from './plan.ts'
 
-/** What of a machine is outside of QEMU, by which the parts reach it. */
+/** What the parts connect QEMU to on the host: sockets and images. */
 export interface HostEnds {
   /** As {@link planExports} gives them. */
   readonly exports: readonly Export[]
@@ -24,8 +24,8 @@ export interface HostEnds {
 }
 
 /**
- * The parts of a machine, in the order of their devices. The kernel numbers the NICs in this order too: those that the
- * guest sees come before the one of the exports, which the init script takes by being the last.
+ * The parts of a machine, in the order of their devices. The kernel numbers the NICs in this order too. The
+ * NICs that the guest sees come first; the init script takes the last one for the exports.
  */
 export function machineParts(plan: MachinePlan, ends: HostEnds): Device[] {
   const { arch, userNetwork, nics } = plan

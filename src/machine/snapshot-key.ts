@@ -6,8 +6,9 @@ import { isSystemError } from '../util/error.ts'
 import type { MachinePlan } from './plan.ts'
 
 /**
- * What the key covers of a root, relative to it: what a package manager touches. This decides whether a snapshot is still
- * useful. It need not be complete: the servers find out by themselves which open files have changed (ESTALE).
+ * The parts of a root that the key covers, relative to it: what a package manager changes. The key decides
+ * whether a snapshot is still useful. It need not be complete: the servers find changed open files by
+ * themselves (ESTALE).
  */
 const LANDMARKS = [
   '.',

@@ -1,16 +1,16 @@
 import type { MachineFolder } from './machine-folder.ts'
 import type { FileResult, TestResult, TestRun } from './results.ts'
 
-/** The test that a machine belongs to; the file where no test is known; neither where no file is known. */
+/** The test that a machine belongs to. If no test is known, only its file; if no file is known, neither. */
 export interface Owner {
   readonly file?: FileResult
   readonly test?: TestResult
 }
 
 /**
- * Finds the test that a machine belongs to. If the machine's record names it, the time tells tests of the same name
- * apart. Otherwise the machine's folder tells the file, and the time of its making the test; that is a guess where tests
- * of one file run at once.
+ * Finds the test of a machine. If the machine's record names the test, the time tells several tests of that
+ * name apart. Otherwise the machine's folder tells the file, and the time at which the machine was made tells
+ * the test. That is a guess if tests of one file run at the same time.
  */
 export function ownerOf({ path, history }: MachineFolder, { files }: TestRun): Owner {
   const { made, start } = history

@@ -36,7 +36,8 @@ export class ManagerSignals implements AsyncDisposable {
     this.#guest = guest
     this.#user = user
     this.#listening = this.#listen(onReady)
-    // Not a race of each wait with #listening, which would keep something of each of them for as long as it lasts.
+    // No Promise.race() of each wait with #listening: the race would keep memory for each wait as long as
+    // #listening lasts.
     this.#listening.catch((error: unknown) => {
       this.#failure = { error }
       this.#wake()

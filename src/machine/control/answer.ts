@@ -1,6 +1,9 @@
 import type { SyntheticFile } from '../../tree/synthetic/entry.ts'
 
-/** A file that takes the output of one script of the agent. Its only open lasts as long as the script prints. */
+/**
+ * A file that takes the output of one script of the agent. It is opened once, for as long as the script
+ * prints.
+ */
 export class Answer {
   readonly file: SyntheticFile = { kind: 'file', mode: 0o200, open: () => this.#open() }
   /** Resolves when the guest has closed the file. Rejects when the machine ends first. */
