@@ -155,7 +155,7 @@ describe('a client', () => {
     expect(await Promise.all(more)).toEqual([{}, {}, {}])
   })
 
-  it('rejects what the server refuses, with the errno, and goes on', async () => {
+  it('rejects a refused request with its errno, and goes on', async () => {
     const client = await connect()
     const refused = client.call.getattr({ fid: 9, mask: 1 })
     server.error((await server.request()).tag, errno.EBADF)
@@ -170,7 +170,7 @@ describe('a client', () => {
     await next
   })
 
-  it('keeps data apart from what arrives later', async () => {
+  it('does not overwrite data with later replies', async () => {
     const client = await connect()
     const reads = [1, 2].map((offset) => client.call.read({ fid: 1, offset, count: 10 }))
     for (const text of ['first', 'other']) {
@@ -211,7 +211,7 @@ describe('a client', () => {
 })
 
 describe('a client whose connection is over', () => {
-  it('rejects what waits and all that comes, when it was closed', async () => {
+  it('rejects requests under way and later ones after close()', async () => {
     const client = await connect()
     const waiting = [client.call.clunk({ fid: 1 }), client.call.clunk({ fid: 2 })]
     client.close()
@@ -220,7 +220,7 @@ describe('a client whose connection is over', () => {
     client.close()
   })
 
-  it('rejects them when the server ends it', async () => {
+  it('rejects them when the server ends the connection', async () => {
     const client = await connect()
     const waiting = client.call.clunk({ fid: 1 })
     server.end()

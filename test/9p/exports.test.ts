@@ -49,7 +49,7 @@ describe('several exports in one session', () => {
     attach(20, 'fixed')
   })
 
-  it('may each be changed or not, by whatever fid they are reached', () => {
+  it('are each writable or read-only, for every fid of theirs', () => {
     for (const [start, refused] of [
       [0, 0],
       [10, errno.EROFS],
@@ -88,7 +88,7 @@ describe('several exports in one session', () => {
     expect([...writable.calls, ...other.calls]).toEqual(calls)
   })
 
-  it('answer EBADF for a fid that is none, and give back all that they were asked for', () => {
+  it('answer EBADF for an unknown fid, and leave no node in use', () => {
     expect(probe.errnoOf('write', { fid: 99, ...write })).toBe(errno.EBADF)
     probe.session.close()
     expect([writable.uses, fixed.uses]).toEqual([0, 0])

@@ -36,7 +36,7 @@ function answerTo(row: Row): [type: number, ecode: number] {
 }
 
 describe('a read-only tree', () => {
-  it('has messages of both sorts', () => {
+  it('has requests that change it and requests that do not', () => {
     expect(changing.map(([name]) => name)).toEqual(
       [
         'lcreate symlink mknod rename setattr xattrcreate',
@@ -51,12 +51,12 @@ describe('a read-only tree', () => {
     expect(tree.calls).toEqual([])
   })
 
-  it.each(harmless)('has nothing against T%s', (_name, row) => {
+  it.each(harmless)('allows T%s', (_name, row) => {
     const [, ecode] = answerTo(row)
     expect(ecode).not.toBe(errno.EROFS)
   })
 
-  it.each(changing)('is not what a writable tree is: T%s', (_name, row) => {
+  it.each(changing)('differs from a writable tree, which allows T%s', (_name, row) => {
     tree.readOnly = false
     expect(answerTo(row)[1]).not.toBe(errno.EROFS)
   })

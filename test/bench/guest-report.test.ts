@@ -103,7 +103,7 @@ describe('the report', () => {
     expect(named('The parts of lowerdir').rows[0]?.slice(1)).toEqual(['0.5', '10 %'])
   })
 
-  it('says who failed and why, and has no numbers there', () => {
+  it('says which server failed and why, and has no numbers for it', () => {
     expect(cached?.rows[0]?.slice(4, 6)).toEqual(['-', '-'])
     expect(reportFailures(results)).toEqual([
       'virtiofsd failed at find (Linux 7.2, 1 virtual CPU, cache=loose, second run): permission <denied>',

@@ -26,7 +26,7 @@ describe('an export', () => {
     expect(parsed(text)).toEqual([result])
   })
 
-  it('has the policy of all where it says nothing else', () => {
+  it('has the common policy unless it has options of its own', () => {
     const other = { readOnly: true, owner: { uid: 5, gid: 6 }, atime: 'guest' } as const
     expect(parseExports(['a=/x', 'b=/y,rw,atime=preserve'], other)).toEqual([
       { name: 'a', directory: '/x', ...other },

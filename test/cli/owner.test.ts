@@ -34,7 +34,7 @@ describe('a range of ids', () => {
 })
 
 describe('--owner and --map', () => {
-  it('say the usual when they say nothing', () => {
+  it('have the usual value when they are not given', () => {
     expect(parseOwnership(undefined, [], 'mapped-xattr')).toBe('mapped-xattr')
     expect(parseOwnership('1:2', [], 'host')).toEqual({ uid: 1, gid: 2 })
     expect(parseOwnership(undefined, ['0:5:1', '1:9:2'], 'host')).toEqual([

@@ -58,7 +58,7 @@ describe('lowerdir serve', () => {
     client.close()
   })
 
-  it('--read-only changes nothing, --owner shows whom it says, --limit limits', async () => {
+  it('--read-only allows no changes, --owner sets the owner that is shown, --limit sets limits', async () => {
     await using cli = await serving('--read-only', '--owner=7:8', '--limit=msize=8192')
     expect(cli.stderr).toContain('read-only')
     expect(cli.stdout).toContain('msize=8192,ro ')
@@ -128,7 +128,7 @@ describe('lowerdir serve', () => {
     expect((await cli.ended).status).toBe(0)
   })
 
-  it('shows only what it was told to, on sockets and standard streams', async () => {
+  it('shows only the files that --only names, on sockets and standard streams', async () => {
     const list = join(folder, 'list')
     writeFileSync(list, '/listed\n')
     for (const name of ['listed', 'other', 'file2']) writeFileSync(join(shared, name), '')
@@ -169,7 +169,7 @@ describe('lowerdir serve', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  it('takes the place of one that was killed, and of no other', async () => {
+  it('takes the socket of a killed server, and of no other', async () => {
     await using first = await serving()
     first.child.kill('SIGKILL')
     await first.ended

@@ -189,7 +189,7 @@ describe('lowerdir test', () => {
     expect(out).toMatch(/ [1-9]\d* failed\n$/)
   })
 
-  it('has the tests that were under way fail when their process dies', async () => {
+  it('reports the tests that ran as failed when their process dies', async () => {
     const { status, out } = await run({
       'a.vm.test.mjs': tests(`
         test('first', () => {})
@@ -240,7 +240,7 @@ describe('a test that takes too long', () => {
     expect(out).toMatch(/1 passed, 1 failed\n$/)
   })
 
-  it('is told from a file that does not end', async () => {
+  it('is distinguished from a file that does not end', async () => {
     const { status, out } = await run(
       { 'a.vm.test.mjs': tests(`setInterval(() => {}, 1000)\ntest('quick', () => {})`) },
       ['--timeout', '2'],
@@ -315,7 +315,7 @@ describe('what is written', () => {
     expect(machines.toSorted()).toEqual(['calm', 'server', 'server-2', 'shared'])
   })
 
-  it('is nothing else: artifacts for a report alone are gone with it', async () => {
+  it('are not the artifacts for a report: these are removed with it', async () => {
     const folder = project(files)
     await using cli = Cli.start(['test', '--report=report.html'], { cwd: folder })
     await cli.ended
@@ -323,14 +323,14 @@ describe('what is written', () => {
     expect(cli.leftovers()).toEqual([])
   })
 
-  it('is nothing at all unless it is wanted', async () => {
+  it('are no files unless they are wanted', async () => {
     const { folder } = await run({
       'a.vm.test.ts': tests(`${BOOT}\ntest('x', () => { boot('m') })`),
     })
     expect(readdirSync(folder)).toEqual(['a.vm.test.ts'])
   })
 
-  it('has to have a place', async () => {
+  it('need a path that can be written', async () => {
     const { status, stderr } = await run(files, ['--junit=a.vm.test.ts/junit.xml'])
     expect(status).toBe(125)
     expect(stderr).toMatch(/^lowerdir: a\.vm\.test\.ts\/junit\.xml cannot be written: /)
@@ -375,7 +375,7 @@ describe('when it is ended', () => {
     expect(cli.leftovers()).toEqual([])
   })
 
-  it('tests that do not want to end are ended after a while, with all that they started', async () => {
+  it('tests that do not end by themselves are killed after a while, with all that they started', async () => {
     const folder = project({
       'a.vm.test.mjs': `
         import { spawn } from 'node:child_process'

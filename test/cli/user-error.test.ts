@@ -17,7 +17,7 @@ describe('an explanation', () => {
   })
 })
 
-it('a directory is one, or the message says why not', () => {
+it('a path must be a directory, or the message says why it is none', () => {
   expect(() => checkDirectory('The root', '/')).not.toThrow()
   expect(() => checkDirectory('The root', '/dev/null')).toThrow(
     'The root /dev/null cannot be served: it is not a directory.',

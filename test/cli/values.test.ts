@@ -89,7 +89,7 @@ describe('a share', () => {
     expect(parseShare(text, 'host')).toEqual(share)
   })
 
-  it('has the owner of all where it names none', () => {
+  it('has the default owner if it names none', () => {
     const owner = { uid: 5, gid: 6 }
     expect(parseShare('/s:/d', owner).owner).toEqual(owner)
     expect(parseShare('/s:/d:owner=7:8', owner).owner).toEqual({ uid: 7, gid: 8 })

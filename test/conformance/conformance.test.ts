@@ -125,7 +125,7 @@ describe.each(Object.entries(drivers))(
 
     finds(() => client)
 
-    it('leaves nothing under way, and nothing to say', () => {
+    it('leaves no requests under way, and no lines in the log', () => {
       expect(device.queue.underWay).toBe(0)
       expect(server.log.slice(1)).toEqual(['client 1: connected'])
     })

@@ -64,7 +64,7 @@ export const differences: readonly Difference[] = [
   },
   {
     title: 'A write is cut at the ends of pages',
-    behaviours: ['two who append keep their lines whole'],
+    behaviours: ['two processes that append keep their lines whole'],
     found: /found\.every/,
     // The two have to meet in the middle of a line.
     sometimes: true,

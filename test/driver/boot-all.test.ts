@@ -83,7 +83,7 @@ it('boots one after the other where none fits', async () => {
   expect(await all).toHaveLength(2)
 })
 
-it('says which one did not boot and why, and leaves none behind', async () => {
+it('says which machine did not boot and why, and leaves no machine behind', async () => {
   const all = bootAll([start('a'), start('b'), start('c'), start('d')], () => 310)
   await settle()
   finish['a']!()
@@ -116,7 +116,7 @@ it('takes the memory that this machine has', async () => {
   expect(await all).toHaveLength(3)
 })
 
-it('ends all of them, and says what kept some from it', async () => {
+it('ends all machines, and reports the errors of those that failed to end', async () => {
   const broken = (reason: string): AsyncDisposable => ({
     [Symbol.asyncDispose]: () => Promise.reject(new Error(reason)),
   })

@@ -13,7 +13,7 @@ describe('the keys of a character', () => {
     expect(made.size).toBe(0x7f - 0x20)
   })
 
-  it('hold shift for what is above on the key', () => {
+  it('hold shift for the upper character of a key', () => {
     expect(names(keysOfCharacter('a'))).toEqual(['a'])
     expect(names(keysOfCharacter('A'))).toEqual(['shift', 'a'])
     expect(names(keysOfCharacter('0'))).toEqual(['0'])
@@ -23,7 +23,7 @@ describe('the keys of a character', () => {
     expect(names(keysOfCharacter('\n'))).toEqual(['ret'])
   })
 
-  it('are not there for what a US keyboard has not got', () => {
+  it('are an error for a character that a US keyboard does not have', () => {
     expect(() => keysOfCharacter('é')).toThrow('the character "é"')
     expect(() => keysOfCharacter('\0')).toThrow(RangeError)
   })
@@ -47,7 +47,7 @@ describe('the keys of a combination', () => {
     ])
   })
 
-  it('are not there where a part is missing', () => {
+  it('are an error if a part is missing', () => {
     expect(() => keysOfCombination('')).toThrow('names no key')
   })
 })

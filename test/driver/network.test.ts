@@ -153,7 +153,7 @@ describe('links', () => {
     expect(changes[0]).toEqual({ kind: 'link', from: 'a', to: 'b', conditions: { delay: 60 } })
   })
 
-  it('refuse a machine that there is not, and conditions out of their range', async () => {
+  it('refuse an unknown machine, and conditions out of their range', async () => {
     await using net = await start({ a: {}, b: {} })
     const loose = net as Network<string, FakeMachine>
     expect(() => loose.link('a', 'c', {})).toThrow(
@@ -226,7 +226,7 @@ describe('a partition', () => {
     expect(() => net.partition(['a', 'b'], 'a')).toThrow('The machine a cannot be on two sides')
   })
 
-  it('is another thing than a machine whose cables are pulled out', async () => {
+  it('is independent of a machine’s cables', async () => {
     await using net = await start({ a: {}, b: {}, c: {} })
     net.block('a')
     net.partition('b', 'c')

@@ -24,7 +24,7 @@ describe('a picture', () => {
     expect([...picture.pixels]).toEqual([10, 32, 13, 0, 9, 255])
   })
 
-  it('is not read from what is none, or not all of one', () => {
+  it('is not read from another format, or from a part of a file', () => {
     for (const file of [ppm('P5\n1 1\n255\n', 1), ppm('P6\n1 1\n65535\n', 1, 1, 1), ppm('')])
       expect(() => parsePixmap(file)).toThrow('no whole PPM file')
     expect(() => parsePixmap(ppm('P6\n2 1\n255\n', 1, 2, 3, 4, 5))).toThrow('no whole PPM file')

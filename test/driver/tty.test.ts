@@ -16,13 +16,13 @@ describe("a terminal's text", () => {
     expect(ttyText(terminal('   ', '   '))).toBe('')
   })
 
-  it('has something for a cell that holds no character', () => {
+  it('has a replacement for a cell without a character', () => {
     const bytes = terminal('a')
     bytes.writeUInt32LE(0xffff_ffff, 4)
     expect(ttyText(bytes)).toBe('\u{FFFD}')
   })
 
-  it('is not there where cells are missing', () => {
+  it('is an error if cells are missing', () => {
     expect(() => ttyText(terminal('abc').subarray(0, -1))).toThrow('1 lines of 3')
     expect(() => ttyText(Buffer.alloc(0))).toThrow('0 bytes')
   })

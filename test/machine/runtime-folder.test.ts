@@ -53,7 +53,7 @@ it('is this user’s alone, and gone when disposed of', () => {
   expect(existsSync(folder.path)).toBe(false)
 })
 
-it('clears up after a dead process, and ends what that has left running', async () => {
+it('removes the folders of a dead process, and ends its children', async () => {
   const { child, identity } = await sleeper()
   const ended = once(child, 'exit')
   const stale = leave('vm-stale', '999999999 1', identity)
@@ -69,7 +69,7 @@ it('leaves a living process’s folder alone', async () => {
   expect(existsSync(theirs)).toBe(true)
 })
 
-it('knows a process whose id is used again from the one before', async () => {
+it('distinguishes a process from an earlier one with the same id', async () => {
   const { child, identity } = await sleeper()
   const [pid] = identity.split(' ')
   const stale = leave('vm-reused', `${pid} 1`, `${pid} 1`)
@@ -78,7 +78,7 @@ it('knows a process whose id is used again from the one before', async () => {
   expect(child.exitCode ?? child.signalCode).toBeNull()
 })
 
-it('leaves alone what was kept on purpose', () => {
+it('keeps a folder that was kept on purpose', () => {
   const kept = RuntimeFolder.create()
   kept.keep()
   kept[Symbol.dispose]()

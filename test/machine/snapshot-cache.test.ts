@@ -36,7 +36,7 @@ function leftovers(): string[] {
 }
 
 describe('the cache of snapshots', () => {
-  it('has what was added, and knows what it is', async () => {
+  it('has what was added, with a description', async () => {
     const cache = new SnapshotCache(folder)
     expect([await cache.find('a'), await cache.list()]).toEqual([undefined, []])
     const place = await add(cache, 'a', 3 * MIB)
@@ -51,7 +51,7 @@ describe('the cache of snapshots', () => {
     expect([await cache.find('a'), await keys(cache), leftovers()]).toEqual([undefined, [], []])
   })
 
-  it('has nothing of one that could not be made', async () => {
+  it('keeps nothing of a snapshot that could not be made', async () => {
     const cache = new SnapshotCache(folder)
     const failing = cache.add('a', about, async (into) => {
       await writeFile(join(into, 'memory'), 'half')
@@ -71,7 +71,7 @@ describe('the cache of snapshots', () => {
     expect(await keys(cache)).toEqual(['a'])
   })
 
-  it('keeps the first of several that are made at once, for all of them', async () => {
+  it('keeps the first of several that are made at the same time, and all callers get it', async () => {
     const cache = new SnapshotCache(folder)
     const places = await Promise.all(
       [1, 2, 3, 4].map(() =>
@@ -98,7 +98,7 @@ describe('the cache of snapshots', () => {
     expect((await keys(cache)).toSorted()).toEqual(['a', 'c', 'd'])
   })
 
-  it('leaves alone what was just used, however much there is', async () => {
+  it('does not remove a snapshot that was just used, whatever the size of all', async () => {
     const cache = new SnapshotCache(folder, { bytes: 0, age: 1000 * HOUR })
     await add(cache, 'a', MIB)
     await add(cache, 'b', MIB)

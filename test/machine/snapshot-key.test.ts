@@ -66,7 +66,7 @@ beforeEach(() => {
 })
 
 describe('the key of a snapshot', () => {
-  it('is the same for the same', async () => {
+  it('is the same for the same options and files', async () => {
     const key = await snapshotKey(data, 'booted')
     expect(key).toMatch(/^[\da-f]{64}$/)
     expect(await snapshotKey(structuredClone(data), 'booted')).toBe(key)
@@ -101,13 +101,13 @@ describe('the key of a snapshot', () => {
     renameSync(at(`${name}.new`), at(name))
   }
 
-  it.each(Object.entries(others))('is another where %s', async (_what, change) => {
+  it.each(Object.entries(others))('is another if %s', async (_what, change) => {
     const key = await snapshotKey(data, 'booted')
     change()
     expect(await snapshotKey(data, 'booted')).not.toBe(key)
   })
 
-  it('is another where something else was done', async () => {
+  it('is another after another preparation', async () => {
     expect(await snapshotKey(data, 'a')).not.toBe(await snapshotKey(data, 'b'))
   })
 

@@ -49,14 +49,14 @@ describe('files get to the guest', () => {
     })
   })
 
-  it('not at all where it was to be vhost-user and cannot', async () => {
+  it('not at all if vhost-user was asked for and cannot be used', async () => {
     await expect(chosen('bookworm', 'vhost-user', '9pnet_virtio')).rejects.toThrow(
       /^vhost-user cannot be used: QEMU .*`lowerdir setup --qemu newest`.*Without --transport vhost-user/,
     )
     await expect(chosen('sid', 'vhost-user')).rejects.toThrow('has no 9pnet_virtio. Without')
   })
 
-  it('over tcp where that was asked for, whatever QEMU is', async () => {
+  it('over tcp if that was asked for, with any QEMU', async () => {
     const none: Qemu = {
       command: '/no/such',
       args: [],

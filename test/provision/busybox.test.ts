@@ -12,7 +12,7 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-test('a dynamic executable is known as one', async () => {
+test('a dynamic executable is recognised', async () => {
   expect(await readElf('/bin/sh')).toEqual({ arch: process.arch, isStatic: false })
 })
 

@@ -42,7 +42,7 @@ test('busybox is fetched once, with progress, and leaves nothing else behind', a
   expect(again).toEqual([])
 }, 120_000)
 
-test('two at once end with the same one', async () => {
+test('two fetches at the same time end with the same folder', async () => {
   const cache = await temporaryFolder()
   const [first, second] = await Promise.all([fetchBusybox({ cache }), fetchBusybox({ cache })])
   expect(first).toEqual(second)

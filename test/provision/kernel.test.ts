@@ -61,7 +61,7 @@ test("of the host's kernels it is the newest one that will do", async () => {
   })
 })
 
-test('why a kernel was passed over is said when there is no other', async () => {
+test('the error says why each kernel was passed over', async () => {
   const places = await empty()
   await install(places.root, '6.12.1-cloud-test', ['overlay', 'virtio_pci', 'virtio_net'])
   await expect(findKernel(places)).rejects.toThrow(/Passed over: .*has no 9p.*cloud/)

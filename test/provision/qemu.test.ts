@@ -81,7 +81,7 @@ test.each([
   expect((await findQemu({ cache })).source).toBe(source)
 })
 
-test('a suite is answered by what was fetched from it', async () => {
+test('with a suite, only a QEMU fetched from it is found', async () => {
   const cache = await temporaryFolder()
   await fetched(cache, '7.2+dfsg-7', 'bookworm')
   await fetched(cache, '11.1.3+ds-1', 'sid')

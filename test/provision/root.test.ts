@@ -131,7 +131,7 @@ test(
   MINUTES,
 )
 
-test('nothing is made where something is', async () => {
+test('nothing is made in a folder that is not empty', async () => {
   const folder = await temporaryFolder()
   await mkdir(join(folder, 'mine'))
   await expect(makeRoot(folder)).rejects.toThrow(`${folder} exists and is not an empty folder`)
@@ -146,7 +146,7 @@ test('a package that does not exist is named, and nothing remains', async () => 
   expect(await readdir(parent)).toEqual([])
 }, 120_000)
 
-test('an ordinary user is told why not', () => {
+test('an ordinary user gets the reason why it fails', () => {
   const script = `const { makeRoot } = await import(${JSON.stringify(built('provision/root/root.js'))})
     const message = await makeRoot('/tmp/debian').then(() => 'made', (error) => error.message)
     console.log(JSON.stringify(message))`

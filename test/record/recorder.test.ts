@@ -81,7 +81,7 @@ describe('in memory', () => {
     expect(Math.abs(times[0]! - Date.now())).toBeLessThan(60_000)
   })
 
-  it('remembers the first event and the newest, and not without end', () => {
+  it('remembers the first event and the newest ones, up to a limit', () => {
     using recorder = new Recorder()
     recorder.event({ kind: 'machine', name: 'server', accelerator: 'tcg' })
     for (let i = 0; i < 50_000; i += 1) recorder.event({ kind: 'console', line: `line ${i}` })
@@ -96,7 +96,7 @@ describe('in memory', () => {
 })
 
 describe('in a folder', () => {
-  it('can be read as it was remembered', async () => {
+  it('can be read with the same events as in memory', async () => {
     const folder = temporaryDirectory()
     using recorder = new Recorder(folder)
     recorder.event({ kind: 'machine', name: 'ä </script>', accelerator: 'tcg' })
@@ -183,7 +183,7 @@ describe('reading', () => {
     expect(parseRecord(first + second).events).toHaveLength(2)
   })
 
-  it('takes nothing for an event that is none', () => {
+  it('counts lines that are no events', () => {
     const text = 'null\n[]\n"note"\n{}\n{"kind":"note"}\n{"kind":1,"time":1}\n\n'
     expect(parseRecord(text)).toEqual({ events: [], brokenLines: 6 })
   })

@@ -34,7 +34,7 @@ describe('a machine is that of the test', () => {
     ).toBe(1)
   })
 
-  it('that its record names, whatever else ran then', async () => {
+  it('that its record names, also if other tests ran at the time', async () => {
     expect(
       await ownerAmong(
         [

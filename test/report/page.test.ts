@@ -53,7 +53,7 @@ describe('the report in a browser', () => {
     expect((await page.texts('.failure pre'))[0]).toContain('curl ended with 7')
   })
 
-  it('filters the tests by what became of them and by name', async () => {
+  it('filters the tests by result and by name', async () => {
     const page = await openSample()
     await page.click('nav button', 'Failed')
     expect(await page.texts('nav .title')).toEqual(['web › answers'])
@@ -186,7 +186,7 @@ describe('the report in a browser', () => {
     expect(await width()).toBeCloseTo(before, -1)
   })
 
-  it('runs nothing of what a guest has said, wherever that stands', async () => {
+  it('runs no script from a guest’s output, wherever the page shows it', async () => {
     const page = await openSample()
     const visible = HOSTILE.slice(0, HOSTILE.indexOf('\u0000'))
     await page.click('.bar.command', 'echo')
@@ -222,7 +222,7 @@ describe('the report in a browser', () => {
     expect(page.complaints.join()).toContain('Content Security Policy')
   })
 
-  it.each(['light', 'dark'] as const)('can be read by people who like it %s', async (scheme) => {
+  it.each(['light', 'dark'] as const)('is readable on a %s screen', async (scheme) => {
     const page = await openSample()
     await page.prefer(scheme)
     const [background = 0, text = 0] = await page.evaluate<number[]>(`(() => {
@@ -232,7 +232,7 @@ describe('the report in a browser', () => {
     expect(scheme === 'light' ? background - text : text - background).toBeGreaterThan(150)
   })
 
-  it('is of use with ten thousand events', async () => {
+  it('is usable with ten thousand events', async () => {
     const root = temporaryDirectory()
     const events: MachineEvent[] = at(
       [0, { kind: 'machine', name: 'busy', accelerator: 'kvm' }],

@@ -32,7 +32,7 @@ function owned(run: TestRun, machines: readonly MachineFolder[]): Record<string,
 }
 
 describe('the pages of a report', () => {
-  it('have what failed first, and each its machines', async () => {
+  it('show failures first, and each has its machines', async () => {
     const root = temporaryDirectory()
     const subjects = subjectsOf(sampleRun(root), await readMachines(root))
     expect(
@@ -66,7 +66,7 @@ describe('the pages of a report', () => {
     })
   })
 
-  it('believe what the record says', async () => {
+  it('follow the test that the record names', async () => {
     const root = temporaryDirectory()
     const machines = await machinesAt(
       root,

@@ -32,7 +32,7 @@ describe('a file in memory', () => {
     expect(memory.bytes.every((byte) => byte === 0)).toBe(true)
   })
 
-  it('of a size that cannot be leaves nothing', () => {
+  it('of an impossible size leaves nothing behind', () => {
     const before = openDescriptors()
     expect(errnoOf(() => createMemfd(-1))).toBe(errno.EINVAL)
     expect(openDescriptors()).toBe(before)
@@ -52,7 +52,7 @@ describe('a mapping', () => {
     expect(memory.bytes.toString('latin1')).toBe('from the mapping')
   })
 
-  it('is where it says to system calls, and the same to two who have it', () => {
+  it('has an address that system calls accept, and shares its bytes with another mapping', () => {
     const [one] = mapped(0, 8 * PAGE).windows
     const [two] = mapped(PAGE, PAGE).windows
     const from = systemMemory(8)
@@ -81,7 +81,7 @@ describe('a mapping', () => {
     expect(windows[2]!.bytes.length).toBe(8 * PAGE)
   })
 
-  it('of a file that is mapped in larger blocks is what was asked for, and leaves nothing', () => {
+  it('of a file with larger blocks has the bytes that were asked for, and leaves nothing behind', () => {
     const memory = systemMemory(16)
     memory.bytes.write('begins or ends a')
     pwrite(fd, memory.address, 6, 3 * PAGE)
@@ -97,7 +97,7 @@ describe('a mapping', () => {
     expect(memfdMappings()).toBe(mappings)
   })
 
-  it('cannot be of nothing, of half a page’s beginning, or of what may not be written to', () => {
+  it('cannot be made of no bytes, of an offset within a page, or of a read-only file', () => {
     expect(errnoOf(() => new Mapping(fd, 0, 0))).toBe(errno.EINVAL)
     expect(errnoOf(() => new Mapping(fd, 100, PAGE))).toBe(errno.EINVAL)
     const readOnly = openSync(`/proc/self/fd/${fd}`, 'r')

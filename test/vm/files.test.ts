@@ -68,7 +68,7 @@ describe('a file of the guest’s', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25 << 20)
   })
 
-  it('says which one it was and why it could not be had', async () => {
+  it('is named in an error, with the reason', async () => {
     await expect(vm.readFile('/nowhere/at-all')).rejects.toMatchObject({
       message: 'machine: /nowhere/at-all cannot be read: No such file or directory (ENOENT)',
       code: 'ENOENT',
@@ -90,7 +90,7 @@ describe('a file of the guest’s', () => {
     expect(await vm.readFile('/proc/sys/kernel/hostname')).toBe('machine\n')
   })
 
-  it('takes no longer than it may', async () => {
+  it('fails after its timeout', async () => {
     const endless = new Readable({ read: () => {} })
     const writing = vm.writeFile('/tmp/endless', endless, { timeout: 1 })
     await expect(writing).rejects.toThrow('machine: the transfer was ended after 1 seconds.')
@@ -151,7 +151,7 @@ describe('a copy', () => {
     expect(lstatSync(target).mode.toString(8)).toBe('100755')
   })
 
-  it('says whose file it was that failed', async () => {
+  it('says in an error whether the file was the host’s or the guest’s', async () => {
     await expect(vm.copyFromHost('/nowhere/of-the-host', '/tmp/x')).rejects.toThrow(
       'machine: /nowhere/of-the-host of the host cannot be read: ENOENT',
     )

@@ -64,7 +64,7 @@ function start(argv: readonly string[], stdin: Readable | null = null): GuestCom
 }
 
 describe('a machine', () => {
-  it('has told how its boot went', () => {
+  it('has reported the phases of its boot', () => {
     expect(phases).toEqual(['qemu', 'kernel', 'root', 'ready'])
     expect(consoleLines).toContain('lowerdir: phase root')
   })
@@ -178,7 +178,7 @@ describe('a machine', () => {
     expect(interfaces.stdout).toBe('lo\n1\n')
   })
 
-  it('keeps what it needs out of the commands’ sight', async () => {
+  it('hides the mount of the control channel from commands', async () => {
     expect(await sh(machine, 'cat /proc/mounts')).not.toMatchObject({
       stdout: expect.stringContaining('/control') as string,
     })

@@ -174,7 +174,7 @@ cat /etc/shadow`
         expect(end.stderr).toContain(`files over ${kind.transport}: QEMU `)
       })
 
-      it('is refused what the host refuses its user, and no more', () => {
+      it('gets the errors that the host gives its user, and no others', () => {
         expect(end.stderr).toContain('cat: /etc/shadow: Permission denied')
         expect(end.stderr).not.toContain('Operation not permitted')
         expect(end.status).toBe(1)
@@ -283,7 +283,7 @@ cat /etc/shadow`
         expect(used.stderr).toBe('')
       })
 
-      it('leaves the times of access alone where the server may, unless it shall not', async () => {
+      it('keeps access times where the server may, unless the option says otherwise', async () => {
         for (const share of shares) {
           const read = `cat /shares/${share}/${share}-*-plain /merged/${share}/${share}-*-overlay`
           expect(await sh(machine, read)).toMatchObject({ stdout: 'content\n'.repeat(4) })

@@ -76,7 +76,7 @@ describe('the text on the screen', () => {
     expect(await found).toBe('Please sign in')
   })
 
-  it('is said where something else is waited for in vain', async () => {
+  it('is in the error when a wait for other text fails', async () => {
     await inVain(
       (timeout) => vm.waitForText('submarine', { timeout }),
       /"submarine" on the screen: did not come within \d+ seconds, it reads:[^]*brown fox/,
@@ -138,7 +138,7 @@ describe('keys', () => {
     await vm.waitUntilSucceeds('grep -q tty1 /sys/class/tty/tty0/active', { timeout: 60 })
   })
 
-  it('say which of them there are not', async () => {
+  it('are named in an error if they do not exist', async () => {
     await expect(vm.sendKey('ctrl-nonsense')).rejects.toThrow(/ctrl-nonsense.*'nonsense'.*QKeyCode/)
     await expect(vm.sendChars('é')).rejects.toThrow('US keyboard')
   })
@@ -155,7 +155,7 @@ describe("a terminal's text", () => {
     await expect(vm.getTtyText(0)).rejects.toThrow(RangeError)
   })
 
-  it('says what it is instead, when it is waited for in vain', async () => {
+  it('is in the error when a wait for other text fails', async () => {
     await vm.succeed(`printf '\\033[2J\\033[Hsomething' >/dev/tty3`)
     await inVain(
       (timeout) => vm.waitUntilTtyMatches(3, /else/, { timeout }),

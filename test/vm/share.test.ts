@@ -86,7 +86,7 @@ describe('a share that is made of functions', () => {
     ).toBe('asked 3 times\n3000001\n')
   })
 
-  it('is one for all who mount it', async () => {
+  it('is the same for all machines that mount it', async () => {
     const before = asked
     expect(await vm.succeed('cat /srv/again/counter')).toBe(`asked ${before + 1} times\n`)
   })
@@ -106,7 +106,7 @@ describe('a share that is made of functions', () => {
     await vm.fail('touch /mnt/new')
   })
 
-  it('is slow where it is to be', async () => {
+  it('is slow where a delay is set', async () => {
     const start = performance.now()
     expect(await vm.succeed('cat /mnt/slow')).toBe('slow\n')
     expect(performance.now() - start).toBeGreaterThan(400)
@@ -119,7 +119,7 @@ describe('a share that is made of functions', () => {
     expect(await vm.exec('timeout -s KILL 1 cat /mnt/stuck')).toMatchObject({ stdout: '' })
   })
 
-  it('fails where it is to', async () => {
+  it('fails where a fault is set', async () => {
     expect((await vm.exec('cat /mnt/broken')).stderr).toContain('Input/output error')
     await vm.fail('cat /mnt/flaky')
     await vm.fail('cat /mnt/flaky')

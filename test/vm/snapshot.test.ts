@@ -172,7 +172,7 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
     expect(await readsOn(machine, 6)).toBe('0\nsecond of changes\nthird')
   })
 
-  it('sees what has changed in its root meanwhile, unless a program has it open', async () => {
+  it('sees files of its root that have changed meanwhile, unless a program has them open', async () => {
     writeFileSync(join(folder, 'seen'), 'this is new')
     await using again = await restoreMachine(snapshot)
     expect(await out(again, `cat ${folder}/seen`)).toBe('this is new')
@@ -239,7 +239,7 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
 })
 
 describe('a snapshot', () => {
-  it('is one that is whole', async () => {
+  it('is refused if it is not complete', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
     await expect(Snapshot.read(folder)).rejects.toThrow(`There is no snapshot in ${folder}.`)
     writeFileSync(join(folder, 'machine.json'), '{"format":0}')

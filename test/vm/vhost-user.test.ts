@@ -135,7 +135,7 @@ const archive = (path: string): string =>
   `tar -C ${path} -cf - --sort=name --format=gnu --numeric-owner . | md5sum`
 
 describe.each(kernelSuites)('a guest of vhost-user devices, with Linux of Debian %s', (suite) => {
-  it('has one for its root, for each share, and for what others serve', async () => {
+  it('has one for its root, for each share, and for each other server’s tree', async () => {
     const { machine, out } = guestOf(suite)
     const script = `cat /sys/bus/virtio/drivers/9pnet_virtio/virtio*/mount_tag | tr '\\0' '\\n' | sort
       sed -n 's/ 9p .*trans=virtio.*//p' /proc/mounts | sort
@@ -269,7 +269,7 @@ describe('guests of one server', () => {
     },
   )
 
-  it('lose one whose QEMU is killed, and nothing of it is left', async () => {
+  it('go on when one’s QEMU is killed, and nothing of it is left', async () => {
     const [first, second] = guests as [Guest, Guest]
     hold(second, 'killed').catch(() => {})
     await made(join(served, 'killed-held'))
@@ -298,7 +298,7 @@ describe('guests of one server', () => {
     ).toEqual({ status: 0, stdout: 'also made\n', stderr: '' })
   })
 
-  it('end, with the reason, where a thread of ours ends that serves them', async () => {
+  it('end with the reason when their serving thread ends', async () => {
     const { machine } = guests.at(-1)!
     // One of them tells the thread to stop, without its starter. The others cause a wake-up without effect.
     for (const fd of readdirSync('/proc/self/fd')) {

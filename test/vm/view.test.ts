@@ -7,7 +7,7 @@ import { lowerdir } from '../support/vm-cli.ts'
 import { bootMachine, sh } from '../support/vm-machine.ts'
 
 describe('a guest of a view', () => {
-  it('sees nothing else, and is told so in words that its programs understand', async () => {
+  it('sees nothing else, and its programs get an errno that they understand', async () => {
     const shared = temporaryDirectory()
     mkdirSync(join(shared, 'a/d/.git'), { recursive: true })
     mkdirSync(join(shared, 'part/d'), { recursive: true })

@@ -137,7 +137,7 @@ describe('machines of tests of Vitest’s', () => {
     expect(rest).toEqual([])
   })
 
-  it('leave what they know where a test has failed, be it at first, and nothing elsewhere', () => {
+  it('leave artifacts if a test has failed, also only at its first try, and none otherwise', () => {
     const kept = join(folder, '.lowerdir')
     expect(readdirSync(kept).toSorted()).toEqual([
       'fixture',
@@ -151,7 +151,7 @@ describe('machines of tests of Vitest’s', () => {
       expect(readdirSync(join(kept, machine)).toSorted()).toEqual(record)
   })
 
-  it('tell reporters where that is', () => {
+  it('tell reporters where the artifacts are', () => {
     const told = reported.map(({ title, meta }) => [
       title,
       meta.lowerdir?.artifacts.map((path) => basename(path)).toSorted(),

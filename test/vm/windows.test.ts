@@ -34,14 +34,14 @@ describe('an X server', () => {
     expect(await vm.getWindowNames()).toContain('the "first" of them')
   })
 
-  it('says which windows there are, where one is waited for in vain', async () => {
+  it('lists its windows in the error when a wait for one fails', async () => {
     await inVain(
       (timeout) => vm.waitForWindow('second', { timeout }),
       /a window "second": did not come within \d+ seconds, there are: .*"the "first" of them"/,
     )
   })
 
-  it('is another one where another is asked for', async () => {
+  it('is chosen by its display', async () => {
     await expect(vm.waitForX({ display: 1, timeout: 1 })).rejects.toThrow('/tmp/.X11-unix/X1')
     await expect(vm.getWindowNames({ display: 1 })).rejects.toThrow(/unable to open display ":1"/)
   })

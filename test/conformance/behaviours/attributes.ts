@@ -27,7 +27,7 @@ export const attributes: Behaviours = {
     await fails('ENOENT', fs.chmod('m', 0o600))
   },
 
-  'chown changes the owner, of a symlink too, for who may': async (fs) => {
+  'chown changes the owner, of a symlink too, for users who may': async (fs) => {
     await make(fs, 'f', '')
     await fs.symlink('f', 'l')
     await fs.mkdir('d')
@@ -107,7 +107,7 @@ export const attributes: Behaviours = {
     assert.equal((await fs.stat('d')).mode, 0o2755)
   },
 
-  'the mode of an open file changes for all who look': async (fs) => {
+  'the mode of an open file changes for all processes': async (fs) => {
     await make(fs, 'f', '')
     const [one, other] = [await fs.open('f', read), await fs.open('f', read)]
     await one.chmod(0o604)

@@ -18,7 +18,7 @@ export const opening: Behaviours = {
     }
   },
 
-  'a file whose mode forbids it can be written by who creates it': async (fs) => {
+  'a file whose mode forbids writing can be written by the process that creates it': async (fs) => {
     const file = await fs.open('f', { access: 'rw', create: true, exclusive: true, mode: 0o000 })
     await file.write(0, bytes('text'))
     assert.equal(text(await file.read(0, 10)), 'text')

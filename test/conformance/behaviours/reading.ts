@@ -164,7 +164,7 @@ export const reading: Behaviours = {
     assert.equal(await content(fs, 'f'), 'stop')
   },
 
-  'two who append keep their lines whole': async (fs) => {
+  'two processes that append keep their lines whole': async (fs) => {
     await make(fs, 'f', '')
     const append = { access: 'w', append: true } as const
     const files = [await fs.open('f', append), await fs.open('f', append)]

@@ -15,7 +15,7 @@ import {
 
 /** What users other than root may do. Root runs these, and lets the others act. */
 export const users: KernelBehaviours = {
-  'the bits of a mode say who may open a file, and for what': async (fs) => {
+  'the bits of a mode decide which users may open a file, and for what': async (fs) => {
     await fs.chmod('.', 0o777)
     await make(fs, 'f', 'text')
     await fs.lchown('f', alice.uid, team)
@@ -47,7 +47,7 @@ export const users: KernelBehaviours = {
     }
   },
 
-  'a directory is searched, read and changed by who may': async (fs) => {
+  'a directory is searched, read and changed only by users who may': async (fs) => {
     await fs.chmod('.', 0o777)
     await fs.mkdir('d')
     await make(fs, 'd/f', 'text')
@@ -188,7 +188,7 @@ export const users: KernelBehaviours = {
     assert.equal((await fs.stat('f')).mode, 0o777)
   },
 
-  'times are set by the owner, and to the present by who may write': async (fs) => {
+  'times are set by the owner, and to the present by every user who may write': async (fs) => {
     await make(fs, 'f', '', { mode: 0o644 })
     await fs.lchown('f', alice.uid, alice.gid)
     await fs.as(bob, async () => {
@@ -205,7 +205,7 @@ export const users: KernelBehaviours = {
     assert.equal((await fs.stat('f')).mtime, longAgo)
   },
 
-  'a size is changed by who may write': async (fs) => {
+  'a size is changed only by users who may write': async (fs) => {
     await make(fs, 'f', 'text', { mode: 0o644 })
     await fs.as(bob, () => fails('EACCES', fs.truncate('f', 0)))
     await fs.as(bob, () => fails('EACCES', fs.open('f', { access: 'w', truncate: true })))

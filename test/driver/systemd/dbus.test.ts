@@ -16,7 +16,7 @@ function read(pieces: readonly Buffer[]): Header[] {
   return pieces.flatMap((piece) => reader.add(piece))
 }
 
-test('what systemd says is read: the answer to the ping, then who changed', () => {
+test('messages of systemd are read: the answer to the ping, then the changed units', () => {
   const [answer, ...signals] = read([recorded])
   expect(answer).toMatchObject({ type: 'return', replySerial: 1 })
   expect(new Set(signals.map(({ type }) => type))).toEqual(new Set(['signal']))

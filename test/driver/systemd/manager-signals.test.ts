@@ -15,7 +15,7 @@ function failing(error: Error): Guest {
 
 const patient = new AbortController().signal
 
-it('tries again where systemd does not answer, and takes it that something may have happened', async () => {
+it('tries again if systemd does not answer, and reports a possible change meanwhile', async () => {
   await using signals = await ManagerSignals.open(failing(new MachineError('no', '')), undefined)
   await signals.next(['/some/unit'], patient)
 })
@@ -37,7 +37,7 @@ it('ends a wait when it fails later', async () => {
   await expect(signals[Symbol.asyncDispose]()).rejects.toThrow('a bug')
 })
 
-it('keeps nothing of the signals that a wait is not for', async () => {
+it('keeps no memory of signals that no wait is for', async () => {
   const SIGNALS = 100_000
   let growth = 0
   async function* output(): AsyncGenerator<{ stream: string; data: Buffer }> {

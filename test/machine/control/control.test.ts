@@ -243,7 +243,7 @@ describe('a command', () => {
     expect(await command.exitStatus).toBe(7)
   })
 
-  it('was ended by force when its slot closes without a word', async () => {
+  it('counts as killed when its slot closes without the end of its output', async () => {
     await nextCommand(slot)
     await write(slot.stdout, 'so far')
     await close(slot)
@@ -305,13 +305,13 @@ describe('a command', () => {
     await expect(readAll(1, 'slots', slot.id, 'token')).rejects.toThrow('is not there')
   })
 
-  it('can be called off before it has a slot', async () => {
+  it('can be cancelled before it has a slot', async () => {
     command.kill()
     expect(await command.exitStatus).toBe(137)
     expect(await waits(nextCommand(slot))).toBe(true)
   })
 
-  it('is left alone once it is over', async () => {
+  it('is not killed once it is over', async () => {
     await nextCommand(slot)
     await readAll(8191, 'next')
     await end(slot, 0)
@@ -355,7 +355,7 @@ describe('a slot', () => {
     expect(await second.exitStatus).toBe(0)
   })
 
-  it('is asked for ahead of the command that will need it, and only then', async () => {
+  it('is started before a command needs it, and not earlier', async () => {
     const slot = await startSlot()
     const more = readAll(8191, 'next')
     const script = nextCommand(slot)

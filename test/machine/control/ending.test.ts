@@ -47,7 +47,7 @@ describe('the end of a command', () => {
     )
   })
 
-  it('is not seen in other output, of which only what may be a beginning is held back', () => {
+  it('is not seen in other output; only bytes that may be its beginning are held back', () => {
     fc.assert(
       fc.property(output, cuts, (bytes, at) => {
         const seen = scan(word, cut(bytes, at))
@@ -59,7 +59,7 @@ describe('the end of a command', () => {
     )
   })
 
-  it('is not believed without a status', () => {
+  it('is not accepted without a status', () => {
     const broken = Buffer.from(`${word} nonsense\n`)
     expect(scan(word, [broken])).toEqual({ output: broken, ending: undefined })
   })

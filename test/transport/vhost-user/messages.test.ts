@@ -169,7 +169,7 @@ describe('a frontend is told', () => {
     expect(frontend.ask('GET_CONFIG', u32s(0, 256, 0))).toEqual(before)
   })
 
-  it('where a ring would go on that never ran', () => {
+  it('the index of a ring that never ran', () => {
     frontend.send('SET_VRING_BASE', u32s(0, 0x1234))
     expect(frontend.ask('GET_VRING_BASE', u32s(0, 0))).toEqual(u32s(0, 0x1234))
   })
@@ -178,7 +178,7 @@ describe('a frontend is told', () => {
 describe('a request', () => {
   onOneEngine()
 
-  it.each(names)('has one answer, with and without the wish for one: %s', (name) => {
+  it.each(names)('has one answer, with and without NEED_REPLY: %s', (name) => {
     const [payload] = right[name]
     if (answered.has(name)) frontend.ask(name, payload)
     else frontend.send(name, payload, belonging(name))
@@ -258,7 +258,7 @@ describe('a descriptor', () => {
     await expectEnd('SET_MEM_TABLE without its descriptors')
   })
 
-  it('comes in no such numbers that none are left', async () => {
+  it('does not come in such numbers that none are left', async () => {
     const bytes = messageBytes('SET_VRING_CALL', u64(0))
     const many = Array.from({ length: 30 }, () => eventfd)
     frontend.sendBytes(bytes.subarray(0, 1), many)

@@ -24,7 +24,7 @@ function running(): void {
 }
 
 describe('a front end is told', () => {
-  it('what the device says of itself, and nothing of another kind of device', () => {
+  it('the device’s own features, and none of another type of device', () => {
     const { frontend } = machine
     expect(frontend.ask('GET_FEATURES').readBigUInt64LE()).toBe(0x1_7000_0020n)
     expect(frontend.ask('GET_PROTOCOL_FEATURES').readBigUInt64LE()).toBe(0x209n)
@@ -44,7 +44,7 @@ describe('a front end is told', () => {
     expect(plain.frontend.ask('GET_CONFIG', u32s(0, 1, 0)).length).toBe(0)
   })
 
-  it('where each queue would go on', () => {
+  it('the index at which each queue would go on', () => {
     machine.frontend.send('SET_VRING_BASE', u32s(0, 7))
     machine.frontend.send('SET_VRING_BASE', u32s(1, 8))
     expect([machine.stop(0), machine.stop(1)]).toEqual([7, 8])

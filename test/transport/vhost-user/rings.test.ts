@@ -74,7 +74,7 @@ function goRound({ frontend }: VirtualDevice): void {
 }
 
 describe('a ring', () => {
-  it('is served from when it is enabled, with what there was before, and not while it is not', async () => {
+  it('is served while it is enabled, including requests from before', async () => {
     const device = made()
     device.configure()
     const { queue, frontend } = device
@@ -96,7 +96,7 @@ describe('a ring', () => {
     client.close()
   })
 
-  it('is served without being enabled where features of the protocol are not agreed upon', async () => {
+  it('is served without being enabled if protocol features were not negotiated', async () => {
     const device = made()
     const { frontend, features } = device
     device.configure()
@@ -109,7 +109,7 @@ describe('a ring', () => {
     client.close()
   })
 
-  it('wakes its driver for what was answered while there was nothing to wake it with', async () => {
+  it('notifies its driver later of answers from before it had a descriptor for that', async () => {
     const device = made()
     device.configure()
     const { queue, frontend } = device
@@ -127,7 +127,7 @@ describe('a ring', () => {
     client.close()
   })
 
-  it('goes on where it was, again and again, under load', async () => {
+  it('goes on at its index, again and again, under load', async () => {
     const device = made().start()
     const client = await opened(device, 'big')
     for (let round = 0; round < 10; round++) {
@@ -197,7 +197,7 @@ describe('a request that waits', () => {
     for (const each of [client, holder]) each.close()
   })
 
-  it('is forgotten when its driver begins anew', async () => {
+  it('is dropped when its driver begins anew', async () => {
     const device = made().start()
     const holder = await server.client()
     await holder.call.walk({ fid: 0, newfid: 1, names: ['file'] })
@@ -234,7 +234,7 @@ describe('a request that waits', () => {
     for (const each of [client, holder]) each.close()
   })
 
-  it('goes with its frontend: others get what it waited for', async () => {
+  it('ends with its front end: others get the lock that it waited for', async () => {
     const holder = await server.client()
     await holder.call.walk({ fid: 0, newfid: 1, names: ['file'] })
     await holder.call.lopen({ fid: 1, flags: flags.open.RDWR })

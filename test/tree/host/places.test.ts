@@ -41,7 +41,7 @@ describe('Tremove', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
-  it('removes what the fid stands for and nothing that took its name', () => {
+  it('removes the fid’s file, and no other file that has taken its name', () => {
     const fid = probe.fid('f')
     renameSync(path('f'), path('elsewhere'))
     writeFileSync(path('f'), 'another')
@@ -99,7 +99,7 @@ describe('Trename', () => {
     expect(probe.errnoOf('rename', { fid: probe.fid(''), dfid: d, name: 'x' })).toBe(errno.EBUSY)
   })
 
-  it('moves nothing that took the file’s name', () => {
+  it('moves no other file that has taken the name', () => {
     const fid = probe.fid('f')
     renameSync(path('f'), path('elsewhere'))
     writeFileSync(path('f'), 'another')
@@ -135,7 +135,7 @@ describe('Tmknod', () => {
     expect(probe.errnoOf('lopen', { fid: probe.fid('null'), flags: 0 })).toBe(errno.ENXIO)
   })
 
-  it('answers with the qid of what it made, which belongs to who asked', () => {
+  it('answers with the qid of the new file, which belongs to the user that attached', () => {
     needsRoot('gives files away')
     probe.attach(500, 1234)
     const asked = { dfid: 500, name: 'n', mode: 0o10600, major: 0, minor: 0, gid: 77 }
