@@ -66,7 +66,7 @@ describe('any sequence of requests', () => {
     .chain((name) =>
       fc.tuple(fc.nat(20), fieldsOf(name, 'T')).map(([tag, fields]) => ({ tag, name, fields })),
     )
-  /** A value that makes sense more often than not: fids that meet each other, names that are there. */
+  /** Values that are often valid: fids that are in use, names that exist. */
   const likely = (name: MessageName, field: string, value: unknown): unknown => {
     if (field === 'afid') return limits.NOFID
     if (field.endsWith('fid')) return (value as number) % 4
@@ -94,7 +94,7 @@ describe('any sequence of requests', () => {
         for (const { tag, name, fields } of sent) {
           const before = client.replies.length
           const waiting = fake.parked.length + fake.lockWaits.length
-          // Above the msize that was agreed, the frame would not have come through.
+          // A frame above the agreed msize would not have been read.
           const frame = requestFrame(tag, name, fields)
           try {
             client.sendRaw(frame)

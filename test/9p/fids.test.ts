@@ -118,7 +118,7 @@ describe('Twalk', () => {
     expect(walk(1, 3)).toBe('0 qids')
     expect(walk(1, 1, 'inner')).toBe(errno.EINVAL)
     expect(walk(1, 1)).toBe(errno.EINVAL)
-    // What a walk gives is not open.
+    // A new fid of Twalk is not open.
     expect(probe.errnoOf('readdir', { fid: 3, offset: 0n, count: 100 })).toBe(errno.EBADF)
   })
 
@@ -145,7 +145,7 @@ describe('Twalk', () => {
     const few = new SessionProbe(tree, 8192, { ...defaultLimits, fids: 2 }).attach()
     few.walk(1, 'dir')
     expect(few.errnoOf('walk', { fid: 0, newfid: 2, names: [] })).toBe(errno.ENFILE)
-    // To itself, it needs no other.
+    // A walk to the fid itself needs no other fid.
     few.call('walk', { fid: 1, newfid: 1, names: ['inner'] })
     few.call('clunk', { fid: 1 })
     few.walk(2, 'dir')
@@ -198,12 +198,12 @@ describe('the end of a conversation', () => {
 const fidFields = Object.entries(messages).flatMap(([name, { T: fields }]) =>
   Object.keys(fields)
     .filter((field) => field.endsWith('fid') && !['newfid', 'afid'].includes(field))
-    // Tattach's is a new one.
+    // The fid of Tattach is a new one.
     .filter(() => name !== 'attach')
     .map((field) => [name as MessageName, field] as const),
 )
 
-/** A request that is whole, and whose fids are all the root. */
+/** A valid request, in which every fid is that of the root. */
 function wholeRequest(name: MessageName): Record<string, unknown> {
   const byKind: Partial<Record<KindName, unknown>> = {
     string: 'x',

@@ -28,15 +28,15 @@ import { memoryFolder } from '../support/memory-folder.ts'
 import { fieldsOf, SessionProbe } from '../support/session-probe.ts'
 
 /**
- * A request of the table. Nothing here takes the last name of a file from it, and no two clients meet: then a
- * session that goes on elsewhere must answer everything as if nothing had happened.
+ * A request of the table. No request here removes the last name of a file, and no two clients use the same
+ * files. So a session that goes on elsewhere must answer everything as if nothing had happened.
  */
 interface Request {
   readonly name: MessageName
   readonly fields: never
 }
 
-/** 0 is the root and stays it. */
+/** Fid 0 is the root all the time. */
 const fid = fc.integer({ min: 0, max: 7 })
 const other = fc.integer({ min: 1, max: 7 })
 const newfid = fc.integer({ min: 4, max: 14 })
@@ -99,7 +99,7 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   { weight: 2, arbitrary: of('clunk', { fid: other }) },
 )
 
-/** A name that nothing has had before. */
+/** A name that was never used before. */
 const rename = fc.record({ olddirfid: fid, oldname: plain, newdirfid: fid })
 
 const step = fc.oneof(
@@ -130,7 +130,7 @@ function of<M extends MessageName>(
   return fc.record(unnamed).map((value) => ({ name: message, fields: value as never }))
 }
 
-/** Where the client is when it begins: with files and directories, open and not. */
+/** The state of the client at the beginning: it has files and directories, open and not open. */
 const beginning: readonly (readonly [number, string, number?])[] = [
   [1, 'file', RDWR],
   [2, 'dir'],
@@ -138,13 +138,13 @@ const beginning: readonly (readonly [number, string, number?])[] = [
   [4, 'dir', RDONLY],
 ]
 
-/** One server after the other, each with a tree of its own, and a client that does not know. */
+/** Servers that follow one another, each with its own tree, and a client that does not notice. */
 class Conversation implements Disposable {
   readonly #folder = realpathSync(mkdtempSync(join(memoryFolder, 'lowerdir-test-')))
   readonly #hide: readonly string[]
   readonly #timers = new ManualTimers()
   readonly #names = new Map<number, MessageName>()
-  /** Numbers for qid.paths, in the order in which they come up. */
+  /** Gives the qid.paths numbers, in the order in which they occur. */
   readonly #files = new Map<bigint, number>()
   #tree: HostTree
   #probe: SessionProbe
@@ -180,7 +180,7 @@ class Conversation implements Disposable {
     this.#probe.replies.unshift(...replies)
   }
 
-  /** All that is answered by then, as far as it does not depend on the folder. */
+  /** All replies so far, without what depends on the folder. */
   ask(message: MessageName, fields: never): string[] {
     this.#tag++
     this.#names.set(this.#tag, message)
@@ -214,7 +214,7 @@ class Conversation implements Disposable {
   #leave(): void {
     this.#probe.session.close()
     this.#tree.close()
-    // Nothing is gone that was there.
+    // No file that existed is gone.
     if (this.#probe.log.length > 0) throw new Error(this.#probe.log.join('; '))
   }
 
@@ -264,7 +264,7 @@ it('answers every request as it would without an interruption, wherever that is'
     },
   )
   fc.assert(property, { numRuns: 150 })
-  // Most of it means something.
+  // Most requests succeed.
   expect(answered).toBeGreaterThan(700)
   expect(interrupted).toBeGreaterThan(500)
 })

@@ -13,7 +13,7 @@ beforeEach(() => {
   tree.calls.length = 0
 })
 
-/** The errno of every request that takes a name, with this one. */
+/** The errno of every request that takes a name, for this name. */
 function withName(name: string): Record<string, number> {
   const lcreate = { fid: 1, name, flags: 0, mode: 0o600, gid: 0 }
   return {

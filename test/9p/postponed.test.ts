@@ -174,7 +174,7 @@ describe('a postponed request in a saved session', () => {
     second.isBackedUp = false
     while (second.session.catchUp());
     expect([second.replies.length, textOf(second, 0), theirs.length]).toEqual([1, 'quick', 1])
-    // Where it waits by now can be saved once more.
+    // A request that is postponed again can be saved once more.
     const { probe: third, parked: last } = served()
     third.load(second.session.save())
     last[0]!.resolve(Buffer.from('slow'))

@@ -7,7 +7,7 @@ import { memoryOf, requestFrame } from '../support/frames.ts'
 
 let tree: FakeTree
 let session: Session
-/** What became of every request's place, by tag. */
+/** What has happened to the place of every request, by tag. */
 let told: string[]
 
 beforeEach(() => {

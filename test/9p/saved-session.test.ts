@@ -65,7 +65,7 @@ function lock(on: HostProbe, fid: number, wish: Wish = {}): number {
   return on.call('lock', lockRequest(fid, wish)).status
 }
 
-/** Every request that takes a fid, on `fid`: what each is refused with. */
+/** The errnos with which all requests that take a fid refuse `fid`. */
 function refusals(on: HostProbe, fid: number): Set<number> {
   const data = emptyAt(1)
   const zeros = {
@@ -195,7 +195,7 @@ describe('a session that goes on elsewhere', () => {
     const saved = probe.session.save()
     const before = openDescriptors()
     const there = new HostProbe(shared, {}, 0, { saved })
-    // The root, /proc/self/fd, the directories on the way, and two for what is open.
+    // The root, /proc/self/fd, the directories on the way, and two for each open file.
     expect(openDescriptors() - before).toBeLessThanOrEqual(6)
     expect(there.read(open).toString()).toBe('dir/7')
     there.session.close()
@@ -223,7 +223,7 @@ describe('a session that goes on elsewhere', () => {
   })
 
   it('has directories as deep as a guest can make them', () => {
-    // Too deep for node:fs.
+    // node:fs cannot reach such a depth.
     afterwards(() => execFileSync('rm', ['-rf', join(shared, 'dir')]))
     let fid = probe.fid('dir')
     for (let depth = 0; depth < 3000; depth++) {
@@ -375,7 +375,7 @@ describe('what is under way', () => {
       there.call('xattrwalk', { fid: file, newfid: 51, name: 'user.a' })
       const again = there.elsewhere()
       expect(again.read(51).toString()).toBe('abcdef')
-      // The first of the two never got all of it.
+      // The first of the two has not got all bytes of its value.
       expect(on.errnoOf('clunk', { fid: written })).toBe(errno.EINVAL)
     } finally {
       rmSync(kept, { recursive: true })
@@ -475,7 +475,7 @@ describe('a server that goes on with a session', () => {
     const again = on.elsewhere()
     expect(again.errnoOf('walk', { fid: inner, newfid: 61, names: ['..', 'a'] })).toBe(0)
     expect(again.call('walk', { fid: inner, newfid: 62, names: ['..', 'a'] }).qids).toHaveLength(1)
-    // Others are hidden now.
+    // The other server hides other files.
     const stricter = on.elsewhere({ hide: ['dir/inner'] })
     expect(stricter.errnoOf('getattr', { fid: fids[0]!, mask: 1 })).toBe(ESTALE)
     stricter.call('getattr', { fid: fids[1]!, mask: 1 })
@@ -550,7 +550,7 @@ describe('a tree made of functions', () => {
     expect(first.replies).toEqual([])
     const { data } = there.call('read', { fid: 2, offset: 0, count: 100 })
     expect(payloadBytes(data).toString()).toBe('second')
-    // What it does not have is gone.
+    // An entry that the other tree does not have is gone.
     expect(there.errnoOf('getattr', { fid: 3, mask: 1 })).toBe(ESTALE)
     for (const fid of [0, 1, 2, 4]) {
       expect(there.call('getattr', { fid, mask: 1 }).qid).toEqual(

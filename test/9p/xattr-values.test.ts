@@ -40,7 +40,7 @@ function create(name: string, size: number | bigint, with_ = 0): void {
   probe.call('xattrcreate', { fid: 1, name, size: BigInt(size), flags: with_ })
 }
 
-/** Nothing of an attribute fid is left behind. */
+/** A fid of an attribute leaves nothing behind. */
 function expectClean(): void {
   probe.session.close()
   expect([tree.uses, tree.openFiles, tree.faults]).toEqual([0, 0, []])
@@ -285,7 +285,7 @@ describe('a session’s attribute memory', () => {
     }
     expect(asked(1, 1001)).toBe(errno.ENOMEM)
     expect([asked(2, 600), asked(3, 401), asked(4, 391)]).toEqual([0, errno.ENOMEM, 0])
-    // 9 are left, which is what this one takes.
+    // 9 bytes are left, which this value takes.
     const found = (newfid: number): number =>
       probe.errnoOf('xattrwalk', { fid: 1, newfid, name: 'user.one' })
     expect([found(5), found(6)]).toEqual([0, errno.ENOMEM])

@@ -8,13 +8,13 @@ import { memoryOf } from '../support/frames.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { Cli } from '../support/vm-cli.ts'
 
-/** Bytes of one Twrite: no multiple of a page, so that writes meet inside of one. */
+/** Bytes of one Twrite: not a multiple of a page, so that neighbouring writes share pages. */
 const BLOCK = 5000
 /** Writes between one Tfsync and the next. */
 const BATCH = 4
-/** Files that grow side by side, each with its own requests under way. */
+/** The number of files that grow at the same time, each with its own requests under way. */
 const FILES = 3
-/** As long as a server lives. */
+/** More rounds than a server lives for. */
 const FOREVER = 1 << 20
 
 let shared: string
@@ -37,7 +37,7 @@ async function client(): Promise<Client> {
   return attached(await connected({ kind: 'unix', path }))
 }
 
-/** The bytes that file `file` has from `start` to `end`: those of no other place or file. */
+/** The content of file `file` from `start` to `end`. No other place and no other file has the same bytes. */
 function content(file: number, start: number, end: number): Buffer {
   const bytes = Buffer.alloc(end - start)
   for (let i = 0; i < bytes.length; i++) {
@@ -51,14 +51,14 @@ function content(file: number, start: number, end: number): Buffer {
 interface Confirmed {
   /** Answered requests. */
   replies: number
-  /** Of each growing file: how many bytes Rwrite, and how many Rfsync has answered for. */
+  /** For each growing file: how many bytes an Rwrite has confirmed, and how many an Rfsync. */
   readonly written: number[]
   readonly synced: number[]
   /** Files that were written, synced and then given their names. */
   readonly named: string[]
 }
 
-/** Writes until the server is gone; `onReply` hears of each answer. */
+/** Writes until the server is gone. `onReply` is called for each reply. */
 async function workload(
   to: Client,
   confirmed: Confirmed,
@@ -96,7 +96,7 @@ async function workload(
     }
   }
 
-  /** As editors and package managers do it: a file has its name once it is whole. */
+  /** As editors and package managers do: a file gets its name once it is complete. */
   const name = async (): Promise<void> => {
     const fid = 1 + FILES
     for (let round = 0; round < rounds; round++) {
@@ -145,7 +145,7 @@ describe('a server that is killed while it writes', () => {
     expect((await first.ended).status).toBe(128 + 9)
     expect(confirmed.replies).toBeGreaterThanOrEqual(moment)
 
-    // What was confirmed is there, and nothing else than what was sent.
+    // The files have all confirmed bytes, and no bytes that were not sent.
     for (let file = 0; file < FILES; file++) {
       const name = join(shared, `growing-${file}`)
       const bytes = existsSync(name) ? readFileSync(name) : Buffer.alloc(0)
@@ -157,7 +157,7 @@ describe('a server that is killed while it writes', () => {
       expect(readFileSync(join(shared, name)).equals(content(round, 0, BLOCK))).toBe(true)
     }
 
-    // The socket's file is left over, and another server takes its place and goes on.
+    // The socket's file is left over. Another server replaces it and goes on.
     expect(existsSync(path)).toBe(true)
     await using second = await serving()
     const reader = await client()

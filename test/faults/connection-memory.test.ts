@@ -11,7 +11,7 @@ import { FakeTree } from '../support/fake-tree.ts'
 import { requestFrame } from '../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
-/** As V8 does where there is no memory left. */
+/** As V8 fails when no memory is left. */
 function noMemory(): never {
   throw new RangeError('Array buffer allocation failed')
 }

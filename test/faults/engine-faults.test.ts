@@ -1,4 +1,4 @@
-// First of all: it must be there before anything of src/ is loaded.
+// Imported first: it must be loaded before any module of src/.
 import { type Fault, libc } from './faulty-libc.mjs'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -20,11 +20,11 @@ import { linux } from '../support/vhost-user/layouts.ts'
 import { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
 import { clientOn } from '../support/vhost-user/virtqueue-stream.ts'
 
-/** Which calls of the engine's thread fail. */
+/** The calls of the engine's thread that fail. */
 interface Plan {
   readonly call: string
   readonly fault: Fault
-  /** How many of these calls are left alone at first. */
+  /** The number of calls before the first that fails. */
   readonly skip?: number
   readonly times?: number
 }
@@ -42,7 +42,7 @@ beforeEach(() => {
 class FaultyEngine implements AsyncDisposable {
   readonly log: string[] = []
   readonly ended: Promise<void>
-  /** The first message that is none for the log. */
+  /** The first message other than a log line. */
   readonly started: Promise<EngineMessage>
   readonly #sockets: readonly ListeningSocket[] = listenAll([listen])
   readonly #stopFd = createEventfd()
@@ -77,7 +77,7 @@ class FaultyEngine implements AsyncDisposable {
     })
   }
 
-  /** Where it listens. */
+  /** The address at which the engine listens. */
   get listen(): Listen {
     const [socket] = this.#sockets
     if (socket === undefined) throw new Error('no socket')
@@ -98,7 +98,7 @@ function share(sandbox: SandboxMode): Share {
   return { ...shareSettings, exports: [exported], listen: [listen], sandbox }
 }
 
-/** An engine that serves, in spite of its plan. */
+/** An engine that serves although calls fail. */
 async function serving(...plan: readonly Plan[]): Promise<FaultyEngine> {
   const engine = new FaultyEngine(plan, 'auto')
   const message = await engine.started
@@ -115,7 +115,7 @@ async function readFile(client: Client): Promise<string> {
   return payloadBytes(data).toString()
 }
 
-/** Whether a client that comes now is served. */
+/** Whether the engine serves a new client. */
 async function serves(): Promise<boolean> {
   const client = await attached(await connected(listen))
   const text = await readFile(client)
@@ -131,7 +131,7 @@ function closed(socket: Socket): Promise<void> {
   })
 }
 
-/** Resolves when as many descriptors are open as there were; threads and sockets take their time. */
+/** Resolves when the number of open descriptors is as before: threads and sockets take time to close. */
 function closedAgain(before: number): Promise<void> {
   return vi.waitFor(() => expect(openDescriptors()).toBe(before), { timeout: 30_000 })
 }
@@ -147,7 +147,8 @@ describe('an engine whose call of libc fails serves on', () => {
     {
       await using engine = await serving({ call: 'accept4', fault: { errno: errno[name] } })
       const socket = await connected(listen)
-      // Refused where there are no descriptors, accepted in the next round where it was chance.
+      // With no descriptors left, the connection is refused. After a single failure, the next round accepts
+      // it.
       if (name === 'EMFILE' || name === 'ENFILE') await closed(socket)
       expect(await serves()).toBe(true)
       expect(await serves()).toBe(true)
@@ -231,7 +232,7 @@ describe('a device whose call of libc fails', () => {
     return join(folder, 'device')
   }
 
-  /** Whether a machine that starts now is served. */
+  /** Whether the engine serves a new machine. */
   async function servesDevices(): Promise<boolean> {
     using device = new VirtualDevice(path())
     const client = await clientOn(device.start(), linux, 8192)
@@ -265,7 +266,7 @@ describe('a device whose call of libc fails', () => {
     ['recvmsg', { errno: errno.EINTR }],
     ['poll', { errno: errno.EINTR }],
     ['poll', { errno: errno.ENOMEM }],
-    // Of an eventfd: the driver's notification, which says nothing that the ring does not.
+    // A read of an eventfd, the driver's notification. The ring itself has the same information.
     ['read', { errno: errno.EAGAIN }],
   ])('%s with %o: no client notices', async (call, fault) => {
     await using engine = await serving({ call, fault, skip: 1, times: 15 })
@@ -274,7 +275,7 @@ describe('a device whose call of libc fails', () => {
     expect(engine.log.slice(1)).toEqual(['client 1: connected', 'client 1: closed by the frontend'])
   })
 
-  // Behind the two of the ring for cold reads.
+  // After the two calls for the ring of cold reads.
   it.each([2, 3, 5])('mmap (%i): the frontend is told, and goes on', async (skip) => {
     const before = openDescriptors()
     {
@@ -293,7 +294,7 @@ describe('a device whose call of libc fails', () => {
     await closedAgain(before)
   })
 
-  // Behind the two of an engine that starts.
+  // After the two calls of an engine that starts.
   it.each([2, 5])('statx of its memory (%i): the frontend is told', async (skip) => {
     const before = openDescriptors()
     {
@@ -332,13 +333,13 @@ describe('a device whose call of libc fails', () => {
   })
 
   it.each([
-    // The fourth: the ring has had three. It is what asks for what is cached.
+    // The fourth syscall(2): the ring has made three. The fourth is the preadv2 that asks for cached bytes.
     ['syscall', 3, 8000],
     ['preadv', 0, 8000],
     ['pread', 0, 100],
   ])('%s: the request fails, and nothing else', async (call, skip, count) => {
     const fails = { call, skip, fault: { errno: errno.EIO }, times: Infinity }
-    // Only without the ring does the thread read by itself.
+    // Only without the ring the thread reads by itself.
     const ring = { call: 'mmap', fault: { errno: errno.ENOMEM } }
     await using engine = new FaultyEngine(call === 'syscall' ? [fails] : [fails, ring], 'off')
     expect(await engine.started).toEqual({ kind: 'serving' })

@@ -13,28 +13,28 @@ import { memoryFolder } from '../support/memory-folder.ts'
 import { type Fault, libc } from './faulty-libc.mjs'
 import { answerTo, crowded, fillTree, type Request, scenario } from './scenario.ts'
 
-/** What one request of a run was answered, and which calls of libc were made for it. */
+/** The answer to one request of a run, and the calls of libc that were made for it. */
 export interface Answered {
   readonly request: Request
   readonly calls: readonly string[]
   readonly answer: string
-  /** Which of the calls the fault was injected into, if any. */
+  /** The call that failed, if any, as an index. */
   readonly failed: number | undefined
-  /** Whether that was after the answer, when nodes got their descriptors. */
+  /** Whether that call came after the answer, when nodes got their descriptors. */
   readonly settling: boolean
-  /** What the tree looked like after the first answer; only where it may matter. */
+  /** The state of the tree after the first answer. Only read if it may matter. */
   readonly state: string
-  /** The answer when it was asked once more, because it was another than without the fault. */
+  /** The answer to the same request when it was sent again, because the first answer was not the usual one. */
   readonly again: string | undefined
-  /** How many descriptors the tree had miscounted by then. */
+  /** By how many descriptors the tree's count was wrong by then. */
   readonly miscounted: number
 }
 
 export interface Run {
-  /** `ok`, or the errno with which the tree could not be opened. */
+  /** `ok`, or the errno of opening the tree. */
   readonly opened: string
   readonly openingCalls: readonly string[]
-  /** What the tree looked like at first. */
+  /** The state of the tree at the beginning. */
   readonly state: string
   readonly answers: readonly Answered[]
   readonly closingCalls: readonly string[]
@@ -45,7 +45,7 @@ export interface Run {
   readonly log: readonly string[]
 }
 
-/** What Descriptors of tree.ts have said to be expected after, in milliseconds. */
+/** The time after which newcomers get their descriptors (Descriptors in descriptors.ts), in milliseconds. */
 const SETTLE_AFTER = 10
 
 /** Gives access to the descriptors of the tree under test, which are private. */
@@ -64,8 +64,8 @@ export class Scene {
   }
 
   /**
-   * Runs the scenario on a new tree, where the call of libc with number `index` fails, as do those of
-   * the same name that follow it at once, up to `times` of them. The first run must be one without.
+   * Runs the scenario on a new tree. The call of libc with number `index` fails, and so do those of the same
+   * name that follow it at once, up to `times` of them. The first run must have no fault.
    */
   run(index: number, fault: Fault, times = 1): Run {
     const directory = mkdtempSync(join(memoryFolder, 'lowerdir-faults-'))
@@ -135,7 +135,7 @@ export class Scene {
   }
 }
 
-/** On the host's own files, on files with an owner beside them, and with hardly any descriptors. */
+/** On the host's own files, on files with stored attributes, and with hardly any descriptors. */
 export const scenes = {
   host: new Scene({}),
   'mapped-xattr': new Scene({ owner: 'mapped-xattr' }),
@@ -143,7 +143,7 @@ export const scenes = {
   'crowded mapped-xattr': new Scene({ descriptors: 16, owner: 'mapped-xattr' }, crowded),
 } as const
 
-/** Names, modes, owners and sizes of all that is there. */
+/** Names, modes, owners and sizes of all files. */
 function stateOf(directory: string): string {
   const lines = readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((path) => {
     const { mode, uid, gid, size } = lstatSync(join(directory, path))

@@ -14,11 +14,11 @@ import {
 import { memoryOf } from '../support/frames.ts'
 import { fieldsOf, type RawReply, type SessionProbe } from '../support/session-probe.ts'
 
-/** One request of a session that uses everything once. */
+/** One request of the session, which uses all operations once. */
 export interface Request {
   readonly name: MessageName
   readonly fields: never
-  /** Of one that may wait, or whose wait is ended. */
+  /** The tag. It matters for a request that may wait, or that is flushed. */
   readonly tag: number
 }
 
@@ -37,7 +37,7 @@ function setattr(fid: number, valid: number, changes: Partial<T<'setattr'>> = {}
   return request('setattr', { fid, valid, ...none, ...times, ...changes })
 }
 
-/** What process `procId` of the client asks of the first bytes of a file. */
+/** A Tlock of process `procId` of the client, for the first bytes of a file. */
 function lock(
   fid: number,
   procId: number,
@@ -50,7 +50,7 @@ function lock(
   return request('lock', fields, waiting?.tag)
 }
 
-/** Who keeps process `procId` from writing anywhere. */
+/** A Tgetlock: which lock keeps process `procId` from writing anywhere in the file. */
 function getlock(fid: number, procId: number): Request {
   const fields = { fid, type: locks.WRLCK, start: 0n, length: 0n, procId, clientId: 'client' }
   return request('getlock', fields)
@@ -75,11 +75,11 @@ const FIRST_OF_MANY = 100
 const { open, lock: locks, xattr } = flags
 const some = { uid: 12, gid: 34 }
 
-/** Every request of the table, on every kind of file that it has its own way for. */
+/** Every request of the table, on every type of file that it treats differently. */
 export const scenario: readonly Request[] = [
   request('version', { msize: 8192, version: limits.VERSION }),
   request('attach', { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: some.uid }),
-  // A file, and all that can be done with it while it is open.
+  // A file, and all requests on it while it is open.
   request('walk', { fid: 0, newfid: 1, names: ['dir', 'inner', 'deep'] }),
   request('getattr', { fid: 1, mask: 0x3fff }),
   request('lopen', { fid: 1, flags: open.RDWR }),
@@ -90,7 +90,7 @@ export const scenario: readonly Request[] = [
   setattr(1, flags.setattr.SIZE, { size: 5 }),
   request('read', { fid: 1, offset: 0, count: 100 }),
   request('clunk', { fid: 1 }),
-  // Without being open, and opened to be read only.
+  // The same on a fid that is not open, and on one that is open for reading only.
   request('walk', { fid: 0, newfid: 2, names: ['file'] }),
   setattr(2, flags.setattr.SIZE, { size: 3 }),
   setattr(2, flags.setattr.MODE | flags.setattr.UID | flags.setattr.GID, { mode: 0o640, ...some }),
@@ -100,13 +100,13 @@ export const scenario: readonly Request[] = [
   request('lopen', { fid: 2, flags: open.RDONLY }),
   setattr(2, flags.setattr.SIZE, { size: 2 }),
   request('clunk', { fid: 2 }),
-  // Directories, also one whose descriptor was given back while a child of it is in use.
+  // Directories, also one whose descriptor was given back while a file in it is in use.
   request('walk', { fid: 0, newfid: 3, names: ['dir', 'inner'] }),
   request('walk', { fid: 3, newfid: 4, names: ['..'] }),
   request('lopen', { fid: 4, flags: open.RDONLY | open.DIRECTORY }),
   request('readdir', { fid: 4, offset: 0n, count: 4096 }),
   request('walk', { fid: 3, newfid: 3, names: ['deep'] }),
-  // What is new.
+  // Requests that make files.
   request('walk', { fid: 0, newfid: 5, names: ['dir'] }),
   request('lcreate', { fid: 5, name: 'made', flags: open.RDWR, mode: 0o106755, gid: some.gid }),
   request('write', { fid: 5, offset: 0, data: payload('of the new file') }),
@@ -118,20 +118,20 @@ export const scenario: readonly Request[] = [
   request('walk', { fid: 4, newfid: 6, names: ['symlink'] }),
   request('readlink', { fid: 6 }),
   setattr(6, flags.setattr.ATIME, {}),
-  // And gone again.
+  // Requests that remove these files.
   request('unlinkat', { dirfid: 0, name: 'renamed', flags: 0 }),
   request('unlinkat', { dirfid: 4, name: 'directory', flags: flags.AT_REMOVEDIR }),
   request('readdir', { fid: 4, offset: 0n, count: 4096 }),
   request('flush', { oldtag: 99 }),
   request('clunk', { fid: 5 }),
-  // Files of other kinds, and those that move and go by their fids.
+  // Files of other types, and renames and removals through a file's fid.
   request('mknod', { dfid: 4, name: 'fifo', mode: 0o10640, major: 0, minor: 0, gid: some.gid }),
   request('mknod', { dfid: 4, name: 'node', mode: 0o104755, major: 0, minor: 0, gid: some.gid }),
   request('walk', { fid: 4, newfid: 8, names: ['fifo'] }),
   request('getattr', { fid: 8, mask: 0x3fff }),
   request('walk', { fid: 4, newfid: 9, names: ['node'] }),
   request('rename', { fid: 8, dfid: 0, name: 'moved' }),
-  // Over another one, of which a fid is left.
+  // A rename over another file that still has a fid.
   request('rename', { fid: 8, dfid: 4, name: 'node' }),
   request('getattr', { fid: 8, mask: 0x3fff }),
   request('remove', { fid: 8 }),
@@ -186,7 +186,7 @@ export const scenario: readonly Request[] = [
   request('auth', { afid: 14, uname: '', aname: '', uid: some.uid }),
 ]
 
-/** The same, while other fids take the descriptors that there are. */
+/** The same, while other fids take all descriptors. */
 export const crowded: readonly Request[] = scenario.flatMap((each, i) => {
   const others = [0, 1, 2].map((more) => (3 * i + more) % MANY)
   const walks = Array.from({ length: MANY }, (_, n) =>
@@ -198,8 +198,8 @@ export const crowded: readonly Request[] = scenario.flatMap((each, i) => {
 })
 
 /**
- * What was answered, without what is different each time: inodes and times. What others were answered
- * that had been waiting follows behind.
+ * The answer, without values that differ each time: inode numbers and times. Replies to requests that waited
+ * follow.
  */
 export function answerTo(probe: SessionProbe, asked: Request): string {
   probe.replies = []

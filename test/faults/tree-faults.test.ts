@@ -6,7 +6,7 @@ import type { MessageName } from '../../src/9p/index.ts'
 import { messageNames } from '../support/arbitraries.ts'
 import { type Answered, type Run, type Scene, scenes } from './run.ts'
 
-/** What a file system or a kernel without room may answer to anything. */
+/** Errnos that a file system or a kernel without room may return from any call. */
 const faults = ['EIO', 'ENOSPC', 'EDQUOT', 'EMFILE', 'ENOMEM'] as const
 
 interface Clean {
@@ -25,13 +25,13 @@ const cleanRuns = Object.fromEntries(
 
 const { run: clean, calls: cleanCalls } = cleanRuns.host
 
-/** A call that may fail without the client's hearing of it, or without the client's hearing the errno. */
+/** A call whose failure the client does not see, or sees with another errno. */
 interface Absorbed {
   readonly requests: readonly MessageName[] | 'all'
   readonly call: string
-  /** Of a single errno. */
+  /** Only for this errno. */
   readonly errno?: string
-  /** Whether it is this one, the request's call number `position`. */
+  /** Only for the call at this `position` among the request's calls. */
   at?(position: number, calls: readonly string[]): boolean
   /** `any`: the usual answer or the errno; `waiter`: a request that waits for a lock gets the errno. */
   readonly answer: 'errno' | 'usual' | 'shorter' | 'any' | 'waiter'
@@ -81,7 +81,7 @@ function complaints(
     if (run.closedTwice.length > 0) complain('a descriptor was closed twice')
     if (run.log.length > 0) complain(run.log.join())
     if (index < usualRun.openingCalls.length) {
-      // Without room for attributes there is no tree of this kind.
+      // A call that fails while the tree is opened makes the opening fail. EINTR is repeated.
       if (run.opened !== (name === 'EINTR' ? 'ok' : name))
         complain(`opening answered ${run.opened}`)
       continue
@@ -97,7 +97,7 @@ function complaints(
           complain(`later ${title} answered ${answered.answer}`)
       } else {
         for (const text of wrongs(name, answered, usual, before)) complain(`${title} ${text}`)
-        // An attribute that could not be changed, and the fid that was to do it is gone.
+        // An attribute could not be set, and the fid for it is gone.
         lost =
           answered.answer === name &&
           usual.calls.some((each) => /^(set|remove)xattr/.test(each)) &&
@@ -135,7 +135,7 @@ function wrongs(name: string, answered: Answered, usual: Answered, before: strin
   }[exception?.answer ?? 'errno']
   const isShorter = exception?.answer === 'shorter' && usual.answer.startsWith(answer)
   const found = isShorter || allowed.includes(answer) ? [] : [`answered ${answer}`]
-  // Those two free the fid as well when they fail (clunk(5), remove(5)).
+  // These two free the fid even if they fail (clunk(5), remove(5)).
   const gone = request.name === 'clunk' || request.name === 'remove'
   if (answer.startsWith(name) && again !== (gone ? 'EBADF' : usual.answer)) {
     found.push(`answered ${again} when asked again`)
@@ -167,7 +167,7 @@ describe('a call of libc that fails', () => {
 
   it.each(['crowded', 'crowded mapped-xattr'] as const)('where nodes come and go: %s', (which) => {
     for (const [turn, name] of faults.entries()) {
-      // They are many: each fails once.
+      // There are many of them, so each fails once.
       const isChosen = (index: number): boolean => index % faults.length === turn
       expect([name, complaints(scenes[which], cleanRuns[which], name, isChosen)]).toEqual([
         name,

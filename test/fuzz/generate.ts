@@ -7,7 +7,7 @@ import { frameOf, type JsonFields, type RequestStep, type Setup, type Step } fro
 import { fieldsFor, freeFids, hasChance } from './values.ts'
 import { hostActions, startingNames } from './world.ts'
 
-/** How often each request comes, where that is not the usual 4; a new row of the table needs none. */
+/** The weight of each request if it is not the usual 4. A new row of the table needs no entry. */
 const weights: Readonly<Partial<Record<MessageName, number>>> = {
   walk: 24,
   lopen: 12,
@@ -36,7 +36,9 @@ const owners: readonly Ownership[] = [
   [{ guest: 0, host: 0, count: 1000 }],
 ]
 
-/** How long the timers are that a tree sets: for new nodes, for locks of the host, for patience. */
+/**
+ * The lengths of the timers that a tree sets: for new nodes, for locks of the host, for the wait for a lock.
+ */
 const timers = [10, 10, 20, 30_000] as const
 
 /** The steps of a run, the same for the same seed and the same answers. */
@@ -46,7 +48,7 @@ export class Generator {
   readonly #length: number
   #taken = 0
   #tag = 2
-  /** What comes next, whatever is answered. */
+  /** The next step, whatever the last answer was. */
   #planned: Step[] = []
 
   constructor(seed: number) {
@@ -58,7 +60,7 @@ export class Generator {
         readOnly: random.chance(25),
         owner: random.pick(owners),
         atime: random.chance(75) ? 'preserve' : 'guest',
-        // As few as there may be.
+        // The least that is allowed.
         ...(random.chance(40) ? { descriptors: 16 } : {}),
       },
       msize: random.pick([4096, 8192, 131_072]),
@@ -73,7 +75,7 @@ export class Generator {
     if (random.chance(8)) return { later: random.pick(timers) }
     if (random.chance(3)) return { resume: 'elsewhere' }
     if (random.chance(1)) return { reconnect: random.chance(90) ? 'hello' : 'silent' }
-    // Without a session or a root hardly anything has a meaning.
+    // Before a session and a root, hardly any request makes sense.
     if (model.msize === 0 && random.chance(80)) return { reconnect: 'hello' }
     if (model.fids.size === 0 && random.chance(80)) return this.#attach()
     if (random.chance(4)) this.#planned = this.#quarrel(freeFids(model))
@@ -88,7 +90,7 @@ export class Generator {
     return { T: 'attach', tag: this.#nextTag(), fields }
   }
 
-  /** Several open files of one and the same, and locks that get in each other's way. */
+  /** Several open files of the same file, and locks that conflict. */
   #quarrel(free: readonly number[]): RequestStep[] {
     const random = this.#random
     const fids = free.slice(0, 3)
@@ -115,13 +117,13 @@ export class Generator {
 
   #request(model: Model): RequestStep {
     let name = this.#random.weighted(messageWeights)
-    // Mostly there is no open file yet.
+    // Usually no file is open yet.
     if (!hasChance(name, model) && this.#random.chance(80))
       name = this.#random.pick(['walk', 'lopen'])
     return { T: name, tag: this.#nextTag(), fields: fieldsFor(name, model, this.#random) }
   }
 
-  /** Mostly one that is free. */
+  /** Usually a free fid. */
   #nextTag(): number {
     const random = this.#random
     if (random.chance(5)) return random.pick([0, 1, 2, limits.NOTAG, this.#tag])
@@ -132,7 +134,7 @@ export class Generator {
   #hostStep(): Step {
     const random = this.#random
     const path = (): string => {
-      // What others are reached through.
+      // The fid from which others are walked to.
       if (random.chance(20)) return random.pick(['dir', 'dir/inner'])
       const directory = random.pick(Object.keys(startingNames))
       const names = startingNames[directory] ?? []
@@ -144,7 +146,7 @@ export class Generator {
     return host === 'rename' ? { host, path: path(), to: path() } : { host, path: path() }
   }
 
-  /** A frame as a broken or an evil client would send it. */
+  /** A frame of a broken or malicious client. */
   #mutated(frame: Buffer): Buffer {
     const random = this.#random
     const mutated = Buffer.from(frame)
@@ -157,13 +159,13 @@ export class Generator {
         mutated[at] = random.pick([0, 1, 0x7f, 0x80, 0xff])
         return mutated
       case 2: {
-        // Cut off, with a size that agrees.
+        // Cut off, with a size[4] that matches.
         const cut = mutated.subarray(0, Math.max(at, limits.HEADER_BYTES))
         cut.writeUInt32LE(cut.length, 0)
         return cut
       }
       case 3: {
-        // Longer than its fields, with a size that agrees.
+        // Longer than its fields, with a size[4] that matches.
         const longer = Buffer.concat([mutated, random.bytes(1 + random.upTo(8))])
         longer.writeUInt32LE(longer.length, 0)
         return longer
@@ -178,7 +180,7 @@ export class Generator {
         mutated[4] = random.upTo(255)
         return mutated
       default:
-        // A length or a count somewhere inside.
+        // A length or a count within the frame.
         if (frame.length > 9)
           mutated.writeUInt16LE(
             random.pick([0, 17, 255, 0x7fff, 0xffff]),

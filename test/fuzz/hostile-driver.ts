@@ -8,18 +8,18 @@ import type { Random } from './random.ts'
 
 const MSIZE = 8192
 
-/** Numbers at which something ends or wraps. */
+/** Numbers at limits, and numbers that wrap. */
 const edges = [
   [0, 1, 2, 7, 11, 15, 16, 17, 23, 32, 255, 256, 4095, 4096, 4097, 8192],
   [0xa0000 - 1, 0xa0000, 2 ** 20, 17 * 2 ** 20 - 16, 2 ** 30, 2 ** 31 - 1, 2 ** 31],
   [2 ** 32 - 1, 2 ** 32, 2 ** 32 + 2 ** 23 - 8, 2 ** 32 + 2 ** 24 - 1, 2 ** 52, 2 ** 53 - 1],
 ].flat()
 
-/** What a driver does to its device that wants to harm it. One instance plays one seed. */
+/** A driver that tries to harm its device. One instance plays one seed. */
 export class HostileDriver {
   readonly #random: Random
   readonly #device: VirtualDevice
-  /** Where something lies that the device looks at: guest addresses, and how many bytes. */
+  /** Places in memory that the device reads: guest addresses and lengths. */
   readonly #targets: { readonly address: number; readonly length: number }[] = []
   #tag = 0
 
@@ -51,7 +51,7 @@ export class HostileDriver {
     this.#device.kick()
   }
 
-  /** One more thing. */
+  /** One more attack. */
   step(): void {
     const random = this.#random
     const device = this.#device
@@ -107,7 +107,7 @@ export class HostileDriver {
 
   close(): void {
     const { frontend } = this.#device
-    // Some die in the middle of what they do.
+    // Some drivers end in the middle of an action.
     if (this.#random.chance(50)) frontend.ask('GET_VRING_BASE', u32s(0, 0))
     this.#device.close()
   }
@@ -157,11 +157,11 @@ export class HostileDriver {
       const { queue } = this.#device
       while (queue.take() !== undefined) queue.listen(this.#random.upTo(3))
     } catch {
-      // It does not understand any more what it has done.
+      // The driver has lost track of its own state.
     }
   }
 
-  /** A descriptor that could be one. */
+  /** A plausible descriptor. */
   #describe(): void {
     const random = this.#random
     const { queue } = this.#device
@@ -177,7 +177,7 @@ export class HostileDriver {
     })
   }
 
-  /** A few bytes over anything that the device looks at. */
+  /** Overwrites a few bytes of something that the device reads. */
   #scribble(): void {
     const random = this.#random
     const { address, length } = random.pick(this.#targets)

@@ -1,7 +1,7 @@
 import { runSequence, Violation } from './sequence.ts'
 import type { Setup, Step } from './steps.ts'
 
-/** The rule that these steps break, in a run of their own; undefined if none. */
+/** The rule that a run of these steps breaks; undefined if none. */
 export function brokenBy(setup: Setup, steps: readonly Step[]): Violation | undefined {
   let at = 0
   try {
@@ -14,8 +14,8 @@ export function brokenBy(setup: Setup, steps: readonly Step[]): Violation | unde
 }
 
 /**
- * As few of the steps as still break `rule`: no single one of them can be left out (delta
- * debugging, one halving after the other).
+ * The fewest steps that still break `rule`: none of them can be left out (delta debugging by repeated
+ * halving).
  */
 export function minimise(setup: Setup, steps: readonly Step[], rule: string): readonly Step[] {
   let least = steps

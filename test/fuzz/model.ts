@@ -2,14 +2,17 @@ import type { MessageName, Qid } from '../../src/9p/index.ts'
 
 /** What the client knows of a fid. */
 export interface KnownFid {
-  /** The file's qid.path; null for what is no file, such as an attribute's value. */
+  /**
+   * The file's qid.path; null if the fid does not stand for a file, but for an attribute's value, for
+   * example.
+   */
   readonly path: bigint | null
   /** Bits of qid.type. */
   readonly type: number
-  /** Where it was walked to, relative to the export; a guess once the host has changed. */
+  /** The path that it was walked to, relative to the export. After changes by the host it may be wrong. */
   readonly where: string
   open: boolean
-  /** Of an attribute that is being written: how many bytes it is to have, and how many it has. */
+  /** For an attribute that is being written: its size, and how many bytes it has. */
   readonly value?: { readonly size: number; written: number }
 }
 
@@ -21,12 +24,12 @@ export class Model {
   /** 0 before Tversion. */
   msize = 0
 
-  /** What a well-formed request has changed; `reply` is null for an Rlerror. */
+  /** Applies a valid request. `reply` is null for an Rlerror. */
   answered(name: MessageName, request: Fields, reply: Fields | null): void {
     const fid = request['fid'] as number
     // Whatever the answer is, the fid is gone (clunk(5), remove(5)).
     if (name === 'clunk' || (name as string) === 'remove') this.fids.delete(fid)
-    // It ends the session before it, whether or not another begins.
+    // Tversion ends the session before it, whether or not another one begins.
     if (name === 'version') this.fids.clear()
     if (reply === null) return
     const qid = reply['qid'] as Qid | undefined

@@ -1,7 +1,7 @@
 import type { KindName } from '../../src/9p/wire/kinds.ts'
 import { limits, messages, type MessageName, type Row } from '../../src/9p/index.ts'
 
-/** What a server must make of a frame, told from the table and nothing else. */
+/** How a server must understand a frame, derived from the table alone. */
 export interface Verdict {
   /** The request's name; undefined for a type that the table does not have. */
   readonly name: MessageName | undefined
@@ -11,7 +11,7 @@ export interface Verdict {
   readonly tooLarge: boolean
 }
 
-/** How many bytes the field at `at` takes, or null where the frame is over or the field may not be. */
+/** The size of the field at `at`; null if the frame ends before, or the field is invalid. */
 const extents: Readonly<Record<KindName, (frame: Buffer, at: number) => number | null>> = {
   u8: () => 1,
   u16: () => 2,

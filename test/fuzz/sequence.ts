@@ -50,11 +50,11 @@ const lostFiles = /^\d+ of its files are gone or have changed since it was saved
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Runs steps against a server of a new scratch tree, one after the other; `next` says which, and
- * may look at the model to find one with a meaning.
+ * Runs steps on a server of a new scratch tree, one after the other. `next` chooses each step, and may use
+ * the model to choose one that makes sense.
  *
- * @returns the steps.
- * @throws Violation as soon as the server breaks a promise; `taken` then holds the steps so far.
+ * @returns the steps. @throws Violation as soon as the server breaks a promise; `taken` then holds the steps
+ *   so far.
  */
 export function runSequence(
   { policy, msize }: Setup,
@@ -99,7 +99,7 @@ function expectSame(rule: string, now: number, before: number): void {
   if (now !== before) throw new Violation(rule, `${before} were open before, ${now} are now`)
 }
 
-/** A client that knows what it may be answered. */
+/** A client that knows which answers are allowed. */
 class CheckedClient {
   readonly model = new Model()
   readonly #world: World
@@ -149,7 +149,7 @@ class CheckedClient {
     this.#begun = Buffer.alloc(0)
   }
 
-  /** Time goes by, and some of those that wait may be answered. */
+  /** Lets time pass. Some requests that wait may then be answered. */
   wait(goesBy: () => void, milliseconds: number): void {
     goesBy()
     const replies = this.#wire?.taken() ?? []
@@ -174,7 +174,7 @@ class CheckedClient {
     this.#checkWorld()
   }
 
-  /** Another server takes the place of this one, which is gone with all that it holds. */
+  /** Another server replaces this one, which is gone with its state. */
   #resume(): void {
     if (this.#wire === undefined) return
     const saved = this.#wire.save()
@@ -183,7 +183,7 @@ class CheckedClient {
     this.#tree = this.#serve()
     this.#wire = new Wire(this.#tree, (line) => this.#log.push(line))
     this.#wire.load(saved)
-    // That files are gone is what the host has done.
+    // Files may be gone because the host has removed them.
     this.#log.splice(0, this.#log.length, ...this.#log.filter((line) => !lostFiles.test(line)))
     this.#checkLog()
     const replies = this.#wire.taken()
@@ -191,7 +191,7 @@ class CheckedClient {
     this.#checkLate(replies)
   }
 
-  /** Hands bytes over, frame by frame as the server should see them. */
+  /** Gives bytes to the server, split into frames as the server should see them. */
   #send(bytes: Buffer): void {
     if (this.#wire === undefined) this.connect('silent')
     let rest: Buffer = Buffer.concat([this.#begun, bytes])
@@ -315,7 +315,7 @@ class CheckedClient {
     }
   }
 
-  /** What no request may be granted, judged before the model knows of the answer. */
+  /** Checks what no request may achieve, before the model learns of the answer. */
   #checkSense(name: MessageName, request: Fields, answer: Fields, what: string): void {
     const { fids } = this.model
     const makes = name === 'attach' ? 'fid' : (name as string) === 'auth' ? 'afid' : 'newfid'
@@ -375,7 +375,7 @@ class CheckedClient {
     }
   }
 
-  /** Each fid that the request named still is the file that it was. */
+  /** Checks that each fid of the request still stands for the same file. */
   #checkIdentity(request: Fields, what: string): void {
     for (const [field, number] of Object.entries(request)) {
       if (!field.endsWith('fid') || typeof number !== 'number') continue
@@ -408,7 +408,7 @@ class CheckedClient {
     }
   }
 
-  /** Nothing that a guest sends is a mistake of the server's own. */
+  /** No request may cause an "unexpected" error of the server. */
   #checkLog(): void {
     const [line] = this.#log
     if (line !== undefined) throw new Violation('nothing fails unexpectedly', line)
@@ -417,7 +417,7 @@ class CheckedClient {
   #checkWorld(): void {
     const outside = this.#world.outsideChange()
     if (outside !== undefined) throw new Violation('outside stays as it is', outside)
-    // Not the name of a symlink alone is harmless: programs of the host follow it.
+    // A symlink is not harmless either: programs of the host follow it.
     if (this.#policy.owner === 'mapped-xattr' && this.#world.hasNewOddities()) {
       throw new Violation('guests make files and directories only', 'where owners are stored')
     }
@@ -427,7 +427,7 @@ class CheckedClient {
   }
 }
 
-/** A well-formed request's fields; null where a number is too large. */
+/** The fields of a valid request; null if a number is too large. */
 function decodedFields(frame: Buffer): Fields | null {
   const message = requestOfType(frame[4] as number)
   if (message === undefined) return null

@@ -3,7 +3,7 @@ import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { memoryOf, requestFrame } from '../support/frames.ts'
 import type { HostAction } from './world.ts'
 
-/** A request's fields as JSON: bigints and payloads are written in a way of their own. */
+/** A request's fields as JSON. Bigints and payloads have a special form. */
 export type JsonFields = Readonly<Record<string, JsonValue>>
 
 type JsonValue =
@@ -21,12 +21,12 @@ export interface RequestStep {
   readonly fields: JsonFields
 }
 
-/** What happens next: all that a run depends on, so that a list of steps can be run again. */
+/** One step. It contains everything that a run depends on, so that a list of steps can be run again. */
 export type Step =
   | RequestStep
   /** Bytes as they are, in hex. */
   | { readonly raw: string }
-  /** The client goes away and another one comes. */
+  /** The client disconnects, and another one connects. */
   | { readonly reconnect: 'hello' | 'silent' }
   /** The session is saved, and another server goes on with it. */
   | { readonly resume: 'elsewhere' }
@@ -39,7 +39,7 @@ export type Step =
 export interface Setup {
   readonly seed: number
   readonly policy: HostPolicy
-  /** What a client that begins properly asks for. */
+  /** The first requests of a correct client. */
   readonly msize: number
 }
 

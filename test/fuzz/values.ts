@@ -6,8 +6,8 @@ import type { JsonFields } from './steps.ts'
 import { startingNames } from './world.ts'
 
 /**
- * Values for a request's fields, chosen by the field's kind and name: a new row of the table needs
- * nothing here, as long as its fields are called what such fields are called.
+ * Values for a request's fields, chosen by the field's kind and name. A new row of the table needs no code
+ * here if its fields have the usual names.
  */
 export function fieldsFor(name: MessageName, model: Model, random: Random): JsonFields {
   const made: Record<string, JsonFields[string]> = {}
@@ -32,12 +32,12 @@ const U32_MAX = 0xffff_ffff
 const hugeSizes = [2 ** 31, 2 ** 32 - 1, 2 ** 53 - 1, 2 ** 53, 2 ** 63, 2 ** 64 - 2048] as const
 const smallSizes = [0, 1, 2, 4, 5, 100, 4095, 4096, 65536, 3 << 20] as const
 
-/** Names that no directory may have or that lead elsewhere where they are not looked at. */
+/** Names that no directory may have, or that would lead elsewhere without the server's checks. */
 const hostileNames = ['', '.', '..', '/', 'a/b', '../outside', 'dir/../..', '\0', 'file\0', '..\0']
   .concat(['/etc/passwd', 'x'.repeat(256), 'y'.repeat(5000), '\xc3\x28', 'dir/', '...', ' ', '%s'])
   .concat(['user.a', 'trusted.overlay.opaque', 'security.capability', 'system.posix_acl_access'])
 
-/** Names that are made and unmade again and again. */
+/** Names that are made and removed again and again. */
 const newNames = ['new', 'new2', 'made', '\xe4\xf6', 'z'.repeat(255)] as const
 
 const everyName = [...new Set([...Object.values(startingNames).flat(), ...newNames])]
@@ -115,7 +115,7 @@ const cookies = [0n, 0n, 0n, 1n, 2n, 3n, 100n, 2n ** 31n, 2n ** 63n - 1n, 2n ** 
 /** Fids are small numbers, so that requests meet. */
 const FIDS = 12
 
-/** Those that stand for nothing. */
+/** Fids that stand for nothing. */
 export function freeFids(model: Model): number[] {
   return Array.from({ length: FIDS }, (_, i) => i).filter((i) => !model.fids.has(i))
 }
@@ -140,7 +140,7 @@ function fidFor({ field, message, made, model, random }: Wanted): number {
   return from.length > 0 ? random.pick(from)[0] : random.upTo(FIDS)
 }
 
-/** Whether the request has a chance on this fid. */
+/** Whether the request can succeed on this fid. */
 function fits(message: MessageName, field: string, fid: KnownFid): boolean {
   const { type, open, path, value } = fid
   const isDirectory = (type & qidType.directory) !== 0
@@ -174,7 +174,7 @@ function fitsAttribute(message: MessageName, isWritten: boolean): boolean {
   return message === 'clunk' || message === (isWritten ? 'write' : 'read')
 }
 
-/** Whether the model has a fid that the request has a chance on. */
+/** Whether the model has a fid on which the request can succeed. */
 export function hasChance(message: MessageName, model: Model): boolean {
   return [...model.fids.values()].some((fid) => fits(message, 'fid', fid))
 }
@@ -228,7 +228,7 @@ function stringFor(field: string, message: MessageName, wanted: Wanted): string 
   return nameFor(whereOf(wanted), random)
 }
 
-/** What a directory may get a new name from. */
+/** A directory in which a new name can be made. */
 const makers: ReadonlySet<string> = new Set([
   'lcreate',
   'mkdir',

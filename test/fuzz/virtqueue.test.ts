@@ -19,7 +19,7 @@ const STEPS = 60
 /** How long others may have to wait for an answer, in milliseconds. */
 const PATIENCE = 20_000
 
-/** All that an engine may say of a hostile driver. */
+/** All log lines that a hostile driver may cause. */
 const words =
   /connected$|closed by the frontend$|recvmsg: ECONNRESET$|the device has stopped: |has reached its limit|does not fit into its frame|^sandbox|lines (are|were) left out/
 
@@ -39,7 +39,7 @@ it(
 
 /** An engine and the drivers from `first` on. @returns the next seed. */
 async function playSome(first: number, goesOn: (seed: number) => boolean): Promise<number> {
-  // Should the process end without a word, as one that reads where there is no memory does.
+  // For the case that the process crashes, as after a read of memory that is not mapped.
   if (seconds > 0) writeSync(2, `fuzz: hostile drivers from seed ${first} on\n`)
   const before = openDescriptors()
   const folder = mkdtempSync(join(tmpdir(), 'lowerdir-fuzz-'))
@@ -58,7 +58,7 @@ async function playSome(first: number, goesOn: (seed: number) => boolean): Promi
       }
       driver.close()
       await inTime(other.call.getattr({ fid: 0, mask: 0 }))
-      // It has gone with all that was its own, its locks included.
+      // The connection is gone with all that belonged to it, its locks included.
       await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors), { timeout: PATIENCE })
     }
     expect(server.log.filter((line) => !words.test(line))).toEqual([])

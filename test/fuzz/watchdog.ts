@@ -5,8 +5,8 @@ import { Worker } from 'node:worker_threads'
 const PATIENCE = 30_000
 
 /**
- * The server is synchronous, and so a call that never returns would stop the test runner, too. This
- * thread looks on and ends the process then, with the seed of the sequence that hangs.
+ * The server is synchronous, so a call that never returns would stop the test runner, too. This thread
+ * watches it. If a sequence hangs, it ends the process and prints the seed.
  */
 export async function watchdog(): Promise<Disposable & { tell(seed: number): void }> {
   const seeds = new BigInt64Array(new SharedArrayBuffer(8))
@@ -24,7 +24,7 @@ export async function watchdog(): Promise<Disposable & { tell(seed: number): voi
     { eval: true, workerData: { seeds, patience: PATIENCE } },
   )
   worker.unref()
-  // Its thread opens descriptors of its own, and they are counted.
+  // Its thread opens descriptors, which must be in the count.
   await once(worker, 'message')
   return {
     tell: (seed) => Atomics.store(seeds, 0, BigInt(seed)),

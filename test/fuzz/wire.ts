@@ -11,7 +11,7 @@ export class Wire {
     this.#stream = new StreamSession(tree, log)
   }
 
-  /** What is written down of it, to be loaded into another. */
+  /** The saved state, which another server loads. */
   save(): string {
     return JSON.stringify(this.#stream.save())
   }
@@ -45,7 +45,7 @@ export class Wire {
     return replies
   }
 
-  /** What is answered by now. */
+  /** The replies so far. */
   taken(): RawReply[] {
     const { outbox } = this.#stream
     const { start, pending, memory } = outbox

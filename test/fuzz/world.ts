@@ -28,7 +28,7 @@ import { memoryFolder } from '../support/memory-folder.ts'
 
 /** Bytes that lie outside of the export, and must never be seen inside of a reply. */
 export const CANARY = 'canary: this was outside'
-/** So does this name. */
+/** The name of such a file must not be seen either. */
 export const CANARY_NAME = 'outside-only'
 
 const LONG = 'x'.repeat(255)
@@ -48,7 +48,7 @@ export const startingNames: Readonly<Record<string, readonly string[]>> = {
   'dir/inner': ['deep'],
 }
 
-/** What an actor on the host may do between two messages. */
+/** The actions of the host between two messages. */
 export type HostAction =
   | 'link-out'
   | 'link-out-file'
@@ -89,9 +89,9 @@ export class World {
   readonly #outside: string
   readonly #outsideBefore: string
   #insideBefore = ''
-  /** What the host has made that is neither a file nor a directory, wherever it is by now. */
+  /** Files on the host other than files and directories that the host has made, wherever they are now. */
   readonly #oddOfHost = new Set<number>()
-  /** A file that a program of the host has locked a part of. */
+  /** A file of which a program of the host has locked a part. */
   #locked: number | undefined
   #moved = 0
 
@@ -137,12 +137,12 @@ export class World {
     symlinkSync(join(this.#outside, 'secret'), at('to-secret'))
     symlinkSync('/', at('to-root'))
     symlinkSync('loop', at('loop'))
-    // Hardly shorter than the smallest msize.
+    // Hardly shorter than the smallest msize, in bytes.
     symlinkSync('far/'.repeat(1023), at('to-far'))
     linkSync(theFifo(), at('fifo'))
   }
 
-  /** Does it, if it can be done; `path` and `to` are inside. */
+  /** Carries out an action of the host if it is possible. `path` and `to` are inside of the export. */
   act(action: HostAction, path: string, to = ''): void {
     try {
       this.#act(action, join(this.inside, path), join(this.inside, to))
@@ -152,7 +152,7 @@ export class World {
   }
 
   #act(action: HostAction, at: string, to: string): void {
-    // The actor itself must not go through a symlink that leads out.
+    // The action itself must not follow a symlink out of the export.
     if (!this.#isInside(at) || !this.#isInside(to)) return
     const away = (): string => join(this.#folder, 'elsewhere', `${this.#moved++}`)
     switch (action) {
@@ -214,19 +214,19 @@ export class World {
     return this.#locked === undefined ? 0 : 1
   }
 
-  /** Whether all directories above `path` are real ones. */
+  /** Whether all directories above `path` are directories, and no symlinks. */
   #isInside(path: string): boolean {
     const above = join(path, '..')
     return path === this.inside || realpathSync(above) === above
   }
 
-  /** What has become different outside; undefined if nothing has. */
+  /** The difference outside of the export; undefined for none. */
   outsideChange(): string | undefined {
     const now = this.#outsideState()
     return now === this.#outsideBefore ? undefined : `${this.#outsideBefore}\nbecame\n${now}`
   }
 
-  /** The same with its content; the last look, since looking moves access times. */
+  /** The same with the files' content. It is the last check, since reading changes access times. */
   canariesLive(): boolean {
     const files = [join(this.#outside, 'secret'), join(this.#outside, CANARY_NAME, 'deep')]
     return files.every((file) => readFileSync(file, 'latin1') === CANARY)
@@ -243,7 +243,7 @@ export class World {
     return [...this.#odd()].some((inode) => !this.#oddOfHost.has(inode))
   }
 
-  /** What has become different inside since; undefined if nothing has. */
+  /** The difference inside since then; undefined for none. */
   insideChange(): string | undefined {
     const now = this.#insideState()
     return now === this.#insideBefore ? undefined : `${this.#insideBefore}\nbecame\n${now}`
@@ -266,7 +266,7 @@ export class World {
       .join('\n')
   }
 
-  /** Inodes of all that is neither a file nor a directory. */
+  /** Inodes of all files that are neither regular files nor directories. */
   #odd(): ReadonlySet<number> {
     const found = new Set<number>()
     this.#visit((stat) => {
@@ -287,7 +287,7 @@ export class World {
     return lines.join('\n')
   }
 
-  /** All that is inside, in order, as far as an ordinary user may look. */
+  /** All files inside, in order, as far as an ordinary user may read them. */
   #visit(look: (stat: Stats, path: Buffer) => void): void {
     const visit = (path: Buffer): void => {
       const stat = statOf(path)
@@ -300,7 +300,7 @@ export class World {
   }
 }
 
-/** All of lstat(2), but for the access time of what the harness itself reads. */
+/** All of lstat(2), without the access time of files that the harness itself reads. */
 function stateOf(path: string | Buffer, withAccess: boolean): string {
   const stat = lstatSync(path, { bigint: true })
   const { ino, mode, uid, gid, nlink, size, mtimeNs, ctimeNs } = stat
@@ -338,7 +338,7 @@ function contentHash(path: Buffer): string {
   }
 }
 
-/** Lets its owner remove it all again. */
+/** Makes all files removable by their owner again. */
 function openUp(directory: string | Buffer): void {
   chmodSync(directory, 0o700)
   for (const entry of readdirSync(directory, { encoding: 'buffer', withFileTypes: true })) {
