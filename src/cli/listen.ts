@@ -12,8 +12,15 @@ export const DEFAULT_TAG = 'lowerdir'
 /** A tag that needs no quotes in a shell or in QEMU's arguments. 31 is the limit of QEMU's own virtio-9p. */
 const TAG = /^[\w.-]{1,31}$/
 
+/** What `--listen` takes, for the help and for errors. */
+export const LISTEN_FORMS = 'unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio'
+
+/** What the words of {@link LISTEN_FORMS} stand for. */
+export const LISTEN_WORDS =
+  'HOST is an IPv4 address or localhost (default 127.0.0.1), and PORT is 0 to 65535 (0: any free port)'
+
 /**
- * `unix:PATH`, `vhost-user:PATH[,tag=NAME]` or `tcp:[HOST:]PORT`.
+ * An address of {@link LISTEN_FORMS} other than `stdio`.
  *
  * @param remote whether to allow addresses that other machines can reach.
  */
@@ -23,9 +30,7 @@ export function parseListen(text: string, remote: boolean): Listen {
   if (kind === 'vhost-user') return parseVhostUser(text, rest)
   const [, host = '127.0.0.1', port] = /^(?:([\d.]+|localhost):)?(\d+)$/.exec(rest) ?? []
   if (kind !== 'tcp' || port === undefined || Number(port) > 65535) {
-    throw new UserError(
-      `--listen ${text}: use unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT, where HOST is an IPv4 address.`,
-    )
+    throw new UserError(`--listen ${text}: use ${LISTEN_FORMS}. ${LISTEN_WORDS}.`)
   }
   const address = host === 'localhost' ? '127.0.0.1' : host
   if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address))

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import { ErrnoError } from '../sys/errno.ts'
 import { whenAborted } from '../util/promises.ts'
 import { startEngine } from '../server/engine.ts'
+import { ListenError } from '../server/listening-socket.ts'
 import { sandboxModes } from '../server/sandbox.ts'
 import type { Served, Share } from '../server/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
@@ -12,7 +13,8 @@ import { type ExportPolicy, parseExports } from './export.ts'
 import { UserError, checkDirectory, explain } from './user-error.ts'
 import { Interrupted, abortOnSignals } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
-import { DEFAULT_TAG, mountLines, parseListen } from './listen.ts'
+import { explainListen } from './explain-listen.ts'
+import { DEFAULT_TAG, LISTEN_FORMS, LISTEN_WORDS, mountLines, parseListen } from './listen.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice } from './values.ts'
 import { parseView, viewNotes, viewOptions } from './view.ts'
@@ -25,7 +27,7 @@ export const serve = command({
       type: 'string',
       multiple: true,
       value: 'ADDRESS',
-      help: 'unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio; more below',
+      help: `${LISTEN_FORMS}; more below`,
     },
     export: {
       type: 'string',
@@ -60,9 +62,10 @@ export const serve = command({
 
 It serves until Ctrl-C or SIGTERM ends it.
 
-Only this user can connect to a unix socket. HOST is 127.0.0.1 by default. vhost-user:PATH is the fastest way to a
-guest: QEMU gives the guest a 9P device, and the guest mounts it by its tag (default ${DEFAULT_TAG}). QEMU 11.1 can do
-that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
+Only this user can connect to a unix socket.
+${LISTEN_WORDS}.
+vhost-user:PATH is the fastest way to a guest: QEMU gives the guest a 9P device, and the guest mounts it by its
+tag (default ${DEFAULT_TAG}). QEMU 11.1 can do that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
 
 An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest. The options of the
 same names are the defaults of all exports. Write a comma that is part of DIR twice.
@@ -78,7 +81,7 @@ ${limitHelp()}`,
     const exports = whatToServe(directories, values.export ?? [], policy)
     if (values.listen === undefined) {
       throw new UserError(
-        'serve needs an address for its clients: add --listen unix:PATH, vhost-user:PATH or tcp:PORT.',
+        `serve needs an address for its clients: add --listen with ${LISTEN_FORMS}.`,
       )
     }
     const served: Served = {
@@ -104,8 +107,9 @@ ${limitHelp()}`,
       }
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
-      const what = exports.map(({ directory }) => directory).join(', ')
-      throw explain(`${what} cannot be served at ${addresses.join(', ')}`, error)
+      const what = `${exports.map(({ directory }) => directory).join(', ')} cannot be served`
+      if (error instanceof ListenError) throw explainListen(what, error)
+      throw explain(`${what} at ${addresses.join(', ')}`, error)
     }
     return 0
   },

@@ -66,10 +66,9 @@ export async function startEngine(
  * The starter opens, closes and removes the sockets. So they are removed however the thread ends, and the
  * sandbox can deny the thread all sockets, and all files but those of its share.
  *
- * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see
- *   log-budget.ts.
- * @throws ErrnoError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that
- *   cannot be resumed with these limits.
+ * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see log-budget.ts.
+ * @throws ListenError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that cannot be
+ *   resumed with these limits.
  */
 export function openEngine(share: Share, log: (line: string) => void): Engine {
   const { exports, limits, sandbox, resume = [] } = share

@@ -1,8 +1,19 @@
 import { lstatSync, rmSync } from 'node:fs'
+import { ErrnoError } from '../sys/errno.ts'
 import { discard } from '../sys/files.ts'
 import { boundPort, listenTcp, listenUnix } from '../sys/sockets.ts'
 import { fromText } from '../util/text.ts'
 import type { Listen } from './share.ts'
+
+/** An address cannot be listened on. */
+export class ListenError extends ErrnoError {
+  readonly listen: Listen
+
+  constructor({ errno, operation }: ErrnoError, listen: Listen) {
+    super(errno, operation)
+    this.listen = listen
+  }
+}
 
 /**
  * A socket that an engine listens on, with the file of a unix socket. The engine's starter owns it, since the
@@ -52,14 +63,22 @@ export class ListeningSocket {
   }
 }
 
-/** Listens at all addresses, or at none. @throws ErrnoError as {@link ListeningSocket}. */
+/** Listens in all places, or in none. @throws ListenError for the first that fails, as {@link ListeningSocket}. */
 export function listenAll(places: readonly Listen[]): readonly ListeningSocket[] {
   const sockets: ListeningSocket[] = []
   try {
-    for (const place of places) sockets.push(new ListeningSocket(place))
+    for (const place of places) sockets.push(listenAt(place))
     return sockets
   } catch (error) {
     for (const socket of sockets) socket.close()
     throw error
+  }
+}
+
+function listenAt(place: Listen): ListeningSocket {
+  try {
+    return new ListeningSocket(place)
+  } catch (error) {
+    throw error instanceof ErrnoError ? new ListenError(error, place) : error
   }
 }

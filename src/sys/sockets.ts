@@ -45,7 +45,7 @@ const option = systemMemory(8)
  * behind, is replaced.
  *
  * @param path a byte string of at most {@link UNIX_PATH_MAX} bytes.
- * @throws ErrnoError EADDRINUSE when there is a listener, ENAMETOOLONG, EACCES, …
+ * @throws ErrnoError EADDRINUSE when there is a listener or a file that is no socket, ENAMETOOLONG, EACCES, …
  */
 export function listenUnix(path: string): number {
   const length = unixAddress(path)

@@ -34,7 +34,8 @@ describe('an address to listen on', () => {
   })
 
   it.each([
-    ['vhost-user:', 'use unix:PATH, vhost-user:PATH'],
+    ['vhost-user:', 'use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio.'],
+    ['tcp:65536', 'use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio.'],
     ['vhost-user:,tag=x', 'the path is missing; use vhost-user:PATH[,tag=NAME]'],
     ['vhost-user:/a,b', "'b' is not tag=NAME. Write a comma that is part of PATH twice."],
     ['vhost-user:/a,', `'' is not tag=NAME`],

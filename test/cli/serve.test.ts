@@ -114,7 +114,8 @@ describe('lowerdir serve', () => {
     const taken = await lowerdir(['serve', shared, `--listen=tcp:${port}`])
     expect([taken.status, taken.stdout.toString()]).toEqual([125, ''])
     expect(taken.stderr).toBe(
-      `lowerdir: ${shared} cannot be served at tcp:${port}: another process is using it.\n`,
+      `lowerdir: ${shared} cannot be served at tcp:127.0.0.1:${port}: another process listens on port ${port}. ` +
+        'Choose another, or 0 for any free one.\n',
     )
   })
 
@@ -178,7 +179,7 @@ describe('lowerdir serve', () => {
     expect(second.stderr).toBe(`lowerdir: serving ${shared}.\n`)
     const third = await lowerdir(['serve', shared, '--listen', `unix:${path}`])
     expect(third.status).toBe(125)
-    expect(third.stderr).toContain('another process is using it')
+    expect(third.stderr).toContain(': another process listens there.')
     const client = await clientAt({ kind: 'unix', path })
     expect(await readFile(client)).toBe('content')
     client.close()
@@ -196,7 +197,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'without an address',
       () => [shared],
-      'serve needs an address for its clients: add --listen unix:PATH',
+      'serve needs an address for its clients: add --listen with unix:PATH, vhost-user:PATH[,tag=NAME], tcp',
     ],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
@@ -211,18 +212,28 @@ describe('lowerdir serve fails and says what to do', () => {
     ],
     [
       'for a socket where there is no folder',
-      () => [shared, `--listen=unix:${folder}/none/socket`],
-      'no such file or directory',
+      () => [shared, '--listen=tcp:0', '--listen=unix:/missing/folder/socket'],
+      'cannot be served at unix:/missing/folder/socket: there is no folder /missing/folder. Make it',
+    ],
+    [
+      'for a socket below a file',
+      () => [shared, `--listen=unix:${shared}/file/a/socket`],
+      'shared/file is not a folder.',
     ],
     [
       'for a socket’s path that is too long',
       () => [shared, `--listen=unix:${folder}/${'x'.repeat(108)}`],
-      'its path is too long',
+      'that of a unix socket has at most 107. Choose a shorter one.',
     ],
     [
       'for a place where a file is',
       () => [shared, `--listen=unix:${join(shared, 'file')}`],
-      'cannot be served at unix:',
+      'shared/file: a file that is not a socket is there, and it is not removed. Remove it, or',
+    ],
+    [
+      'for an address of another machine',
+      () => [shared, '--listen=tcp:192.0.2.1:0', '--allow-other-machines'],
+      'this machine does not have the address 192.0.2.1.',
     ],
     [
       'for an address that other machines reach',
@@ -232,7 +243,8 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for an odd address',
       () => [shared, '--listen=ftp:1'],
-      'use unix:PATH, vhost-user:PATH or tcp:[HOST:]PORT',
+      '--listen ftp:1: use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio. HOST is an IPv4 ' +
+        'address or localhost (default 127.0.0.1), and PORT is 0 to 65535 (0: any free port).',
     ],
     [
       'for stdio and another address',
