@@ -43,13 +43,17 @@ export class RunArtifacts implements Disposable {
     return (await Promise.all(folders.map(readMachines))).flat()
   }
 
-  /** Removes the artifacts of tests that have passed. Those of no single test stay if any test of their file has failed. */
+  /**
+   * Removes the artifacts of tests that have passed. Those of no single test stay if any test of their file has failed, or
+   * was interrupted.
+   */
   removePassed(run: TestRun, machines: readonly MachineFolder[]): void {
     for (const machine of machines) {
       const { test, file } = ownerOf(machine, run)
       const statuses = test ? [test.status] : (file?.tests ?? []).map(({ status }) => status)
-      const hasFailed = file?.failure !== undefined || statuses.includes('failed')
-      if (!hasFailed) rmSync(machine.path, { recursive: true })
+      const isWhole = file?.failure === undefined && file?.interrupted === undefined
+      const hasPassed = statuses.every((status) => status === 'passed' || status === 'skipped')
+      if (isWhole && hasPassed) rmSync(machine.path, { recursive: true })
     }
     const folders = [...machines.map(({ path }) => dirname(path)), ...foldersOf(run)]
     for (const folder of new Set(folders)) removeIfEmpty(folder)

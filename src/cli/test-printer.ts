@@ -39,7 +39,10 @@ export class TestPrinter implements RunListener, Disposable {
     const what = `${file} › ${nameOf(name)}`
     if (status === 'failed') this.#failed(what, took, failure?.text ?? '')
     else if (status === 'passed') this.#print(`ok    ${timeOf(took)}  ${what}`)
-    else this.#print(`skip  ${timeOf(took)}  ${what}${reason === undefined ? '' : `: ${reason}`}`)
+    else {
+      const sign = status === 'skipped' ? 'skip' : 'stop'
+      this.#print(`${sign}  ${timeOf(took)}  ${what}${reason === undefined ? '' : `: ${reason}`}`)
+    }
   }
 
   onOutput(file: string, text: string): void {
@@ -63,10 +66,11 @@ export class TestPrinter implements RunListener, Disposable {
 
   /** Prints the totals, the last line. */
   summary(run: TestRun): void {
-    const { passed, failed, skipped } = totalsOf(run.files)
+    const { passed, failed, skipped, interrupted } = totalsOf(run.files)
     if (run.interrupted !== undefined) this.#print(run.interrupted)
     const skips = skipped > 0 ? `, ${skipped} skipped` : ''
-    this.#print(`\n${passed} passed, ${failed} failed${skips}`)
+    const stops = interrupted > 0 ? `, ${interrupted} interrupted` : ''
+    this.#print(`\n${passed} passed, ${failed} failed${skips}${stops}`)
   }
 
   [Symbol.dispose](): void {

@@ -41,7 +41,7 @@ export const test = command({
     artifacts: {
       type: 'string',
       value: 'FOLDER',
-      help: 'keep records, consoles and screenshots of machines whose test failed',
+      help: 'keep records, consoles and screenshots of machines whose test failed or was interrupted',
     },
     keep: { type: 'boolean', help: 'keep the artifacts of tests that passed as well' },
     'shell-on-failure': {
@@ -67,7 +67,8 @@ removed and not checked; TypeScript that is more than types, such as an enum, is
 works where the package is not installed. Each file runs in a process of its own, its tests one after the other.
 
 $LOWERDIR_ARTIFACTS sets --artifacts, and $LOWERDIR_SHELL_ON_FAILURE sets --shell-on-failure. The exit status is 0 if
-no test has failed.`,
+no test has failed, 1 if one has, 125 for a failure of lowerdir itself, and 128 + n after signal n (130 after Ctrl-C).
+Tests that a signal interrupts count as interrupted, not as failed.`,
 
   async run(values, paths) {
     const shell = values['shell-on-failure'] === true || isShellWanted()

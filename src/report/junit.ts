@@ -41,6 +41,9 @@ function suite(file: FileResult): string {
 
 function testCase(file: string, { name, status, duration, failure, reason }: TestResult): string {
   const children: string[] = []
+  if (status === 'interrupted') {
+    children.push(element('error', { message: reason ?? status }))
+  }
   if (status === 'failed') {
     const attributes = { message: failure?.message ?? 'failed' }
     children.push(element('failure', attributes, [text(failure?.text ?? '')]))
@@ -53,11 +56,11 @@ function testCase(file: string, { name, status, duration, failure, reason }: Tes
 }
 
 function counts(files: readonly FileResult[]): Readonly<Record<string, string>> {
-  const { passed, failed, skipped } = totalsOf(files)
+  const { passed, failed, skipped, interrupted } = totalsOf(files)
   return {
-    tests: String(passed + failed + skipped),
+    tests: String(passed + failed + skipped + interrupted),
     failures: String(failed),
-    errors: '0',
+    errors: String(interrupted),
     skipped: String(skipped),
   }
 }

@@ -5,12 +5,13 @@ import { type TestRun, totalsOf } from './results.ts'
 
 /** The run in one line, for the head of the page. */
 export function summary(run: TestRun, machines: readonly MachineFolder[]): Html {
-  const { passed, failed, skipped } = totalsOf(run.files)
+  const { passed, failed, skipped, interrupted } = totalsOf(run.files)
   const emulated = machines.filter(({ history }) => history.made.accelerator === 'tcg').length
   return html`<p class="totals">
       <span class="badge failed">${failed} failed</span>
       <span class="badge passed">${passed} passed</span>
       <span class="badge skipped">${skipped} skipped</span>
+      ${interrupted > 0 && html`<span class="badge interrupted">${interrupted} interrupted</span>`}
       <span>in ${duration(run.duration)}</span>
       <span>
         ${count(machines.length, 'machine')}${emulated > 0 && `, ${emulated} of them emulated (TCG)`}

@@ -22,7 +22,7 @@ const choices = [
   ['skipped', 'Skipped'],
 ] as const
 
-const signs = { passed: '✓', failed: '✗', skipped: '–', shared: '·' }
+const signs = { passed: '✓', failed: '✗', skipped: '–', interrupted: '!', shared: '·' }
 
 /**
  * The report: one HTML document that needs neither a server nor a network.
@@ -37,7 +37,6 @@ export function page(
   scripts: readonly string[],
 ): string {
   const subjects = subjectsOf(run, machines)
-  const { failed } = totalsOf(run.files)
   const document = html`<!doctype html>
     <html lang="en">
       <head>
@@ -45,7 +44,7 @@ export function page(
         <meta http-equiv="Content-Security-Policy" content="${securityPolicy(scripts)}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>${failed > 0 ? `${failed} failed` : 'passed'} · lowerdir test</title>
+        <title>${outcome(run)} · lowerdir test</title>
         <style>
           ${new Html(STYLE)}
         </style>
@@ -69,6 +68,13 @@ export function page(
       </body>
     </html>`
   return `${document.text}\n`
+}
+
+/** How the run went, in one or two words. */
+function outcome({ files, interrupted }: TestRun): string {
+  const { failed } = totalsOf(files)
+  if (failed > 0) return `${failed} failed`
+  return interrupted === undefined ? 'passed' : 'interrupted'
 }
 
 function testList(subjects: readonly Subject[]): Html {

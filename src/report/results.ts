@@ -22,6 +22,8 @@ export interface FileResult {
   /** What it printed: standard output and error, in the order in which the text arrived. */
   readonly output: string
   readonly tests: readonly TestResult[]
+  /** Whether the run was interrupted before this file's end. */
+  readonly interrupted?: true
   /** The folder with the artifacts of this file's machines. */
   readonly artifacts?: string
 }
@@ -30,11 +32,12 @@ export interface FileResult {
 export interface TestResult {
   /** The names of the suites and tests around it, outermost first, and its own. */
   readonly name: readonly string[]
-  readonly status: 'passed' | 'failed' | 'skipped'
+  /** `interrupted`: it was under way when the run was interrupted. */
+  readonly status: 'passed' | 'failed' | 'skipped' | 'interrupted'
   readonly start: number
   /** Milliseconds. */
   readonly duration: number
-  /** Why it was skipped, if the test gives a reason. */
+  /** Why it was skipped, if the test gives a reason, or what has interrupted it. */
   readonly reason?: string
   readonly failure?: Failure
 }
@@ -52,11 +55,12 @@ export interface Totals {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  readonly interrupted: number
 }
 
 /** Counts tests; a file that failed outside of its tests counts as one more failed test. */
 export function totalsOf(files: readonly FileResult[]): Totals {
-  const totals = { passed: 0, failed: 0, skipped: 0 }
+  const totals = { passed: 0, failed: 0, skipped: 0, interrupted: 0 }
   for (const { tests, failure } of files) {
     for (const { status } of tests) totals[status] += 1
     if (failure !== undefined) totals.failed += 1

@@ -60,9 +60,11 @@ nav .file { grid-column: 2 / -1; font-size: .85em; color: var(--faint); }
 .took, .at { color: var(--faint); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .sign { font-weight: 700; }
 .sign.failed { color: var(--bad); }
+.sign.interrupted { color: var(--doubt); }
 .sign.passed { color: var(--good); }
 .badge { font-weight: 600; }
 .badge.failed { color: var(--bad); }
+.badge.interrupted { color: var(--doubt); }
 .badge.passed { color: var(--good); }
 .facts { color: var(--faint); }
 .facts .badge { margin-right: .5em; }

@@ -1,6 +1,6 @@
 import { ownerOf } from './attribution.ts'
 import type { MachineFolder } from './machine-folder.ts'
-import { type Failure, type FileResult, type TestRun, nameOf } from './results.ts'
+import { type Failure, type FileResult, type TestResult, type TestRun, nameOf } from './results.ts'
 
 /** One page of the report: a test, or the machines and output that belong to no single test. */
 export interface Subject {
@@ -9,7 +9,7 @@ export interface Subject {
   readonly title: string
   /** The file that it is in. */
   readonly file?: string
-  readonly status: 'passed' | 'failed' | 'skipped' | 'shared'
+  readonly status: TestResult['status'] | 'shared'
   /** Milliseconds. */
   readonly duration?: number
   readonly reason?: string
@@ -20,7 +20,7 @@ export interface Subject {
   readonly machines: readonly MachineFolder[]
 }
 
-const order = { failed: 0, passed: 1, skipped: 2, shared: 3 }
+const order = { failed: 0, interrupted: 1, passed: 2, skipped: 3, shared: 4 }
 
 /** The pages of a report: failures first, then the others in the order of the run. */
 export function subjectsOf(run: TestRun, machines: readonly MachineFolder[]): Subject[] {

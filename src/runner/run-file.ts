@@ -43,8 +43,10 @@ class FileRun {
   readonly #watchdog: NodeJS.Timeout | undefined
   readonly #process: TestProcess
   #running: TestBegun[] = []
-  /** Why the process was told to end. */
-  #stopReason: string | undefined
+  /** Why the process was told to end: a test took too long. */
+  #lateness: string | undefined
+  /** What has interrupted the run. */
+  #interruption: string | undefined
 
   constructor(options: FileOptions, listener: FileListener) {
     this.#options = options
@@ -58,12 +60,12 @@ class FileRun {
     })
     const { timeout } = options
     if (timeout !== undefined)
-      this.#watchdog = setTimeout(() => this.#stop(this.#whyLate(timeout / 1000)), timeout)
+      this.#watchdog = setTimeout(() => this.#endLate(timeout / 1000), timeout)
   }
 
   async finish(): Promise<FileResult> {
     const { signal, name, path, artifacts } = this.#options
-    const abort = (): void => this.#stop(`it was ${(signal.reason as Error).message}`)
+    const abort = (): void => this.#interrupt((signal.reason as Error).message)
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort, { once: true })
     try {
@@ -78,6 +80,7 @@ class FileRun {
         output: this.#output.text,
         tests: this.#tests,
         ...(failure && { failure }),
+        ...(this.#interruption !== undefined && { interrupted: true }),
         ...(artifacts !== undefined && { artifacts }),
       }
     } finally {
@@ -120,8 +123,16 @@ class FileRun {
   }
 
   #report(result: TestResult): void {
-    this.#tests.push(result)
-    this.#listener.onResult(result)
+    const told = this.#asInterrupted(result)
+    this.#tests.push(told)
+    this.#listener.onResult(told)
+  }
+
+  /** A test that fails while its process is told to end fails because of that. */
+  #asInterrupted(result: TestResult): TestResult {
+    if (this.#interruption === undefined || result.status !== 'failed') return result
+    const { name, start, duration } = result
+    return { name, start, duration, status: 'interrupted', reason: this.#interruption }
   }
 
   #tellRunning(): void {
@@ -134,8 +145,13 @@ class FileRun {
     return this.#running.filter(({ name }) => name.length === depth)
   }
 
-  #stop(reason: string): void {
-    this.#stopReason ??= reason
+  #interrupt(reason: string): void {
+    if (this.#lateness === undefined) this.#interruption = reason
+    this.#process.stop()
+  }
+
+  #endLate(seconds: number): void {
+    this.#lateness = this.#whyLate(seconds)
     this.#process.stop()
   }
 
@@ -146,11 +162,11 @@ class FileRun {
       : `it is still running ${seconds} seconds after its last test: was a machine not disposed of?`
   }
 
-  /** Reports the tests that were running as failed, whatever has ended their process. */
+  /** Reports the tests that were running as failed or interrupted, whatever has ended their process. */
   #reportUnfinished(end: ProcessEnd): void {
     const now = Date.now()
     for (const { name, time } of this.#innermost()) {
-      const message = this.#stopReason ?? `its process ${endOf(end)} in the middle of it`
+      const message = this.#lateness ?? `its process ${endOf(end)} in the middle of it`
       const failure = { message, text: `${message}\n${this.#output.tail()}` }
       this.#report({ name, status: 'failed', start: time, duration: now - time, failure })
     }
@@ -167,7 +183,8 @@ class FileRun {
 
   #complaintOf(end: ProcessEnd): string | undefined {
     if (this.#tests.some(({ status }) => status === 'failed')) return undefined
-    if (this.#stopReason !== undefined) return this.#stopReason
+    if (this.#lateness !== undefined) return this.#lateness
+    if (this.#interruption !== undefined) return undefined
     if (end.code !== 0) return `it ${endOf(end)}, outside of its tests`
     if (this.#tests.length === 0 && this.#options.only === undefined) return 'it has no tests'
     return undefined

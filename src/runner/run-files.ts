@@ -74,12 +74,18 @@ export async function runFiles(options: RunOptions, listener: RunListener): Prom
     }
   }
   await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, work))
+  const begun = results.filter((result) => result !== undefined)
   return {
     start,
     duration: Date.now() - start,
-    files: results.filter((result) => result !== undefined),
-    ...(each.signal.aborted && {
-      interrupted: `Interrupted: ${waiting.length} of ${files.length} files have not run.`,
-    }),
+    files: begun,
+    ...(each.signal.aborted && { interrupted: interruption(begun, waiting.length) }),
   }
+}
+
+/** Where an interrupted run stood, in a sentence. */
+function interruption(begun: readonly FileResult[], waiting: number): string {
+  const stopped = begun.filter(({ interrupted }) => interrupted).length
+  const ended = begun.length - stopped
+  return `Interrupted. Files: ${ended} ended, ${stopped} stopped, ${waiting} not started.`
 }

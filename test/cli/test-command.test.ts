@@ -363,19 +363,53 @@ describe('when it is ended', () => {
     cli.child.kill(signal)
     const { status, stdout, stderr } = await cli.ended
     expect([status, stderr]).toEqual([expected, ''])
-    expect(stdout.toString()).toMatch(new RegExp(`FAIL.* › waits\n +it was ended by ${signal}`))
+    expect(stdout.toString()).toMatch(new RegExp(`^stop +\\d.* › waits: ended by ${signal}$`, 'm'))
     expect(stdout.toString()).toMatch(
-      /Interrupted: 1 of 2 files have not run\.\n\n1 passed, 1 failed\n$/,
+      /Interrupted\. Files: 0 ended, 1 stopped, 1 not started\.\n\n1 passed, 0 failed, 1 interrupted\n$/,
     )
     expect(stdout.toString()).not.toContain('has run')
     expect(existsSync(join(folder, 'cleaned'))).toBe(true)
-    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('Interrupted: 1 of 2 files')
-    expect(readFileSync(join(folder, 'junit.xml'), 'utf8')).toContain('tests="2"')
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain(
+      'Interrupted. Files: 0 ended',
+    )
+    expect(readFileSync(join(folder, 'junit.xml'), 'utf8')).toContain(
+      'tests="2" failures="0" errors="1"',
+    )
     expect(processesOf(folder)).toEqual([])
     expect(cli.leftovers()).toEqual([])
   })
 
-  it('tests that do not end by themselves are killed after a while, with all that they started', async () => {
+  it('a failure that its tests tell meanwhile is no failure, and their artifacts stay', async () => {
+    const folder = project({
+      'a.vm.test.ts': tests(`${BOOT}
+        test('waits', async () => {
+          boot('busy')
+          console.log('waiting')
+          const alive = setInterval(() => {}, 1000)
+          await new Promise((_, reject) => {
+            process.on('SIGTERM', () => { clearInterval(alive); reject(new Error('it is closed')) })
+          })
+        })`),
+      'b.vm.test.mjs': tests(`test('quick', () => {})`),
+    })
+    await using cli = Cli.start(
+      ['test', '--jobs=1', '--artifacts=kept', 'b.vm.test.mjs', 'a.vm.test.ts'],
+      {
+        cwd: folder,
+      },
+    )
+    await cli.printed('waiting')
+    cli.child.kill('SIGINT')
+    const { status, stdout } = await cli.ended
+    expect(status).toBe(130)
+    expect(stdout.toString()).toMatch(/^stop .*a\.vm\.test\.ts › waits: ended by SIGINT$/m)
+    expect(stdout.toString()).toMatch(
+      /Files: 1 ended, 1 stopped, 0 not started\.\n\n1 passed, 0 failed, 1 interrupted\n$/,
+    )
+    expect(readdirSync(join(folder, 'kept/a.vm.test.ts'))).toEqual(['busy'])
+  })
+
+  it('tests that do not want to end are ended after a while, with all that they started', async () => {
     const folder = project({
       'a.vm.test.mjs': `
         import { spawn } from 'node:child_process'

@@ -73,6 +73,15 @@ describe('JUnit XML', () => {
     expect(failure.text).toMatch(/"'&amp;$/)
   })
 
+  it('has an error for a test that was interrupted', () => {
+    const test = testResult(['waits'], [0, 1], { status: 'interrupted', reason: 'ended by SIGINT' })
+    const files = [fileResult('/', 'a.vm.test.ts', [test], { interrupted: true })]
+    const suites = parse(junit({ start: START, duration: 0, files }))
+    expect(suites.attributes).toMatchObject({ tests: '1', failures: '0', errors: '1' })
+    const [error] = suites.children[0]!.children[0]!.children
+    expect(error).toMatchObject({ name: 'error', attributes: { message: 'ended by SIGINT' } })
+  })
+
   it('counts what failed outside of the tests of a file', () => {
     const failure = { message: 'it cannot be loaded', text: 'SyntaxError: …' }
     const files = [fileResult('/', 'a.vm.test.ts', [], { failure })]
