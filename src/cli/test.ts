@@ -4,6 +4,7 @@ import { isatty } from 'node:tty'
 import { writeJunit } from '../report/junit.ts'
 import { type TestRun, totalsOf } from '../report/results.ts'
 import { writeReport } from '../report/write-report.ts'
+import { OWN_FRAMES } from '../runner/describe-error.ts'
 import { NoTestsError, findTestFiles } from '../runner/find-files.ts'
 import { defaultJobs, runFiles } from '../runner/run-files.ts'
 import { SHELL_ON_FAILURE, isShellWanted } from '../driver/failed-test.ts'
@@ -48,6 +49,7 @@ export const test = command({
       type: 'boolean',
       help: 'open a shell in the machine of a test that has failed; one file at a time, without time limits',
     },
+    verbose: { type: 'boolean', help: "show lowerdir's own frames in the stacks of failures too" },
   },
   notes: `Tests are written with node:test:
 
@@ -73,7 +75,10 @@ Tests that a signal interrupts count as interrupted, not as failed.`,
   async run(values, paths) {
     const shell = values['shell-on-failure'] === true || isShellWanted()
     const { jobs, timeout } = shell ? atLeisure(values) : limitsOf(values)
-    const env = shell ? shellEnvironment() : {}
+    const env = {
+      ...(shell && shellEnvironment()),
+      ...(values.verbose === true && { [OWN_FRAMES]: '1' }),
+    }
     const files = find(paths.length === 0 ? ['.'] : paths)
     const signal = abortOnSignals()
     using artifacts = new RunArtifacts(values.artifacts, values.report !== undefined)

@@ -1,8 +1,18 @@
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Failure } from '../report/results.ts'
 
 /** How many causes of causes are described. */
 const DEPTH = 5
+
+/** The variable of a test's environment that has failures show the whole stack but for the frames of Node. */
+export const OWN_FRAMES = 'LOWERDIR_OWN_FRAMES'
+
+/** The folders of this package that its frames are in: src where Node uses source maps. */
+const OWN_FOLDERS = ['../../dist/', '../../src/'].map((folder) => new URL(folder, import.meta.url))
+
+/** How frames name files in them: modules by URL, and with source maps by path. */
+const OWN_PLACES = OWN_FOLDERS.flatMap((folder) => [folder.href, fileURLToPath(folder)])
 
 /** Describes for people why a test failed, from the value that it has thrown. */
 export function describeError(error: unknown): Failure {
@@ -22,13 +32,24 @@ function textOf(error: unknown, depth: number): string {
   return parts.join('\n')
 }
 
-/** The stack without the frames of Node itself, which say nothing about a test. */
+/**
+ * The stack without the frames of Node, and without those of this package where a frame of the test is left: they come
+ * first, and hide the line of the test that the reader looks for.
+ */
 function stackOf(error: Error): string {
   const stack = error.stack ?? `${error.name}: ${error.message}`
-  return stack
-    .split('\n')
-    .filter((line) => !/^\s+at .*\(?node:/.test(line))
-    .join('\n')
+  const lines = stack.split('\n').filter((line) => !(isFrame(line) && /\(?node:/.test(line)))
+  const short = lines.filter((line) => !isOwnFrame(line))
+  const isWhole = process.env[OWN_FRAMES] !== undefined || !short.some(isFrame)
+  return (isWhole ? lines : short).join('\n')
+}
+
+function isFrame(line: string): boolean {
+  return /^\s+at /.test(line)
+}
+
+function isOwnFrame(line: string): boolean {
+  return isFrame(line) && OWN_PLACES.some((place) => line.includes(place))
 }
 
 /** Properties of an error that have several lines and are not part of its message, such as the end of a console. */

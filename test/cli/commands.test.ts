@@ -34,7 +34,7 @@ describe('lowerdir', () => {
     ['run', ['qemu', 'timeout', 'verbose', 'keep', 'atime', 'tty', 'sandbox', 'transport']],
     ['serve', ['listen', 'export', 'read-only', 'owner', 'atime', 'limit', 'sandbox']],
     ['serve', ['allow-other-machines', 'verbose']],
-    ['test', ['jobs', 'timeout', 'only', 'report', 'junit', 'artifacts', 'keep']],
+    ['test', ['jobs', 'timeout', 'only', 'report', 'junit', 'artifacts', 'keep', 'verbose']],
     ['setup', ['suite', 'only', 'qemu']],
     ['snapshot', ['all']],
     ['doctor', []],

@@ -161,6 +161,18 @@ describe('lowerdir test', () => {
     )
   })
 
+  it('shows the line of the test that failed first, and its own frames with --verbose', async () => {
+    const files = {
+      'a.vm.test.mjs': tests(`
+        import { boot } from 'lowerdir'
+        test('boots', async (t) => { await boot({ root: '/no/such', test: t }) })`),
+    }
+    const { out } = await run(files)
+    expect(out).toMatch(/\n +ErrnoError: .*\n +at .*a\.vm\.test\.mjs:4:/)
+    expect(out).not.toContain('/dist/')
+    expect((await run(files, ['--verbose'])).out).toMatch(/\n +ErrnoError: .*\n +at .*\/dist\//)
+  })
+
   it('needs a terminal for --shell-on-failure, and has no limits then', async () => {
     const files = { 'a.vm.test.mjs': tests(`test('x', () => {})`) }
     const none = await run(files, ['--shell-on-failure'])

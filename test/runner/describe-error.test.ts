@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { describe, expect, it } from 'vitest'
-import { describeError } from '../../src/runner/describe-error.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { OWN_FRAMES, describeError } from '../../src/runner/describe-error.ts'
+import { mebibytes } from '../../src/util/size.ts'
 
 function caught(action: () => void): unknown {
   try {
@@ -22,6 +23,24 @@ describe('an error for people', () => {
     expect(text).toMatch(/\ncaused by: Error: refused\n/)
     expect(text).toMatch(/\ncaused by: 'why'$/)
     expect(text).not.toContain('node:internal')
+  })
+
+  it('shows the frames of the test first, and those of this package only when told to', () => {
+    const cause = caught(() => mebibytes('x', 'memory'))
+    const error = new Error('refused', { cause })
+    expect((cause as Error).stack).toMatch(/^RangeError: .*\n +at mebibytes .*src\/util\/size\.ts/)
+    const { text } = describeError(error)
+    expect(text).toMatch(/^caused by: RangeError: memory: x .*\n +at .*describe-error\.test\.ts/m)
+    expect(text).not.toContain('/src/')
+    vi.stubEnv(OWN_FRAMES, '1')
+    expect(describeError(error).text).toMatch(/^ +at mebibytes .*src\/util\/size\.ts/m)
+    vi.unstubAllEnvs()
+  })
+
+  it('keeps the frames of this package where no other is left', () => {
+    const error = caught(() => mebibytes('x', 'memory')) as Error
+    error.stack = error.stack!.split('\n').slice(0, 2).join('\n')
+    expect(describeError(error).text).toMatch(/^ +at mebibytes .*src\/util\/size\.ts/m)
   })
 
   it('has what it carries in several lines, and no other fields', () => {
