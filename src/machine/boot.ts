@@ -101,13 +101,9 @@ export async function bootMachine(
   log(`QEMU: ${shellCommand(command)}`)
   signal.throwIfAborted()
   const qemu = await startQemu(plan.qemu, args, snapshot)
-  resources.defer(async () => {
-    qemu.kill()
-    await qemu.exited
-  })
+  const watch = resources.use(new Watch(qemu, monitor.connected, hooks))
   folder.adopt(qemu.pid)
 
-  const watch = new Watch(qemu, monitor.connected, hooks)
   const engines = servers.map(({ engine }) => engine)
   const serving = Promise.all(engines.map((engine) => engine.serving))
   for (const { directories, engine } of servers) void endWith(engine, directories, watch)

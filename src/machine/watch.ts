@@ -12,8 +12,11 @@ const PANIC_TIMEOUT = 1000
 /** How many lines of the console an error carries: a panic with its trace. */
 const CONSOLE_LINES = 60
 
+/** The end of a machine whose owner has let go of it. */
+const DONE = 'lowerdir ended the machine, which was no longer needed.'
+
 /** Follows a machine's console, monitor and process, and finds the reason of its end. */
-export class Watch {
+export class Watch implements AsyncDisposable {
   /** Resolves when QEMU is gone, with the reason. */
   readonly ended: Promise<MachineError>
   readonly console: Console
@@ -59,6 +62,12 @@ export class Watch {
   end(reason: string): void {
     this.#reason ??= reason
     this.#qemu.kill()
+  }
+
+  /** Ends the machine, if it has not ended, and resolves when QEMU is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end(DONE)
+    await this.#qemu.exited
   }
 
   /** The error for a machine that has ended or is of no use. A reason that the guest gave takes precedence over `reason`. */

@@ -140,7 +140,7 @@ function serverEvents(): MachineEvent[] {
     [14.2, { kind: 'command-output', id: 4, stream: 'stdout', text: `\n  out ${HOSTILE}` }],
     [14.3, { kind: 'command-output', id: 4, stream: 'stderr', base64: '//79', skipped: 5000 }],
     [15, { kind: 'command-ended', id: 4, exitCode: null, signal: 'SIGKILL' }],
-    [18, { kind: 'ended', reason: 'it was disposed of' }],
+    [18, { kind: 'ended', reason: 'lowerdir ended the machine, which was no longer needed.' }],
   )
 }
 
@@ -171,6 +171,6 @@ function quietEvents(): MachineEvent[] {
     [7.5, { kind: 'command-started', id: 1, text: 'systemctl is-active cron' }],
     [7.6, { kind: 'command-output', id: 1, stream: 'stdout', text: 'active\n' }],
     [7.7, { kind: 'command-ended', id: 1, exitCode: 0 }],
-    [9, { kind: 'ended', reason: 'it was disposed of' }],
+    [9, { kind: 'ended', reason: 'lowerdir ended the machine, which was no longer needed.' }],
   )
 }
