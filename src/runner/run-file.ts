@@ -2,6 +2,7 @@ import type { Failure, FileResult, TestResult } from '../report/results.ts'
 import { Output } from './output.ts'
 import { type ProcessEnd, TestProcess } from './test-process.ts'
 import type { Line, TestBegun } from './line.ts'
+import { syntaxAdvice } from './syntax-advice.ts'
 
 /** How to run one test file. */
 export interface FileOptions {
@@ -175,10 +176,11 @@ class FileRun {
 
   /** The failure of the file outside of its tests, if any. */
   #failureOf(end: ProcessEnd): Failure | undefined {
-    const message = this.#complaintOf(end)
-    return message === undefined
-      ? undefined
-      : { message, text: `${message}\n${this.#output.tail()}`.trim() }
+    const complaint = this.#complaintOf(end)
+    if (complaint === undefined) return undefined
+    const tail = this.#output.tail()
+    const message = (end.code === 0 ? undefined : syntaxAdvice(tail)) ?? complaint
+    return { message, text: `${message}\n${tail}`.trim() }
   }
 
   #complaintOf(end: ProcessEnd): string | undefined {

@@ -201,7 +201,20 @@ describe('lowerdir test', () => {
     expect(out).toMatch(/ [1-9]\d* failed\n$/)
   })
 
-  it('reports the tests that ran as failed when their process dies', async () => {
+  // Node 24 has `await using`.
+  it.runIf(Number(process.versions.node.split('.')[0]) < 24)(
+    'says what to write instead of `await using`',
+    async () => {
+      const body = `test('x', async () => {\n  await using vm = await boot()\n})`
+      const { status, out } = await run({ 'a.vm.test.ts': tests(body) })
+      expect(status).toBe(1)
+      expect(out).toMatch(
+        /^ +`await using` needs Node\.js 24, and this is v2\d\..* Use `boot\({ …, test: t }\)`/m,
+      )
+    },
+  )
+
+  it('has the tests that were under way fail when their process dies', async () => {
     const { status, out } = await run({
       'a.vm.test.mjs': tests(`
         test('first', () => {})
