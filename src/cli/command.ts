@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { didYouMean } from '../util/nearest.ts'
 import { UserError } from './user-error.ts'
 
 /** One option of a command, as it is parsed and as `--help` shows it. */
@@ -18,6 +19,8 @@ export interface Command<O extends Record<string, Option> = Record<string, Optio
   /** What the help says below the options. */
   readonly notes?: string
   readonly options: O
+  /** It takes options alone. */
+  readonly takesNoArguments?: true
   /** Runs the command; resolves with the process's exit status. */
   run(values: Values<O>, positionals: readonly string[]): Promise<number>
 }
@@ -40,7 +43,7 @@ export function command<const O extends Record<string, Option>>(
 /**
  * Parses `args` for `command` and runs it.
  *
- * @throws UserError for an option that does not exist or lacks its value.
+ * @throws UserError for an option that does not exist or lacks its value, and for an argument that is one too many.
  */
 export async function runCommand(
   name: string,
@@ -52,7 +55,16 @@ export async function runCommand(
     console.log(help(definition))
     return 0
   }
+  if (definition.takesNoArguments === true) checkNoArguments(name, positionals)
   return definition.run(values, positionals)
+}
+
+/** @throws UserError for any argument. */
+function checkNoArguments(name: string, [argument]: readonly string[]): void {
+  if (argument === undefined) return
+  throw new UserError(
+    `Unexpected argument '${argument}': ${name} takes none. \`lowerdir ${name} --help\` shows its usage.`,
+  )
 }
 
 function parse(
@@ -74,8 +86,12 @@ function parse(
     }
   } catch (error) {
     if (!isParseError(error)) throw error
-    const reason = error.message.split('. ')[0]
-    throw new UserError(`${reason}. \`lowerdir ${name} --help\` lists the options.`, {
+    const reason = error.message.split('. ')[0] ?? ''
+    const guess = didYouMean(
+      /^Unknown option '(--.+)'$/.exec(reason)?.[1] ?? '',
+      Object.keys(known).map((option) => `--${option}`),
+    )
+    throw new UserError(`${reason}.${guess} \`lowerdir ${name} --help\` lists the options.`, {
       cause: error,
     })
   }

@@ -16,6 +16,7 @@ export const doctor = command({
   summary: 'say what is installed, what is missing, and how fast guests will be',
   usage: 'doctor',
   options: {},
+  takesNoArguments: true,
 
   async run() {
     const parts = await inventory()

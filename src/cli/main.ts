@@ -5,6 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs'
+import { didYouMean } from '../util/nearest.ts'
 import type { Command } from './command.ts'
 
 /** Each command, loaded only when it is asked for. */
@@ -28,17 +29,19 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     )
     return FAILURE
   }
-  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   if (name === '--version') {
     console.log(version())
     return 0
   }
+  if (name === 'help' && args.length > 0) return main([args[0] ?? '', '--help'])
   if (name === undefined || name === '--help' || name === 'help') {
     console.log(await overview())
     return 0
   }
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
-    console.error(`lowerdir: there is no command ${name}. \`lowerdir --help\` lists them.`)
+    const guess = didYouMean(name, [...Object.keys(commands), '--help', '--version'])
+    console.error(`lowerdir: there is no command ${name}.${guess} \`lowerdir --help\` lists them.`)
     return FAILURE
   }
   const { runCommand } = await import('./command.ts')
@@ -55,7 +58,7 @@ async function overview(): Promise<string> {
 
 ${lines.join('\n')}
 
-\`lowerdir COMMAND --help\` lists a command's options.`
+\`lowerdir COMMAND --help\`, or \`lowerdir help COMMAND\`, lists a command's options.`
 }
 
 function version(): string {

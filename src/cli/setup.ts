@@ -16,6 +16,7 @@ const NEWEST = 'sid'
 export const setup = command({
   summary: 'fetch what is missing: QEMU, busybox, a guest kernel',
   usage: 'setup [OPTION…]',
+  takesNoArguments: true,
   options: {
     suite: {
       type: 'string',

@@ -48,10 +48,33 @@ describe('lowerdir', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(120)
   })
 
+  it('help COMMAND says what COMMAND --help says', async () => {
+    const asked = await lowerdir(['help', 'serve'])
+    const { stdout } = await lowerdir(['serve', '--help'])
+    expect([asked.status, asked.stderr]).toEqual([0, ''])
+    expect(asked.stdout.toString()).toBe(stdout.toString())
+  })
+
   it.each([
     [['frobnicate'], 'there is no command frobnicate. `lowerdir --help` lists them.'],
+    [['tset'], 'there is no command tset. Did you mean test? `lowerdir --help` lists them.'],
+    [['--verison'], 'there is no command --verison. Did you mean --version? `lowerdir'],
+    [
+      ['help', 'tset'],
+      'there is no command tset. Did you mean test? `lowerdir --help` lists them.',
+    ],
     [['constructor'], 'there is no command constructor. `lowerdir --help` lists them.'],
     [['run', '--bogus'], "Unknown option '--bogus'. `lowerdir run --help` lists the options."],
+    [
+      ['run', '--memry=1G'],
+      "Unknown option '--memry'. Did you mean --memory? `lowerdir run --help` lists the options.",
+    ],
+    [['doctor', '--hlep'], "Unknown option '--hlep'. Did you mean --help? `lowerdir doctor"],
+    [
+      ['doctor', 'extra'],
+      "Unexpected argument 'extra': doctor takes none. `lowerdir doctor --help` shows its usage.",
+    ],
+    [['setup', 'qemu', '--ocr'], "Unexpected argument 'qemu': setup takes none."],
     [['run', '--memory'], '`lowerdir run --help` lists the options.'],
     [['run', '--verbose=1'], '`lowerdir run --help` lists the options.'],
     [['doctor', '-x'], "Unknown option '-x'. `lowerdir doctor --help` lists the options."],
