@@ -59,11 +59,15 @@ export async function runCommand(
   return definition.run(values, positionals)
 }
 
-/** @throws UserError for any argument. */
-function checkNoArguments(name: string, [argument]: readonly string[]): void {
+/** @param what takes no arguments: the command, or one of its actions. @throws UserError for any argument. */
+export function checkNoArguments(
+  name: string,
+  [argument]: readonly string[],
+  what: string = name,
+): void {
   if (argument === undefined) return
   throw new UserError(
-    `Unexpected argument '${argument}': ${name} takes none. \`lowerdir ${name} --help\` shows its usage.`,
+    `Unexpected argument '${argument}': ${what} takes none. \`lowerdir ${name} --help\` shows its usage.`,
   )
 }
 

@@ -13,7 +13,7 @@ import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** The version of what is saved here and by the servers: it changes with every change of either. */
-const FORMAT = 3
+export const SNAPSHOT_FORMAT = 3
 
 /** What a snapshot has of a machine besides its memory and its devices. */
 export interface SavedMachine {
@@ -26,6 +26,11 @@ export interface SavedMachine {
   readonly disks: readonly DiskImage[]
 }
 
+/** A folder has no snapshot that can be used. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError'
+}
+
 /** A machine at one moment, from which others go on. It is a folder. */
 export class Snapshot {
   readonly folder: string
@@ -36,15 +41,15 @@ export class Snapshot {
     this.machine = machine
   }
 
-  /** @throws Error when there is none in the folder, or one of another version. */
+  /** @throws SnapshotError when there is none in the folder, or one of another version. */
   static async read(folder: string): Promise<Snapshot> {
     const text = await readFile(join(folder, MACHINE), 'utf8').catch((error: unknown) => {
       if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw error
-      throw new Error(`There is no snapshot in ${folder}.`, { cause: error })
+      throw new SnapshotError(`There is no snapshot in ${folder}.`, { cause: error })
     })
     const machine = JSON.parse(text) as SavedMachine
-    if (machine.format !== FORMAT) {
-      throw new Error(
+    if (machine.format !== SNAPSHOT_FORMAT) {
+      throw new SnapshotError(
         `The snapshot in ${folder} was made by another version of lowerdir. Make it again.`,
       )
     }
@@ -107,7 +112,7 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
     await qmp.execute('stop')
     try {
       saved = {
-        format: FORMAT,
+        format: SNAPSHOT_FORMAT,
         plan,
         control: await control.save(),
         servers: await Promise.all(engines.map((engine) => engine.save())),

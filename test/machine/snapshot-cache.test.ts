@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { SNAPSHOT_FORMAT } from '../../src/machine/snapshot.ts'
 import { SnapshotCache } from '../../src/machine/snapshot-cache.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { lowerdir } from '../support/vm-cli.ts'
@@ -125,11 +126,11 @@ describe('lowerdir snapshot', () => {
     const { stdout, status } = await run('list')
     expect(status).toBe(0)
     const lines = stdout.toString().trimEnd().split('\n')
-    expect(lines).toHaveLength(4)
+    expect(lines).toHaveLength(1 + 3 * 4 + 1)
     expect(lines.join('\n')).toMatch(
-      /^bb3300000000 +1 MiB {2}used \d{4}-\d\d-\d\d \d\d:\d\d {2}vm {2}\/srv\/root {2}booted$/m,
+      /^bb3300000000 {2}vm +1\.0 MiB +just now +just now +\? +\? +\? +no\n {2}root \/srv\/root\n {2}done: booted\n {2}does not fit: another version of lowerdir made it$/m,
     )
-    expect(lines.at(-1)).toBe('3 in all, 3 MiB')
+    expect(lines.at(-1)).toBe('3 in all, 3.0 MiB')
     const unclear = await run('remove', 'aa')
     expect([unclear.status, unclear.stderr]).toEqual([
       125,
@@ -141,7 +142,37 @@ describe('lowerdir snapshot', () => {
     expect((await run('remove', '--all')).stdout.toString()).toBe('1 removed.\n')
   })
 
-  it.each([[[]], [['remove']], [['remove', '--all', 'aa']], [['list', 'aa']], [['show']]])(
+  it('shows what a snapshot was made of, and whether that is still what is found', async () => {
+    const made = {
+      qemu: { command: process.execPath, version: { text: '7.2.22' }, source: 'option' },
+      kernel: { image: process.execPath, release: '6.1.0-44', source: 'option' },
+      memoryMiB: 1536,
+    }
+    const gone = { ...made, qemu: { ...made.qemu, command: '/no/qemu' } }
+    const cache = new SnapshotCache(folder)
+    for (const [key, plan] of Object.entries({ aa: made, bb: gone })) {
+      const place = await add(cache, key, MIB, 3)
+      writeFileSync(join(place, 'machine.json'), JSON.stringify({ format: SNAPSHOT_FORMAT, plan }))
+    }
+    const text = (await run('list')).stdout.toString()
+    expect(text).toMatch(/^KEY +NAME +SIZE +MADE +USED +MEMORY +QEMU +KERNEL +FITS$/m)
+    expect(text).toMatch(
+      /^aa +vm +1\.0 MiB +just now +3 h ago +1\.5 GiB +7\.2\.22 +6\.1\.0-44 +yes$/m,
+    )
+    expect(text).toMatch(
+      /^bb +vm .* +no\n.*\n.*\n {2}does not fit: its QEMU, \/no\/qemu, is gone$/m,
+    )
+  })
+
+  it('list takes no arguments', async () => {
+    const { status, stderr } = await run('list', 'aa')
+    expect([status, stderr]).toEqual([
+      125,
+      "lowerdir: Unexpected argument 'aa': snapshot list takes none. `lowerdir snapshot --help` shows its usage.\n",
+    ])
+  })
+
+  it.each([[[]], [['remove']], [['remove', '--all', 'aa']], [['show']], [['lst']]])(
     '%j says what can be said',
     async (args) => {
       const { status, stderr } = await run(...args)
