@@ -22,18 +22,20 @@ export function summary(run: TestRun, machines: readonly MachineFolder[]): Html 
 }
 
 /** The page that lists every file and every machine of the run. */
-export function overview({ files }: TestRun, machines: readonly MachineFolder[]): Html {
+export function overview(run: TestRun, machines: readonly MachineFolder[]): Html {
+  const isInterrupted = run.interrupted !== undefined
   return html`<article aria-labelledby="overview-title">
     <h2 id="overview-title" tabindex="-1">Overview</h2>
     ${table(
-      ['File', 'Failed', 'Passed', 'Skipped', 'Time'],
-      files.map((file) => {
-        const { passed, failed, skipped } = totalsOf([file])
+      ['File', 'Failed', 'Passed', 'Skipped', ...(isInterrupted ? ['Interrupted'] : []), 'Time'],
+      run.files.map((file) => {
+        const { passed, failed, skipped, interrupted } = totalsOf([file])
         return html`<tr class="${failed > 0 && 'failed'}">
           <th scope="row">${file.name}</th>
           <td>${failed}</td>
           <td>${passed}</td>
           <td>${skipped}</td>
+          ${isInterrupted && html`<td>${interrupted}</td>`}
           <td>${duration(file.duration)}</td>
         </tr>`
       }),

@@ -14,13 +14,15 @@ import { STYLE } from './style.ts'
 import { type Subject, subjectsOf } from './subject.ts'
 import { subjectView } from './subject-view.ts'
 
-/** The choices of the filter of tests. */
+/** The choices of the filter of tests; a run that was interrupted has one more. */
 const choices = [
   ['', 'All'],
   ['failed', 'Failed'],
   ['passed', 'Passed'],
   ['skipped', 'Skipped'],
 ] as const
+
+const interruptedChoice = ['interrupted', 'Interrupted'] as const
 
 const signs = { passed: '✓', failed: '✗', skipped: '–', interrupted: '!', shared: '·' }
 
@@ -55,7 +57,7 @@ export function page(
           ${summary(run, machines)}
         </header>
         <div class="columns">
-          <nav aria-label="Tests">${testList(subjects)}</nav>
+          <nav aria-label="Tests">${testList(subjects, run.interrupted !== undefined)}</nav>
           <main>
             <noscript>This report needs JavaScript, which it brings along.</noscript>
           </main>
@@ -77,9 +79,9 @@ function outcome({ files, interrupted }: TestRun): string {
   return interrupted === undefined ? 'passed' : 'interrupted'
 }
 
-function testList(subjects: readonly Subject[]): Html {
+function testList(subjects: readonly Subject[], isInterrupted: boolean): Html {
   const search = { placeholder: 'Search tests', label: 'Search tests' }
-  return html`${filterTools('tests', search, choices)}
+  return html`${filterTools('tests', search, isInterrupted ? [...choices, interruptedChoice] : choices)}
     <ul id="tests">
       ${subjects.map(
         ({ id, status, title, file, duration: took }) =>

@@ -53,7 +53,32 @@ describe('the report in a browser', () => {
     expect((await page.texts('.failure pre'))[0]).toContain('curl ended with 7')
   })
 
-  it('filters the tests by result and by name', async () => {
+  it('tells tests that were interrupted from those that failed', async () => {
+    const root = temporaryDirectory()
+    const tests = [
+      testResult(['fine'], [0, 1]),
+      testResult(['waits'], [1, 5], { status: 'interrupted', reason: 'ended by SIGINT' }),
+    ]
+    const page = await open(root, {
+      start: START,
+      duration: 5000,
+      files: [fileResult(root, 'a.vm.test.ts', tests, { interrupted: true })],
+      interrupted: 'Interrupted. Files: 0 ended, 1 stopped, 0 not started.',
+    })
+    expect(await page.texts('.totals .badge')).toEqual([
+      '0 failed',
+      '1 passed',
+      '0 skipped',
+      '1 interrupted',
+    ])
+    expect(await page.texts('nav .title')).toEqual(['waits', 'fine'])
+    expect(await page.evaluate('document.title')).toBe('interrupted · lowerdir test')
+    expect(await page.texts('tr td')).toEqual(['0', '1', '0', '1', '30.0 s'])
+    await page.click('nav button', 'Interrupted')
+    expect(await page.texts('nav .title')).toEqual(['waits'])
+  })
+
+  it('filters the tests by what became of them and by name', async () => {
     const page = await openSample()
     await page.click('nav button', 'Failed')
     expect(await page.texts('nav .title')).toEqual(['web › answers'])
