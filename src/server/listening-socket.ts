@@ -63,7 +63,7 @@ export class ListeningSocket {
   }
 }
 
-/** Listens in all places, or in none. @throws ListenError for the first that fails, as {@link ListeningSocket}. */
+/** Listens at all addresses, or at none. @throws ListenError for the first that fails, as {@link ListeningSocket}. */
 export function listenAll(places: readonly Listen[]): readonly ListeningSocket[] {
   const sockets: ListeningSocket[] = []
   try {

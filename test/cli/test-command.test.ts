@@ -214,7 +214,7 @@ describe('lowerdir test', () => {
     },
   )
 
-  it('has the tests that were under way fail when their process dies', async () => {
+  it('reports the tests that ran as failed when their process dies', async () => {
     const { status, out } = await run({
       'a.vm.test.mjs': tests(`
         test('first', () => {})
@@ -434,7 +434,7 @@ describe('when it is ended', () => {
     expect(readdirSync(join(folder, 'kept/a.vm.test.ts'))).toEqual(['busy'])
   })
 
-  it('tests that do not want to end are ended after a while, with all that they started', async () => {
+  it('tests that do not end by themselves are killed after a while, with all that they started', async () => {
     const folder = project({
       'a.vm.test.mjs': `
         import { spawn } from 'node:child_process'

@@ -78,7 +78,7 @@ describe('the report in a browser', () => {
     expect(await page.texts('nav .title')).toEqual(['waits'])
   })
 
-  it('filters the tests by what became of them and by name', async () => {
+  it('filters the tests by result and by name', async () => {
     const page = await openSample()
     await page.click('nav button', 'Failed')
     expect(await page.texts('nav .title')).toEqual(['web › answers'])
