@@ -30,7 +30,7 @@ npm run bench -- [server|device|driver|guest] [OPTION ...] [WORD ...]
   --cpus N,M         guest: the numbers of virtual CPUs, with a boot for each (default 1,2; quick: 1)
   --kernel NAME      guest: newest or oldest of Debian's kernels, or both; both measures the oldest one only with
                      cache=none and one virtual CPU (default both; quick: newest)
-  --minutes N        guest: leave out rounds that would end later than this (default 25)
+  --minutes N        guest: leave out rounds that would end later than this, but never the first one (default 25)
   --whole            guest: measure the whole tree in every round, not a different part of it in each
   --write            guest: write the results to docs/performance.md and its plots
   --verbose          guest: show what QEMU and the guest print
