@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { MachineEvent } from '../../src/record/event.ts'
@@ -45,14 +45,19 @@ describe('in memory', () => {
 
   it('knows which step everything is part of, also when steps run at the same time', async () => {
     using recorder = new Recorder()
+    const steps = new EventEmitter()
+    const [secondBegins, firstEnds] = [once(steps, 'second begins'), once(steps, 'first ends')]
     await Promise.all([
-      recorder.step('one', async () => {
-        await sleep(5)
-        await recorder.step('inner', () => recorder.wait('a').end())
-      }),
+      recorder
+        .step('one', async () => {
+          await secondBegins
+          await recorder.step('inner', () => recorder.wait('a').end())
+        })
+        .then(() => steps.emit('first ends')),
       recorder.step('two', async () => {
+        steps.emit('second begins')
+        await firstEnds
         recorder.command({ text: 'b' }).end({ exitCode: 0 })
-        await sleep(10)
       }),
     ])
     recorder.wait('c').end('it took too long')

@@ -12,10 +12,11 @@ const modules = folders.flatMap((folder) =>
 
 /** Loads the modules and prints how much memory they have made for system calls, and how much of it is gone. */
 const script = `
-  import { setTimeout as sleep } from 'node:timers/promises'
+  import { setImmediate as turn } from 'node:timers/promises'
   let made = 0
   const gone = []
-  const registry = new FinalizationRegistry((where) => gone.push(where))
+  let laterOnesAreGone = 0
+  const registry = new FinalizationRegistry((where) => where ? gone.push(where) : laterOnesAreGone++)
   globalThis.ArrayBuffer = class extends ArrayBuffer {
     constructor(size) {
       super(size)
@@ -25,7 +26,11 @@ const script = `
   }
   const loaded = []
   for (const module of ${JSON.stringify(modules)}) loaded.push(await import(module))
-  for (let i = 0; i < 5; i++) { gc(); await sleep(20) }
+  // What is garbage before these are is collected before them, or with them.
+  for (let later = 0; later < 3; later++) {
+    (() => registry.register({}, ''))()
+    while (laterOnesAreGone <= later) { gc(); await turn() }
+  }
   console.log(JSON.stringify({ made, gone }))
 `
 
