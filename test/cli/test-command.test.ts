@@ -120,25 +120,33 @@ describe('lowerdir test', () => {
     expect(none.stderr).toBe('lowerdir: --only one .x.: no test has this in its name.\n')
   })
 
-  it.each([
-    ['1', 'not together'],
-    ['2', 'together'],
-  ])('with --jobs %s runs two files %s', async (jobs, expected) => {
+  it('with --jobs 2 runs two files together', async () => {
     const meet = (mine: string, other: string): string =>
       tests(`
         import { existsSync, writeFileSync } from 'node:fs'
         import { setTimeout as sleep } from 'node:timers/promises'
-        test('meets', async () => {
-          writeFileSync('${mine}', '')
-          const end = Date.now() + (${jobs} === 1 ? 1500 : 60_000)
-          while (!existsSync('${other}') && Date.now() < end) await sleep(20)
-          console.log(existsSync('${other}') ? 'together' : 'not together')
-        })`)
+        writeFileSync('${mine}', '')
+        test('meets', async () => { while (!existsSync('${other}')) await sleep(20) })`)
     const files = { 'a.vm.test.mjs': meet('a', 'b'), 'b.vm.test.mjs': meet('b', 'a') }
-    const { status, out } = await run(files, ['--jobs', jobs])
-    expect(status).toBe(0)
-    const first = out.split('\n').find((line) => line.includes('together'))
-    expect(first).toMatch(new RegExp(`\\| ${expected}$`))
+    const { out } = await run(files, ['--jobs', '2', '--timeout', '100'])
+    expect(out).toMatch(/2 passed, 0 failed\n$/)
+  })
+
+  it('with --jobs 1 runs one file after the other', async () => {
+    // A process that would have started with the test's own is there before some that the test starts.
+    const alone = (mine: string): string =>
+      tests(`
+        import { spawnSync } from 'node:child_process'
+        import { appendFileSync } from 'node:fs'
+        appendFileSync('order', '${mine} begins\\n')
+        test('is alone', () => {
+          for (let i = 0; i < 5; i++) spawnSync(process.execPath, ['--import=node:test', '-e', ''])
+        })
+        process.on('exit', () => appendFileSync('order', '${mine} ends\\n'))`)
+    const files = { 'a.vm.test.mjs': alone('a'), 'b.vm.test.mjs': alone('b') }
+    const { out, folder } = await run(files, ['--jobs', '1'])
+    expect(out).toMatch(/2 passed, 0 failed\n$/)
+    expect(readFileSync(join(folder, 'order'), 'utf8')).toBe('a begins\na ends\nb begins\nb ends\n')
   })
 
   it.each([
@@ -251,38 +259,58 @@ it('is not confused by tests of one file that run at the same time', async () =>
   expect([status, out]).toEqual([0, expect.stringMatching(/17 passed, 0 failed\n$/)])
 })
 
+type Run = Awaited<ReturnType<typeof run>>
+
+/**
+ * Runs a file with `--timeout`. Where the machine is too busy for that timeout, it runs again with a longer one.
+ *
+ * @param body with a timeout in seconds.
+ * @param hadTime by default, whether the process has come to its tests.
+ */
+async function runLimited(
+  body: (timeout: number) => string,
+  hadTime = ({ out }: Run): boolean => !out.includes('it started no test'),
+): Promise<Run & { readonly timeout: number }> {
+  const attempt = async (timeout: number): Promise<Run & { readonly timeout: number }> => {
+    const files = { 'a.vm.test.mjs': tests(body(timeout)) }
+    return { ...(await run(files, ['--timeout', `${timeout}`])), timeout }
+  }
+  for (const timeout of [1, 5, 25]) {
+    const end = await attempt(timeout)
+    if (hadTime(end)) return end
+  }
+  return attempt(100)
+}
+
 describe('a test that takes too long', () => {
   it.each([
     ['waits', 'await new Promise(() => setInterval(() => {}, 1000))'],
     ['is busy', 'for (;;) {}'],
   ])('and %s is ended with its file', async (_name, body) => {
-    const { status, out } = await run(
-      { 'a.vm.test.mjs': tests(`test('quick', () => {})\ntest('slow', async () => { ${body} })`) },
-      ['--timeout', '2'],
+    const { status, out, timeout } = await runLimited(
+      () => `test('quick', () => {})\ntest('slow', async () => { ${body} })`,
     )
     expect(status).toBe(1)
-    expect(out).toMatch(/FAIL.* › slow\n +it took longer than 2 seconds/)
+    expect(out).toMatch(new RegExp(`FAIL.* › slow\n +it took longer than ${timeout} seconds`))
     expect(out).toMatch(/1 passed, 1 failed\n$/)
   })
 
   it('is distinguished from a file that does not end', async () => {
-    const { status, out } = await run(
-      { 'a.vm.test.mjs': tests(`setInterval(() => {}, 1000)\ntest('quick', () => {})`) },
-      ['--timeout', '2'],
+    const { status, out, timeout } = await runLimited(
+      () => `setInterval(() => {}, 1000)\ntest('quick', () => {})`,
     )
     expect(status).toBe(1)
-    expect(out).toMatch(/FAIL.*a\.vm\.test\.mjs\n +it is still running 2 seconds after/)
+    const late = `it is still running ${timeout} seconds after`
+    expect(out).toMatch(new RegExp(`FAIL.*a\\.vm\\.test\\.mjs\n +${late}`))
   })
 
   it('is not one that has many quick tests', async () => {
-    const body = `for (let i = 0; i < 6; i += 1) test('t' + i, () => sleep(500))`
-    const { status, out } = await run(
-      {
-        'a.vm.test.mjs': tests(
-          `import { setTimeout as sleep } from 'node:timers/promises'\n${body}`,
-        ),
-      },
-      ['--timeout', '2'],
+    // Each takes a quarter of the limit, and all of them more than it.
+    const { status, out } = await runLimited(
+      (timeout) => `
+        import { setTimeout as sleep } from 'node:timers/promises'
+        for (let i = 0; i < 6; i += 1) test('t' + i, () => sleep(${timeout * 250}))`,
+      (end) => end.status === 0,
     )
     expect([status, out]).toEqual([0, expect.stringContaining('6 passed')])
   })
@@ -369,7 +397,8 @@ describe('when it is ended', () => {
       process.on('SIGTERM', () => { ${onTerm} })
       test('quick', () => {})
       test('waits', async () => {
-        setTimeout(() => console.log('waiting'), 50)
+        // Its reporter has told by then that this test has begun.
+        setImmediate(() => console.log('waiting'))
         await new Promise(() => setInterval(() => {}, 1000))
       })`)
   const other = { 'b.vm.test.mjs': tests(`test('later', () => console.log('has run'))`) }
