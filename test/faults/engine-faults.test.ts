@@ -133,7 +133,7 @@ function closed(socket: Socket): Promise<void> {
 
 /** Resolves when the number of open descriptors is as before: threads and sockets take time to close. */
 function closedAgain(before: number): Promise<void> {
-  return vi.waitFor(() => expect(openDescriptors()).toBe(before), { timeout: 30_000 })
+  return vi.waitFor(() => expect(openDescriptors()).toBe(before))
 }
 
 describe('an engine whose call of libc fails serves on', () => {

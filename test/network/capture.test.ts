@@ -144,7 +144,7 @@ it('can be read while it goes on, and gets nothing more once it is stopped', asy
   const capture = ethernet.capture(file)
   expect(textsOf(file)).toEqual([])
   cards.get('a1')!.send(frameOf(broadcast, address(1), 'one'))
-  await expect.poll(() => textsOf(file), { timeout: 30_000 }).toEqual(['one'])
+  await expect.poll(() => textsOf(file)).toEqual(['one'])
   cards.get('a1')!.send(frameOf(broadcast, address(1), 'two'))
   await cards.get('b1')!.texts(2)
   capture.stop()

@@ -231,7 +231,7 @@ describe('a port', () => {
     await ethernet[Symbol.asyncDispose]()
     await a.isCutOff()
     expect(existsSync(port.socket)).toBe(false)
-    await expect.poll(openDescriptors, { timeout: 30_000 }).toBe(before)
+    await expect.poll(openDescriptors).toBe(before)
   })
 
   it('says why it cannot be opened', async () => {

@@ -61,5 +61,5 @@ test('it ends with the process that has started it, also when it prints nothing'
   expect(processesOf(root).length).toBeGreaterThan(1)
   starter.kill('SIGKILL')
   await once(starter, 'exit')
-  await expect.poll(() => processesOf(root), { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => processesOf(root)).toEqual([])
 })

@@ -181,7 +181,7 @@ describe.skipIf(cannotSandbox)('an engine in the sandbox', () => {
       console.log(JSON.stringify(lines))
       process.exit()`
     const args = ['--input-type=module', '--eval', script]
-    const text = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+    const text = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })
     const [auto, required] = JSON.parse(text) as string[]
     const why = /Landlock ABI \d+ \(landlock_restrict_self: E2BIG\)/.source
     expect(auto).toMatch(new RegExp(`^sandbox: no_new_privs, seccomp; without ${why}$`))

@@ -79,7 +79,7 @@ describe.each([
     await waiting
     await vm.requireUnitState('slow')
     // One that is there is not waited for.
-    await vm.waitForUnit('slow.service', { timeout: 20 })
+    await vm.waitForUnit('slow.service', { timeout: 60 })
   })
 
   it('tells that a unit has failed, and why, instead of waiting on', async () => {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Devtools } from './devtools.ts'
 
 /** How long something may take to appear, in milliseconds. */
-const PATIENCE = 10_000
+const PATIENCE = 60_000
 
 /** A page of a browser, used as a person uses it: with a mouse and a keyboard. */
 export class Page {

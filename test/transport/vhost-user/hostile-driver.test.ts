@@ -79,7 +79,7 @@ async function expectOthersServed(): Promise<void> {
 async function expectStopped(reason: string): Promise<void> {
   const { queue } = device
   const line = `the device has stopped: ${reason}`
-  await vi.waitFor(() => expect(server.said(connections)).toEqual([line]), { timeout: 10_000 })
+  await vi.waitFor(() => expect(server.said(connections)).toEqual([line]))
   await expectOthersServed()
 
   // Whatever else there is in the queue is not looked at.

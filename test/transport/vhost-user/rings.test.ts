@@ -444,7 +444,7 @@ describe('notifications', () => {
           } else if (!queue.listen()) {
             // It sleeps now; if it is not woken, something is lost.
             sleeps++
-            if (!device.isCalled(10_000)) throw new Error(`nothing came in round ${round}`)
+            if (!device.isCalled(60_000)) throw new Error(`nothing came in round ${round}`)
             calls += device.calls()
           }
         }
