@@ -103,11 +103,15 @@ describe('exec', () => {
       expect(line).toBe('mark-wanted')
       break
     }
-    await vm.waitUntilFails('pgrep -f "^sleep 1000"', { timeout: 20 })
+    await vm.waitUntilFails('pgrep -f "^sleep 1000"', { timeout: 60 })
   })
 
   it('runs many at once', async () => {
-    const all = Array.from({ length: 12 }, (_, i) => vm.succeed(`sleep 0.2; echo ${i}`))
+    // None ends before all have begun.
+    const allBegun = 'until set -- /tmp/at-once-* && [ $# -eq 12 ]; do sleep 0.1; done'
+    const all = Array.from({ length: 12 }, (_, i) =>
+      vm.succeed(`: >/tmp/at-once-${i}; ${allBegun}; echo ${i}`),
+    )
     expect(await Promise.all(all)).toEqual(all.map((_, i) => `${i}\n`))
   })
 
@@ -317,12 +321,22 @@ describe('steps and conditions', () => {
 
   it('hold as long as they are watched', async () => {
     await vm.succeed('touch /tmp/there')
-    const check = (): Promise<string> => vm.succeed('test -e /tmp/there', { quiet: true })
+    let checks = 0
+    const check = async (): Promise<void> => {
+      await vm.succeed('test -e /tmp/there', { quiet: true })
+      checks++
+    }
     const watching = vm.always('the file is there', check, { interval: 0.1 })
-    await vm.sleep(0.5)
+    await expect.poll(() => checks).toBeGreaterThan(2)
     await watching[Symbol.asyncDispose]()
     await vm.succeed('rm /tmp/there')
     expect(await vm.succeed('echo still fine')).toBe('still fine\n')
+    const checksThen = checks
+    // Another one is checked meanwhile, at the same interval.
+    let others = 0
+    await using _ = vm.always('another', async () => void others++, { interval: 0.1 })
+    await expect.poll(() => others).toBeGreaterThan(2)
+    expect(checks).toBe(checksThen)
   })
 })
 

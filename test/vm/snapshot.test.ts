@@ -192,7 +192,10 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
     for (const each of [again, machine]) expect(await out(each, goOn)).toBe('over')
     expect(await Promise.all([said, command.exitStatus])).toEqual(['begun\ndone\n', 7])
     // As many at once as before.
-    const many = Array.from({ length: 5 }, (_, i) => out(again, `sleep 0.2; echo ${i}`))
+    const allBegun = 'until set -- /tmp/at-once-* && [ $# -eq 5 ]; do sleep 0.1; done'
+    const many = Array.from({ length: 5 }, (_, i) =>
+      out(again, `: >/tmp/at-once-${i}; ${allBegun}; echo ${i}`),
+    )
     expect(await Promise.all(many)).toEqual(['0', '1', '2', '3', '4'])
   })
 
