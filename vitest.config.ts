@@ -83,7 +83,7 @@ export default defineConfig({
     // An emulated guest takes a processor, and something beside it.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 60_000, interval: 10 } },
     projects: [
       {
         extends: true,
