@@ -88,7 +88,7 @@ function modules(folder, ending) {
   return readdirSync(folder, { recursive: true })
     .filter((path) => path.endsWith(ending) && !path.endsWith('.d.ts'))
     .map((path) => path.slice(0, -ending.length))
-      .toSorted((a, b) => (a < b ? -1 : 1))
+    .toSorted((a, b) => (a < b ? -1 : 1))
     .join('\n')
 }
 

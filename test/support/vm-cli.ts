@@ -92,6 +92,12 @@ export class Cli implements AsyncDisposable {
     return new Cli([process.execPath, mainFile, ...args], undefined, options)
   }
 
+  /** `lowerdir ARGS`, which may have so many descriptors. */
+  static limited(descriptors: number, args: readonly string[]): Cli {
+    const shell = ['sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh']
+    return new Cli([...shell, process.execPath, mainFile, ...args], undefined, {})
+  }
+
   /** A command whose TMPDIR is its user's. */
   static staged({ argv, env }: StagedCommand, options: CliOptions = {}): Cli {
     return new Cli(argv, env['TMPDIR'], { ...options, env: { ...env, ...options.env } })
