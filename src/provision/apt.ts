@@ -115,6 +115,17 @@ export async function runApt(
   return result.stdout
 }
 
+/**
+ * What apt says of a file that is not the one in the signed index: apt-pkg/acquire-item.cc ("Hash Sum mismatch", "File has
+ * unexpected size"), and apt-pkg/deb/debmetaindex.cc for an index without a hash that is good enough. All of it stands behind
+ * "Failed to fetch", as a mirror out of reach does.
+ */
+const CHANGED = /Hash Sum mismatch|has unexpected size|strong enough for security purposes/
+
+/** What apt says of an index without a valid signature, also of one that was no index, as a login page. */
+const UNSIGNED =
+  /NO_PUBKEY|BADSIG|is not signed|not be verified|Clearsigned file isn't valid|signatures? (?:were|was|couldn)|could(?:n't| not) be authenticated|unauthenticated packages/
+
 /** The reason for a failure of apt, found in what apt wrote. */
 export function explainApt(program: string, complaints: string): ProvisionError {
   const lines = complaints.split('\n').filter((line) => /^[EW]:/.test(line))
@@ -135,6 +146,14 @@ export function explainApt(program: string, complaints: string): ProvisionError 
   if (/No space left|don't have enough free space|Disk quota exceeded/.test(complaints)) {
     return because('disk-full', diskFull('the cache folder'))
   }
+  if (CHANGED.test(complaints)) {
+    return because(
+      'untrusted',
+      `The Debian mirror sent something else than Debian's signed index promises, so it is not used (${reason}). ` +
+        'The mirror or a proxy may be broken or in the middle of an update, or somebody may have changed the file on its ' +
+        'way. Try again later, or configure apt for another mirror.',
+    )
+  }
   if (/does not have a Release file|404 +Not Found/.test(complaints)) {
     return because(
       'no-suite',
@@ -142,11 +161,19 @@ export function explainApt(program: string, complaints: string): ProvisionError 
         'Check its name: Debian has bookworm, trixie, sid, stable and others.',
     )
   }
-  if (/NO_PUBKEY|is not signed|not be verified|signatures? (?:were|was|couldn)/.test(complaints)) {
+  if (UNSIGNED.test(complaints)) {
     return because(
       'untrusted',
       "The Debian mirror sent an index that is not signed by Debian's archive keys, so it is not used " +
-        `(${reason}). Update the package debian-archive-keyring: a newer one may have the key.`,
+        `(${reason}). Update the package debian-archive-keyring: a newer one may have the key. If this network has a ` +
+        'login page, log in first.',
+    )
+  }
+  if (/Release file for .* is (?:expired|not valid yet)/.test(complaints)) {
+    return because(
+      'untrusted',
+      `The Debian mirror sent an index of another time, so it is not used (${reason}). ` +
+        "Check this machine's clock; if it is right, the mirror is not updated any more: configure apt for another one.",
     )
   }
   if (/resolv|connect|unreachable|timed out|Failed to fetch|proxy/i.test(complaints)) {

@@ -4,8 +4,16 @@ import { runApt, writeAptConfiguration } from './apt.ts'
 import { architecture } from './architecture.ts'
 import { cacheFolder } from './cache.ts'
 import { ProvisionError, explainFileError } from './provision-error.ts'
-import { defaultSuite, readHost } from './host.ts'
-import { type Source, TARGET_FORMAT, chooseSources, parseTargets } from './mirror.ts'
+import { type Host, defaultSuite, readHost } from './host.ts'
+import {
+  type Source,
+  TARGET_FORMAT,
+  type Target,
+  chooseSources,
+  findMirror,
+  parseTargets,
+  shownMirror,
+} from './mirror.ts'
 import { makePartial, removeFolder } from './partial.ts'
 
 /** An upper bound for the disk space of apt's copy of a suite's index, in bytes. */
@@ -85,9 +93,9 @@ export class Archive implements AsyncDisposable {
     const { cache = cacheFolder(), onProgress, signal } = options
     const host = await readHost()
     const suite = options.suite ?? defaultSuite(host)
-    const listing = await runApt('apt-get', ['indextargets', '--format', TARGET_FORMAT], { signal })
-    const sources = chooseSources(suite, parseTargets(listing), host)
-    onProgress?.({ phase: 'index', detail: `Debian ${suite}` })
+    const targets = await readTargets(host, signal)
+    const sources = chooseSources(suite, targets, host)
+    onProgress?.({ phase: 'index', detail: indexDetail(sources, findMirror(targets, host)) })
     let folder: string
     try {
       folder = await makePartial(cache)
@@ -202,6 +210,26 @@ export class Archive implements AsyncDisposable {
       [...text.matchAll(/^([A-Za-z-]+): (.*)$/gm)].map(([, key = '', value = '']) => [key, value]),
     )
   }
+}
+
+/**
+ * The indexes that the machine's apt is configured to use. apt lists only those that it has fetched; where no mirror of
+ * Debian is among them, as before the machine's first `apt update`, these are the ones that it would fetch.
+ */
+async function readTargets(host: Host, signal: AbortSignal | undefined): Promise<Target[]> {
+  const list = ['indextargets', '--format', TARGET_FORMAT]
+  const fetched = parseTargets(await runApt('apt-get', list, { signal }))
+  if (findMirror(fetched, host) !== undefined) return fetched
+  return parseTargets(await runApt('apt-get', [...list, '--no-release-info'], { signal }))
+}
+
+/** Which index is fetched from where, and why from there if it is not the mirror of this machine's apt. */
+function indexDetail([source]: readonly Source[], mirror: string | undefined): string {
+  if (source === undefined) return 'Debian'
+  const from = `Debian ${source.suite} from ${shownMirror(source.uri)}`
+  return mirror === undefined
+    ? `${from} (the public mirror: apt on this machine is not configured for a mirror of Debian)`
+    : from
 }
 
 /**

@@ -19,6 +19,16 @@ test.each([
       "the public key is not available: NO_PUBKEY 0E98404D386FA1D9\nE: The repository 'http://x " +
       "sid InRelease' is not signed.",
   ],
+  ['untrusted', 'E: Failed to fetch http://x/a.deb  Hash Sum mismatch'],
+  [
+    'untrusted',
+    'E: Failed to fetch http://x/a.deb  File has unexpected size (2 != 1). Mirror sync in progress? [IP: 192.0.2.1 80]',
+  ],
+  [
+    'untrusted',
+    "E: Failed to fetch http://x/InRelease  Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)",
+  ],
+  ['untrusted', 'E: Release file for http://x/InRelease is expired (invalid since 3d 1h).'],
   ['failed', 'E: Something unknown'],
 ] as const)('%s: %s', (code, complaint) => {
   expect(explainApt('apt-get', complaint).code).toBe(code)

@@ -1,8 +1,9 @@
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Archive } from '../../src/provision/archive.ts'
 import { fetchBusybox, findBusybox } from '../../src/provision/busybox.ts'
+import { readHost } from '../../src/provision/host.ts'
 import { inventory, provision } from '../../src/provision/inventory.ts'
 import type { Progress } from '../../src/provision/archive.ts'
 import { temporaryFolder } from './folder.ts'
@@ -75,6 +76,49 @@ test('a mirror that cannot be reached is said to be so', async () => {
   vi.stubEnv('no_proxy', '')
   await expect(fetchBusybox({ cache })).rejects.toMatchObject({ code: 'no-network' })
   expect(await partials(cache)).toEqual([])
+}, 120_000)
+
+test('before the first apt update, the mirror is the one that apt is configured for', async () => {
+  const cache = await temporaryFolder()
+  await mkdir(join(cache, 'lists'))
+  const mirror = 'http://127.0.0.1:1/debian'
+  await writeFile(join(cache, 'sources'), `deb ${mirror} ${(await readHost()).codename} main\n`)
+  await writeFile(
+    join(cache, 'apt.conf'),
+    `Dir::State::lists "${cache}/lists";
+     Dir::Etc::sourcelist "${cache}/sources";
+     Dir::Etc::sourceparts "/dev/null";`,
+  )
+  vi.stubEnv('APT_CONFIG', join(cache, 'apt.conf'))
+  const said: string[] = []
+  const onProgress = ({ detail }: Progress): void => {
+    said.push(detail)
+  }
+  const fetching = fetchBusybox({ cache, onProgress })
+  await expect(fetching).rejects.toMatchObject({
+    code: 'no-network',
+    message: expect.stringContaining(mirror) as string,
+  })
+  expect(said[0]).toMatch(new RegExp(`^Debian .* from ${mirror}/$`))
+}, 120_000)
+
+test('the public mirror is not taken without a word', async () => {
+  const cache = await temporaryFolder()
+  await writeFile(
+    join(cache, 'apt.conf'),
+    'Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "/dev/null";',
+  )
+  vi.stubEnv('APT_CONFIG', join(cache, 'apt.conf'))
+  const abort = new AbortController()
+  const said: string[] = []
+  const onProgress = ({ detail }: Progress): void => {
+    said.push(detail)
+    abort.abort(new Error('enough'))
+  }
+  await expect(fetchBusybox({ cache, signal: abort.signal, onProgress })).rejects.toThrow('enough')
+  expect(said[0]).toMatch(
+    /from http:\/\/deb\.debian\.org\/debian \(the public mirror: apt .* is not configured/,
+  )
 }, 120_000)
 
 test('a suite that does not exist is said to be so', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { defaultSuite, parseOsRelease } from '../../src/provision/host.ts'
-import { chooseSources, parseTargets } from '../../src/provision/mirror.ts'
+import { chooseSources, findMirror, parseTargets, shownMirror } from '../../src/provision/mirror.ts'
 
 const bookworm = { id: 'debian', codename: 'bookworm' }
 const ubuntu = { id: 'ubuntu', codename: 'noble' }
@@ -58,4 +58,27 @@ test('only a Debian host has a suite of its own', () => {
   expect(defaultSuite(bookworm)).toBe('bookworm')
   expect(defaultSuite(ubuntu)).toBe('stable')
   expect(defaultSuite({ id: 'debian', codename: '' })).toBe('stable')
+})
+
+test('before the first update, a mirror of Debian is told from a third party by its name', () => {
+  const targets = parseTargets(
+    '$(ORIGIN)|$(LABEL)|https://example.test/php/|bookworm|main\n' +
+      unlisted.split('\n').slice(0, 1).join('\n'),
+  )
+  expect(findMirror(targets, bookworm)).toBe('http://mirror.test/debian/')
+})
+
+test('a source that apt lists twice is used once', () => {
+  const targets = parseTargets(listed + listed)
+  expect(chooseSources('bookworm', targets, bookworm)).toHaveLength(3)
+})
+
+test('a mirror that is named in a file is one, as in cloud images', () => {
+  const uri = 'mirror+file:/etc/apt/mirrors/debian.list/'
+  const targets = parseTargets(`Debian|Debian|${uri}|bookworm|main\n`)
+  expect(findMirror(targets, bookworm)).toBe(uri)
+})
+
+test('a mirror is shown without its password', () => {
+  expect(shownMirror('https://ada:secret@mirror.test/debian/')).toBe('https://mirror.test/debian/')
 })
