@@ -9,6 +9,9 @@ import {
 import type { RunListener } from '../runner/run-files.ts'
 import { ProgressLine } from './progress.ts'
 
+/** The length from which on the beginning of a line is printed before its end has come, in characters. */
+const LINE = 64 * 1024
+
 /** How to print. */
 export interface PrinterOptions {
   /** Whether several files run at once, so that each line has to say which file printed it. */
@@ -47,7 +50,10 @@ export class TestPrinter implements RunListener, Disposable {
 
   onOutput(file: string, text: string): void {
     const lines = ((this.#rests.get(file) ?? '') + text).split('\n')
-    this.#rests.set(file, lines.pop() ?? '')
+    const rest = lines.pop() ?? ''
+    // A test may print a line that never ends.
+    if (rest.length > LINE) lines.push(rest)
+    this.#rests.set(file, rest.length > LINE ? '' : rest)
     for (const line of lines) this.#printOutput(file, line)
   }
 

@@ -11,6 +11,7 @@ import { SHELL_ON_FAILURE, isShellWanted } from '../driver/failed-test.ts'
 import { TERMINAL } from '../driver/terminal.ts'
 import { command } from './command.ts'
 import { UserError, explain } from './user-error.ts'
+import { messageOf } from '../util/error.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { RunArtifacts } from './run-artifacts.ts'
 import { TestPrinter } from './test-printer.ts'
@@ -95,19 +96,40 @@ Tests that a signal interrupts count as interrupted, not as failed.`,
       },
       printer,
     )
-    const machines = await artifacts.read(run)
-    if (values.junit !== undefined) {
-      await write(values.junit, (file) => writeJunit(file, run))
-    }
-    if (values.report !== undefined) {
-      await write(values.report, (file) => writeReport(file, run, machines))
-    }
-    if (values.keep !== true) artifacts.removePassed(run, machines)
+    const problems = await inOrder(
+      async () => {
+        if (values.junit === undefined) return
+        await write(values.junit, (file) => writeJunit(file, run))
+      },
+      async () => {
+        const machines = await artifacts.read(run)
+        try {
+          const { report } = values
+          if (report === undefined) return
+          await write(report, (file) => writeReport(file, run, machines))
+        } finally {
+          if (values.keep !== true) artifacts.removePassed(run, machines)
+        }
+      },
+    )
     printer.summary(run)
     signal.throwIfAborted()
+    const [problem] = problems
+    if (problems.length > 1) throw new UserError(problems.map(messageOf).join('\n'))
+    if (problem !== undefined) throw problem
     return statusOf(run, values.only)
   },
 })
+
+/** Does several things one after the other, each whatever has become of those before it. Resolves with what they have thrown. */
+async function inOrder(...steps: readonly (() => Promise<void>)[]): Promise<Error[]> {
+  const problems: Error[] = []
+  for (const step of steps) {
+    const [result] = await Promise.allSettled([step()])
+    if (result?.status === 'rejected') problems.push(result.reason as Error)
+  }
+  return problems
+}
 
 /** How many files run at once, and how long each of their tests may take, in milliseconds. */
 interface Limits {

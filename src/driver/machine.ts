@@ -349,7 +349,8 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Waits until the text of the serial console matches, and resolves with the match. Earlier output counts.
+   * Waits until the text of the serial console matches, and resolves with the match. Earlier output counts. A match of a
+   * regular expression that comes in several pieces may have up to 16,384 characters.
    *
    * ```ts
    * await vm.waitForConsoleText(/login: $/)

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
+import { KeptText } from './kept-text.ts'
 
 /** How much of a console is kept, in characters: hours of a kernel and a systemd that say much. */
-const KEPT = 4 << 20
+const KEPT = 8 << 20
 
 /** Longest line in characters: a guest may print one that never ends. */
 const LINE = 64 * 1024
@@ -12,7 +13,7 @@ const TAIL = 64 * 1024
 
 /** The output of a serial console: of the guest's kernel, its init and its console's programs. The oldest part is dropped. */
 export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }> {
-  #text = ''
+  readonly #text = new KeptText(KEPT)
   #line = ''
   readonly #onLine: (line: string) => void
 
@@ -34,14 +35,28 @@ export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }
     })
   }
 
-  /** All of it, with the line under way. */
+  /** All of it that is kept, with the line under way. */
   get text(): string {
-    return this.#text + this.#line
+    return this.from(0)
+  }
+
+  /** How many characters there have been, those of the line under way included. */
+  get end(): number {
+    return this.#text.end + this.#line.length
+  }
+
+  /** The text from the character on that had this many before it, as far as it is kept, with the line under way. */
+  from(place: number): string {
+    return this.#text.from(place) + this.#line.slice(Math.max(0, place - this.#text.end))
   }
 
   /** The last `count` lines. */
   tail(count: number): string {
-    return this.text.slice(-TAIL).trimEnd().split('\n').slice(-count).join('\n')
+    return this.from(this.end - TAIL)
+      .trimEnd()
+      .split('\n')
+      .slice(-count)
+      .join('\n')
   }
 
   #add(chunk: string): void {
@@ -60,9 +75,7 @@ export class Console extends EventEmitter<{ text: []; chunk: [string]; end: [] }
     const line = this.#line
     this.#line = ''
     if (line === '') return
-    this.#text = `${this.#text}${line}\n`
-    // At twice the limit: to cut at each line would copy all of it each time.
-    if (this.#text.length > 2 * KEPT) this.#text = this.#text.slice(-KEPT)
+    this.#text.add(`${line}\n`)
     this.#onLine(line)
   }
 }

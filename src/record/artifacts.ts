@@ -21,6 +21,7 @@ export function artifactsRoot(option?: string): string | undefined {
  *
  *     events.jsonl   the record, one event a line
  *     console.log    the text of the guest's console
+ *     *-end-?.*      the end of a record or a console that is too long to be kept whole
  *     qemu.txt       QEMU's command line, quoted for a shell
  *     journal.txt    systemd's journal
  *     *.png *.pcap   screenshots, and captures of the network

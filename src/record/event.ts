@@ -29,6 +29,7 @@ export type Happening =
   | NetworkChanged
   | SnapshotUsed
   | MachineEnded
+  | LinesLeftOut
   | Note
 
 /** The first event of every record. */
@@ -202,6 +203,18 @@ export interface MachineEnded {
   readonly reason: string
   /** Whether the end was not asked for. */
   readonly unexpected?: boolean
+}
+
+/**
+ * Lines of the record are left out, because it has a limit: the lines between the beginning of the record and this event
+ * that have come before.
+ */
+export interface LinesLeftOut {
+  readonly kind: 'left-out'
+  /** The lines of the console, or all other events. */
+  readonly what: 'console' | 'events'
+  readonly lines: number
+  readonly bytes: number
 }
 
 /** Any other line for a person. */

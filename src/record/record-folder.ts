@@ -1,42 +1,76 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { MachineEvent } from './event.ts'
+import { BothEnds, type LeftOut } from './both-ends.ts'
+import type { LinesLeftOut, MachineEvent } from './event.ts'
+import {
+  CONSOLE_FILES,
+  CONSOLE_LIMITS,
+  EVENT_FILES,
+  QEMU_FILE,
+  RECORD_LIMITS,
+} from './record-files.ts'
+import { size } from '../util/format.ts'
 import { shellCommand } from '../util/shell.ts'
 
-/** The file with all events. */
-export const EVENTS = 'events.jsonl'
-
-/** Writes events into a folder of artifacts: each before {@link add} returns, so that none is lost when the process is killed. */
+/**
+ * Writes events into a folder of artifacts: each before {@link add} returns, so that none is lost when the process is killed.
+ * Of a long record the beginning and the end are kept ({@link RECORD_LIMITS}).
+ */
 export class RecordFolder implements Disposable {
   readonly #path: string
-  /** Descriptors of the files, by their names. A file is opened at its first line. */
-  readonly #files = new Map<string, number>()
+  readonly #console: BothEnds
+  readonly #events: BothEnds
+  readonly #text: BothEnds
+  /** The time of the newest event. */
+  #time = 0
 
   constructor(path: string) {
     this.#path = path
+    this.#console = this.#linesOf('console')
+    this.#events = this.#linesOf('events')
+    this.#text = new BothEnds(path, CONSOLE_FILES, CONSOLE_LIMITS, describeText)
   }
 
-  /** Writes an event. @throws the error of open(2) or write(2), such as ENOSPC. */
+  /** Writes an event. @throws the error of open(2), rename(2) or write(2), such as ENOSPC. */
   add(event: MachineEvent): void {
-    this.#write(EVENTS, JSON.stringify(event))
-    if (event.kind === 'console') this.#write('console.log', event.line)
-    if (event.kind === 'qemu') this.#write('qemu.txt', shellCommand(event.command))
+    this.#time = event.time
+    const line = JSON.stringify(event)
+    if (event.kind === 'console') {
+      this.#console.add(line)
+      this.#text.add(event.line)
+    } else {
+      this.#events.add(line)
+    }
+    if (event.kind === 'qemu') this.#addQemu(shellCommand(event.command))
   }
 
   [Symbol.dispose](): void {
-    for (const descriptor of this.#files.values()) closeSync(descriptor)
-    this.#files.clear()
+    for (const files of [this.#console, this.#events, this.#text]) files[Symbol.dispose]()
   }
 
-  #write(name: string, line: string): void {
-    let descriptor = this.#files.get(name)
-    if (descriptor === undefined) {
-      descriptor = openSync(join(this.#path, name), 'a')
-      this.#files.set(name, descriptor)
-    }
-    const bytes = Buffer.from(`${line}\n`)
-    for (let written = 0; written < bytes.length;) {
-      written += writeSync(descriptor, bytes, written)
+  #linesOf(what: LinesLeftOut['what']): BothEnds {
+    return new BothEnds(this.#path, EVENT_FILES[what], RECORD_LIMITS[what], (leftOut) => {
+      const event: MachineEvent = { time: this.#time, kind: 'left-out', what, ...leftOut }
+      return JSON.stringify(event)
+    })
+  }
+
+  /** A machine starts QEMU a few times at most, and its command line has a limit of the kernel's: this needs none. */
+  #addQemu(command: string): void {
+    const descriptor = openSync(join(this.#path, QEMU_FILE), 'a')
+    try {
+      const bytes = Buffer.from(`${command}\n`)
+      for (let written = 0; written < bytes.length;) {
+        written += writeSync(descriptor, bytes, written)
+      }
+    } finally {
+      closeSync(descriptor)
     }
   }
+}
+
+/** The line of the console's text. A guest can print the same, so a program reads it in the events. */
+function describeText({ lines, bytes }: LeftOut): string {
+  const { first, older } = CONSOLE_FILES
+  return `--- ${lines} lines (${size(bytes)}) came between ${first} and this: ${older} has the last of them`
 }

@@ -4,6 +4,10 @@ import { OutputRecord } from './output-record.ts'
 import { RecentEvents } from './recent-events.ts'
 import { RecordFolder } from './record-folder.ts'
 import { messageOf } from '../util/error.ts'
+import { withoutMiddle } from '../util/without-middle.ts'
+
+/** The longest text of an event, in characters. A part of a command's output is shorter, also in base64. */
+const TEXT = 128 * 1024
 
 /** The record of a command that runs. */
 export interface CommandRecord {
@@ -20,8 +24,8 @@ export interface WaitRecord {
 }
 
 /**
- * The record of one machine: the newest events in memory, and all of them in the folder of artifacts if there is one. An
- * error with the folder is kept in {@link fault} and not thrown, so that a full disk does not fail a test.
+ * The record of one machine: the newest events in memory, and the folder of artifacts, if there is one, has all of them, or
+ * the beginning and the end of a long record. An error with the folder is kept in {@link fault} and not thrown, so that a full disk does not fail a test.
  */
 export class Recorder implements Disposable {
   readonly #steps = new AsyncLocalStorage<number>()
@@ -50,7 +54,7 @@ export class Recorder implements Disposable {
   event(happening: Happening): void {
     const now = Math.round((performance.timeOrigin + performance.now()) * 10) / 10
     this.#lastTime = Math.max(this.#lastTime, now)
-    const event = { time: this.#lastTime, ...happening }
+    const event = { time: this.#lastTime, ...bounded(happening) }
     this.#recent.add(event)
     try {
       this.#folder?.add(event)
@@ -130,6 +134,16 @@ export class Recorder implements Disposable {
     this.#folder?.[Symbol.dispose]()
     this.#folder = undefined
   }
+}
+
+/** An event whose texts are too long, such as a failure that quotes megabytes of output, loses their middles. */
+function bounded(happening: Happening): Happening {
+  const tooLong = Object.entries(happening).filter(
+    ([, value]) => typeof value === 'string' && value.length > TEXT,
+  )
+  if (tooLong.length === 0) return happening
+  const short = tooLong.map(([name, value]) => [name, withoutMiddle(String(value), TEXT)])
+  return { ...happening, ...(Object.fromEntries(short) as object) }
 }
 
 /** Whether an error is one of a system call. */

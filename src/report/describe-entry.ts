@@ -1,3 +1,5 @@
+import type { LinesLeftOut } from '../record/event.ts'
+import { count, size } from '../util/format.ts'
 import type { Entry, MomentEntry } from './history.ts'
 
 /** How an entry is shown, in the timeline and in the list. */
@@ -26,6 +28,12 @@ export function describeEntry(entry: Entry): Description {
   }
 }
 
+/** What is left out, in a few words. @param noun what a line of it is. */
+export function describeGap({ lines, bytes }: LinesLeftOut, noun: string): string {
+  const parts = [...(lines > 0 ? [count(lines, noun)] : []), ...(bytes > 0 ? [size(bytes)] : [])]
+  return `${parts.join(', ')} left out`
+}
+
 function commandOutcome(
   { ended, failure }: Extract<Entry, { kind: 'command' }>,
   outcome: string,
@@ -49,6 +57,8 @@ function describeMoment(event: MomentEntry['event']): Description {
       const where = event.direction === 'to-guest' ? 'to the guest' : 'to the host'
       return { text: `${event.source} copied ${where} as ${event.target}`, ...good }
     }
+    case 'left-out':
+      return { text: describeGap(event, 'event'), outcome: 'left out', state: 'doubtful' }
     case 'network':
       return { text: `network: ${event.change}`, ...good }
     case 'note':

@@ -3,6 +3,7 @@ import type {
   CommandOutput,
   CommandStarted,
   FileCopied,
+  LinesLeftOut,
   MachineEvent,
   MachineMade,
   NetworkChanged,
@@ -14,6 +15,9 @@ import type {
   UnitFailed,
 } from '../record/event.ts'
 
+/** The most entries of a history: a page with more of them takes a browser too long. */
+const ENTRIES = 20_000
+
 /** The history of one machine, put together from its events. Times are milliseconds since the epoch. */
 export interface MachineHistory {
   readonly made: MachineMade
@@ -21,8 +25,16 @@ export interface MachineHistory {
   readonly end: number
   /** Spans and moments, in the order in which they began. */
   readonly entries: readonly Entry[]
-  readonly console: readonly { readonly time: number; readonly line: string }[]
+  readonly console: readonly HistoryLine[]
   readonly qemu: readonly QemuStarted[]
+}
+
+/** A line of the console. */
+export interface HistoryLine {
+  readonly time: number
+  readonly line: string
+  /** The lines that are left out instead of this one, which is empty. */
+  readonly leftOut?: LinesLeftOut
 }
 
 /** Something that took time. */
@@ -67,6 +79,7 @@ export interface MomentEntry {
   readonly end: number
   readonly event:
     | FileCopied
+    | LinesLeftOut
     | MachineEnded
     | NetworkChanged
     | Note
@@ -97,7 +110,7 @@ class Builder {
   /** Commands, steps and waits by their ids. */
   readonly #begun = new Map<number, Mutable<CommandEntry | StepEntry | WaitEntry>>()
   readonly #outputs = new Map<number, CommandOutput[]>()
-  readonly #console: { time: number; line: string }[] = []
+  readonly #console: HistoryLine[] = []
   readonly #qemu: QemuStarted[] = []
   #made: MachineMade = { kind: 'machine', name: 'machine', accelerator: 'tcg' }
   #boot: { entry: Mutable<BootEntry>; phases: { time: number; phase: string }[] } | undefined
@@ -110,7 +123,7 @@ class Builder {
   finish(): Omit<MachineHistory, 'start' | 'end'> {
     return {
       made: this.#made,
-      entries: this.#entries,
+      entries: withoutMiddle(this.#entries),
       console: this.#console,
       qemu: this.#qemu,
     }
@@ -173,6 +186,10 @@ class Builder {
       case 'console':
         this.#console.push({ time, line: event.line })
         break
+      case 'left-out':
+        if (event.what === 'console') this.#console.push({ time, line: '', leftOut: event })
+        else this.#entries.push({ kind: 'moment', start: time, end: time, event })
+        break
       case 'ended':
       case 'file-copied':
       case 'network':
@@ -198,6 +215,19 @@ class Builder {
     const depth = around === undefined ? 0 : around.depth + 1
     return { start, end: this.#end, isOver: false, depth }
   }
+}
+
+/** The first and the last entries, with one between them that says how many are left out. */
+function withoutMiddle(entries: readonly Entry[]): readonly Entry[] {
+  const middle = entries.slice(ENTRIES / 2, -ENTRIES / 2)
+  const [first] = middle
+  if (first === undefined) return entries
+  const event: LinesLeftOut = { kind: 'left-out', what: 'events', lines: middle.length, bytes: 0 }
+  return [
+    ...entries.slice(0, ENTRIES / 2),
+    { kind: 'moment', start: first.start, end: first.start, event },
+    ...entries.slice(-ENTRIES / 2),
+  ]
 }
 
 function close(entry: Mutable<SpanEntry>, time: number, failure?: string): void {

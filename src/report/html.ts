@@ -1,9 +1,20 @@
-/** A piece of HTML, in which all text is escaped. */
-export class Html {
-  readonly text: string
+/** The size from which on texts are not joined any more, in characters. */
+const PART = 64 * 1024
 
-  constructor(text: string) {
-    this.text = text
+/**
+ * A piece of HTML, in which all text is escaped. A long one consists of parts, which are never joined: a JavaScript string
+ * has at most 2^29 - 24 characters, and what guests print may be more in a report of many machines.
+ */
+export class Html {
+  readonly parts: readonly string[]
+
+  constructor(text: string | readonly string[]) {
+    this.parts = typeof text === 'string' ? [text] : text
+  }
+
+  /** All of it, if it is not too long. */
+  get text(): string {
+    return this.parts.join('')
   }
 }
 
@@ -12,18 +23,31 @@ export type Content = Html | string | number | false | null | undefined | readon
 
 /** Makes HTML from a template; escapes each value that is not HTML already. */
 export function html(strings: TemplateStringsArray, ...contents: readonly Content[]): Html {
-  let text = strings[0] ?? ''
+  const parts = new Parts()
+  parts.add(strings[0] ?? '')
   for (const [index, content] of contents.entries()) {
-    text += render(content) + (strings[index + 1] ?? '')
+    render(content, parts)
+    parts.add(strings[index + 1] ?? '')
   }
-  return new Html(text)
+  return new Html(parts.all)
 }
 
-function render(content: Content): string {
-  if (content === undefined || content === null || content === false) return ''
-  if (content instanceof Html) return content.text
-  if (typeof content === 'object') return content.map(render).join('')
-  return escape(String(content))
+/** Joins short texts to parts of about {@link PART} characters. */
+class Parts {
+  readonly all: string[] = []
+
+  add(text: string): void {
+    const last = this.all.at(-1)
+    if (last === undefined || last.length + text.length > PART) this.all.push(text)
+    else this.all[this.all.length - 1] = last + text
+  }
+}
+
+function render(content: Content, parts: Parts): void {
+  if (content === undefined || content === null || content === false) return
+  if (content instanceof Html) for (const part of content.parts) parts.add(part)
+  else if (typeof content === 'object') for (const each of content) render(each, parts)
+  else parts.add(escape(String(content)))
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -2,6 +2,7 @@ export type {
   BootEntry,
   CommandEntry,
   Entry,
+  HistoryLine,
   MachineHistory,
   MomentEntry,
   Span,

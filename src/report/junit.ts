@@ -10,16 +10,19 @@ export async function writeJunit(file: string, run: TestRun): Promise<void> {
 }
 
 /**
- * The results as JUnit XML: a suite for each file, a case for each test. The format has no standard; Jenkins, GitLab
- * and others read this form. Times are in seconds.
+ * The results as JUnit XML, in parts, each of which is written before the next one is made: a suite for each file, a case
+ * for each test. The format has no standard; Jenkins, GitLab and others read this form. Times are in seconds.
  */
-export function junit({ files, duration }: TestRun): string {
-  const suites = files.map((file) => suite(file))
-  const lines = [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    element('testsuites', { ...counts(files), time: seconds(duration) }, suites),
-  ]
-  return `${lines.join('\n')}\n`
+export function* junit({ files, duration }: TestRun): Generator<string> {
+  yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+  const all = { ...counts(files), time: seconds(duration) }
+  if (files.length === 0) {
+    yield `${element('testsuites', all)}\n`
+    return
+  }
+  yield `${startTag('testsuites', all)}>\n`
+  for (const file of files) yield `${suite(file)}\n`
+  yield '</testsuites>\n'
 }
 
 function suite(file: FileResult): string {
@@ -74,13 +77,18 @@ function element(
   attributes: Readonly<Record<string, string>>,
   children: readonly string[] = [],
 ): string {
-  const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${attribute(value)}"`)
-  const start = `<${name}${words.join('')}`
+  const start = startTag(name, attributes)
   if (children.length === 0) return `${start}/>`
   // Line breaks around a text would be part of it.
   const isText = children.length === 1 && !children[0]?.startsWith('<')
   const between = isText ? '' : '\n'
   return [`${start}>`, ...children, `</${name}>`].join(between)
+}
+
+/** The start of a tag, without the bracket that ends it. */
+function startTag(name: string, attributes: Readonly<Record<string, string>>): string {
+  const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${attribute(value)}"`)
+  return `<${name}${words.join('')}`
 }
 
 /** Text between tags, without its colours. */

@@ -1,21 +1,29 @@
-import { readFile, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { readRecord } from '../record/read.ts'
+import { ArtifactError, openArtifact } from '../record/read-lines.ts'
+import { isSystemError } from '../util/error.ts'
 import { type MachineHistory, historyOf } from './history.ts'
 
 /** The size up to which a file is put into the report, in bytes; of larger files the report gives the path. */
-const INLINE = { image: 16 * 1024 * 1024, capture: 2 * 1024 * 1024, journal: 4 * 1024 * 1024 }
+const INLINE = { image: 16 << 20, capture: 2 << 20, journal: 4 << 20 }
+
+/** The size up to which the files of one machine are put into the report, all together, in bytes. */
+const INLINE_TOGETHER = 48 << 20
 
 /** What a machine's folder of artifacts contains. */
 export interface MachineFolder {
   readonly path: string
+  /** If the record cannot be read, it has the folder's name and time, and nothing else. */
   readonly history: MachineHistory
   /** How many lines of its record could not be read. */
   readonly brokenLines: number
+  /** Why the record, or another file, cannot be read: a sentence for each of them. */
+  readonly problems: readonly string[]
   readonly images: readonly FoundFile[]
   readonly captures: readonly FoundFile[]
   /** systemd's journal. */
-  readonly journal: string | undefined
+  readonly journal: FoundFile | undefined
 }
 
 /** A file among the artifacts. */
@@ -28,49 +36,121 @@ export interface FoundFile {
   readonly content: Buffer | undefined
 }
 
-/** Reads every machine's folder in `root` and its subfolders, in the order in which they were made. */
+/**
+ * Reads every machine's folder in `root` and its subfolders, in the order in which they were made. A folder or a file that
+ * cannot be read is a problem of that machine, and never an error: the report has all others.
+ */
 export async function readMachines(root: string): Promise<MachineFolder[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true })
-  const folders = new Set(entries.filter((entry) => entry.isFile()).map(folderOf))
-  const machines = await Promise.all([...folders].map(readMachine))
-  return machines
-    .filter((machine) => machine !== undefined)
-    .toSorted((a, b) => a.history.start - b.history.start || (a.path < b.path ? -1 : 1))
+  const machines: MachineFolder[] = []
+  // One after the other: a record takes more memory while it is read than afterwards.
+  for await (const path of foldersBelow(root)) {
+    const machine = await readMachine(path)
+    if (machine !== undefined) machines.push(machine)
+  }
+  return machines.toSorted(
+    (a, b) => a.history.start - b.history.start || (a.path < b.path ? -1 : 1),
+  )
 }
 
-function folderOf(entry: { readonly parentPath: string }): string {
-  return entry.parentPath
+/** A folder and all folders in it. No symlink is followed. */
+async function* foldersBelow(folder: string): AsyncGenerator<string> {
+  yield folder
+  const entries = await readdir(folder, { withFileTypes: true }).catch(whatCannotBeRead)
+  if (!Array.isArray(entries)) return
+  for (const entry of entries) {
+    if (entry.isDirectory()) yield* foldersBelow(join(folder, entry.name))
+  }
 }
 
 /** Undefined where the folder has no record. */
 async function readMachine(path: string): Promise<MachineFolder | undefined> {
-  const record = await readRecord(path)
-  const history = record && historyOf(record.events)
-  if (history === undefined) return undefined
-  const names = (await readdir(path)).toSorted()
-  const find = (ending: string, limit: number): Promise<FoundFile[]> =>
-    Promise.all(
-      names
-        .filter((name) => name.endsWith(ending))
-        .map((name) => readFound(join(path, name), limit)),
-    )
-  const [journal] = await find('journal.txt', INLINE.journal)
+  const problems: string[] = []
+  const note = (name: string, why: string): void => {
+    problems.push(`${name} cannot be read: ${why}.`)
+  }
+  const names = await readdir(path).catch(whatCannotBeRead)
+  if (typeof names === 'string') {
+    note('The folder', names)
+    return { ...EMPTY, path, problems, history: await unknownHistory(path) }
+  }
+  const record = await readRecord(path).catch(whatCannotBeRead)
+  if (typeof record === 'string') note('The record', record)
+  const read = typeof record === 'string' ? undefined : record
+  const history = historyOf(read?.events ?? [])
+  const brokenLines = read?.brokenLines ?? 0
+  if (history === undefined && brokenLines > 0) note('The record', 'none of its lines is an event')
+  // A record without a line is that of a machine that was killed in its first moment, or of no machine.
+  if (history === undefined && problems.length === 0) return undefined
+
+  const files = new FoundFiles(path, names.toSorted(), note)
+  const [journal] = await files.find('journal.txt', INLINE.journal)
   return {
     path,
-    history,
-    brokenLines: record?.brokenLines ?? 0,
-    images: await find('.png', INLINE.image),
-    captures: await find('.pcap', INLINE.capture),
-    journal: journal?.content?.toString(),
+    history: history ?? (await unknownHistory(path)),
+    brokenLines,
+    problems,
+    images: await files.find('.png', INLINE.image),
+    captures: await files.find('.pcap', INLINE.capture),
+    journal,
   }
 }
 
-async function readFound(path: string, limit: number): Promise<FoundFile> {
-  const { size } = await stat(path)
-  return {
-    name: path.slice(dirname(path).length + 1),
-    path,
-    size,
-    content: size <= limit ? await readFile(path) : undefined,
+const EMPTY = { brokenLines: 0, images: [], captures: [], journal: undefined } as const
+
+/** Reads the files of one machine, as many as the report may have. */
+class FoundFiles {
+  readonly #folder: string
+  readonly #names: readonly string[]
+  readonly #note: (name: string, why: string) => void
+  #room = INLINE_TOGETHER
+
+  constructor(folder: string, names: readonly string[], note: (name: string, why: string) => void) {
+    this.#folder = folder
+    this.#names = names
+    this.#note = note
   }
+
+  /** The files whose names end so. @param limit the size up to which a file is read, in bytes. */
+  async find(ending: string, limit: number): Promise<FoundFile[]> {
+    const found: FoundFile[] = []
+    for (const name of this.#names) {
+      if (!name.endsWith(ending)) continue
+      const file = await this.#read(name, limit).catch(whatCannotBeRead)
+      if (typeof file === 'string') this.#note(name, file)
+      else found.push(file)
+    }
+    return found
+  }
+
+  async #read(name: string, limit: number): Promise<FoundFile> {
+    const path = join(this.#folder, name)
+    await using file = await openArtifact(path)
+    const { size } = await file.stat()
+    const isSmall = size <= limit && size <= this.#room
+    if (!isSmall) return { name, path, size, content: undefined }
+    const content = Buffer.alloc(size)
+    const { bytesRead } = await file.read(content, 0, size, 0)
+    this.#room -= bytesRead
+    return { name, path, size, content: content.subarray(0, bytesRead) }
+  }
+}
+
+/** The history of a machine whose record cannot be read: its folder's name and time. */
+async function unknownHistory(path: string): Promise<MachineHistory> {
+  const found = await stat(path).catch(whatCannotBeRead)
+  const time = typeof found === 'string' ? 0 : found.birthtimeMs
+  return {
+    made: { kind: 'machine', name: basename(path), accelerator: 'tcg' },
+    start: time,
+    end: time,
+    entries: [],
+    console: [],
+    qemu: [],
+  }
+}
+
+/** For `catch()`: why a file of artifacts cannot be read. */
+function whatCannotBeRead(error: unknown): string {
+  if (error instanceof ArtifactError || isSystemError(error)) return error.message
+  throw error
 }

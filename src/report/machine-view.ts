@@ -1,4 +1,5 @@
 import { shellCommand } from '../util/shell.ts'
+import { describeGap } from './describe-entry.ts'
 import { eventList } from './event-list.ts'
 import { count, size as sizeOf } from '../util/format.ts'
 import { type Html, html } from './html.ts'
@@ -18,29 +19,25 @@ export function machineView(id: string, machine: MachineFolder): Html {
         html`· <strong>${count(machine.brokenLines, 'line')} of its record cannot be read</strong>`
       }
     </p>
+    ${machine.problems.map((problem) => html`<p class="warning">${problem}</p>`)}
     ${tabs(`${id}-views`, 'What to show', [
       { title: 'Events', content: eventList(id, history) },
       {
         title: 'Console',
         content: textView(
           'the console',
-          console.map(({ time, line }) => ({ text: line, at: time - start })),
+          console.map(({ time, line, leftOut }) =>
+            leftOut === undefined
+              ? { text: line, at: time - start }
+              : { text: describeGap(leftOut, 'line'), isGap: true },
+          ),
         ),
       },
       images.length > 0 && {
         title: `Screenshots (${images.length})`,
         content: html`${images.map((image) => screenshot(history.made.name, image))}`,
       },
-      journal !== undefined && {
-        title: 'Journal',
-        content: textView(
-          'the journal',
-          journal
-            .trimEnd()
-            .split('\n')
-            .map((text) => ({ text })),
-        ),
-      },
+      journal !== undefined && { title: 'Journal', content: journalView(journal) },
       { title: 'QEMU', content: qemuView(machine) },
       captures.length > 0 && {
         title: `Network (${captures.length})`,
@@ -49,6 +46,19 @@ export function machineView(id: string, machine: MachineFolder): Html {
         </ul>`,
       },
     ])}`
+}
+
+function journalView({ path, size, content }: FoundFile): Html {
+  if (content === undefined) {
+    return html`<p>
+      The journal (${sizeOf(size)}) is too large for this page: <code>${path}</code>
+    </p>`
+  }
+  const lines = content.toString().trimEnd().split('\n')
+  return textView(
+    'the journal',
+    lines.map((text) => ({ text })),
+  )
 }
 
 function accelerator({ history: { made } }: MachineFolder): Html {

@@ -37,9 +37,9 @@ export function page(
   run: TestRun,
   machines: readonly MachineFolder[],
   scripts: readonly string[],
-): string {
+): Html {
   const subjects = subjectsOf(run, machines)
-  const document = html`<!doctype html>
+  return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -68,8 +68,8 @@ export function page(
         )}
         ${scripts.map(scriptHtml)}
       </body>
-    </html>`
-  return `${document.text}\n`
+    </html>
+    ${'\n'}`
 }
 
 /** How the run went, in one or two words. */

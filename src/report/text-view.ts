@@ -24,6 +24,8 @@ export function terminalText(text: string): Html {
 interface Line {
   readonly text: string
   readonly at?: number
+  /** Whether it is not part of the text, but says what is left out of it. */
+  readonly isGap?: boolean
 }
 
 /**
@@ -45,7 +47,8 @@ export function textView(what: string, lines: readonly Line[]): Html {
 }
 
 /** The style sheet shows the time, so that it is not copied with the text. */
-function lineHtml({ text, at }: Line): Html {
+function lineHtml({ text, at, isGap = false }: Line): Html {
+  if (isGap) return html`<span class="line gap">[${text}]${'\n'}</span>`
   const time = at === undefined ? undefined : html` data-at="${offset(at)}"`
   return html`<span class="line" ${time}>${terminalText(text)}${'\n'}</span>`
 }

@@ -10,9 +10,10 @@ export async function writeReport(
   run: TestRun,
   machines: readonly MachineFolder[],
 ): Promise<void> {
-  const text = page(run, machines, await readScripts())
+  const { parts } = page(run, machines, await readScripts())
   await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, text)
+  // An iterable is written part by part.
+  await writeFile(file, parts)
 }
 
 /** The scripts of the report: modules of `browser/` that import nothing. */

@@ -1,9 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Failure } from '../report/results.ts'
+import { withoutMiddle } from '../util/without-middle.ts'
 
 /** How many causes of causes are described. */
 const DEPTH = 5
+
+/** The longest message and the longest text, in characters. An assertion may quote megabytes of a guest's output. */
+const MOST = { message: 1000, text: 128 * 1024 }
 
 /** The variable of a test's environment that has failures show the whole stack but for the frames of Node. */
 export const OWN_FRAMES = 'LOWERDIR_OWN_FRAMES'
@@ -16,9 +20,11 @@ const OWN_PLACES = OWN_FOLDERS.flatMap((folder) => [folder.href, fileURLToPath(f
 
 /** Describes for people why a test failed, from the value that it has thrown. */
 export function describeError(error: unknown): Failure {
-  const text = textOf(error, DEPTH).trim()
-  const message = error instanceof Error ? error.message : inspect(error)
-  return { message: message.trim().split('\n', 1)[0] || 'failed', text }
+  const text = withoutMiddle(textOf(error, DEPTH).trim(), MOST.text)
+  const whole = error instanceof Error ? error.message : inspect(error)
+  const message = whole.trim().split('\n', 1)[0] || 'failed'
+  const isLonger = message.length > MOST.message
+  return { message: isLonger ? `${message.slice(0, MOST.message)}…` : message, text }
 }
 
 function textOf(error: unknown, depth: number): string {

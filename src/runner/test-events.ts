@@ -2,12 +2,16 @@ import type { TestEvent } from 'node:test/reporters'
 import type { TestResult } from '../report/results.ts'
 import { describeError } from './describe-error.ts'
 import type { Line } from './line.ts'
+import { withoutMiddle } from '../util/without-middle.ts'
 
 /** The reason that Node gives for skipping a test that `--test-name-pattern` does not match. */
 const NOT_WANTED = 'test name does not match pattern'
 
 /** Node's totals at the end, which the runner counts itself. */
 const COUNT = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
+
+/** The longest diagnostic message, in characters. */
+const NOTE = 64 * 1024
 
 /** What an event says about its test. */
 interface TestData {
@@ -63,7 +67,9 @@ export class TestEvents {
         return this.#end(event.type === 'test:pass', event.data)
       case 'test:diagnostic': {
         const { message } = event.data
-        return COUNT.test(message) ? undefined : { kind: 'note', text: message }
+        return COUNT.test(message)
+          ? undefined
+          : { kind: 'note', text: withoutMiddle(message, NOTE) }
       }
       default:
         return undefined

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { SaxesParser } from 'saxes'
 import { describe, expect, it } from 'vitest'
 import { junit } from '../../src/report/junit.ts'
+import type { TestRun } from '../../src/report/results.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { HOSTILE, START, fileResult, sampleRun, testResult } from './sample.ts'
 
@@ -33,9 +34,13 @@ function parse(xml: string): Element {
   return root.children[0]!
 }
 
+function written(run: TestRun): Element {
+  return parse([...junit(run)].join(''))
+}
+
 describe('JUnit XML', () => {
   it('has a suite for each file and a case for each test', () => {
-    const suites = parse(junit(sampleRun(temporaryDirectory())))
+    const suites = written(sampleRun(temporaryDirectory()))
     expect(suites).toMatchObject({
       name: 'testsuites',
       attributes: { tests: '3', failures: '1', skipped: '1', time: '42.000' },
@@ -66,7 +71,7 @@ describe('JUnit XML', () => {
   })
 
   it('says whatever failed as far as XML can say it', () => {
-    const suites = parse(junit(sampleRun(temporaryDirectory())))
+    const suites = written(sampleRun(temporaryDirectory()))
     const failure = suites.children[0]!.children[0]!.children[0]!
     expect(failure.text).toContain('</script></pre></template><script>window.stolen=1</script>')
     expect(failure.text).toContain('\ufffd\ufffdred ')
@@ -76,7 +81,7 @@ describe('JUnit XML', () => {
   it('has an error for a test that was interrupted', () => {
     const test = testResult(['waits'], [0, 1], { status: 'interrupted', reason: 'ended by SIGINT' })
     const files = [fileResult('/', 'a.vm.test.ts', [test], { interrupted: true })]
-    const suites = parse(junit({ start: START, duration: 0, files }))
+    const suites = written({ start: START, duration: 0, files })
     expect(suites.attributes).toMatchObject({ tests: '1', failures: '0', errors: '1' })
     const [error] = suites.children[0]!.children[0]!.children
     expect(error).toMatchObject({ name: 'error', attributes: { message: 'ended by SIGINT' } })
@@ -85,7 +90,7 @@ describe('JUnit XML', () => {
   it('counts what failed outside of the tests of a file', () => {
     const failure = { message: 'it cannot be loaded', text: 'SyntaxError: …' }
     const files = [fileResult('/', 'a.vm.test.ts', [], { failure })]
-    const suites = parse(junit({ start: START, duration: 0, files }))
+    const suites = written({ start: START, duration: 0, files })
     expect(suites.attributes).toMatchObject({ tests: '1', failures: '1' })
     expect(suites.children[0]!.children).toMatchObject([
       { children: [{ name: 'failure', attributes: { message: 'it cannot be loaded' } }] },
@@ -98,7 +103,7 @@ describe('JUnit XML', () => {
         const failure = { message: name, text: `${name}]]>${HOSTILE}` }
         const tests = [testResult([name], [0, 1], { status: 'failed', failure })]
         const files = [fileResult('/', name, tests, { output: name })]
-        const suites = parse(junit({ start: START, duration: 0, files }))
+        const suites = written({ start: START, duration: 0, files })
         const test = suites.children[0]!.children[0]!
         expect(test.children[0]!.attributes['message']).toBe(test.attributes['name'])
         expect(!/^[ -~]*$/.test(name) || test.attributes['name'] === name).toBe(true)
@@ -110,7 +115,7 @@ describe('JUnit XML', () => {
     const failure = { message: 'one\n\ttwo "three"', text: '' }
     const tests = [testResult(['x'], [0, 1], { status: 'failed', failure })]
     const files = [fileResult('/', 'a', tests)]
-    const test = parse(junit({ start: START, duration: 0, files })).children[0]!.children[0]!
+    const test = written({ start: START, duration: 0, files }).children[0]!.children[0]!
     expect(test.children[0]!.attributes['message']).toBe('one\n\ttwo "three"')
   })
 })

@@ -25,6 +25,14 @@ describe('an error for people', () => {
     expect(text).not.toContain('node:internal')
   })
 
+  it('has no more than the ends of what it quotes', () => {
+    const error = new Error(`${'a'.repeat(3e6)}\n${'b'.repeat(3e6)}`)
+    const { message, text } = describeError(error)
+    expect(message).toBe(`${'a'.repeat(1000)}…`)
+    expect(text.length).toBeLessThan(200_000)
+    expect(text).toMatch(/^Error: a+\n\[\d+ characters left out\]\nb+\n +at /)
+  })
+
   it('shows the frames of the test first, and those of this package only when told to', () => {
     const cause = caught(() => mebibytes('x', 'memory'))
     const error = new Error('refused', { cause })

@@ -1,6 +1,7 @@
 import type { QmpEvent } from '../../machine/qmp.ts'
 import type { Guest } from '../guest.ts'
-import { type WaitOptions, defaultTimeout, find, patternText, waitFor } from './wait.ts'
+import { ConsoleSearch } from './console-search.ts'
+import { type WaitOptions, defaultTimeout, patternText, waitFor } from './wait.ts'
 
 /** Waits until the text of the serial console matches, and resolves with the match. Earlier output counts. */
 export function waitForConsoleText(
@@ -11,8 +12,9 @@ export function waitForConsoleText(
   const { console } = guest.qemu
   return waitFor(guest, `${patternText(pattern)} on the console`, options, (signal) => {
     return new Promise<string>((resolve) => {
+      const search = new ConsoleSearch(console, pattern)
       const look = (): void => {
-        const found = find(console.text, pattern)
+        const found = search.look()
         if (found === undefined) return
         console.off('text', look)
         resolve(found)
