@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { didYouMean } from '../util/nearest.ts'
 import { UserError } from './user-error.ts'
+import { print } from './print.ts'
 
 /** One option of a command, as it is parsed and as `--help` shows it. */
 export interface Option {
@@ -52,7 +53,7 @@ export async function runCommand(
 ): Promise<number> {
   const { values, positionals, wantsHelp } = parse(name, definition, args)
   if (wantsHelp) {
-    console.log(help(definition))
+    print(help(definition))
     return 0
   }
   if (definition.takesNoArguments === true) checkNoArguments(name, positionals)

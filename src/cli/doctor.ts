@@ -5,6 +5,7 @@ import { type Inventory, inventory } from '../provision/inventory.ts'
 import { describeSandbox } from '../server/sandbox.ts'
 import { command } from './command.ts'
 import { describeParts, row } from './describe-parts.ts'
+import { print } from './print.ts'
 
 /** How long the default guest takes to boot, measured on two cores of a server. */
 const EXPECTATION = {
@@ -37,9 +38,9 @@ export const doctor = command({
       row('sandbox', describeSandbox()),
       row('cache', cacheFolder()),
     ]
-    for (const line of lines) console.log(line)
+    for (const line of lines) print(line)
     const isComplete = Object.values(parts).every(({ found }) => found !== undefined)
-    console.log(
+    print(
       isComplete ? '\nEverything is here.' : '\nSomething is missing. `lowerdir setup` fetches it.',
     )
     return isComplete ? 0 : 1

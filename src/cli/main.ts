@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { didYouMean } from '../util/nearest.ts'
 import type { Command } from './command.ts'
+import { print, printError } from './print.ts'
 
 /** Each command, loaded only when it is asked for. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -24,24 +25,24 @@ const FAILURE = 125
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (process.platform !== 'linux') {
-    console.error(
+    printError(
       `lowerdir: needs Linux, and this is ${process.platform}: it serves files with Linux's own system calls.`,
     )
     return FAILURE
   }
   if (name === '--version') {
-    console.log(version())
+    print(version())
     return 0
   }
   if (name === 'help' && args.length > 0) return main([args[0] ?? '', '--help'])
   if (name === undefined || name === '--help' || name === 'help') {
-    console.log(await overview())
+    print(await overview())
     return 0
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
     const guess = didYouMean(name, [...Object.keys(commands), '--help', '--version'])
-    console.error(`lowerdir: there is no command ${name}.${guess} \`lowerdir --help\` lists them.`)
+    printError(`lowerdir: there is no command ${name}.${guess} \`lowerdir --help\` lists them.`)
     return FAILURE
   }
   const { runCommand } = await import('./command.ts')
@@ -69,14 +70,14 @@ function version(): string {
 /** Prints an error: its message, and the stack where it is a mistake in lowerdir. Returns the exit status. */
 function report(error: unknown): number {
   if (!(error instanceof Error)) {
-    console.error(`lowerdir: ${String(error)}`)
+    printError(`lowerdir: ${String(error)}`)
     return FAILURE
   }
   const status = 'exitStatus' in error ? Number(error.exitStatus) : FAILURE
   // The user has sent the signal and needs no explanation.
   if (error.name === 'Interrupted') return status
   if ('console' in error && typeof error.console === 'string' && error.console !== '') {
-    console.error(
+    printError(
       `lowerdir: The end of the guest's console:\n${error.console.replaceAll(/^/gm, '  | ')}`,
     )
   }
@@ -84,7 +85,7 @@ function report(error: unknown): number {
     error.name,
   )
   const text = isOurs ? (error.stack ?? error.message) : error.message
-  console.error(`lowerdir: ${isOurs ? text : text.replaceAll('\n', '\nlowerdir: ')}`)
+  printError(`lowerdir: ${isOurs ? text : text.replaceAll('\n', '\nlowerdir: ')}`)
   return status
 }
 

@@ -1,4 +1,6 @@
 import type { OnProgress, ProgressPhase } from '../provision/archive.ts'
+import { printableLine } from '../util/printable.ts'
+import { printError } from './print.ts'
 
 const phases: Readonly<Record<ProgressPhase, string>> = {
   index: 'reading the index of',
@@ -30,10 +32,10 @@ export class ProgressLine {
   /** Shows a step. @param detail changes often; a log leaves it out. */
   step(step: string, detail = ''): void {
     if (this.#isTerminal) {
-      const line = `lowerdir: ${step}${detail === '' ? '' : ` ${detail}`}`
+      const line = printableLine(`lowerdir: ${step}${detail === '' ? '' : ` ${detail}`}`)
       process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`)
     } else if (step !== this.#last) {
-      process.stderr.write(`lowerdir: ${this.#seconds()} ${step}\n`)
+      printError(`lowerdir: ${this.#seconds()} ${step}`)
     }
     this.#last = step
   }
@@ -41,7 +43,7 @@ export class ProgressLine {
   /** Prints a line that stays. */
   say(line: string): void {
     this.clear()
-    process.stderr.write(`lowerdir: ${line}\n`)
+    printError(`lowerdir: ${line}`)
   }
 
   /** Removes the changing line. */

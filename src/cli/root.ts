@@ -3,6 +3,7 @@ import { command } from './command.ts'
 import { UserError } from './user-error.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { ProgressLine, showFetch } from './progress.ts'
+import { print } from './print.ts'
 
 export const root = command({
   summary: 'make the root of a Debian system with systemd, for guests to run on',
@@ -43,7 +44,7 @@ to download, 110 MB on disk. The command needs root, and leaves no mount and no 
         onProgress: showFetch(progress),
       })
       progress.clear()
-      console.log(
+      print(
         `${made.folder} is the root of Debian ${made.release} (${made.suite}) with ${made.packages.length} packages.`,
       )
       return 0

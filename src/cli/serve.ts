@@ -18,6 +18,7 @@ import { DEFAULT_TAG, LISTEN_FORMS, LISTEN_WORDS, mountLines, parseListen } from
 import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice } from './values.ts'
 import { parseView, viewNotes, viewOptions } from './view.ts'
+import { print, printError } from './print.ts'
 
 export const serve = command({
   summary: 'share directories over 9P2000.L',
@@ -90,7 +91,7 @@ ${limitHelp()}`,
       sandbox: parseChoice('sandbox', values.sandbox ?? 'auto', sandboxModes),
     }
     const log = (line: string): void => {
-      if (values.verbose === true) console.error(`lowerdir: ${line}`)
+      if (values.verbose === true) printError(`lowerdir: ${line}`)
     }
     const addresses = values.listen
     try {
@@ -145,10 +146,10 @@ async function serveSockets(share: Share, log: (line: string) => void): Promise<
   await using engine = await startEngine(share, log)
   for (const { name, directory, readOnly } of share.exports) {
     const as = name === null ? '' : ` as ${name}`
-    console.error(`lowerdir: serving ${directory}${as}${readOnly ? ' read-only' : ''}.`)
+    printError(`lowerdir: serving ${directory}${as}${readOnly ? ' read-only' : ''}.`)
   }
   for (const listen of engine.listen) {
-    for (const line of mountLines(listen, share.limits.msize, share.exports)) console.log(line)
+    for (const line of mountLines(listen, share.limits.msize, share.exports)) print(line)
   }
   try {
     await Promise.race([engine.ended, whenAborted(signal)])

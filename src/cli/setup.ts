@@ -7,6 +7,7 @@ import { describeParts, row } from './describe-parts.ts'
 import { abortOnSignals } from './interrupt.ts'
 import { ProgressLine, showFetch } from './progress.ts'
 import { parseChoice } from './values.ts'
+import { print } from './print.ts'
 
 const PARTS = ['qemu', 'busybox', 'kernel'] as const
 
@@ -59,9 +60,9 @@ export const setup = command({
       const tesseract =
         ocr === true ? await fetchTesseract({ suite, signal, onProgress }) : undefined
       progress.clear()
-      for (const line of describeParts(parts)) console.log(line)
-      if (tesseract !== undefined) console.log(row('tesseract', tesseract.version))
-      console.log(`What was fetched is kept in ${cacheFolder()}.`)
+      for (const line of describeParts(parts)) print(line)
+      if (tesseract !== undefined) print(row('tesseract', tesseract.version))
+      print(`What was fetched is kept in ${cacheFolder()}.`)
       return want.every((name) => parts[name].found !== undefined) ? 0 : 1
     } finally {
       progress.clear()

@@ -7,6 +7,7 @@ import { age, size } from '../util/format.ts'
 import { didYouMean } from '../util/nearest.ts'
 import { checkNoArguments, command } from './command.ts'
 import { UserError } from './user-error.ts'
+import { print } from './print.ts'
 
 /** How many characters of a key are shown: enough to tell keys apart. */
 const SHORT = 12
@@ -30,7 +31,7 @@ are still there. One that does not fit is not used again, and the next run of it
     const snapshots = await cache.list()
     if (action === 'list') {
       checkNoArguments('snapshot', keys, 'snapshot list')
-      for (const line of await list(snapshots)) console.log(line)
+      for (const line of await list(snapshots)) print(line)
       return 0
     }
     if (action !== 'remove' || keys.length > 0 === (all === true)) {
@@ -41,7 +42,7 @@ are still there. One that does not fit is not used again, and the next run of it
     }
     const chosen = all === true ? snapshots : keys.map((key) => choose(snapshots, key))
     for (const { key } of chosen) await cache.remove(key)
-    console.log(`${chosen.length} removed.`)
+    print(`${chosen.length} removed.`)
     return 0
   },
 })

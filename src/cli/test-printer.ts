@@ -7,6 +7,8 @@ import {
   totalsOf,
 } from '../report/results.ts'
 import type { RunListener } from '../runner/run-files.ts'
+import { printableLine } from '../util/printable.ts'
+import { print } from './print.ts'
 import { ProgressLine } from './progress.ts'
 
 /** The length from which on the beginning of a line is printed before its end has come, in characters. */
@@ -39,12 +41,14 @@ export class TestPrinter implements RunListener, Disposable {
   }
 
   onResult(file: string, { name, status, duration: took, reason, failure }: TestResult): void {
-    const what = `${file} › ${nameOf(name)}`
+    const what = printableLine(`${file} › ${nameOf(name)}`)
     if (status === 'failed') this.#failed(what, took, failure?.text ?? '')
     else if (status === 'passed') this.#print(`ok    ${timeOf(took)}  ${what}`)
     else {
       const sign = status === 'skipped' ? 'skip' : 'stop'
-      this.#print(`${sign}  ${timeOf(took)}  ${what}${reason === undefined ? '' : `: ${reason}`}`)
+      this.#print(
+        `${sign}  ${timeOf(took)}  ${what}${reason === undefined ? '' : `: ${printableLine(reason)}`}`,
+      )
     }
   }
 
@@ -67,7 +71,7 @@ export class TestPrinter implements RunListener, Disposable {
     const rest = this.#rests.get(name) ?? ''
     if (rest !== '') this.#printOutput(name, rest)
     this.#rests.delete(name)
-    if (failure !== undefined) this.#failed(name, took, failure.text)
+    if (failure !== undefined) this.#failed(printableLine(name), took, failure.text)
   }
 
   /** Prints the totals, the last line. */
@@ -89,12 +93,12 @@ export class TestPrinter implements RunListener, Disposable {
   }
 
   #printOutput(file: string, line: string): void {
-    this.#print(this.#isMixed ? `  ${file} | ${line}` : `  | ${line}`)
+    this.#print(this.#isMixed ? `  ${printableLine(file)} | ${line}` : `  | ${line}`)
   }
 
   #print(line: string): void {
     this.#progress.clear()
-    console.log(line)
+    print(line)
   }
 
   #showRunning(): void {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { Readable } from 'node:stream'
 import type { GuestCommand } from '../machine/control/control.ts'
+import { printable } from '../util/printable.ts'
 import { streamEnd } from '../util/promises.ts'
 import type { CommandEnded } from '../record/event.ts'
 
@@ -68,7 +69,7 @@ export class CommandError extends Error implements FailedCommand {
 
   /** @param what a predicate without its full stop, such as "exited with 3". */
   constructor(what: string, failed: FailedCommand, options?: ErrorOptions) {
-    super(message(what, failed), options)
+    super(printable(message(what, failed)), options)
     this.machine = failed.machine
     this.command = failed.command
     this.exitCode = failed.exitCode

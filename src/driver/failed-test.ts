@@ -5,6 +5,7 @@ import type { RunningGuest } from './running-guest.ts'
 import { OwnTerminal, say } from './terminal.ts'
 import type { FailedTest } from './test-owner.ts'
 import { messageOf } from '../util/error.ts'
+import { printable } from '../util/printable.ts'
 
 /** The environment variable that asks for a shell in the machine of a failed test. */
 export const SHELL_ON_FAILURE = 'LOWERDIR_SHELL_ON_FAILURE'
@@ -70,7 +71,7 @@ let shells: Promise<void> = Promise.resolve()
 async function giveShell(guest: RunningGuest, { name, message }: FailedTest): Promise<void> {
   try {
     const why = message.trimEnd().replaceAll(/^/gm, '  ')
-    tell(`lowerdir: "${name}" has failed, and its machine waits for you:\n${why}\n`)
+    tell(printable(`lowerdir: "${name}" has failed, and its machine waits for you:\n${why}\n`))
     await shellInteract(guest)
   } catch (error) {
     say(`"${name}" has failed: ${messageOf(error)}`)

@@ -18,6 +18,7 @@ import type { Guest } from './guest.ts'
 import { Screen } from './screen.ts'
 import { anySignal, defaultTimeout, failure } from './waits/wait.ts'
 import { messageOf } from '../util/error.ts'
+import { printable } from '../util/printable.ts'
 
 /** The default limit of a command's output, in bytes. */
 const MAX_OUTPUT = 64 << 20
@@ -97,7 +98,7 @@ export class RunningGuest implements Guest, AsyncDisposable {
   }
 
   consoleTail(): string {
-    return stripVTControlCharacters(this.qemu.console.tail(CONSOLE_LINES))
+    return printable(stripVTControlCharacters(this.qemu.console.tail(CONSOLE_LINES)))
   }
 
   /** As {@link Machine.exec}. */

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { ReadStream, WriteStream } from 'node:tty'
 import type { ChosenAccelerator } from '../machine/accelerator.ts'
+import { printable } from '../util/printable.ts'
 
 /** Whether the console and the log of each machine are printed as they come. */
 export const isDebugging = (process.env['LOWERDIR_DEBUG'] ?? '') !== ''
@@ -8,7 +9,7 @@ export const isDebugging = (process.env['LOWERDIR_DEBUG'] ?? '') !== ''
 /** Prints a line on standard error, for the person who runs the tests. */
 export function say(line: string): void {
   // oxlint-disable-next-line no-restricted-properties -- the driver runs in the test's process, without cli.
-  process.stderr.write(`lowerdir: ${line}\n`)
+  process.stderr.write(`lowerdir: ${printable(line)}\n`)
 }
 
 /** Accelerators that have been announced. */

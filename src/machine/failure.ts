@@ -1,4 +1,6 @@
+import { stripVTControlCharacters } from 'node:util'
 import { FAILED } from '../guest/init.ts'
+import { printable } from '../util/printable.ts'
 import type { QemuExit } from './qemu-process.ts'
 
 /** An option asks for something that this host, QEMU, kernel or root does not have, or its value is out of range. */
@@ -9,12 +11,12 @@ export class OptionError extends RangeError {
 /** The machine ended early. */
 export class MachineError extends Error {
   override readonly name = 'MachineError'
-  /** The last lines of the guest's console, oldest first. */
+  /** The last lines of the guest's console, oldest first, as they can be printed. */
   readonly console: string
 
   constructor(reason: string, console: string) {
-    super(reason)
-    this.console = console
+    super(printable(reason))
+    this.console = printable(stripVTControlCharacters(console))
   }
 }
 

@@ -124,7 +124,7 @@ describe('lowerdir run', () => {
       '--',
       'sh',
       '-c',
-      `sleep ${FOR_EVER} & nproc; grep -c lowerdir.test=1 /proc/cmdline; grep MemTotal /proc/meminfo; grep " /lower 9p .*,trans=virtio" /proc/1/mounts; kill -TERM $$`,
+      `printf '\\033]0;title\\007\\n' >/dev/console; sleep ${FOR_EVER} & nproc; grep -c lowerdir.test=1 /proc/cmdline; grep MemTotal /proc/meminfo; grep " /lower 9p .*,trans=virtio" /proc/1/mounts; kill -TERM $$`,
     ])
     const { status, stdout, stderr } = await cli.end()
     const [processors, appended, memory = '', mount] = stdout.toString().split('\n')
@@ -135,6 +135,8 @@ describe('lowerdir run', () => {
     expect(mount).toContain(',msize=65536,')
     expect(status).toBe(143)
     expect(stderr).toContain('| lowerdir: phase root')
+    // The terminal shows the guest's console and does not obey it.
+    expect(stderr).toContain(String.raw`| \x1b]0;title\x07`)
     expect(stderr).toMatch(/files over vhost-user: QEMU \S+ has vhost-user-test-device-pci$/m)
     expect(stderr).toContain('QEMU: ')
     expect(cli.leftovers().some((path) => path.endsWith('/initramfs'))).toBe(true)

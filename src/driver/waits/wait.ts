@@ -3,6 +3,7 @@ import { whenAborted } from '../../util/promises.ts'
 import type { Accelerator } from '../../machine/accelerator.ts'
 import type { Recorder } from '../../record/recorder.ts'
 import { messageOf } from '../../util/error.ts'
+import { printable } from '../../util/printable.ts'
 
 /** What every wait may be told. */
 export interface WaitOptions {
@@ -50,7 +51,7 @@ export class WaitError extends Error {
   ) {
     const lines = details.trim() === '' ? '' : `\n${details.trimEnd()}`
     const end = console.trim() === '' ? '' : `\n--- console\n${console.trimEnd()}`
-    super(`${machine}: ${what}: ${why}.${lines}${end}`, options)
+    super(printable(`${machine}: ${what}: ${why}.${lines}${end}`), options)
     this.machine = machine
     this.what = what
     this.console = console
