@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { readRecord } from '../record/read.ts'
 import { ArtifactError, openArtifact } from '../record/read-lines.ts'
+import { EVENT_FILES } from '../record/record-files.ts'
 import { isSystemError } from '../util/error.ts'
 import { type MachineHistory, historyOf } from './history.ts'
 
@@ -52,11 +53,15 @@ export async function readMachines(root: string): Promise<MachineFolder[]> {
   )
 }
 
-/** A folder and all folders in it. No symlink is followed. */
+/**
+ * A folder and all folders in it. No symlink is followed, and nothing in a machine's folder is another machine: a test may
+ * have copied a guest's files there.
+ */
 async function* foldersBelow(folder: string): AsyncGenerator<string> {
   yield folder
   const entries = await readdir(folder, { withFileTypes: true }).catch(whatCannotBeRead)
   if (!Array.isArray(entries)) return
+  if (entries.some(({ name }) => name === EVENT_FILES.events.first)) return
   for (const entry of entries) {
     if (entry.isDirectory()) yield* foldersBelow(join(folder, entry.name))
   }

@@ -189,6 +189,17 @@ describe('a record that cannot be read', () => {
     },
   )
 
+  it('is none of a machine where a guest’s files were copied to', async () => {
+    const root = temporaryDirectory()
+    const copied = join(root, 'machine', 'copied')
+    mkdirSync(copied, { recursive: true })
+    using recording = new Recorder(join(root, 'machine'))
+    recording.event({ kind: 'machine', name: 'm', accelerator: 'tcg' })
+    writeFileSync(join(copied, 'events.jsonl'), '{"time":1,"kind":"note","text":"forged"}\n')
+    const machines = await readMachines(root)
+    expect(machines.map(({ path }) => path)).toEqual([join(root, 'machine')])
+  })
+
   it('is no reason to embed what a file of another kind leads to', async () => {
     const root = temporaryDirectory()
     const folder = join(root, 'machine')
