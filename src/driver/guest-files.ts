@@ -10,6 +10,7 @@ import { pack, unpack } from './host-tar.ts'
 import type { Guest } from './guest.ts'
 import { type Transfer, type TransferOptions, transfer } from './transfer.ts'
 import { messageOf } from '../util/error.ts'
+import { printable } from '../util/printable.ts'
 
 /** The text of error numbers in programs of the guest (strerror(3) in the C locale), and their names. */
 const CODES: readonly (readonly [text: string, code: string])[] = [
@@ -58,7 +59,7 @@ export class FileError extends Error {
     const words =
       known === undefined || !complaint.includes(`'${path}'`) ? complaint.trim() : known[0]
     const why = known === undefined ? words : `${words} (${known[1]})`
-    super(`${machine}: ${path} ${what}: ${why || 'nothing was said about why'}`, options)
+    super(printable(`${machine}: ${path} ${what}: ${why || 'nothing was said about why'}`), options)
     this.machine = machine
     this.path = path
     const cause = options?.cause as NodeJS.ErrnoException | undefined

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { CommandError } from '../../src/driver/command.ts'
+import { FileError } from '../../src/driver/guest-files.ts'
 import { failure } from '../../src/driver/waits/wait.ts'
 import { MachineError } from '../../src/machine/failure.ts'
 import { printable, printableLine } from '../../src/util/printable.ts'
@@ -93,6 +94,10 @@ describe('an error', () => {
   it.each<[string, Error]>([
     ['a command', new CommandError('exited with 1', failed)],
     ['a wait', failure(waiter, `the file ${HOSTILE}`, 'did not come', { details: HOSTILE + CI })],
+    [
+      'a file',
+      new FileError({ machine: 'm', path: `/${HOSTILE}` }, 'cannot be read', HOSTILE + CI),
+    ],
     ['a machine', new MachineError(`The guest's kernel panicked: ${HOSTILE}`, HOSTILE + CI)],
   ])('of %s can be printed by any test runner', (_what, error) => {
     expect(error.message.match(OBEYED)).toBeNull()

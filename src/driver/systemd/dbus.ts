@@ -1,3 +1,4 @@
+import { printable } from '../../util/printable.ts'
 /**
  * The part of D-Bus that receives signals on a connection between two peers (D-Bus Specification, "Message Protocol" and
  * "Authentication Protocol"). Headers are parsed, bodies are skipped.
@@ -67,7 +68,7 @@ export class MessageReader {
       this.#rest = this.#rest.subarray(end + 2)
       if (line.startsWith('OK ')) return (this.#isGreeted = true)
       if (line !== 'DATA')
-        throw new DBusError(`The D-Bus server refused the connection: "${line}".`)
+        throw new DBusError(`The D-Bus server refused the connection: "${printable(line)}".`)
     }
     return false
   }

@@ -1,6 +1,7 @@
 import type { Guest } from '../guest.ts'
 import { systemctl } from './systemctl.ts'
 import { parseProperties, unitPath } from './unit-properties.ts'
+import { printable } from '../../util/printable.ts'
 
 /** A unit's state. */
 export interface UnitState {
@@ -63,7 +64,7 @@ async function hasJobs(guest: Guest, options: Asking): Promise<boolean> {
 /** The state while systemd does not answer. @throws Error where it never will. */
 function unknown(guest: Guest, unit: string, complaint: string): UnitState {
   if (/unknown user|not found|not been booted with systemd/.test(complaint)) {
-    throw new Error(`${guest.name}: systemd cannot be asked about ${unit}: ${complaint}`)
+    throw new Error(printable(`${guest.name}: systemd cannot be asked about ${unit}: ${complaint}`))
   }
   const described = `unknown: ${complaint}`
   const state = { active: 'unknown', result: '', hasJob: false, othersHaveJobs: false, described }

@@ -2,6 +2,7 @@ import type { Guest } from '../guest.ts'
 import { type UserOption, managerOptions, systemctl, unitStatus } from './systemctl.ts'
 import { parseProperties } from './unit-properties.ts'
 import { failure } from '../waits/wait.ts'
+import { printable } from '../../util/printable.ts'
 
 /** Which part of the journal is read. */
 export interface JournalOptions extends UserOption {
@@ -86,5 +87,5 @@ async function show(
   const { exitCode, stdout, stderr } = await systemctl(guest, query, options)
   if (exitCode === 0) return parseProperties(stdout)
   const said = (stderr || stdout).trim()
-  throw new Error(`${guest.name}: systemctl cannot say anything about ${unit}: ${said}`)
+  throw new Error(printable(`${guest.name}: systemctl cannot say anything about ${unit}: ${said}`))
 }
