@@ -1,6 +1,7 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { shellInteract } from './interact.ts'
+import { keepJournal } from './keep-journal.ts'
 import type { RunningGuest } from './running-guest.ts'
 import { OwnTerminal, say } from './terminal.ts'
 import type { FailedTest } from './test-owner.ts'
@@ -17,9 +18,6 @@ export function isShellWanted(): boolean {
 
 /** How long a machine with problems may take to give its journal, in seconds. */
 const JOURNAL_TIMEOUT = 60
-
-/** Lets journald write the newest lines. It has 20 s, in case journald itself has problems. */
-const SYNC = 'timeout 20 journalctl --sync 2>/dev/null'
 
 /**
  * Collects what explains a failed test, while its machine still runs: the screen and the journal go to the artifacts.
@@ -54,13 +52,7 @@ async function gatherEvidence(guest: RunningGuest): Promise<string[]> {
   }
   if (guest.isUp) await attempt('the screen', () => guest.screen.screenshot())
   if (guest.isUp && guest.init === 'systemd') {
-    await attempt('the journal', async () => {
-      const journal = await guest.succeed(`${SYNC}; journalctl --no-pager --boot`, {
-        timeout: JOURNAL_TIMEOUT,
-        quiet: true,
-      })
-      writeFileSync(join(folder, 'journal.txt'), journal)
-    })
+    await attempt('the journal', () => keepJournal(guest, folder, { timeout: JOURNAL_TIMEOUT }))
   }
   return readdirSync(folder).map((name) => join(folder, name))
 }

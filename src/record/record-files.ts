@@ -1,4 +1,5 @@
-import type { EndFiles, EndLimits } from './both-ends.ts'
+import { size } from '../util/format.ts'
+import type { EndFiles, EndLimits, LeftOut } from './both-ends.ts'
 import type { LinesLeftOut } from './event.ts'
 
 /** The files of a record whose events are lines of JSON, by what they have. Both begin in the same file. */
@@ -34,5 +35,21 @@ export const RECORD_LIMITS: Readonly<Record<LinesLeftOut['what'], EndLimits>> = 
   events: { first: 8 << 20, part: 4 << 20 },
 }
 
+/** The line of a text that says what is left out before it. A guest can print the same, so it is for people only. */
+export function describeLeftOut({ first, older }: EndFiles): (leftOut: LeftOut) => string {
+  return ({ lines, bytes }) =>
+    `--- ${lines} lines (${size(bytes)}) came between ${first} and this: ${older} has the last of them`
+}
+
 /** The limits of the console's text. It is larger than in the events, since nothing reads it into memory. */
 export const CONSOLE_LIMITS: EndLimits = { first: 8 << 20, part: 8 << 20 }
+
+/** systemd's journal, as text. */
+export const JOURNAL_FILES: EndFiles = {
+  first: 'journal.txt',
+  older: 'journal-end-1.txt',
+  newest: 'journal-end-2.txt',
+}
+
+/** The limits of the journal's text. All of it fits into a report. */
+export const JOURNAL_LIMITS: EndLimits = { first: 4 << 20, part: 2 << 20 }

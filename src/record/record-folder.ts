@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { BothEnds, type LeftOut } from './both-ends.ts'
+import { BothEnds } from './both-ends.ts'
 import type { LinesLeftOut, MachineEvent } from './event.ts'
 import {
   CONSOLE_FILES,
@@ -8,8 +8,8 @@ import {
   EVENT_FILES,
   QEMU_FILE,
   RECORD_LIMITS,
+  describeLeftOut,
 } from './record-files.ts'
-import { size } from '../util/format.ts'
 import { shellCommand } from '../util/shell.ts'
 
 /**
@@ -28,7 +28,7 @@ export class RecordFolder implements Disposable {
     this.#path = path
     this.#console = this.#linesOf('console')
     this.#events = this.#linesOf('events')
-    this.#text = new BothEnds(path, CONSOLE_FILES, CONSOLE_LIMITS, describeText)
+    this.#text = new BothEnds(path, CONSOLE_FILES, CONSOLE_LIMITS, describeLeftOut(CONSOLE_FILES))
   }
 
   /** Writes an event. @throws the error of open(2), rename(2) or write(2), such as ENOSPC. */
@@ -67,10 +67,4 @@ export class RecordFolder implements Disposable {
       closeSync(descriptor)
     }
   }
-}
-
-/** The line of the console's text. A guest can print the same, so a program reads it in the events. */
-function describeText({ lines, bytes }: LeftOut): string {
-  const { first, older } = CONSOLE_FILES
-  return `--- ${lines} lines (${size(bytes)}) came between ${first} and this: ${older} has the last of them`
 }

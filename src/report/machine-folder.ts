@@ -2,12 +2,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { readRecord } from '../record/read.ts'
 import { ArtifactError, openArtifact } from '../record/read-lines.ts'
-import { EVENT_FILES } from '../record/record-files.ts'
+import { EVENT_FILES, JOURNAL_FILES } from '../record/record-files.ts'
 import { isSystemError } from '../util/error.ts'
 import { type MachineHistory, historyOf } from './history.ts'
 
 /** The size up to which a file is put into the report, in bytes; of larger files the report gives the path. */
-const INLINE = { image: 16 << 20, capture: 2 << 20, journal: 4 << 20 }
+const INLINE = { image: 16 << 20, capture: 2 << 20, journal: 5 << 20 }
 
 /** The size up to which the files of one machine are put into the report, all together, in bytes. */
 const INLINE_TOGETHER = 48 << 20
@@ -23,8 +23,8 @@ export interface MachineFolder {
   readonly problems: readonly string[]
   readonly images: readonly FoundFile[]
   readonly captures: readonly FoundFile[]
-  /** systemd's journal. */
-  readonly journal: FoundFile | undefined
+  /** systemd's journal, in the order of its parts. What lies between the first and the others may be left out. */
+  readonly journal: readonly FoundFile[]
 }
 
 /** A file among the artifacts. */
@@ -88,7 +88,11 @@ async function readMachine(path: string): Promise<MachineFolder | undefined> {
   if (history === undefined && problems.length === 0) return undefined
 
   const files = new FoundFiles(path, names.toSorted(), note)
-  const [journal] = await files.find('journal.txt', INLINE.journal)
+  const { first, older, newest } = JOURNAL_FILES
+  const journal: FoundFile[] = []
+  for (const name of [first, older, newest]) {
+    journal.push(...(await files.find(name, INLINE.journal)))
+  }
   return {
     path,
     history: history ?? (await unknownHistory(path)),
@@ -100,7 +104,7 @@ async function readMachine(path: string): Promise<MachineFolder | undefined> {
   }
 }
 
-const EMPTY = { brokenLines: 0, images: [], captures: [], journal: undefined } as const
+const EMPTY = { brokenLines: 0, images: [], captures: [], journal: [] } as const
 
 /** Reads the files of one machine, as many as the report may have. */
 class FoundFiles {

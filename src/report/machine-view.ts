@@ -37,7 +37,7 @@ export function machineView(id: string, machine: MachineFolder): Html {
         title: `Screenshots (${images.length})`,
         content: html`${images.map((image) => screenshot(history.made.name, image))}`,
       },
-      journal !== undefined && { title: 'Journal', content: journalView(journal) },
+      journal.length > 0 && { title: 'Journal', content: journalView(journal) },
       { title: 'QEMU', content: qemuView(machine) },
       captures.length > 0 && {
         title: `Network (${captures.length})`,
@@ -48,17 +48,17 @@ export function machineView(id: string, machine: MachineFolder): Html {
     ])}`
 }
 
-function journalView({ path, size, content }: FoundFile): Html {
-  if (content === undefined) {
-    return html`<p>
-      The journal (${sizeOf(size)}) is too large for this page: <code>${path}</code>
-    </p>`
-  }
-  const lines = content.toString().trimEnd().split('\n')
-  return textView(
-    'the journal',
-    lines.map((text) => ({ text })),
+function journalView(parts: readonly FoundFile[]): Html {
+  const lines = parts.flatMap(({ path, size, content }) =>
+    content === undefined
+      ? [{ text: `${path} (${sizeOf(size)}) is too large for this page`, isGap: true }]
+      : content
+          .toString()
+          .trimEnd()
+          .split('\n')
+          .map((text) => ({ text })),
   )
+  return textView('the journal', lines)
 }
 
 function accelerator({ history: { made } }: MachineFolder): Html {

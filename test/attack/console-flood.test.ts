@@ -10,8 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
+import type { Guest } from '../../src/driver/guest.ts'
+import { keepJournal } from '../../src/driver/keep-journal.ts'
 import { ConsoleSearch } from '../../src/driver/waits/console-search.ts'
 import { Console } from '../../src/machine/console.ts'
 import { readRecord } from '../../src/record/read.ts'
@@ -133,6 +135,54 @@ describe('a guest that prints 100 MB to its console', () => {
   })
 })
 
+describe('a journal without an end', () => {
+  /** A guest whose journalctl prints this much, as far as its journal needs a guest. */
+  function printing(bytes: number): Guest {
+    const block = `${'x'.repeat(99)}\n`.repeat(1000)
+    const stdout = Readable.from(
+      (function* () {
+        yield Buffer.from('first line\n')
+        for (let done = 0; done < bytes; done += block.length) yield Buffer.from(block)
+        yield Buffer.from('last line')
+      })(),
+      { objectMode: false },
+    )
+    const running = {
+      stdout,
+      stderr: Readable.from([]),
+      exitStatus: Promise.resolve(0),
+      kill: () => {},
+    }
+    return {
+      name: 'm',
+      defaultTimeout: 60,
+      upset: new AbortController().signal,
+      qemu: { runScript: () => running },
+    } as unknown as Guest
+  }
+
+  it('is kept with its beginning and its end, and read no faster than it is written', async () => {
+    const root = temporaryDirectory()
+    using recording = new Recorder(root)
+    recording.event({ kind: 'machine', name: 'm', accelerator: 'tcg' })
+    await keepJournal(printing(100e6), root, {})
+    expect(sizeOf(root)).toBeLessThan(10e6)
+    const report = join(root, 'report.html')
+    await writeReport(report, { start: START, duration: 1, files: [] }, await readMachines(root))
+    const page = readFileSync(report, 'utf8')
+    for (const text of ['first line', 'last line', /--- \d+ lines \(\d+ MiB\) came between/])
+      expect(page).toMatch(text)
+  })
+
+  it('that is short is one file, also when it is kept again', async () => {
+    const root = temporaryDirectory()
+    await keepJournal(printing(20e6), root, {})
+    await keepJournal(printing(0), root, {})
+    expect(readdirSync(root)).toEqual(['journal.txt'])
+    expect(readFileSync(join(root, 'journal.txt'), 'utf8')).toBe('first line\nlast line\n')
+  })
+})
+
 describe('a record that cannot be read', () => {
   const make = {
     'is a folder': (path: string) => mkdirSync(path),
@@ -209,7 +259,7 @@ describe('a record that cannot be read', () => {
     symlinkSync('/etc/passwd', join(folder, 'screen.png'))
     execFileSync('mkfifo', [join(folder, 'journal.txt')])
     const [machine] = await readMachines(root)
-    expect(machine).toMatchObject({ images: [], journal: undefined })
+    expect(machine).toMatchObject({ images: [], journal: [] })
     expect(machine!.problems).toHaveLength(2)
   })
 })
