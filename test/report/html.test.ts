@@ -3,6 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { html } from '../../src/report/html.ts'
 
 describe('HTML', () => {
+  it('is never joined to one string, since that has a longest length', () => {
+    const line = html`<p>${'x'.repeat(1000)}</p>`
+    const many = html`<div>${Array.from({ length: 10_000 }, () => line)}</div>`
+    const { parts } = html`<main>${many}${many}</main>`
+    expect(Math.max(...parts.map((part) => part.length))).toBeLessThan(100_000)
+    expect(parts.join('')).toBe(
+      `<main>${`<div>${line.text.repeat(10_000)}</div>`.repeat(2)}</main>`,
+    )
+  })
+
   it('has text as text, and HTML as HTML', () => {
     const names = ['<a>', '"b"'].map((name) => html`<b title="${name}">${name}</b>`)
     expect(html`<p>${names}</p>`.text).toBe(
