@@ -1,16 +1,20 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { chmod, mkdir, stat } from 'node:fs/promises'
+import { type Stats, createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join, posix, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { pipeline } from 'node:stream/promises'
 import { BUSYBOX } from '../guest/agent.ts'
 import { quote } from '../util/shell.ts'
-import { pack, unpack } from './host-tar.ts'
+import { ArchiveError, CutOffError } from './archive-reader.ts'
+import { HostCopy, type LeftOut } from './host-copy.ts'
+import { canBeLeftOut, pack } from './host-tar.ts'
+import { SparseSource, findSparse, hostPath } from './sparse-source.ts'
+import { RECEIVE_SPARSE, SPARSE_END, sparseRecords } from './sparse-transfer.ts'
 import type { Guest } from './guest.ts'
 import { type Transfer, type TransferOptions, transfer } from './transfer.ts'
-import { messageOf } from '../util/error.ts'
+import { isSystemError, messageOf } from '../util/error.ts'
 import { printable } from '../util/printable.ts'
+import { fromText, toText } from '../util/text.ts'
 
 /** The text of error numbers in programs of the guest (strerror(3) in the C locale), and their names. */
 const CODES: readonly (readonly [text: string, code: string])[] = [
@@ -112,27 +116,81 @@ export async function copyFromHost(
   options: TransferOptions,
 ): Promise<void> {
   const from = resolve(source)
-  const { mode, isDirectory } = await hostFile(guest, from)
-  if (isDirectory) {
-    const to = guestPath(target)
-    const { archive, done } = pack(from)
-    const script = `${BUSYBOX} mkdir -p ${to} && exec ${BUSYBOX} tar -x -f - -C ${to}`
-    const packed = done.catch((cause: unknown) => {
-      throw hostError(guest, from, 'cannot be read', cause)
-    })
-    // It is awaited below, and must not count as unhandled until then.
-    packed.catch(() => {})
-    const how = { ...options, script, input: archive }
-    await moved(guest, target, 'cannot be written', how).catch(async (error: unknown) => {
-      // The guest's tar complains about an archive that is cut off, which the host's tar has the reason for.
-      if (error instanceof FileError && error.code === undefined) await packed
-      throw error
-    })
-    await packed
-  } else {
-    await write(guest, target, createReadStream(from), { ...options, mode }, from)
-  }
+  const stats = await onHostOf(guest, from, 'cannot be read')(() => stat(from))
+  if (stats.isDirectory()) await sendDirectory(guest, from, target, options)
+  else await sendFile(guest, from, stats, target, options)
   guest.recorder.event({ kind: 'file-copied', direction: 'to-guest', source: from, target })
+}
+
+async function sendFile(
+  guest: Guest,
+  from: string,
+  stats: Stats,
+  target: string,
+  options: TransferOptions,
+): Promise<void> {
+  guestPath(target)
+  const onHost = onHostOf(guest, from, 'cannot be read')
+  await using sparse = await onHost(() => SparseSource.openSparse(from, stats))
+  if (sparse === undefined) {
+    const mode = stats.mode & 0o7777
+    await write(guest, target, createReadStream(from), { ...options, mode }, from)
+    return
+  }
+  const records = async function* (): AsyncGenerator<Buffer, void> {
+    yield* sparseRecords(sparse, fromText(target), false)
+    yield SPARSE_END
+  }
+  const input = Readable.from(records(), { objectMode: false })
+  const script = `${RECEIVE_SPARSE}\nreceive_sparse`
+  await send(guest, target, { ...options, script, input }, from)
+}
+
+async function sendDirectory(
+  guest: Guest,
+  from: string,
+  target: string,
+  options: TransferOptions,
+): Promise<void> {
+  const to = guestPath(target)
+  const sparse = (await findSparse(from)).filter(canBeLeftOut)
+  const { archive, done } = pack(from, sparse)
+  const packed = onHostOf(guest, from, 'cannot be read')(() => done)
+  // It is awaited below, and must not count as unhandled until then.
+  packed.catch(() => {})
+  const input =
+    sparse.length === 0
+      ? archive
+      : Readable.from(withSparse(from, sparse, archive), { objectMode: false })
+  // Where nobody reads on, tar has to end.
+  input.once('close', () => archive.destroy())
+  const steps = [
+    `${RECEIVE_SPARSE}\n${BUSYBOX} mkdir -p ${to}`,
+    `cd ${to}`,
+    ...(sparse.length === 0 ? [] : ['receive_sparse']),
+    `exec ${BUSYBOX} tar -x -f -`,
+  ]
+  const how = { ...options, script: steps.join(' && '), input }
+  await send(guest, target, how, from).catch(async (error: unknown) => {
+    // The guest's tar complains about an archive that is cut off, which the host's tar has the reason for.
+    if (error instanceof FileError && error.code === undefined) await packed
+    throw error
+  })
+  await packed
+}
+
+/** The sparse files of a directory, and then an archive of the others. */
+async function* withSparse(
+  directory: string,
+  paths: readonly string[],
+  archive: Readable,
+): AsyncGenerator<Buffer, void> {
+  for (const path of paths) {
+    await using source = await SparseSource.open(hostPath(directory, path))
+    yield* sparseRecords(source, path, true)
+  }
+  yield SPARSE_END
+  yield* archive as AsyncIterable<Buffer>
 }
 
 /** Copies a file or a directory of the guest into a directory of the host, and resolves with the path of the copy. */
@@ -143,7 +201,7 @@ export async function copyToHost(
   options: TransferOptions,
 ): Promise<string> {
   const from = guestPath(source)
-  const target = join(resolve(targetDirectory), posix.basename(source))
+  const name = copyName(source)
   // Type and mode. A symlink is followed.
   const about = await moved(guest, source, 'cannot be read', {
     ...options,
@@ -151,23 +209,64 @@ export async function copyToHost(
     take: buffer,
   })
   const [type, mode = '644'] = about.toString().trim().split('/')
-  const onHost = (cause: unknown): never => {
-    throw hostError(guest, target, 'cannot be written', cause)
+  const target = join(resolve(targetDirectory), name)
+  const onHost = onHostOf(guest, target, 'cannot be written')
+  using copy = await onHost(() => new HostCopy(targetDirectory, name))
+  if (type === 'directory') {
+    const script = `exec ${BUSYBOX} tar -c -f - -C ${from} .`
+    const take = (output: Readable): Promise<LeftOut | CutOffError> =>
+      onHost(() => copy.unpack(output).catch(givenBack))
+    const result = await moved(guest, source, 'cannot be read', { ...options, script, take })
+    // The guest's tar would have said why.
+    if (result instanceof CutOffError) await onHost(() => Promise.reject(result))
+    else noteLeftOut(guest, source, result)
+  } else {
+    const script = `exec ${BUSYBOX} cat ${from}`
+    const take = (output: Readable): Promise<void> =>
+      onHost(() => copy.write(output, Number.parseInt(mode, 8)))
+    await moved(guest, source, 'cannot be read', { ...options, script, take })
   }
-  const isDirectory = type === 'directory'
-  await mkdir(isDirectory ? target : resolve(targetDirectory), { recursive: true }).catch(onHost)
-  const script = isDirectory
-    ? `exec ${BUSYBOX} tar -c -f - -C ${from} .`
-    : `exec ${BUSYBOX} cat ${from}`
-  const take = (output: Readable): Promise<void> =>
-    (isDirectory ? unpack(output, target) : pipeline(output, createWriteStream(target))).catch(
-      onHost,
-    )
-  await moved(guest, source, 'cannot be read', { ...options, script, take })
-  // A set-user-ID bit never comes out of a guest.
-  if (!isDirectory) await chmod(target, Number.parseInt(mode, 8) & 0o777).catch(onHost)
+  await onHost(() => copy.finish())
   guest.recorder.event({ kind: 'file-copied', direction: 'to-host', source, target })
   return target
+}
+
+/** The name of a copy: the last part of the path, and none for the guest's root. @throws RangeError for `.` and `..`. */
+function copyName(source: string): string {
+  const name = posix.basename(source)
+  if (name !== '.' && name !== '..') return name
+  throw new RangeError(
+    `"${source}" has no name that the copy could have. Name the directory itself.`,
+  )
+}
+
+/** An archive that ends early says less about the reason than the program in the guest that has written it. */
+function givenBack(error: unknown): CutOffError {
+  if (error instanceof CutOffError) return error
+  throw error
+}
+
+function noteLeftOut(guest: Guest, source: string, { count, some }: LeftOut): void {
+  if (count === 0) return
+  const names = some.map((path) => JSON.stringify(toText(path))).join(', ')
+  const text = `left out of the copy of ${source}: ${count} devices and FIFOs (${names}${count > some.length ? ', …' : ''})`
+  guest.recorder.event({ kind: 'note', text })
+}
+
+/** Does something with the file at `path` of the host. What the host refuses, and what a guest may not send, becomes a FileError. */
+function onHostOf(
+  guest: Guest,
+  path: string,
+  what: string,
+): <T>(action: () => T | Promise<T>) => Promise<T> {
+  return async (action) => {
+    try {
+      return await action()
+    } catch (cause) {
+      if (!isSystemError(cause) && !(cause instanceof ArchiveError)) throw cause
+      throw hostError(guest, path, what, cause)
+    }
+  }
 }
 
 /** @param source the file of the host that the input is read from, if any. */
@@ -188,11 +287,20 @@ async function write(
     ...(owner === undefined ? [] : [`${BUSYBOX} chown ${quote(owner)} ${file}`]),
     ...(mode === undefined ? [] : [`${BUSYBOX} chmod ${mode.toString(8)} ${file}`]),
   ]
+  await send(guest, path, { ...options, script: steps.join(' && '), input }, source)
+}
+
+/** Writes a file of the guest. @param source the file of the host that the input is read from, if any. */
+async function send(
+  guest: Guest,
+  path: string,
+  how: Transfer<void> & { readonly input: Readable },
+  source: string | undefined,
+): Promise<void> {
   try {
-    const script = steps.join(' && ')
-    await moved(guest, path, 'cannot be written', { ...options, script, input })
+    await moved(guest, path, 'cannot be written', how)
   } catch (error) {
-    if (source === undefined || error !== input.errored) throw error
+    if (source === undefined || error !== how.input.errored) throw error
     throw hostError(guest, source, 'cannot be read', error)
   }
 }
@@ -202,16 +310,6 @@ async function moved<T>(guest: Guest, path: string, what: string, how: Transfer<
   const { exitStatus, complaint, taken } = await transfer(guest, how)
   if (exitStatus === 0) return taken as T
   throw new FileError({ machine: guest.name, path }, what, complaint)
-}
-
-async function hostFile(
-  guest: Guest,
-  path: string,
-): Promise<{ readonly mode: number; readonly isDirectory: boolean }> {
-  const stats = await stat(path).catch((cause: unknown) => {
-    throw hostError(guest, path, 'cannot be read', cause)
-  })
-  return { mode: stats.mode & 0o7777, isDirectory: stats.isDirectory() }
 }
 
 function hostError(guest: Guest, path: string, what: string, cause: unknown): FileError {

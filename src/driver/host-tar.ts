@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { pipeline } from 'node:stream/promises'
 
 /** The host's GNU tar. Every distribution has it; in Debian it is essential. */
 const TAR = 'tar'
@@ -17,34 +16,28 @@ export interface Packing {
   readonly done: Promise<void>
 }
 
-/** Packs the contents of a directory, and the directory's own mode. Root owns everything in the archive. */
-export function pack(directory: string): Packing {
+/**
+ * Packs the contents of a directory, and the directory's own mode. Root owns everything in the archive.
+ *
+ * @param without byte strings of files that are left out: {@link canBeLeftOut} holds for each.
+ */
+export function pack(directory: string, without: readonly string[] = []): Packing {
   const owner = ['--numeric-owner', '--owner=0', '--group=0']
-  const args = ['-C', directory, '--create', '--file=-', '--format=gnu', ...owner, '.']
-  const tar = spawn(TAR, args, { env: ENGLISH, stdio: ['ignore', 'pipe', 'pipe'] })
+  const leaveOut = ['--anchored', '--no-wildcards', '--exclude-from=-']
+  const args = ['-C', directory, '--create', '--file=-', '--format=gnu', ...owner, ...leaveOut, '.']
+  const tar = spawn(TAR, args, { env: ENGLISH, stdio: ['pipe', 'pipe', 'pipe'] })
   const done = ended(tar, tar.stderr)
   // The caller awaits it later; until then it must not count as unhandled.
   done.catch(() => {})
+  // A tar that could not start, or has ended, says so by itself.
+  tar.stdin.on('error', () => {})
+  tar.stdin.end(without.map((path) => `${path}\n`).join(''), 'latin1')
   return { archive: tar.stdout, done }
 }
 
-/**
- * Unpacks an archive of a guest into an existing directory. The user of this process owns the files, and the umask applies
- * to their modes: a guest cannot set owners or a set-user-ID bit on the host. GNU tar refuses names that lead out of the
- * directory.
- *
- * @throws Error with tar's message.
- */
-export async function unpack(archive: Readable, directory: string): Promise<void> {
-  const args = ['-C', directory, '--extract', '--file=-', '--no-same-owner']
-  const tar = spawn(TAR, [...args, '--no-same-permissions'], {
-    env: ENGLISH,
-    stdio: ['pipe', 'ignore', 'pipe'],
-  })
-  const done = ended(tar, tar.stderr)
-  const [over, piped] = await Promise.allSettled([done, pipeline(archive, tar.stdin)])
-  if (over.status === 'rejected') throw over.reason
-  if (piped.status === 'rejected') throw piped.reason
+/** Whether a line of --exclude-from can name a file: tar ignores blanks at a line's end. @param path a byte string. */
+export function canBeLeftOut(path: string): boolean {
+  return /^\.\/[^\n\\]*[^\s\\]$/.test(path)
 }
 
 async function ended(child: NodeJS.EventEmitter, stderr: Readable): Promise<void> {

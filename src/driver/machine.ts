@@ -589,8 +589,8 @@ export class Machine implements AsyncDisposable {
 
   /**
    * Copies a file or a directory of the host to the path `target` of the guest. Root owns the copy. Modes and symlinks
-   * are kept, but `source` itself is followed if it is a symlink. Directories around `target` are made. A directory that
-   * exists already keeps its other files.
+   * are kept, and so are holes of 1 MiB and more. `source` itself is followed if it is a symlink. Directories around `target`
+   * are made. A directory that exists already keeps its other files.
    *
    * ```ts
    * await vm.copyFromHost('fixtures/site', '/var/www/site')
@@ -604,7 +604,12 @@ export class Machine implements AsyncDisposable {
 
   /**
    * Copies a file or a directory of the guest into a directory of the host, which is made if it does not exist, and
-   * resolves with the path of the copy. The user who runs the test owns the copy.
+   * resolves with the path of the copy. The user who runs the test owns the copy, and may enter and write all of its
+   * directories. Devices and FIFOs are left out.
+   *
+   * The copy is in its place when all of it has come. A directory that exists already keeps its other files; everything
+   * else that has a name of the copy is replaced. Symlinks that are there, such as those of an earlier copy, are not
+   * followed. But those in the path `targetDirectory` are: do not name a directory inside of an earlier copy.
    *
    * ```ts
    * const log = await vm.copyToHost('/var/log/app.log', 'artifacts')

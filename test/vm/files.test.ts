@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -149,6 +150,17 @@ describe('a copy', () => {
     expect(target).toBe(join(folder, 'z'))
     expect(readFileSync(target).equals(bytes)).toBe(true)
     expect(lstatSync(target).mode.toString(8)).toBe('100755')
+  })
+
+  it('of a sparse file is larger than the guest’s memory, and takes no room', async () => {
+    const source = join(folder, 'sparse')
+    writeFileSync(source, 'begin')
+    truncateSync(source, 2 ** 31)
+    await vm.copyFromHost(source, '/tmp/sparse')
+    expect(await vm.succeed('stat -c %s /tmp/sparse; head -c 5 /tmp/sparse')).toBe(
+      '2147483648\nbegin',
+    )
+    expect(Number((await vm.succeed('du -k /tmp/sparse')).split('\t')[0])).toBeLessThan(1024)
   })
 
   it('says in an error whether the file was the host’s or the guest’s', async () => {
