@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { createPrivate } from '../machine/private-file.ts'
 import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import { Snapshot } from '../machine/snapshot.ts'
 import type { RunningGuest } from './running-guest.ts'
@@ -54,6 +55,8 @@ export async function saveSnapshot(
   const path = owned === undefined ? resolve(folder ?? '') : owned.file('snapshot')
   try {
     const { folder: where } = await qemu.save(path)
+    // Variables of the environment may be secret.
+    await createPrivate(join(where, DRIVER))
     await writeFile(join(where, DRIVER), JSON.stringify({ env } satisfies DriverData))
     recorder.event({ kind: 'snapshot', action: 'saved', name: where })
     return new MachineSnapshot(where, owned)

@@ -116,7 +116,7 @@ export async function writeInitramfs(file: string, options: InitramfsOptions): P
     entries.push({ kind: 'file', path: `modules/${fileNames[i]}`, mode: 0o644, data })
   }
   const before = first === null ? [] : [await readInitrd(first)]
-  await writeFile(file, [...before, cpio(entries)])
+  await writeFile(file, [...before, cpio(entries)], { mode: 0o600 })
 }
 
 /** The name of a module's file in the initramfs, where it is not compressed. */

@@ -1,6 +1,7 @@
-import { truncate, writeFile } from 'node:fs/promises'
+import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DiskImage, diskId } from './devices/disk.ts'
+import { createPrivate } from './private-file.ts'
 import type { Qmp } from './qmp.ts'
 
 /** What QEMU's query-block says of a device: the fields that are read here. */
@@ -13,7 +14,7 @@ interface BlockDevice {
 }
 
 /**
- * Copies the writable disks of a stopped machine to sparse raw images in `folder`. QEMU copies, since only QEMU knows the
+ * Copies the writable disks of a stopped machine to sparse raw images in `folder`, for this user alone. QEMU copies, since only QEMU knows the
  * content of an overlay of its own.
  *
  * @returns the images for a machine that goes on from the snapshot. Such a machine does not write to the copies.
@@ -38,7 +39,7 @@ export async function saveDisks(
 }
 
 async function copy(qmp: Qmp, disk: string, file: string): Promise<void> {
-  await writeFile(file, '', { mode: 0o600 })
+  await createPrivate(file)
   await truncate(file, await sizeOf(qmp, disk))
   const target = `save-${disk}`
   await qmp.execute('blockdev-add', {

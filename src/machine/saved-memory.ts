@@ -1,8 +1,9 @@
-import { type FileHandle, access, open } from 'node:fs/promises'
+import { type FileHandle, access, open, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSystemError } from '../util/error.ts'
 import { quote } from '../util/shell.ts'
 import type { QemuVersion } from '../provision/qemu.ts'
+import { createPrivate } from './private-file.ts'
 import type { Qmp } from './qmp.ts'
 
 /** QEMU's arguments that make it wait for {@link loadMemory}. */
@@ -15,18 +16,22 @@ const FILE_TIMEOUT = 30_000
 const BANDWIDTH = 2 ** 40
 
 /**
- * Writes the memory and the devices of a stopped machine to a file. The machine can go on afterwards.
+ * Writes the memory and the devices of a stopped machine to a file that only this user can read. The machine can go on
+ * afterwards.
  *
  * @throws Error with QEMU's message.
  */
 export async function saveMemory(qmp: Qmp, version: QemuVersion, file: string): Promise<void> {
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH })
   if (knowsFiles(version)) {
+    await createPrivate(file)
     await migrate(qmp, 'migrate', `file:${file}`)
     return
   }
   // `cat` may still write when QEMU says that it is done. The rename says when the file is complete.
   const part = `${file}.part`
+  await createPrivate(part)
+  await rm(file, { force: true })
   const command = `cat >${quote(part)} && mv ${quote(part)} ${quote(file)}`
   await migrate(qmp, 'migrate', `exec:${command}`)
   await whenThere(file)

@@ -1,6 +1,6 @@
 import { readFile, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../provision/cache.ts'
+import { cacheFolder, closeToOthers, makePrivate } from '../provision/cache.ts'
 import { commitPartial, makePartial, removeFolder } from '../provision/partial.ts'
 import { instead, isSystemError } from '../util/error.ts'
 
@@ -57,6 +57,8 @@ export class SnapshotCache {
   /** The folder of the snapshot with this key, which counts as a use; undefined where there is none. */
   async find(key: string): Promise<string | undefined> {
     const folder = this.#place(key)
+    // An earlier version let other users look into it.
+    await closeToOthers(join(this.#cache, FOLDER))
     const now = new Date()
     try {
       await utimes(join(folder, ABOUT), now, now)
@@ -82,7 +84,8 @@ export class SnapshotCache {
     const folder = await makePartial(this.#cache)
     try {
       await make(folder)
-      await writeFile(join(folder, ABOUT), JSON.stringify(about))
+      await writeFile(join(folder, ABOUT), JSON.stringify(about), { mode: 0o600 })
+      await makePrivate(join(this.#cache, FOLDER))
       await commitPartial(this.#cache, folder, this.#place(key), async (place) => {
         return (await read(place, key)) !== undefined
       })

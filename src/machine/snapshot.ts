@@ -1,4 +1,4 @@
-import { copyFile, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SavedConnection } from '../server/share.ts'
@@ -9,6 +9,7 @@ import type { Control, SavedControl } from './control/control.ts'
 import type { DiskImage } from './devices/disk.ts'
 import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
+import { createPrivate } from './private-file.ts'
 import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
@@ -93,15 +94,16 @@ export interface Savable {
 /**
  * Writes a running machine to a new folder. The guest is stopped meanwhile, and goes on afterwards, also when this fails.
  *
- * The folder is a snapshot once its last file is there.
+ * The folder is a snapshot once its last file is there. Only this user can read the files, whatever the umask: they are all
+ * that the guest has in memory and on its disks.
  *
  * @throws Error with the reason when the machine cannot be saved.
  */
 export async function saveMachine(machine: Savable, folder: string): Promise<Snapshot> {
   const { plan, control, engines, initramfs, disks, qmp } = machine
   checkSavable(plan)
-  await mkdir(folder, { recursive: true })
-  await copyFile(initramfs, join(folder, INITRAMFS), constants.COPYFILE_FICLONE)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await copyInitramfs(initramfs, join(folder, INITRAMFS))
   const servers = [control, ...engines]
   let saved: SavedMachine
   // Otherwise each machine that goes on from the snapshot has to get ready first.
@@ -126,9 +128,17 @@ export async function saveMachine(machine: Savable, folder: string): Promise<Sna
     for (const server of servers) server.goOn()
   }
   const unfinished = join(folder, `${MACHINE}.part`)
+  await createPrivate(unfinished)
   await writeFile(unfinished, JSON.stringify(saved))
   await rename(unfinished, join(folder, MACHINE))
   return Snapshot.read(folder)
+}
+
+async function copyInitramfs(from: string, to: string): Promise<void> {
+  await createPrivate(to)
+  await copyFile(from, to, constants.COPYFILE_FICLONE)
+  // copyFile has given it the mode of `from`.
+  await chmod(to, 0o600)
 }
 
 /** @throws Error for a plan with a part that cannot be saved. */

@@ -29,7 +29,8 @@ export interface Fetched {
 /** Writes a manifest; a reader sees the old one or the new one, nothing between. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
   const draft = join(folder, `.${FILE}.${process.pid}`)
-  await writeFile(draft, `${JSON.stringify(manifest, null, 2)}\n`)
+  // It names the program to run: whatever the umask, nobody else writes to it.
+  await writeFile(draft, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 })
   await rename(draft, join(folder, FILE))
 }
 

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, readlink, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { instead, isSystemError } from '../util/error.ts'
+import { processIdentity, processState } from '../util/process-identity.ts'
+import { makePrivate } from './cache.ts'
 
 /**
  * The folder for folders that are being filled. Each is made in `<cache>/partial`, on the file system of
  * its final place, and moved to that place by one rename: a folder in its final place is always complete.
  *
- * A folder's name tells which process fills it, `<boot>.<pid namespace>.<pid>.<start time>.<random>`, so
- * that a later process can remove what a killed one has left behind.
+ * The name of a folder is the identity of the process that fills it (util/process-identity.ts), and something random. So a
+ * later process can remove what a killed one has left behind. Nobody but this user can look into the folder.
  */
 const PARTIAL = 'partial'
 
@@ -18,10 +20,11 @@ const STALE = 24 * 60 * 60 * 1000
 /** Makes an empty folder for this process to fill, and removes those that dead processes have left behind. */
 export async function makePartial(cache: string): Promise<string> {
   const parent = join(cache, PARTIAL)
-  await mkdir(parent, { recursive: true })
+  await makePrivate(parent)
   await sweepPartial(cache)
-  const folder = join(parent, `${await owner(process.pid)}.${randomBytes(4).toString('hex')}`)
-  await mkdir(folder)
+  const folder = join(parent, `${processIdentity(process.pid)}.${randomBytes(4).toString('hex')}`)
+  // Whatever the umask, nobody else writes into what becomes a part of the cache.
+  await mkdir(folder, 0o755)
   return folder
 }
 
@@ -35,7 +38,7 @@ export async function commitPartial(
   target: string,
   isComplete: (target: string) => Promise<boolean>,
 ): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
+  await mkdir(dirname(target), { recursive: true, mode: 0o755 })
   for (;;) {
     try {
       await rename(folder, target)
@@ -68,32 +71,9 @@ export async function removeFolder(folder: string): Promise<void> {
 }
 
 async function isLeftover(parent: string, name: string): Promise<boolean> {
-  const [boot, namespace, pid, start] = name.split('.')
-  const here = await context()
-  if (`${boot}.${namespace}` === here) {
-    return (await owner(Number(pid))) !== `${boot}.${namespace}.${pid}.${start}`
-  }
+  const state = processState(name.slice(0, name.lastIndexOf('.')))
+  if (state !== 'unknown') return state === 'dead'
   // A process of another container or machine that shares this cache, which cannot be looked up from here.
   const stat = await lstat(join(parent, name)).catch(instead(undefined, 'ENOENT'))
   return stat !== undefined && Date.now() - stat.mtimeMs > STALE
-}
-
-/** Names a process uniquely while the machine is up; a pid alone is used again. */
-async function owner(pid: number): Promise<string> {
-  return `${await context()}.${pid}.${await startTime(pid)}`
-}
-
-/** Names the boot and the pid namespace in which pids of this process are valid. */
-async function context(): Promise<string> {
-  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).slice(0, 8)
-  const namespace = /\d+/.exec(await readlink('/proc/self/ns/pid'))?.[0] ?? '0'
-  return `${boot}.${namespace}`
-}
-
-/** When a process started, in clock ticks since boot; 0 if there is none. */
-async function startTime(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(instead('', 'ENOENT', 'ESRCH'))
-  // The second field is the program's name in parentheses, which may itself hold spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[19] ?? 0)
 }

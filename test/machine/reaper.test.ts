@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, it, vi } from 'vitest'
+import { CHILD, OWNER } from '../../src/machine/reaper.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { processesOf } from '../support/vm-cli.ts'
 
@@ -41,11 +42,12 @@ function folderOf(parent: string, name: string, files: Readonly<Record<string, s
 
 it('removes the folders of a killed process, and no others', async () => {
   const parent = temporaryDirectory()
-  const child = await processWithReaper(parent, '17 4711')
+  const child = await processWithReaper(parent, '0.1.17.4711')
   const [left, ...others] = [
-    folderOf(parent, "vm it's", { owner: '17 4711', socket: '' }),
-    folderOf(parent, 'another', { owner: '17 4712' }),
-    folderOf(parent, 'kept', { socket: '' }),
+    folderOf(parent, "vm-it's", { [OWNER]: '0.1.17.4711', socket: '' }),
+    folderOf(parent, 'vm-another', { [OWNER]: '0.1.17.4712' }),
+    folderOf(parent, 'vm-kept', { socket: '' }),
+    folderOf(parent, 'of something else', { [OWNER]: '0.1.17.4711' }),
   ]
   child.kill('SIGKILL')
   await reaped(parent)
@@ -55,12 +57,12 @@ it('removes the folders of a killed process, and no others', async () => {
 
 it('ends processes that it has left running, unless their ids are used again', async () => {
   const parent = temporaryDirectory()
-  const child = await processWithReaper(parent, '17 4711')
+  const child = await processWithReaper(parent, '0.1.17.4711')
   const sleepers = [spawn('sleep', ['1000']), spawn('sleep', ['1000'])]
   children.push(...sleepers)
   const [ours, stranger] = sleepers.map(({ pid }) => pid!)
-  folderOf(parent, 'vm-1', { owner: '17 4711', child: `${ours} ${startTime(ours!)}` })
-  folderOf(parent, 'vm-2', { owner: '17 4711', child: `${stranger} 1` })
+  folderOf(parent, 'vm-1', { [OWNER]: '0.1.17.4711', [CHILD]: `0.1.${ours}.${startTime(ours!)}` })
+  folderOf(parent, 'vm-2', { [OWNER]: '0.1.17.4711', [CHILD]: `0.1.${stranger}.1` })
   const [ended, strangersEnd] = sleepers.map((each) => once(each, 'exit'))
   child.kill('SIGKILL')
   expect((await ended!)[1]).toBe('SIGKILL')

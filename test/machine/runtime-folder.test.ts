@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { CHILD, OWNER } from '../../src/machine/reaper.ts'
 import { RuntimeFolder } from '../../src/machine/runtime-folder.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
@@ -30,8 +31,8 @@ function leave(name: string, owner: string, child?: string): string {
   using first = RuntimeFolder.create()
   const folder = join(dirname(first.path), name)
   mkdirSync(folder)
-  writeFileSync(join(folder, 'owner'), owner)
-  if (child !== undefined) writeFileSync(join(folder, 'child'), child)
+  writeFileSync(join(folder, OWNER), owner)
+  if (child !== undefined) writeFileSync(join(folder, CHILD), child)
   return folder
 }
 
@@ -42,7 +43,15 @@ async function sleeper(): Promise<{ readonly child: ChildProcess; readonly ident
   await once(child, 'spawn')
   using folder = RuntimeFolder.create()
   folder.adopt(child.pid!)
-  return { child, identity: readFileSync(folder.file('child'), 'utf8') }
+  return { child, identity: readFileSync(folder.file(CHILD), 'utf8') }
+}
+
+/** The identity of a process that has ended. */
+async function deadIdentity(): Promise<string> {
+  const { child, identity } = await sleeper()
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  return identity
 }
 
 it('is this user’s alone, and gone when disposed of', () => {
@@ -56,7 +65,7 @@ it('is this user’s alone, and gone when disposed of', () => {
 it('removes the folders of a dead process, and ends its children', async () => {
   const { child, identity } = await sleeper()
   const ended = once(child, 'exit')
-  const stale = leave('vm-stale', '999999999 1', identity)
+  const stale = leave('vm-stale', await deadIdentity(), identity)
   sweep()
   expect(existsSync(stale)).toBe(false)
   expect(await ended).toEqual([null, 'SIGKILL'])
@@ -71,10 +80,22 @@ it('leaves a living process’s folder alone', async () => {
 
 it('distinguishes a process from an earlier one with the same id', async () => {
   const { child, identity } = await sleeper()
-  const [pid] = identity.split(' ')
-  const stale = leave('vm-reused', `${pid} 1`, `${pid} 1`)
+  const earlier = `${identity.slice(0, identity.lastIndexOf('.'))}.1`
+  const stale = leave('vm-reused', earlier, earlier)
   sweep()
   expect(existsSync(stale)).toBe(false)
+  expect(child.exitCode ?? child.signalCode).toBeNull()
+})
+
+it('leaves the folder of a process in another container, or of another boot, alone', async () => {
+  const { child, identity } = await sleeper()
+  const [boot, namespace, ...process] = identity.split('.')
+  const others = [
+    leave('vm-container', [boot, Number(namespace) + 1, ...process].join('.'), identity),
+    leave('vm-machine', ['00000000', namespace, ...process].join('.'), identity),
+  ]
+  sweep()
+  for (const other of others) expect(existsSync(other)).toBe(true)
   expect(child.exitCode ?? child.signalCode).toBeNull()
 })
 

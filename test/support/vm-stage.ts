@@ -61,7 +61,12 @@ export class Stage implements Disposable {
   node([file = '', ...args]: readonly string[]): StagedCommand {
     const folder = this.#folder
     const script = `set -e
-      mount --bind "$1" "$4/clone"; mount --bind "$2" "$4/cache"; mount --bind "$3" "$4/node"
+      mount --bind "$1" "$4/clone"; mount --bind "$3" "$4/node"
+      # The cache itself is root's alone.
+      mount -t tmpfs -o mode=755 cache "$4/cache"
+      for part in "$2"/*; do
+        mkdir "$4/cache/\${part##*/}"; mount --bind "$part" "$4/cache/\${part##*/}"
+      done
       node=$4/node; shift 4
       exec setpriv --reuid=${ordinaryId} --regid=${ordinaryId} --clear-groups -- "$node" "$@"`
     const mounts = [clone, cacheFolder(), process.execPath, folder]

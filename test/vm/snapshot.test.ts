@@ -1,4 +1,13 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -135,6 +144,13 @@ describe.each(kinds)('a machine that is saved, on %s', (_name, kind) => {
   afterAll(async () => {
     await machine?.[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('is this user’s alone', () => {
+    const names = readdirSync(snapshot.folder)
+    expect(names.toSorted()).toEqual(['disk0', 'disk1', 'initramfs', 'machine.json', 'memory'])
+    const modes = names.map((name) => statSync(join(snapshot.folder, name)).mode & 0o777)
+    expect(new Set(modes)).toEqual(new Set([0o600]))
   })
 
   it('goes on itself, with its clock set', async () => {
