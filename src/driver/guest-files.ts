@@ -211,7 +211,7 @@ export async function copyToHost(
   const [type, mode = '644'] = about.toString().trim().split('/')
   const target = join(resolve(targetDirectory), name)
   const onHost = onHostOf(guest, target, 'cannot be written')
-  using copy = await onHost(() => new HostCopy(targetDirectory, name))
+  await using copy = await onHost(() => new HostCopy(targetDirectory, name))
   if (type === 'directory') {
     const script = `exec ${BUSYBOX} tar -c -f - -C ${from} .`
     const take = (output: Readable): Promise<LeftOut | CutOffError> =>
@@ -231,10 +231,10 @@ export async function copyToHost(
   return target
 }
 
-/** The name of a copy: the last part of the path, and none for the guest's root. @throws RangeError for `.` and `..`. */
+/** The name of a copy: the last part of the path. @throws RangeError where that is no name. */
 function copyName(source: string): string {
   const name = posix.basename(source)
-  if (name !== '.' && name !== '..') return name
+  if (!['', '.', '..'].includes(name)) return name
   throw new RangeError(
     `"${source}" has no name that the copy could have. Name the directory itself.`,
   )

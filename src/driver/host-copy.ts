@@ -9,9 +9,6 @@ import { PATH_BYTES, readArchive } from './archive-reader.ts'
 import { FreshDirectory } from './fresh-directory.ts'
 import { HostDirectory, fillFile } from './host-directory.ts'
 
-/** The name of a copy that has none, in the private directory. */
-const WHOLE = 'copy'
-
 /** How many names of special files are kept for the record. */
 const NAMED = 5
 
@@ -43,25 +40,24 @@ export interface LeftOut {
  * A guest chooses the bytes and the names of the copy, and what an earlier copy has left in the place, such as symlinks. So
  * everything is reached from descriptors, and no symlink below the directory is followed.
  */
-export class HostCopy implements Disposable {
+export class HostCopy implements AsyncDisposable {
   /** Where it will be. */
   readonly path: string
-  /** In the private directory: also for a copy that has no name of its own. */
   readonly #name: string
-  readonly #hasName: boolean
   readonly #directory: HostDirectory
   readonly #private: HostDirectory
   readonly #privateName: string
+  /** What is written, and from where. */
+  #work: { readonly source: Readable; readonly done: Promise<unknown> } | undefined
 
   /**
    * @param directory is made where there is none. Symlinks in this path are followed.
-   * @param name the copy's name in it. Without one, the content of a guest's directory goes into `directory` itself.
+   * @param name the copy's name in it: one that a file can have.
    * @throws Node's error of mkdir(2) or open(2), ErrnoError.
    */
   constructor(directory: string, name: string) {
     this.path = join(resolve(directory), name)
-    this.#hasName = name !== ''
-    this.#name = this.#hasName ? fromText(name) : WHOLE
+    this.#name = fromText(name)
     mkdirSync(resolve(directory), { recursive: true })
     const { O_DIRECTORY, O_RDONLY } = constants
     this.#directory = new HostDirectory(openSync(resolve(directory), O_RDONLY | O_DIRECTORY))
@@ -75,10 +71,13 @@ export class HostCopy implements Disposable {
   }
 
   /** Writes a file. @param mode its permission bits, whatever the umask. */
-  async write(content: Readable, mode: number): Promise<void> {
+  write(content: Readable, mode: number): Promise<void> {
     const fd = this.#private.create(this.#name, 0o600)
     // A set-user-ID bit never comes out of a guest.
-    await fillFile(fd, content, () => fchmodSync(fd, mode & 0o777))
+    return this.#from(
+      content,
+      fillFile(fd, content, () => fchmodSync(fd, mode & 0o777)),
+    )
   }
 
   /**
@@ -86,7 +85,11 @@ export class HostCopy implements Disposable {
    *
    * @throws SystemError where the host refuses; ArchiveError for an archive that is none, and CutOffError for one that ends early.
    */
-  async unpack(archive: Readable): Promise<LeftOut> {
+  unpack(archive: Readable): Promise<LeftOut> {
+    return this.#from(archive, this.#unpack(archive))
+  }
+
+  async #unpack(archive: Readable): Promise<LeftOut> {
     using root = this.#private.make(this.#name, 0o700)
     const room = PATH_BYTES - Buffer.byteLength(this.path) - 1
     using fresh = new FreshDirectory(root, room)
@@ -109,18 +112,24 @@ export class HostCopy implements Disposable {
     return { count, some }
   }
 
-  /** Moves the complete copy to its place. @throws ErrnoError EISDIR where a directory is in the place of a file. */
-  finish(): void {
-    if (this.#hasName) {
-      this.#private.move(this.#name, this.#directory)
-      return
-    }
-    using whole = this.#private.open(this.#name)
-    for (const name of whole.names()) whole.move(name, this.#directory)
+  #from<T>(source: Readable, result: Promise<T>): Promise<T> {
+    const done = result.catch(() => {})
+    this.#work = { source, done }
+    return result
   }
 
-  /** Removes what was not moved to its place. */
-  [Symbol.dispose](): void {
+  /** Moves the complete copy to its place. @throws ErrnoError EISDIR where a directory is in the place of a file. */
+  finish(): void {
+    this.#private.move(this.#name, this.#directory)
+  }
+
+  /**
+   * Removes what was not moved to its place. A guest may have been given up while its bytes are still written: that ends
+   * first, since the descriptors are closed here, and their numbers are soon those of other files.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#work?.source.destroy()
+    await this.#work?.done
     this.#private[Symbol.dispose]()
     this.#directory.remove(this.#privateName)
     this.#directory[Symbol.dispose]()

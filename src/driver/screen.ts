@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Pixmap, parsePixmap } from './pixmap.ts'
+import { REPLACE_CONTENT } from '../util/no-follow.ts'
 import type { Artifacts } from '../record/artifacts.ts'
 import type { Guest } from './guest.ts'
 
@@ -18,17 +19,18 @@ export class Screen {
   }
 
   /**
-   * Takes a screenshot, keeps it among the machine's artifacts, and writes it to `file` if that is given.
+   * Takes a screenshot, keeps it among the machine's artifacts, and writes it to `file` if that is given: a symlink there is
+   * not followed, and is an error.
    *
    * @returns a PNG file.
    */
   async screenshot(file?: string): Promise<Buffer> {
     // QEMU writes PNG since 7.1.
     const png = await this.#dump({ format: 'png' })
-    if (file !== undefined) await writeFile(resolve(file), png)
+    if (file !== undefined) await writeFile(resolve(file), png, { flag: REPLACE_CONTENT })
     if (this.#artifacts !== undefined) {
       const name = `screenshot-${++this.#screenshots}.png`
-      await writeFile(this.#artifacts.file(name), png)
+      await writeFile(this.#artifacts.file(name), png, { flag: REPLACE_CONTENT })
       this.#guest.recorder.event({ kind: 'screenshot', file: name })
     }
     return png

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { isSystemError } from '../util/error.ts'
+import { REPLACE_CONTENT } from '../util/no-follow.ts'
 import type { Clock } from './clock.ts'
 import { FRAME_MAX } from './ethernet.ts'
 
@@ -26,10 +27,10 @@ export class PcapFile {
   #failure: Error | undefined
   #callOff: (() => void) | undefined
 
-  /** Replaces a file that exists. @throws Node's error when the file cannot be made. */
+  /** Replaces a file that exists. @throws Node's error when the file cannot be made, or the path is a symlink (ELOOP). */
   constructor(path: string, clock: Clock) {
     this.#clock = clock
-    this.#fd = openSync(path, 'w')
+    this.#fd = openSync(path, REPLACE_CONTENT)
     // Magic number, version 2.4, two reserved fields, longest frame, link type.
     this.#put([0xa1b2_c3d4, 0x0004_0002, 0, 0, FRAME_MAX, ETHERNET])
     this.#flush()

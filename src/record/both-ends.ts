@@ -1,5 +1,6 @@
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { APPEND } from '../util/no-follow.ts'
 
 /** How much of a long list of lines is left out, between its beginning and its end. */
 export interface LeftOut {
@@ -88,7 +89,7 @@ export class BothEnds implements Disposable {
 
   #write(bytes: Buffer): void {
     const { first, newest } = this.#files
-    this.#descriptor ??= openSync(join(this.#folder, this.#isEnd ? newest : first), 'a')
+    this.#descriptor ??= openSync(join(this.#folder, this.#isEnd ? newest : first), APPEND)
     for (let written = 0; written < bytes.length;) {
       written += writeSync(this.#descriptor, bytes, written)
     }

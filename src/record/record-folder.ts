@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { APPEND } from '../util/no-follow.ts'
 import { BothEnds } from './both-ends.ts'
 import type { LinesLeftOut, MachineEvent } from './event.ts'
 import {
@@ -57,7 +58,7 @@ export class RecordFolder implements Disposable {
 
   /** A machine starts QEMU a few times at most, and its command line has a limit of the kernel's: this needs none. */
   #addQemu(command: string): void {
-    const descriptor = openSync(join(this.#path, QEMU_FILE), 'a')
+    const descriptor = openSync(join(this.#path, QEMU_FILE), APPEND)
     try {
       const bytes = Buffer.from(`${command}\n`)
       for (let written = 0; written < bytes.length;) {

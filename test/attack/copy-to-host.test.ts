@@ -9,10 +9,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { copyToHost } from '../../src/driver/guest-files.ts'
+import type { Guest } from '../../src/driver/guest.ts'
+import { HostCopy } from '../../src/driver/host-copy.ts'
+import { Screen } from '../../src/driver/screen.ts'
+import type { Clock } from '../../src/network/clock.ts'
+import { PcapFile } from '../../src/network/pcap-file.ts'
+import { Artifacts } from '../../src/record/artifacts.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { guestWith, scriptedGuest } from '../support/scripted-guest.ts'
 import { type TarEntry, sealed, tarArchive, tarEntry } from '../support/tar-entry.ts'
@@ -249,21 +255,77 @@ describe('an archive of a guest', () => {
   })
 })
 
+describe('a copy that is given up while the guest sends on', () => {
+  it.each(['write', 'unpack'] as const)(
+    'leaves nothing, and ends before its descriptors do: %s',
+    async (how) => {
+      const before = openDescriptors()
+      const content = new PassThrough()
+      let writing: Promise<unknown>
+      {
+        await using copy = new HostCopy(place, 'srv')
+        writing = how === 'write' ? copy.write(content, 0o644) : copy.unpack(content)
+        writing.catch(() => {})
+        content.write(tarEntry({ path: './file', size: 1 << 20 }))
+        await vi.waitFor(() => expect(content.readableLength).toBe(0))
+      }
+      await expect(writing).rejects.toThrow('Premature close')
+      expect(content.destroyed).toBe(true)
+      expect(readdirSync(place)).toEqual([])
+      expect(openDescriptors()).toBe(before)
+    },
+  )
+})
+
 describe('the name of a copy', () => {
-  it.each(['/srv/..', '/srv/.', '/..'])('cannot be that of %s', async (source) => {
+  it.each(['/srv/..', '/srv/.', '/..', '/'])('cannot be that of %s', async (source) => {
     const archive = tarArchive({ path: './authorized_keys', content: 'x' })
     const copy = copyToHost(guestWith('directory', '755', archive), source, place, {})
     await expect(copy).rejects.toThrow(RangeError)
     expect(readdirSync(place)).toEqual([])
     expect(existsSync(join(place, '../authorized_keys'))).toBe(false)
   })
+})
 
-  it('is none for the guest’s root: its files go into the directory', async () => {
-    symlinkSync(home, join(place, 'etc'))
-    const archive = tarArchive({ path: './etc', flag: '5' }, { path: './etc/keys', content: 'x' })
-    await copyToHost(guestWith('directory', '755', archive), '/', place, {})
+describe('a file of the driver’s beside a copy', () => {
+  /** What a copy may have left where the driver writes. */
+  function plant(name: string): string {
+    const path = join(place, name)
+    symlinkSync(join(home, 'keys'), path)
+    return path
+  }
+
+  it('is not written through a symlink: a capture', () => {
+    const clock: Clock = { later: () => () => {}, now: () => 0 }
+    expect(() => new PcapFile(plant('all.pcap'), clock)).toThrow('ELOOP')
     expectHomeUntouched()
-    expect(readdirSync(place)).toEqual(['etc'])
-    expect(readFileSync(join(place, 'etc/keys'), 'utf8')).toBe('x')
+  })
+
+  it('is not written through a symlink: a screenshot', async () => {
+    const png = join(place, 'dump')
+    const guest = {
+      ...guestWith('directory', '755'),
+      qemu: { folder: place },
+      qmp: async (_command: string, { filename }: { readonly filename: string }) =>
+        writeFileSync(filename, 'a picture'),
+    } as unknown as Guest
+    const artifacts = Artifacts.create(place, 'machine')
+    const screen = new Screen(guest, artifacts)
+    await expect(screen.screenshot(plant('screen.png'))).rejects.toThrow('ELOOP')
+    symlinkSync(join(home, 'keys'), artifacts.file('screenshot-1.png'))
+    await expect(screen.screenshot()).rejects.toThrow('ELOOP')
+    await screen.screenshot(png)
+    expect(readFileSync(png, 'utf8')).toBe('a picture')
+    expectHomeUntouched()
+  })
+
+  it('is not in a folder that a symlink leads to, whatever the machine’s name', () => {
+    symlinkSync(home, join(place, 'machine'))
+    expect(Artifacts.create(place, 'machine').path).toBe(join(place, 'machine-2'))
+    for (const name of ['..', '.', '', '/', '../../home', '../home/x', 'a\0b']) {
+      const { path } = Artifacts.create(place, name)
+      expect([name, dirname(path)]).toEqual([name, place])
+    }
+    expectHomeUntouched()
   })
 })
