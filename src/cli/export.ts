@@ -28,6 +28,7 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
   }
   let { readOnly, atime } = policy
   const { owner, rest } = takeOwnership(words, policy.owner)
+  const given = new Set<string>()
   for (const word of rest) {
     if (word === 'ro' || word === 'rw') readOnly = word === 'ro'
     else if (word === 'atime=preserve') atime = 'preserve'
@@ -37,6 +38,11 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
         `--export ${text}: '${word}' is none of ${WORDS}. Write a comma that is part of DIR twice.`,
       )
     }
+    const what = word.startsWith('atime=') ? 'atime=' : 'ro or rw'
+    if (given.has(what)) {
+      throw new UserError(`--export ${text}: ${what} is given more than once. Say which one holds.`)
+    }
+    given.add(what)
   }
   return { ...policy, name, directory: resolve(directory), readOnly, owner, atime }
 }

@@ -51,15 +51,21 @@ export function parseOwnership(
   return ranges
 }
 
-/** Takes `owner=` and `map=` out of the words behind a share or an export. */
+/** Takes `owner=` and `map=` out of the words behind a share or an export. @throws UserError for two owners. */
 export function takeOwnership(
   words: readonly string[],
   usual: Ownership,
 ): { readonly owner: Ownership; readonly rest: readonly string[] } {
   const values = (name: string): string[] =>
     words.filter((word) => word.startsWith(name)).map((word) => word.slice(name.length))
+  const [owner, second] = values('owner=')
+  if (second !== undefined) {
+    throw new UserError(
+      `owner=${owner} and owner=${second}: an owner is given once. Say which one holds.`,
+    )
+  }
   return {
-    owner: parseOwnership(values('owner=').at(-1), values('map='), usual),
+    owner: parseOwnership(owner, values('map='), usual),
     rest: words.filter((word) => !/^(?:owner|map)=/.test(word)),
   }
 }

@@ -22,6 +22,7 @@ import { parsePolicy, policyOptions } from './policy.ts'
 import { ProgressLine } from './progress.ts'
 import { UserError, checkDirectory, explain } from './user-error.ts'
 import {
+  SHARE_FORM,
   parseChoice,
   parseCount,
   parseEnvironment,
@@ -45,7 +46,7 @@ const flags = {
     type: 'string',
     multiple: true,
     value: 'SRC:DST[:ro]',
-    help: 'mount a further host directory, writable unless :ro; also ,owner=… ,map=… ,cache=MODE',
+    help: 'mount a further host directory, writable unless :ro; more options below',
   },
   ...policyOptions,
   ...viewOptions,
@@ -108,8 +109,11 @@ export const run = command({
 
 The exit status is the command's, 128 + n for signal n, ${TimedOut.exitStatus} for --timeout, 125 for a failure of
 lowerdir itself. What the guest writes to its root is gone when it ends; shares keep it.
-A share's cache=MODE is what the guest keeps of its files: none; mmap (the default), what programs have
-mapped; loose, everything, for a share that only the guest changes meanwhile.`,
+A share is ${SHARE_FORM}.
+The first option may follow a colon instead. A comma that is part of DST is written twice. OWNER is UID:GID,
+host or mapped-xattr; RANGE is GUEST:HOST:COUNT, as for --map. MODE is what the guest keeps of the files: none;
+mmap (the default), what programs have mapped; loose, everything, for a share that only the guest changes
+meanwhile.`,
 
   async run(values, argv) {
     const progress = new ProgressLine()

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { posix, resolve } from 'node:path'
 import { type CacheMode, cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/plan.ts'
 import { MSIZE_MIN } from '../9p/wire/limits.ts'
@@ -59,40 +59,49 @@ export function parseChoice<const C extends string>(
   return choice
 }
 
-const SHARE = 'SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]'
+/** The form of a share. Help, messages and {@link parseShare} have it from here. */
+export const SHARE_FORM = 'SRC:DST[,ro|,rw][,owner=OWNER|,map=RANGE][,cache=MODE]'
+
+const SHARE_WORDS = 'ro, rw, owner=OWNER, map=RANGE, cache=MODE'
 
 /**
- * `SRC:DST[:ro][,owner=OWNER][,map=RANGE][,cache=MODE]`: the first option follows a colon or a comma. A comma that is part of
- * DST is written twice.
+ * {@link SHARE_FORM}. The first option follows a colon or a comma, the others a comma, in any order. `map` may be given several
+ * times, everything else once. A comma that is part of DST is written twice.
  *
  * @param owner the default, for a share that names none.
+ * @throws UserError for everything else.
  */
 export function parseShare(text: string, owner: Ownership): DirectoryShare {
-  const match = /^(.+?):(\/(?:[^:,]|,,)*)(?:[:,](.*))?$/.exec(text)
-  const [, source, target, words] = match ?? []
-  if (source === undefined || target === undefined || target === '/') {
+  const match = /^(.+?):(\/(?:[^:,]|,,)*)(?:[:,](.*))?$/s.exec(text)
+  const [, source, path, words] = match ?? []
+  const target = posix.join('/', path?.replaceAll(',,', ',') ?? '').replace(/\/$/, '')
+  if (source === undefined || target === '') {
     throw new UserError(
-      `--share ${text}: use ${SHARE}, where DST is an absolute path in the guest other than /.`,
+      `--share ${text}: use ${SHARE_FORM}, where DST is an absolute path in the guest other than /.`,
     )
   }
   const { owner: shownAs, rest } = takeOwnership(words?.split(',') ?? [], owner)
-  let readOnly = false
+  let access: 'ro' | 'rw' | undefined
   let cache: CacheMode | undefined
   for (const word of rest) {
-    if (word === 'ro') readOnly = true
-    else if (word.startsWith('cache='))
-      cache = parseChoice('share … cache', word.slice(6), cacheModes)
-    else if (word !== 'rw') {
+    const isAccess = word === 'ro' || word === 'rw'
+    if (!isAccess && !word.startsWith('cache=')) {
       throw new UserError(
-        `--share ${text}: '${word}' is none of ro, rw, owner=OWNER, map=RANGE, cache=MODE.`,
+        `--share ${text}: '${word}' is none of ${SHARE_WORDS}. Write a comma that is part of DST twice.`,
       )
     }
+    if ((isAccess ? access : cache) !== undefined) {
+      const what = isAccess ? 'ro and rw contradict each other, or are' : 'cache= is'
+      throw new UserError(`--share ${text}: ${what} given more than once. Say which one holds.`)
+    }
+    if (isAccess) access = word
+    else cache = parseChoice('share … cache', word.slice('cache='.length), cacheModes)
   }
   const options = cache === undefined ? {} : { cache }
   return {
     source: resolve(source),
-    target: target.replaceAll(',,', ','),
-    readOnly,
+    target,
+    readOnly: access === 'ro',
     owner: shownAs,
     ...options,
   }

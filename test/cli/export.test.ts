@@ -16,7 +16,7 @@ describe('an export', () => {
     ['a=/x=y', { name: 'a', directory: '/x=y', ...policy }],
     ['a=/x y:z', { name: 'a', directory: '/x y:z', ...policy }],
     ['a=/x,ro', { name: 'a', directory: '/x', ...policy, readOnly: true }],
-    ['a=/x,ro,rw', { name: 'a', directory: '/x', ...policy }],
+    ['a=/x,rw', { name: 'a', directory: '/x', ...policy }],
     ['a=/x,owner=1:2', { name: 'a', directory: '/x', ...policy, owner: { uid: 1, gid: 2 } }],
     ['a=/x,atime=guest', { name: 'a', directory: '/x', ...policy, atime: 'guest' }],
     ['a=/x,,ro', { name: 'a', directory: '/x,ro', ...policy }],
@@ -48,6 +48,9 @@ describe('an export', () => {
     ['a=/srv,RO', `'RO' is none of`],
     ['a=/srv,x.txt', 'Write a comma that is part of DIR twice.'],
     ['a=/srv,atime=never', `'atime=never' is none of`],
+    ['a=/srv,ro,rw', 'ro or rw is given more than once'],
+    ['a=/srv,atime=guest,atime=guest', 'atime= is given more than once'],
+    ['a=/srv,owner=1:2,owner=1:2', 'an owner is given once'],
     ['a=/srv,owner=me', 'me is not an owner'],
   ])('is not %j', (text, words) => {
     expect(() => parsed(text)).toThrow(

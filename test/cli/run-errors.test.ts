@@ -25,7 +25,7 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
       () => ['--share=/no/such:/mnt'],
       'The share /no/such cannot be served: there is no such file or directory.',
     ],
-    ['an odd share', () => ['--share=/tmp'], 'use SRC:DST[:ro][,owner=OWNER]'],
+    ['an odd share', () => ['--share=/tmp'], 'use SRC:DST[,ro|,rw][,owner=OWNER'],
     ['an odd amount of memory', () => ['--memory=much'], 'use 512M or 2G, at least 64M.'],
     [
       'more memory than there is',
