@@ -256,8 +256,8 @@ function commandLine(
   terminal: boolean,
 ): CommandLine {
   const term = terminal && process.env['TERM'] !== undefined ? { TERM: process.env['TERM'] } : {}
-  const env = { ...rootEnvironment, ...term, ...environment }
   const shell = terminal && existsSync(join(root, 'bin/bash')) ? '/bin/bash' : '/bin/sh'
+  const env = { ...rootEnvironment, SHELL: shell, ...term, ...environment }
   return { argv: argv.length > 0 ? argv : [shell], env, cwd }
 }
 

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { BUSYBOX, commandScript, surroundings } from '../guest/agent.ts'
+import { BUSYBOX, commandScript, givePipesTo, surroundings } from '../guest/agent.ts'
 import { quote } from '../util/shell.ts'
 
 /** Options of a command in the guest. */
 export interface ExecOptions {
-  /** Variables of its environment, in addition to PATH, HOME and the machine's own. */
+  /** Variables of its environment, in addition to PATH, HOME, USER, LOGNAME, SHELL and the machine's own. */
   readonly env?: Readonly<Record<string, string>>
   /** Its current directory, an absolute path of the guest. Default: `/`. */
   readonly cwd?: string
@@ -26,14 +26,20 @@ export interface ExecOptions {
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** The environment of root's commands. */
-export const rootEnvironment: Readonly<Record<string, string>> = { PATH, HOME: '/root' }
+/** The environment of root's commands. The shell is the one that runs them, as cron(8) has it. */
+export const rootEnvironment: Readonly<Record<string, string>> = {
+  PATH,
+  HOME: '/root',
+  USER: 'root',
+  LOGNAME: 'root',
+  SHELL: '/bin/sh',
+}
 
 /**
  * The script that runs a command: a string is for the shell, a list is a program and its arguments.
  *
  * The command of another user than root runs in a shell of that user, with the variables that lead to systemd's user
- * manager.
+ * manager. busybox's su sets HOME, USER, LOGNAME and SHELL.
  */
 export function execScript(
   command: string | readonly string[],
@@ -43,7 +49,7 @@ export function execScript(
     const own = typeof command === 'string' ? command : command.map(quote).join(' ')
     const line = `${USER_MANAGER}\n${own}`
     const argv = [BUSYBOX, 'su', '-s', '/bin/sh', user, '-c', line]
-    return commandScript({ argv, env: { PATH, ...env }, cwd })
+    return givePipesTo(user) + commandScript({ argv, env: { PATH, ...env }, cwd })
   }
   const surrounding = { env: { ...rootEnvironment, ...env }, cwd }
   if (typeof command !== 'string') return commandScript({ argv: command, ...surrounding })

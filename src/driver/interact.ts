@@ -16,7 +16,11 @@ const CONSOLE_LINES = 20
  */
 export async function shellInteract({ name, qemu, parts }: RunningGuest): Promise<number> {
   using terminal = new OwnTerminal('shellInteract')
-  const argv = ['/bin/sh', '-c', '[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l']
+  const argv = [
+    '/bin/sh',
+    '-c',
+    '[ -x /bin/bash ] && SHELL=/bin/bash exec /bin/bash -l; exec /bin/sh -l',
+  ]
   const term = process.env['TERM']
   const env = { ...(term === undefined ? {} : { TERM: term }), ...rootEnvironment, ...parts.env }
   terminal.output.write(`lowerdir: a shell of ${name}; Ctrl-D or \`exit\` leaves it.\n`)

@@ -93,7 +93,7 @@ exit 0
  *
  * Descriptor 6 is the pipe for errors: the loop's own shell prints a message about a command that was killed.
  */
-export const commandsScript = `unset HOME TERM
+export const commandsScript = `unset HOME TERM SHLVL
 end=$token
 export -n token
 set -- @/sh
@@ -170,10 +170,27 @@ exit 127
 `
 }
 
-/** Sets a command's environment and folder. It is one line, so that a shell's line numbers stay those of the command. */
+/**
+ * Sets a command's environment and folder. It is one line, so that a shell's line numbers stay those of the command.
+ *
+ * A shell's cd exports the folder that it leaves, which is one of ours.
+ */
 export function surroundings({ env, cwd }: Omit<CommandLine, 'argv'>): string {
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}; `)
-  return `${exports.join('')}cd ${quote(cwd)} || exit 126; `
+  return `cd ${quote(cwd)} || exit 126; unset OLDPWD; ${exports.join('')}`
+}
+
+/**
+ * Gives a command's pipes to the user who is going to run it. Otherwise this user could not open /dev/stdin, /dev/stdout and
+ * /dev/stderr, which lead to them: a pipe belongs to who has made it, with the mode 0600 (get_pipe_inode in fs/pipe.c).
+ *
+ * @param user a name in the guest's /etc/passwd. For another one su says why it fails.
+ */
+export function givePipesTo(user: string): string {
+  // Descriptor 3 is the one for errors meanwhile.
+  const pipes = [0, 1, 3].map((fd) => `/proc/self/fd/${fd}`).join(' ')
+  return `for pipe in ${pipes}; do [ ! -p "$pipe" ] || ${BUSYBOX} chown ${quote(user)} "$pipe"; done 3>&2 2>/dev/null
+`
 }
 
 /**

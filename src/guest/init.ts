@@ -9,6 +9,7 @@ import { prepareRoot } from './agent.ts'
 import { CONTAINER_MARK, keepOwn } from './changes.ts'
 import { EXPORT_GUEST, type GuestMount, USER_NETWORK, mountArguments } from './mount.ts'
 import { quote } from '../util/shell.ts'
+import { namesScript } from './names.ts'
 import { machineIdLines, maskLines } from './systemd.ts'
 import { type UpperDevice, upperLines } from './upper.ts'
 
@@ -80,6 +81,11 @@ export type GuestPhase = 'kernel' | 'root'
 export function initScript(options: InitOptions): string {
   const { init, root, shares, control, modules, hostname } = options
   const { nics, maskedUnits, prepare, upper } = options
+  const names = namesScript({
+    hostname,
+    nameserver: nics.includes('user network') ? USER_NETWORK.nameserver : null,
+    hasServices: init === 'systemd',
+  })
   return `#!/bin/sh
 export PATH=/bin
 phase() { echo "${PHASE}$1" >/dev/console; }
@@ -122,6 +128,7 @@ ${init === 'none' ? 'mkdir -p sys/fs/cgroup\nmount -t cgroup2 cgroup sys/fs/cgro
 ${nics.map(nicLines).join('')}
 # In the root, where absolute symlinks lead elsewhere than here.
 within() { chroot . /run/lowerdir/busybox "$@"; }
+within sh -c ${quote(names)}
 ${shares.map(shareLines).join('')}${prepare === '' ? '' : `within sh -c ${quote(prepare)}\n`}
 ${keepOwn(shares.map(({ target }) => target))}${init === 'systemd' ? `${maskLines(maskedUnits)}${machineIdLines(hostname)}` : ''}${lastLines[init]}`
 }
@@ -147,12 +154,10 @@ ip addr add ${EXPORT_GUEST} dev ${nic} && ip link set ${nic} up'`
 function nicLines(network: GuestNetwork, index: number): string {
   if (network === 'switch') return ''
   const nic = `eth${index}`
-  const open = `ip route add default via ${USER_NETWORK.gateway}
-[ -s /root/etc/resolv.conf ] || echo nameserver ${USER_NETWORK.nameserver} >/root/etc/resolv.conf
-`
+  const route = `ip route add default via ${USER_NETWORK.gateway}\n`
   return `ip link set ${nic} up
 ip addr add ${USER_NETWORK.guest} dev ${nic}
-${network === 'user network' ? open : ''}`
+${network === 'user network' ? route : ''}`
 }
 
 function shareLines(share: GuestShare): string {

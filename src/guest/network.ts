@@ -1,4 +1,5 @@
 import { quote } from '../util/shell.ts'
+import { OWN_LINE } from './names.ts'
 
 /** A NIC of the guest that is in a network with other machines. */
 export interface GuestNic {
@@ -11,9 +12,6 @@ export interface GuestNic {
   /** Without the prefix length, which is 64. */
   readonly ipv6: string
 }
-
-/** The end of each line that the script below writes into /etc/hosts: a comment (hosts(5)). */
-const OWN_LINE = ' # lowerdir'
 
 /**
  * A script for busybox's shell that names the guest's NICs, gives them addresses, and writes the other machines into

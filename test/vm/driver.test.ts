@@ -63,6 +63,38 @@ describe('exec', () => {
       'yes /nonexistent\n/tmp\nnobody\n',
     )
     expect(await vm.succeed(['id', '-un'], { user: 'nobody' })).toBe('nobody\n')
+    const names = async (user?: string): Promise<string> =>
+      vm.succeed(
+        "env -0 | tr '\\n' ' ' | tr '\\0' '\\n' | cut -d= -f1 | grep -vx _ | sort | xargs",
+        { user },
+      )
+    const all = 'HOME LOGNAME OF_THE_MACHINE PATH PWD SHELL USER\n'
+    expect([await names(), await names('nobody')]).toEqual([all, all])
+    const who = 'echo $USER $LOGNAME $SHELL'
+    expect(await vm.succeed(who)).toBe('root root /bin/sh\n')
+    expect(await vm.succeed(who, { user: 'nobody' })).toBe('nobody nobody /bin/sh\n')
+  })
+
+  it('may open its own streams, whoever runs it', async () => {
+    const script = 'cat /dev/stdin >/dev/stdout; echo error >/dev/stderr; cat /proc/self/fd/0'
+    for (const user of [undefined, 'nobody', 'daemon', 'root']) {
+      const result = await vm.exec(script, { user, stdin: 'input' })
+      expect([user, result]).toEqual([
+        user,
+        { exitCode: 0, signal: null, stdout: 'input', stderr: 'error\n' },
+      ])
+    }
+    // A pipe that one user had is of use to the next one, in the same slot too; a device stays its owner's.
+    for (const user of ['nobody', 'daemon']) {
+      expect(await vm.succeed('echo hi >/dev/stdout', { user })).toBe('hi\n')
+    }
+    expect(await vm.succeed('stat -c %U /dev/null')).toBe('root\n')
+  })
+
+  it('finds the machine’s own name', async () => {
+    expect(await vm.succeed('getent hosts "$(hostname)"')).toMatch(/^127\.0\.1\.1 +driven$/m)
+    const { created, changed } = await vm.changes({ under: '/etc' })
+    expect([...created, ...changed]).not.toContain('/etc/hosts')
   })
 
   it('reads what it is given: text, bytes, a stream', async () => {

@@ -43,6 +43,8 @@ describe('lowerdir run', () => {
       echo "$GREETING, $FROM_HOST and $NOT_THERE"
       pwd
       id -u
+      getent hosts "$(hostname)" | cut -d' ' -f1
+      echo "$USER $LOGNAME $SHELL $HOME $OLDPWD"
       cat /src/file
       echo new > /src/new || echo "/src is read-only"
       echo made > /out/made
@@ -58,7 +60,7 @@ describe('lowerdir run', () => {
         '--env=NOT_THERE',
         '--cwd=/usr/share',
         `--share=${source}:/src:ro`,
-        `--share=${out}:/out:owner=12:34`,
+        `--share=${out}:/out,owner=12:34,rw`,
         '--atime=guest',
         '--',
         'sh',
@@ -72,6 +74,8 @@ describe('lowerdir run', () => {
       'hello  world, host and ',
       '/usr/share',
       '0',
+      '127.0.1.1',
+      'root root /bin/sh /root ',
       'from the host',
       '/src is read-only',
       '12:34',
