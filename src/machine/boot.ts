@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FORGET_FILES, clockScriptOnTheSecond } from '../guest/agent.ts'
+import { FORGET_FILES } from '../guest/agent.ts'
 import { writeInitramfs } from '../guest/initramfs.ts'
 import type { Qemu } from '../provision/qemu.ts'
 import type { Engine } from '../server/engine.ts'
@@ -14,6 +14,7 @@ import { planExports } from './exports.ts'
 import type { MachineHooks } from './hooks.ts'
 import { initDevices, machineParts } from './parts.ts'
 import type { MachinePlan } from './plan.ts'
+import { setRightSoon } from './right-clock.ts'
 import { QemuProcess } from './qemu-process.ts'
 import type { Qmp } from './qmp.ts'
 import type { Resources } from './resources.ts'
@@ -37,6 +38,7 @@ export interface MachineParts {
   readonly version: string
   /** The host's end of the guest's terminal. */
   readonly terminal: Promise<Socket> | undefined
+  readonly log: (line: string) => void
   /** What of it can be saved. */
   savable(): Promise<Savable>
 }
@@ -108,7 +110,8 @@ export async function bootMachine(
   const serving = Promise.all(engines.map((engine) => engine.serving))
   for (const { directories, engine } of servers) void endWith(engine, directories, watch)
   void watch.ended.then((reason) => control.end(reason))
-  const up = snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines)
+  const up =
+    snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines, log)
   await Promise.race([Promise.all([up, serving]), whyNot(watch, hooks)])
   hooks.onPhase('ready')
   if (disks.upper !== null) resources.defer(() => writeBack(control, log))
@@ -120,6 +123,7 @@ export async function bootMachine(
     command,
     version: plan.qemu.version.text,
     terminal: terminal?.connected,
+    log,
     savable: async () => ({
       plan,
       control,
@@ -165,29 +169,18 @@ async function goOn(
   monitor: Promise<Qmp>,
   control: Control,
   engines: readonly Engine[],
+  log: (line: string) => void,
 ): Promise<void> {
   const qmp = await monitor
   await loadMemory(qmp, snapshot.machine.plan.qemu.version, snapshot.memory)
   await qmp.execute('cont')
-  const clock = setClock(control)
+  const clock = control.clock.set(Date.now())
   for (const server of [control, ...engines]) server.goOn()
   const lost = await Promise.all(engines.map((engine) => engine.resumed))
   // The guest then looks up anew the files that it does not have open.
   if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
   await clock
-}
-
-/** The shortest time between the two steps that set a clock, in milliseconds. The guest's first command comes first. */
-const SECOND_STEP = 500
-
-/** Sets the guest's clock to the host's: to the second at once, and exactly about a second later. */
-export async function setClock(control: Control): Promise<void> {
-  const now = Date.now()
-  const seconds = Math.floor(now / 1000)
-  const next = Math.ceil((now + SECOND_STEP) / 1000)
-  const exactly = (): void => control.send(clockScriptOnTheSecond(next))
-  setTimeout(exactly, next * 1000 - now).unref()
-  await control.setClock(seconds)
+  setRightSoon(control, log)
 }
 
 /** How long a guest may take to write everything to its disk, in milliseconds. */

@@ -6,7 +6,7 @@ import {
   commandScript,
   terminalScript,
 } from '../guest/agent.ts'
-import { type MachineParts, bootMachine, setClock } from './boot.ts'
+import { type MachineParts, bootMachine } from './boot.ts'
 import type { Console } from './console.ts'
 import type { GuestCommand } from './control/control.ts'
 import { MachineError } from './failure.ts'
@@ -14,6 +14,7 @@ import type { MachineHooks } from './hooks.ts'
 import type { MachinePlan } from './plan.ts'
 import type { Qmp } from './qmp.ts'
 import { Resources } from './resources.ts'
+import { setRightNow, setRightSoon } from './right-clock.ts'
 import { type Snapshot, saveMachine } from './snapshot.ts'
 
 /** How long a guest may take to power off, in milliseconds. */
@@ -86,11 +87,22 @@ export class QemuMachine implements AsyncDisposable {
    * @throws Error with the reason when the machine cannot be saved.
    */
   async save(folder: string): Promise<Snapshot> {
-    const { control, watch } = this.#parts
+    const { control, watch, log } = this.#parts
     const saving = saveMachine(await this.#parts.savable(), folder)
     const snapshot = await Promise.race([saving, rejected(watch.ended)])
-    await setClock(control)
+    await Promise.race([control.clock.set(Date.now()), rejected(watch.ended)])
+    setRightSoon(control, log)
     return snapshot
+  }
+
+  /**
+   * Sets the guest's clock to the host's, and resolves when it is within 50 milliseconds of it.
+   *
+   * @throws MachineError when that is not possible, with the reason; {@link ended}'s when the machine ends first.
+   */
+  async setClock(): Promise<void> {
+    const { control, watch } = this.#parts
+    await Promise.race([setRightNow(control, watch), rejected(watch.ended)])
   }
 
   /** Where its sockets and its initramfs are. */

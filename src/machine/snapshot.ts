@@ -14,7 +14,7 @@ import { saveDisks } from './saved-disks.ts'
 import { saveMemory } from './saved-memory.ts'
 
 /** The version of what is saved here and by the servers: it changes with every change of either. */
-export const SNAPSHOT_FORMAT = 3
+export const SNAPSHOT_FORMAT = 4
 
 /** What a snapshot has of a machine besides its memory and its devices. */
 export interface SavedMachine {

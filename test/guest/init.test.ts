@@ -2,14 +2,18 @@ import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import {
   agentScript,
+  clockLookScript,
+  clockStepScript,
   commandScript,
   commandsScript,
   slotScript,
   terminalScript,
 } from '../../src/guest/agent.ts'
 import { changesScript } from '../../src/guest/changes.ts'
+import { identityScript } from '../../src/guest/identity.ts'
 import { type InitOptions, initScript } from '../../src/guest/init.ts'
 import { type GuestMount, mountArguments } from '../../src/guest/mount.ts'
+import { namesScript } from '../../src/guest/names.ts'
 
 const policy = { readOnly: true, cache: 'loose', msize: 65_536 } as const
 const control: GuestMount = { transport: 'tcp', port: 563, ...policy }
@@ -50,6 +54,10 @@ const scripts = {
   agent: agentScript,
   changes: changesScript,
   slot: slotScript,
+  'clock’s': clockLookScript(1),
+  'other clock’s': clockStepScript(2, { late: -3, lead: 4, base: [5, 6] }),
+  identity: identityScript({ bootId: "it's", macs: ['52:54:00:00:00:01'] }),
+  'names’': namesScript({ hostname: "it's", nameserver: '10.0.2.3', hasServices: false }),
   commands: commandsScript,
   command: commandScript(line),
   terminal: terminalScript(line, '/dev/hvc0', { rows: 24, columns: 80 }),

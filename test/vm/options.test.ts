@@ -84,6 +84,12 @@ describe('a machine', () => {
   })
 
   it('has all of it where it goes on from a snapshot, and says why it is emulated or not', async () => {
+    // Linux makes up its boot_id when that is read first.
+    const identity = async (machine: Machine): Promise<string[]> => {
+      const files = '/proc/sys/kernel/random/boot_id /sys/class/net/eth0/address'
+      return (await machine.succeed(`cat ${files}`)).trimEnd().split('\n')
+    }
+    const one = await identity(vm)
     await using snapshot = await vm.snapshot()
     await using again = await Machine.restore(snapshot)
     expect(await again.succeed("grep ' /lower 9p ' /proc/1/mounts")).toContain(',msize=65536,')
@@ -91,5 +97,19 @@ describe('a machine', () => {
     expect(again.recorder.events.find(({ kind }) => kind === 'machine')).toMatchObject({
       acceleratorReason: expect.stringContaining('when it was saved') as string,
     })
+
+    // Who it is: as it was, unless it is to be another one.
+    await using other = await Machine.restore(snapshot, { newIdentity: true })
+    const [same, fresh] = await Promise.all([again, other].map(identity))
+    expect(same).toEqual(one)
+    expect(fresh?.[0]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    expect(fresh?.[1]).toMatch(/^52:54:00(:[0-9a-f]{2}){3}$/)
+    expect([fresh?.[0] === one[0], fresh?.[1] === one[1]]).toEqual([false, false])
+
+    await other.setClock()
+    const before = Date.now()
+    const told = Number(await other.succeed('date +%s%3N'))
+    expect(told).toBeGreaterThan(before - 50)
+    expect(told).toBeLessThan(Date.now() + 50)
   })
 })

@@ -6,7 +6,7 @@ import type { SavedStream } from '../../transport/stream/stream-session.ts'
 import { directory } from '../../tree/synthetic/entry.ts'
 import { SyntheticTree } from '../../tree/synthetic/synthetic-tree.ts'
 import { Answer } from './answer.ts'
-import { ClockSetter } from './clock-setter.ts'
+import { type ClockProcess, ClockSetter } from './clock-setter.ts'
 import { endingWord } from './ending.ts'
 import { OnceFile } from './once-file.ts'
 import { Output } from './output.ts'
@@ -42,8 +42,8 @@ export interface SavedControl {
   /** The scripts that the agent has not read yet, in base64. */
   readonly scripts: readonly string[]
   readonly slots: readonly SavedSlot[]
-  /** Whether a process waits to set the clock. */
-  readonly clock: boolean
+  /** The process that waits to set the clock. */
+  readonly clock: ClockProcess
   readonly stream: SavedStream
 }
 
@@ -60,7 +60,7 @@ interface Placed {
  *     next            blocks until there is a script for the agent, then reads as that
  *     slots/ID/       see slot.ts
  *     answers/ID      takes the output of a script of the agent
- *     clock           see clock-setter.ts
+ *     clock/          see clock-setter.ts
  */
 export class Control implements Holdable<SavedControl> {
   readonly tree: SyntheticTree
@@ -94,14 +94,14 @@ export class Control implements Holdable<SavedControl> {
     this.#next = new OnceFile(markReady)
     this.#clock = new ClockSetter(
       { start: () => this.send(`echo ${CLOCK}\n`), onWaiting: () => this.#tellResting() },
-      saved?.clock ?? false,
+      saved?.clock ?? 'none',
     )
     this.tree = new SyntheticTree(
       directory({
         next: this.#next.file,
         slots: this.#directory,
         answers: this.#answers,
-        clock: this.#clock.file,
+        clock: this.#clock.directory,
       }),
     )
     this.#word = saved?.word ?? endingWord()
@@ -177,6 +177,7 @@ export class Control implements Holdable<SavedControl> {
    * on from the snapshot has to wait for it. Stays pending when the guest ends first.
    */
   prepareToRest(): Promise<void> {
+    this.#clock.stop()
     this.#clock.prepare()
     return new Promise((done) => {
       this.#resting.push(done)
@@ -184,9 +185,9 @@ export class Control implements Holdable<SavedControl> {
     })
   }
 
-  /** Sets the guest's clock. See {@link ClockSetter.set}. */
-  setClock(seconds: number): Promise<void> {
-    return this.#clock.set(seconds)
+  /** The guest's clock. */
+  get clock(): ClockSetter {
+    return this.#clock
   }
 
   /** Serves a connection of the guest, until its end. */
@@ -211,7 +212,7 @@ export class Control implements Holdable<SavedControl> {
       lastId: this.#lastId,
       scripts: this.#next.offered.map((script) => Buffer.from(script).toString('base64')),
       slots: [...this.#slots].map((slot) => slot.save()),
-      clock: this.#clock.isWaiting,
+      clock: this.#clock.process,
     }
     return { ...rest, stream: await stream }
   }
@@ -234,6 +235,7 @@ export class Control implements Holdable<SavedControl> {
   /** The machine has ended: all that waits for it fails with `reason`. */
   end(reason: Error): void {
     this.#ended ??= reason
+    this.#clock.clear()
     this.#failAll(this.#ended)
   }
 
@@ -311,7 +313,7 @@ export class Control implements Holdable<SavedControl> {
   }
 
   #tellResting(): void {
-    if (!this.#clock.isWaiting) return
+    if (this.#clock.process !== 'waiting') return
     if ([...this.#slots].some(({ state }) => state === 'coming')) return
     for (const done of this.#resting.splice(0)) done()
   }

@@ -4,6 +4,12 @@ import type { SyntheticFile, SyntheticHandle } from '../../tree/synthetic/entry.
 /** Reads of up to this many bytes are answered in full length. */
 const PADDED = 16_384
 
+/** A content that no read has got yet. */
+interface Offered {
+  readonly content: Uint8Array
+  readonly onGiven: () => void
+}
+
 /**
  * A file that waits for its content: each open gets the next content that was offered, and its first read waits for that.
  * It is for scripts, which a shell reads piece by piece.
@@ -17,25 +23,32 @@ export class OnceFile {
     mode: 0o400,
     open: (state) => this.#open(state),
   }
-  readonly #offered: Uint8Array[] = []
+  readonly #offered: Offered[] = []
   readonly #onWaiting: () => void
-  readonly #onClosed: (hadContent: boolean) => void
+  readonly #onClosed: (content: Uint8Array | undefined) => void
   #waiting: Deferred<Uint8Array> | undefined
 
-  /** @param onWaiting is called when a read waits for content. @param onClosed is called when an open is closed. */
-  constructor(onWaiting: () => void, onClosed: (hadContent: boolean) => void = () => {}) {
+  /**
+   * @param onWaiting is called when a read waits for content.
+   * @param onClosed is called when an open is closed, with the content that it was given.
+   */
+  constructor(
+    onWaiting: () => void,
+    onClosed: (content: Uint8Array | undefined) => void = () => {},
+  ) {
     this.#onWaiting = onWaiting
     this.#onClosed = onClosed
   }
 
-  offer(content: Uint8Array): void {
-    this.#offered.push(content)
+  /** @param onGiven is called right before a read is answered with it. */
+  offer(content: Uint8Array, onGiven: () => void = () => {}): void {
+    this.#offered.push({ content, onGiven })
     this.#handOut()
   }
 
   /** The contents that were offered and not read yet. */
   get offered(): readonly Uint8Array[] {
-    return this.#offered
+    return this.#offered.map(({ content }) => content)
   }
 
   /** Forgets the read that waits, and all that was offered. */
@@ -64,17 +77,18 @@ export class OnceFile {
         this.#handOut()
         return first
       },
-      close: () => this.#onClosed(content !== undefined),
+      close: () => this.#onClosed(content),
     }
   }
 
   #handOut(): void {
     const waiting = this.#waiting
     if (waiting === undefined) return
-    const content = this.#offered.shift()
-    if (content === undefined) return
+    const next = this.#offered.shift()
+    if (next === undefined) return
     this.#waiting = undefined
-    waiting.resolve(content)
+    next.onGiven()
+    waiting.resolve(next.content)
   }
 }
 

@@ -94,10 +94,10 @@ function settled(promise: Promise<void>): () => boolean {
 
 /** The guest is to start one, and that is told the time at once. */
 async function expectNewSetter(control: Control): Promise<void> {
-  const set = settled(control.setClock(172_800))
+  const set = settled(control.clock.set(172_800_999))
   expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
-  const clock = await openFile(open.RDONLY, 'clock')
-  expect(await read(clock)).toMatch(/^exec date -s @172800\n/)
+  const clock = await openFile(open.RDONLY, 'clock', 'next')
+  expect(await read(clock)).toMatch(/^exec date -s @172800 /)
   expect(set()).toBe(false)
   await client.call.clunk({ fid: clock })
   expect(set()).toBe(true)
@@ -168,7 +168,7 @@ describe('a control channel that goes on elsewhere', () => {
     const { next } = await slot('1')
     const rested = settled(first.prepareToRest())
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
-    const clock = await openFile(open.RDONLY, 'clock')
+    const clock = await openFile(open.RDONLY, 'clock', 'next')
     const script = read(clock)
     await client.call.getattr({ fid: 0, mask: 1 })
     expect(rested()).toBe(false)
@@ -178,8 +178,8 @@ describe('a control channel that goes on elsewhere', () => {
     expect(rested()).toBe(true)
 
     const second = await moved(first)
-    const set = settled(second.setClock(86_400))
-    expect(await script).toMatch(/^exec date -s @86400\n/)
+    const set = settled(second.clock.set(86_400_000))
+    expect(await script).toMatch(/^exec date -s @86400 /)
     await client.call.getattr({ fid: 0, mask: 1 })
     expect(set()).toBe(false)
     await client.call.clunk({ fid: clock })
@@ -192,7 +192,7 @@ describe('a control channel that goes on elsewhere', () => {
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo 1\n/)
     void first.prepareToRest()
     expect(await read(await openFile(open.RDONLY, 'next'))).toMatch(/^echo clock\n/)
-    const clock = await openFile(open.RDONLY, 'clock')
+    const clock = await openFile(open.RDONLY, 'clock', 'next')
     // The process is killed, so its read gets no answer.
     read(clock).catch(() => {})
     await client.call.clunk({ fid: clock })
