@@ -38,6 +38,7 @@ export const differences: readonly Difference[] = [
       'each operation changes the times that it should, of the file',
       'an open file and its name have the same attributes',
       'attributes stay with the file',
+      'replacing one name of a file changes the ctime that its other name shows',
     ],
     found: /[mc]time|\+ +\d+n/,
     // Where the client's clock and the host's agree by chance, nothing is to be seen.
@@ -73,8 +74,12 @@ export const differences: readonly Difference[] = [
     transports: ['vhost-user'],
   },
   {
-    title: 'No shared writable mappings with cache=none',
-    behaviours: ['a shared mapping and the file are the same'],
+    title: 'No shared mappings with cache=none',
+    behaviours: [
+      'a shared mapping and the file are the same',
+      'a shared mapping is the same through each name of the file',
+      'a file that is open for writing can be mapped shared, for reading alone',
+    ],
     found: /mmap: EINVAL/,
     caches: ['none'],
   },
@@ -84,6 +89,18 @@ export const differences: readonly Difference[] = [
     found: /- 'mapped'/,
     caches: ['mmap'],
     suites: ['bookworm'],
+  },
+  {
+    title: 'Each name of a file has its own mappings',
+    behaviours: ['a shared mapping is the same through each name of the file'],
+    found: /'text' !== 'next'/,
+    caches: ['mmap'],
+  },
+  {
+    title: 'A socket has one name',
+    behaviours: ['a server is reached through each name of its socket'],
+    found: /connect ECONNREFUSED/,
+    caches: ['none', 'mmap'],
   },
   {
     title: 'No fallocate(2)',

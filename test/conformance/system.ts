@@ -222,13 +222,20 @@ function flockStruct(type: keyof typeof lockTypes, start: number, length: number
   return lock
 }
 
-/** Maps a file for reading and writing, its changes shared with everybody or kept to this mapping. */
-export function map(fd: number, length: number, how: 'shared' | 'private'): Mapping {
-  const address = native.mmap(null, length, PROT_READ_WRITE, how === 'shared' ? 1 : 2, fd, 0)
+/** Maps a file for reading and, unless told otherwise, writing: its changes shared with everybody or kept to this mapping. */
+export function map(
+  fd: number,
+  length: number,
+  how: 'shared' | 'private',
+  protection: 'read' | 'read and write' = 'read and write',
+): Mapping {
+  const bits = protection === 'read' ? PROT_READ : PROT_READ_WRITE
+  const address = native.mmap(null, length, bits, how === 'shared' ? 1 : 2, fd, 0)
   const bytes = Buffer.from(koffi.view(BigInt(address), length))
   return { bytes, unmap: () => void native.munmap(BigInt(address), length) }
 }
 
+const PROT_READ = 1
 const PROT_READ_WRITE = 3
 
 export interface Mapping {

@@ -3,6 +3,7 @@ import { reading } from './reading.ts'
 import { directories, largeDirectories } from './directories.ts'
 import type { Behaviours, KernelBehaviours } from './helpers.ts'
 import { links } from './links.ts'
+import { listings } from './listings.ts'
 import { locks } from './locks.ts'
 import { mappings } from './mappings.ts'
 import { nameless } from './nameless.ts'
@@ -37,6 +38,7 @@ export const largeBehaviours: Behaviours = largeDirectories
 /** For a plain directory and in a guest. */
 export const kernelBehaviours: KernelBehaviours = together(
   paths,
+  listings,
   mappings,
   ranges,
   special,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Behaviours, read, bytes, make, content, fails } from './helpers.ts'
+import { type Behaviours, read, bytes, make, content, fails, later } from './helpers.ts'
 
 /** Hard links and symlinks. */
 export const links: Behaviours = {
@@ -15,6 +15,18 @@ export const links: Behaviours = {
     await fs.unlink('a')
     assert.equal(await content(fs, 'b'), 'next')
     assert.equal((await fs.stat('b')).nlink, 1)
+  },
+
+  'replacing one name of a file changes the ctime that its other name shows': async (fs) => {
+    await make(fs, 'a', 'text')
+    await fs.link('a', 'b')
+    const { ctime } = await fs.stat('a')
+    await later(fs, ctime)
+    await make(fs, 'c', '')
+    await fs.rename('c', 'b')
+    const after = await fs.stat('a')
+    assert.equal(after.nlink, 1)
+    assert.ok(after.ctime > ctime, 'the ctime has not moved')
   },
 
   'a hard link needs a file and a free name': async (fs) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import type { KernelFs } from '../fs.ts'
 import { type KernelBehaviours, make, content, fails } from './helpers.ts'
 import { mknod } from '../system.ts'
 
@@ -69,28 +70,45 @@ export const special: KernelBehaviours = {
   },
 
   'a server listens on a socket': async (fs) => {
-    const server = createServer((socket) => socket.end('hello'))
-    // The name in a sockaddr is short: from here it is.
-    const before = process.cwd()
-    process.chdir(fs.path('.'))
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen('s', resolve)
-      })
+    await withServer(fs, async () => {
       assert.equal((await fs.lstat('s')).kind, 'socket')
-      const heard = await new Promise<string>((resolve, reject) => {
-        connect('s')
-          .once('error', reject)
-          .once('data', (data) => resolve(data.toString()))
-      })
-      assert.equal(heard, 'hello')
-    } finally {
-      server.close()
-      process.chdir(before)
-    }
+      assert.equal(await heardAt('s'), 'hello')
+    })
+  },
+
+  'a server is reached through each name of its socket': async (fs) => {
+    await withServer(fs, async () => {
+      await fs.link('s', 't')
+      for (const name of ['s', 't']) assert.equal(await heardAt(name), 'hello')
+    })
   },
 }
 
 const S_IFIFO = 0o010000
 const S_IFREG = 0o100000
+
+/** Runs `act` while a server listens on the socket `s`, which is in the current directory: a name in a sockaddr is short. */
+async function withServer(fs: KernelFs, act: () => Promise<void>): Promise<void> {
+  const server = createServer((socket) => socket.end('hello'))
+  const before = process.cwd()
+  process.chdir(fs.path('.'))
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen('s', resolve)
+    })
+    await act()
+  } finally {
+    server.close()
+    process.chdir(before)
+  }
+}
+
+/** What a server says there. */
+function heardAt(path: string): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    connect(path)
+      .once('error', reject)
+      .once('data', (data) => resolve(data.toString()))
+  })
+}
