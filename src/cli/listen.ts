@@ -13,7 +13,8 @@ export const DEFAULT_TAG = 'lowerdir'
 const TAG = /^[\w.-]{1,31}$/
 
 /** What `--listen` takes, for the help and for errors. */
-export const LISTEN_FORMS = 'unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio'
+export const LISTEN_FORMS =
+  'unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio'
 
 /** What the words of {@link LISTEN_FORMS} stand for. */
 export const LISTEN_WORDS =
@@ -44,14 +45,19 @@ export function parseListen(text: string, remote: boolean): Listen {
   return { kind, host: address, port: Number(port) }
 }
 
-/** `PATH[,tag=NAME]`. A comma that is part of PATH is written twice. */
+/** `PATH[,tag=NAME][,unsealed]`. A comma that is part of PATH is written twice. */
 function parseVhostUser(text: string, rest: string): Listen {
   const [path = '', ...words] = splitAtCommas(rest)
   let tag = DEFAULT_TAG
+  let unsealed = false
   for (const word of words) {
+    if (word === 'unsealed') {
+      unsealed = true
+      continue
+    }
     if (!word.startsWith('tag=')) {
       throw new UserError(
-        `--listen ${text}: '${word}' is not tag=NAME. Write a comma that is part of PATH twice.`,
+        `--listen ${text}: '${word}' is neither tag=NAME nor unsealed. Write a comma that is part of PATH twice.`,
       )
     }
     tag = word.slice('tag='.length)
@@ -63,7 +69,7 @@ function parseVhostUser(text: string, rest: string): Listen {
       `--listen ${text}: a tag is 1 to 31 letters, digits, and any of . _ - (the guest mounts the device by it).`,
     )
   }
-  return { kind: 'vhost-user', path: resolve(path), tag }
+  return { kind: 'vhost-user', path: resolve(path), tag, ...(unsealed && { unsealed }) }
 }
 
 /** What a client can mount: the only export, which has no name, or one of several. */

@@ -18,6 +18,11 @@ export interface VhostUserListen {
   readonly path: string
   /** The mount tag: 1 to 31 bytes of UTF-8, as for QEMU's own 9P device. */
   readonly tag: string
+  /**
+   * Whether the machine's memory may be a file that its VMM could truncate, which ends the server (SIGBUS). Default:
+   * false, and such a VMM's connection is ended.
+   */
+  readonly unsealed?: boolean
 }
 
 /** What one engine thread serves, and how. Plain data, since it is sent to the thread. */

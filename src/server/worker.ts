@@ -76,6 +76,7 @@ function serve(loop: Loop, exports: Exports): void {
             loop,
             new vhostUser.P9Device({ exports, limits, tag: listen.tag, log: say }),
             { log: say, onEnd },
+            listen.unsealed === true ? 'any' : 'sealed',
           )
         : new Connection(fd, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }

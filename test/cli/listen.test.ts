@@ -34,11 +34,20 @@ describe('an address to listen on', () => {
   })
 
   it.each([
-    ['vhost-user:', 'use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio.'],
-    ['tcp:65536', 'use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio.'],
+    [
+      'vhost-user:',
+      'use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
+    ],
+    [
+      'tcp:65536',
+      'use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
+    ],
     ['vhost-user:,tag=x', 'the path is missing; use vhost-user:PATH[,tag=NAME]'],
-    ['vhost-user:/a,b', "'b' is not tag=NAME. Write a comma that is part of PATH twice."],
-    ['vhost-user:/a,', `'' is not tag=NAME`],
+    [
+      'vhost-user:/a,b',
+      "'b' is neither tag=NAME nor unsealed. Write a comma that is part of PATH twice.",
+    ],
+    ['vhost-user:/a,', `'' is neither tag=NAME nor unsealed`],
     ['vhost-user:/a,tag=', 'a tag is 1 to 31 letters'],
     ['vhost-user:/a,tag=a b', 'a tag is 1 to 31 letters'],
     [`vhost-user:/a,tag=${'x'.repeat(32)}`, 'a tag is 1 to 31 letters'],

@@ -197,7 +197,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'without an address',
       () => [shared],
-      'serve needs an address for its clients: add --listen with unix:PATH, vhost-user:PATH[,tag=NAME], tcp',
+      'serve needs an address for its clients: add --listen with unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp',
     ],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
@@ -243,7 +243,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for an odd address',
       () => [shared, '--listen=ftp:1'],
-      '--listen ftp:1: use unix:PATH, vhost-user:PATH[,tag=NAME], tcp:[HOST:]PORT or stdio. HOST is an IPv4 ' +
+      '--listen ftp:1: use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio. HOST is an IPv4 ' +
         'address or localhost (default 127.0.0.1), and PORT is 0 to 65535 (0: any free port).',
     ],
     [

@@ -2,7 +2,7 @@ import { ErrnoError } from '../../sys/errno.ts'
 import { discard } from '../../sys/files.ts'
 import type { EventLoop, Watched } from '../event-loop.ts'
 import type { Device } from './device.ts'
-import { GuestMemory, type MemoryRegion, REGIONS_MAX } from './guest-memory.ts'
+import { GuestMemory, type MemoryRegion, type MemoryTrust, REGIONS_MAX } from './guest-memory.ts'
 import { FrontendError, type FrontendMessage, MessageChannel } from './message.ts'
 import { Queues } from './queues.ts'
 import {
@@ -45,13 +45,24 @@ export class Backend implements Watched {
   readonly #queues: Queues
   readonly #rings: readonly Vring[]
   readonly #offered: bigint
+  readonly #trust: MemoryTrust
   #memory: GuestMemory | undefined
   /** The features that the driver has accepted. */
   #features = 0n
 
-  /** @param fd a connected unix socket. The backend owns it from now on. */
-  constructor(fd: number, loop: EventLoop, device: Device, events: BackendEvents) {
+  /**
+   * @param fd a connected unix socket. The backend owns it from now on.
+   * @param trust which files the front end may share as the guest's memory.
+   */
+  constructor(
+    fd: number,
+    loop: EventLoop,
+    device: Device,
+    events: BackendEvents,
+    trust: MemoryTrust = 'sealed',
+  ) {
     this.fd = fd
+    this.#trust = trust
     this.#channel = new MessageChannel(fd)
     this.#device = device
     this.#events = events
@@ -227,6 +238,7 @@ export class Backend implements Watched {
     const memory = new GuestMemory(
       regions,
       regions.map((_, i) => descriptor(i)),
+      this.#trust,
     )
     // The rings and the requests under way lie in the old memory.
     for (const ring of this.#rings) ring.stop()

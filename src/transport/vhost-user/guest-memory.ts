@@ -1,5 +1,6 @@
-import { discard } from '../../sys/files.ts'
+import { discard, fstatfs } from '../../sys/files.ts'
 import { Mapping, WINDOW_BYTES } from '../../sys/mapping.ts'
+import { sealLength } from '../../sys/seals.ts'
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import { Stat, statx } from '../../sys/statx.ts'
 import { FrontendError } from './message.ts'
@@ -21,6 +22,16 @@ export interface MemoryRegion {
   /** Its offset in its file, in bytes. */
   readonly offset: number
 }
+
+/**
+ * Which files may hold a guest's memory. `sealed`: only those that can no longer be truncated, and those in huge pages
+ * (hugetlbfs has files that cannot be sealed, and its pages belong to who may mount it). `any`: the front end is trusted
+ * not to truncate them while this process has them mapped.
+ */
+export type MemoryTrust = 'sealed' | 'any'
+
+/** statfs(2)'s f_type of hugetlbfs(5), also for a memfd of huge pages (include/uapi/linux/magic.h). */
+const HUGETLBFS = 0x958458f6
 
 interface MappedRegion extends MemoryRegion {
   readonly mapping: Mapping
@@ -46,17 +57,24 @@ export class GuestMemory {
   /**
    * Maps `regions`, each from the file of the same index, and closes all files, also on a failure.
    *
-   * @throws FrontendError for a region that is longer than its file, ErrnoError as mmap(2).
+   * @throws FrontendError for a region that is longer than its file, or whose file could be truncated; ErrnoError as
+   *   mmap(2).
    */
-  constructor(regions: readonly MemoryRegion[], files: readonly number[]) {
+  constructor(
+    regions: readonly MemoryRegion[],
+    files: readonly number[],
+    trust: MemoryTrust = 'sealed',
+  ) {
     const mapped: MappedRegion[] = []
     const stat = new Stat()
     try {
       for (const [i, region] of regions.entries()) {
         const fd = files[i] as number
         const { offset } = region
+        if (!keepsLength(fd) && trust === 'sealed') throw truncatable(i)
+        // Only now, when the length is final.
         const { size, blksize } = statx(fd, stat)
-        // Reading beyond the end of the file would end this process (SIGBUS).
+        // Touching memory behind the end of the file would end this process (SIGBUS).
         if (size < offset + region.size) {
           throw new FrontendError('a region of guest memory is longer than the file it is in')
         }
@@ -98,6 +116,18 @@ export class GuestMemory {
   close(): void {
     for (const { mapping } of this.#regions) mapping.close()
   }
+}
+
+/** Whether the file cannot be truncated any more, or lies in huge pages, see {@link MemoryTrust}. */
+function keepsLength(fd: number): boolean {
+  return sealLength(fd) || fstatfs(fd).type === HUGETLBFS
+}
+
+function truncatable(index: number): FrontendError {
+  return new FrontendError(
+    `region ${index} of guest memory is a file that the frontend could truncate, which would end this server (SIGBUS): ` +
+      'use a memfd that can be sealed (for QEMU: memory-backend-memfd), or listen with the option unsealed',
+  )
 }
 
 function has({ size }: MemoryRegion, start: number, address: number): boolean {

@@ -1,4 +1,4 @@
-import { discard } from '../../../src/sys/files.ts'
+import { discard, ftruncate } from '../../../src/sys/files.ts'
 import { Mapping, WINDOW_BYTES } from '../../../src/sys/mapping.ts'
 import { createMemfd } from '../../../src/sys/memfd.ts'
 import type { SystemMemory } from '../../../src/sys/system-memory.ts'
@@ -36,13 +36,17 @@ export class GuestRam {
   readonly #files: readonly number[]
   readonly #mappings: readonly Mapping[]
 
-  constructor(regions: readonly RegionPlace[] = usualRegions) {
+  /** @param seals `none` for files that can always be truncated. */
+  constructor(
+    regions: readonly RegionPlace[] = usualRegions,
+    seals: 'allowed' | 'none' = 'allowed',
+  ) {
     this.regions = regions
     const sizes: number[] = []
     for (const { file, offset, size } of regions) {
       sizes[file] = Math.max(sizes[file] ?? 0, offset + size)
     }
-    this.#files = sizes.map((size) => createMemfd(size))
+    this.#files = sizes.map((size) => createMemfd(size, 'usual', seals))
     this.#mappings = regions.map(
       ({ file, offset, size }) => new Mapping(this.#files[file]!, offset, size),
     )
@@ -88,6 +92,15 @@ export class GuestRam {
     )
     if (index < 0) throw new RangeError(`0x${address.toString(16)} is no memory of the guest's`)
     return index
+  }
+
+  /**
+   * Truncates all files to nothing. Afterwards nobody may touch the memory, here or elsewhere.
+   *
+   * @throws EPERM when somebody has sealed them.
+   */
+  truncate(): void {
+    for (const fd of this.#files) ftruncate(fd, 0)
   }
 
   close(): void {

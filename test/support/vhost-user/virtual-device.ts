@@ -14,6 +14,8 @@ const counter = systemMemory(8)
 
 export interface DeviceOptions extends QueueOptions {
   readonly regions?: readonly RegionPlace[]
+  /** Whether its memory can be sealed, as QEMU's can. */
+  readonly seals?: 'allowed' | 'none'
 }
 
 /** A queue as Linux has it in QEMU. */
@@ -35,7 +37,7 @@ export class VirtualDevice implements Disposable {
 
   constructor(path: string, options: Partial<DeviceOptions> = {}) {
     this.#options = { ...usualQueue, ...options }
-    this.ram = new GuestRam(options.regions)
+    this.ram = new GuestRam(options.regions, options.seals)
     this.heap = new GuestHeap(this.ram)
     this.queue = new DriverQueue(this.ram, this.heap, this.#options)
     this.frontend = new Frontend(path)
