@@ -97,6 +97,10 @@ export class Stat {
       1
     )
   }
+  /** When the file was born, in milliseconds since 1970; not a number to rely on where {@link hasBtime} is false. */
+  get bornAt(): number {
+    return this.btimeSec * 1000 + this.btimeNsec / 1e6
+  }
   get ctimeSec(): number {
     return this.#i64(96)
   }

@@ -19,8 +19,12 @@ export interface Entry {
   readonly qid: Qid
 }
 
+const HOUR = 3_600_000
+
 interface Others {
   readonly later?: Later
+  /** The host's clock as the tree reads it. Default: every file is old, see births.ts. */
+  readonly now?: () => number
   /** A conversation to go on with. */
   readonly saved?: SavedSession
 }
@@ -39,13 +43,13 @@ export class HostProbe extends SessionProbe {
     directory: string | HostTree,
     policy: Partial<HostPolicy> & ViewPatterns = {},
     msize = 131072,
-    { later, saved, ...most }: Partial<SessionLimits> & Others = {},
+    { later, saved, now = () => Date.now() + HOUR, ...most }: Partial<SessionLimits> & Others = {},
   ) {
     const timers = new ManualTimers()
     const full = { readOnly: false, owner: 'host', atime: 'preserve', ...policy } as const
     const tree =
       typeof directory === 'string'
-        ? new HostTree(directory, full, later ?? timers.later)
+        ? new HostTree(directory, full, later ?? timers.later, undefined, now)
         : directory
     super(viewOf(tree, policy), saved ? 0 : msize, { ...defaultLimits, ...most })
     this.timers = timers

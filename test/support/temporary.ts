@@ -30,6 +30,17 @@ export function mountTmpfs(path: string, size = '50%'): void {
   afterwards(() => execFileSync('umount', ['--lazy', path]))
 }
 
+/** An overlayfs at `path`, which is made, until the test is over. @returns its lower directory, which is made as well. */
+export function mountOverlay(path: string): string {
+  needsRoot('mounts an overlayfs')
+  const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => `${path}-${name}`)
+  for (const folder of [path, lower, upper, work]) mkdirSync(folder!, { recursive: true })
+  const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+  execFileSync('mount', ['-t', 'overlay', '-o', layers, 'lowerdir-test', path])
+  afterwards(() => execFileSync('umount', ['--lazy', path]))
+  return lower!
+}
+
 /** Fails with the reason where the rest of the test could not tell right from wrong. */
 export function needsRoot(what: string): void {
   if (process.getuid!() !== 0) throw new Error(`this test ${what}: run it as root`)

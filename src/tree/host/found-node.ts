@@ -14,7 +14,7 @@ import { isKernelView } from './kernel-views.ts'
 import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
-import { type FoundFile, fileOf, fileText } from './saved-file.ts'
+import { type FoundFile, LONG_AGO, fileOf, fileText } from './saved-file.ts'
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
 
 /**
@@ -63,8 +63,9 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     if (this.isSealed) throw new ErrnoError(errno.ENOENT, 'lookup')
     const stat = statxAt(this.descriptor(), name, lookedUp)
     const known = this.known(name, stat)
-    // Another file system begins here, so its type is checked before anything in it is used.
-    if (known === undefined && stat.dev !== this.device) {
+    // Another file system begins here, so its type is checked before anything in it is used. Or only a descriptor identifies
+    // the file.
+    if (known === undefined && (stat.dev !== this.device || !this.context.births.identify(stat))) {
       return this.adopt(name, this.openAt(name, HELD), attributes)
     }
     if (known === undefined) return this.newChild(name, stat, attributes)
@@ -155,10 +156,12 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     const file = fileOf(identity)
     let node = this.recalled(name, file)
     if (node === undefined) {
+      if (file.bornAt === LONG_AGO) this.context.births.learnSaved(file.dev)
       // It gets a descriptor when it needs one: a guest that caches has very many such files.
       node = this.make(name, file, -1, file.sealed)
       this.attach(node, false)
       node.keepPrefix(file.prefix)
+      node.isProvenBy(file)
     }
     try {
       node.expectUnchanged(file)
@@ -221,11 +224,12 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     const { context } = this
     let child: Self
     try {
-      const stat = statx(fd)
+      const stat = statx(fd, lookedUp)
       let sealed = this.isSealed
       if (stat.dev !== this.device) {
         const found = fstatfs(fd)
         context.inodes.learn(stat.dev, found.fsid)
+        context.births.learn(stat.dev, found.type)
         sealed ||= isKernelView(found.type)
       }
       if (attributes !== null) fillAttributes(attributes, stat, context)

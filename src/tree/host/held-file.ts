@@ -1,11 +1,12 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../../sys/constants.ts'
+import { fileHandle } from '../../sys/file-handles.ts'
 import { Stat, statx, statxAt } from '../../sys/statx.ts'
 import { modes } from '../flags.ts'
 import type { Holder, Newcomer } from './descriptors.ts'
 import { versionOf } from './identity.ts'
 import type { HostContext } from './policy.ts'
-import type { FoundFile, SavedFile } from './saved-file.ts'
+import { type FoundFile, JUST_NOW, LONG_AGO, type SavedFile } from './saved-file.ts'
 
 /** Flags for a descriptor that holds a file: they follow no symlink and do not open the file itself. */
 export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
@@ -14,6 +15,8 @@ export const HELD = O_PATH | O_NOFOLLOW | O_CLOEXEC
 const NAMELESS = 1
 /** Used since the clock's hand passed (descriptors.ts). */
 const RECENT = 2
+/** Its inode number and time of birth identify the file, see births.ts. */
+const IDENTIFIED = 4
 
 /**
  * The result of the last statx(2). The methods that return it overwrite it, so callers read it before they
@@ -29,7 +32,8 @@ const halves = new DataView(new ArrayBuffer(8))
  *
  * A descriptor can be given back and fetched again (descriptors.ts). For that a file remembers its directory,
  * its name and its inode. If the name leads to another inode by then, this file is stale; it never becomes
- * the other file. When a client removes or replaces a file, the file keeps its descriptor. A directory has at
+ * the other file. Inode numbers are used again, so a file that the time of birth does not identify has a
+ * descriptor from the beginning, and leaves its file handle when it gives the descriptor back. When a client removes or replaces a file, the file keeps its descriptor. A directory has at
  * most one HeldFile for each name. It follows renames by clients, so these do not make it stale.
  *
  * @typeParam Self the class that is made of it.
@@ -46,11 +50,13 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   readonly #inoLow: number
   readonly #inoHigh: number
   /**
-   * The time of birth, if the file system keeps one: it tells a file from a later one with the same inode
-   * number.
+   * The time of birth if it tells the file from a later one with the same inode number, see births.ts; 0 if
+   * it does not.
    */
-  readonly #birth: number
-  /** S_IFMT bits, which never change, and below them {@link NAMELESS} and {@link RECENT}: one word. */
+  #birth: number
+  /** The file handle of a file that has given its descriptor back and is not {@link IDENTIFIED}; '' for none. */
+  #handle = ''
+  /** S_IFMT bits, which never change, and below them {@link NAMELESS}, {@link RECENT}, …: one word. */
   #marks: number
   /** As of the last lookup; signed, which V8 stores in place. */
   #version: number
@@ -80,8 +86,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     this.device = stat.dev
     this.#inoLow = stat.inoLow
     this.#inoHigh = stat.inoHigh
-    this.#birth = context.birthDevice === this.device ? stat.birth : 0
-    this.#marks = (stat.mode & modes.TYPE) | (parent === null ? NAMELESS : 0)
+    const identified = context.births.identify(stat)
+    this.#birth = identified ? stat.birth : 0
+    this.#marks =
+      (stat.mode & modes.TYPE) | (parent === null ? NAMELESS : 0) | (identified ? IDENTIFIED : 0)
     this.#version = versionOf(stat) | 0
     // The root has no name by which it could be found again.
     this.#pins = parent === null ? 1 : 0
@@ -119,7 +127,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   mayGiveBack(): boolean {
     const may = (this.#marks & RECENT) === 0 && this.#pins === 0
     this.#marks &= ~RECENT
-    return may
+    return may && this.#isProvable()
   }
 
   giveBack(): void {
@@ -131,7 +139,8 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /** See Node.place. */
   place(): { directory: Self; name: string } {
     if (this.#parent === null) throw new ErrnoError(errno.EBUSY, 'root')
-    this.#find()
+    if (this.#isIdentified) this.#find()
+    else this.descriptor()
     const directory = this.#directory()
     directory.retain()
     return { directory, name: this.#name }
@@ -163,7 +172,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   protected known(name: string, stat: Stat): Self | undefined {
     const child = this.child(name)
     if (child === undefined) return undefined
-    if (!child.#is(stat)) {
+    if (!child.#is(stat) || !child.#isThere()) {
       child.loseName()
       return undefined
     }
@@ -188,7 +197,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** @throws ESTALE when this is not the saved file. */
   protected expectSame(file: SavedFile): void {
-    if (!this.#is(file)) throw stale()
+    const birth = file.birth === 0 ? this.#birth : file.birth
+    if (!this.#is({ ...file, birth })) throw stale()
+    if (this.#birth === 0 && birth !== 0 && this.stat().birth !== birth) throw stale()
+    if (file.handle !== '' && fileHandle(this.descriptor()) !== file.handle) throw stale()
   }
 
   /**
@@ -217,12 +229,21 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
       inoLow: this.#inoLow,
       inoHigh: this.#inoHigh,
       birth: this.#birth,
+      bornAt: this.#isIdentified ? LONG_AGO : JUST_NOW,
       ctimeSec,
       ctimeNsec,
       size,
       prefix: this.context.inodes.prefixOf(inodeOf(this.#inoLow, this.#inoHigh), this.device),
       sealed,
+      handle: this.#isProvable() ? this.#handle : '',
     }
+  }
+
+  /** Takes over what was saved of a file that is not {@link IDENTIFIED}. */
+  protected isProvenBy({ birth, handle }: SavedFile): void {
+    if (this.#isIdentified) return
+    this.#birth = birth
+    this.#handle = handle
   }
 
   /** Makes its inode number with the prefix that another server used, see InodeNumbers. */
@@ -324,13 +345,14 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     return lastStat
   }
 
-  /** The present state. A file without a descriptor is looked up by its name and gets none. */
+  /**
+   * The present state. A file without a descriptor is looked up by its name, and gets a descriptor only if that is what
+   * identifies it.
+   */
   protected stat(): Stat {
-    if (this.#fd >= 0) {
-      this.#marks |= RECENT
-      return statx(this.#fd, lastStat)
-    }
-    return this.#find()
+    if (this.#fd < 0) return this.#isIdentified ? this.#find() : this.hold()
+    this.#marks |= RECENT
+    return statx(this.#fd, lastStat)
   }
 
   /** openat(2) of a name in this directory. The descriptor counts as one of the tree's. */
@@ -357,6 +379,36 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   get #isNameless(): boolean {
     return (this.#marks & NAMELESS) !== 0
+  }
+
+  get #isIdentified(): boolean {
+    return (this.#marks & IDENTIFIED) !== 0
+  }
+
+  /**
+   * Whether the file will be known again once its descriptor is given back. If not, it keeps the descriptor: as long as that
+   * is open, no other file gets the inode.
+   */
+  #isProvable(): boolean {
+    if (this.#isIdentified || this.#fd < 0) return true
+    this.#handle = fileHandle(this.#fd) ?? ''
+    if (this.#handle !== '') return true
+    const stat = statx(this.#fd, lastStat)
+    if (!this.context.births.tellApart(stat)) return false
+    this.#birth = stat.birth
+    return true
+  }
+
+  /** Whether this file, whose inode number its name leads to, is still there. */
+  #isThere(): boolean {
+    if (this.#fd >= 0 || this.#isIdentified) return true
+    try {
+      this.descriptor()
+      return true
+    } catch (error) {
+      if (error instanceof ErrnoError && error.errno === errno.ESTALE) return false
+      throw error
+    }
   }
 
   /** Whether `stat` describes this file. */
@@ -400,6 +452,7 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
     try {
       if (!this.#is(statx(fd, lastStat))) throw stale()
+      if (this.#handle !== '' && fileHandle(fd) !== this.#handle) throw stale()
     } catch (error) {
       descriptors.discard(fd)
       throw error

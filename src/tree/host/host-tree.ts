@@ -8,9 +8,10 @@ import { revivedNodes, savedNodes } from '../saved-nodes.ts'
 import { type Later, laterOnEventLoop } from '../later.ts'
 import type { Attachment, Node, SavedNodes, Tree } from '../tree.ts'
 import type { ColdReads } from './cold-reads.ts'
+import { Births } from './births.ts'
 import { Descriptors } from './descriptors.ts'
 import { FileBudget, fileLimit } from './file-budget.ts'
-import { InodeNumbers, keepsBirth } from './identity.ts'
+import { InodeNumbers } from './identity.ts'
 import { isKernelView } from './kernel-views.ts'
 import { LockTable } from './host-locks.ts'
 import { MappedNode } from './mapped-node.ts'
@@ -37,12 +38,14 @@ export class HostTree implements Tree {
    *   as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes.
    * @param later how the thread that serves the tree sets timers.
    * @param coldReads how it reads what is not in the page cache. Without it, the thread waits for the disk.
+   * @param now the host's clock, see births.ts.
    */
   constructor(
     directory: string,
     policy: HostPolicy,
     later: Later = laterOnEventLoop,
     coldReads?: ColdReads,
+    now: () => number = Date.now,
   ) {
     this.readOnly = policy.readOnly
     const credentials = threadCredentials()
@@ -63,6 +66,8 @@ export class HostTree implements Tree {
       }
       const { dev } = statx(fd)
       self = openDirectory(descriptors, '/proc/self/fd')
+      const births = new Births(now)
+      births.learn(dev, type)
       this.#context = {
         readOnly: policy.readOnly,
         atime: policy.atime,
@@ -71,7 +76,7 @@ export class HostTree implements Tree {
         descriptors,
         files: new FileBudget(policy.files ?? fileLimit()),
         inodes: new InodeNumbers(dev),
-        birthDevice: keepsBirth(type) ? dev : -1,
+        births,
         self,
         locks: new LockTable(descriptors, self, policy.readOnly, later),
         coldReads,

@@ -89,19 +89,3 @@ function hash(value: bigint): number {
   const mixed = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1)
   return (mixed ^ (mixed >>> 15)) >>> 0
 }
-
-/** File systems that keep a file's time of birth unchanged (include/uapi/linux/magic.h). */
-const keepBirth = new Set([
-  0xef53, // ext4
-  0x58465342, // xfs
-  0x9123683e, // btrfs
-  0xf2f52010, // f2fs
-  0x01021994, // tmpfs
-])
-
-/**
- * Whether statfs(2)'s f_type is that of such a file system. Overlayfs, for example, changes it at a copy-up.
- */
-export function keepsBirth(type: number): boolean {
-  return keepBirth.has(type)
-}

@@ -1,8 +1,15 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../../sys/constants.ts'
+import {
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+} from '../../sys/constants.ts'
 import { encodeDevice, mknodat, pread, pwrite } from '../../sys/files.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
-import { statx } from '../../sys/statx.ts'
 import type { AttributeChanges, Attributes } from '../attributes.ts'
 import { modes } from '../flags.ts'
 import { type DeviceNumber, NO_UID, type OpenNode, type Owner } from '../tree.ts'
@@ -18,6 +25,9 @@ import { acls } from './xattrs.ts'
  */
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
+
+/** Flags for an O_PATH descriptor of a file that is open already. */
+const HELD_AGAIN = O_PATH | O_CLOEXEC
 
 /** Longest target of a symlink in bytes, and room for its NUL (PATH_MAX). */
 const TARGET_ROOM = 4096
@@ -109,18 +119,24 @@ export class MappedNode extends HostNode {
     const newborn = this.newborn(modes.SYMLINK | 0o777, owner)
     this.mayChange()
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    const { descriptors } = this.context
+    const { descriptors, self } = this.context
     let fd = this.openAt(name, flags, newborn.mode)
     try {
       const length = target.bytes.write(to, 'latin1')
       for (let at = 0; at < length;) at += pwrite(fd, target.address + at, length - at, at)
       newborn.finish(fd)
-      const stat = statx(fd)
+      // Not by the name: another program may have removed it already.
+      const held = descriptors.open(self, `${fd}`, HELD_AGAIN)
       const written = fd
       fd = -1
-      // close(2) may be the first call that reports a full disk.
-      descriptors.close(written)
-      return this.newChild(name, stat, attributes, newborn.type)
+      try {
+        // close(2) may be the first call that reports a full disk.
+        descriptors.close(written)
+      } catch (error) {
+        descriptors.discard(held)
+        throw error
+      }
+      return this.adopt(name, held, attributes, newborn.type)
     } catch (error) {
       if (fd >= 0) descriptors.discard(fd)
       this.takeBack(name, 0)

@@ -1,4 +1,5 @@
 import type { Credentials } from '../../sys/process.ts'
+import type { Births } from './births.ts'
 import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { FileBudget } from './file-budget.ts'
@@ -34,8 +35,7 @@ export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'files' | 
   readonly descriptors: Descriptors
   readonly files: FileBudget
   readonly inodes: InodeNumbers
-  /** The device of a file system that keeps times of birth unchanged; -1 for none. */
-  readonly birthDevice: number
+  readonly births: Births
   /** A descriptor of /proc/self/fd, in which each name is a descriptor's number (proc(5)). */
   readonly self: number
   /** The locks of its files. */

@@ -3,7 +3,7 @@ import type { Stat } from '../../sys/statx.ts'
 /** What identifies a file, see {@link Stat}. */
 export type FoundFile = Pick<
   Stat,
-  'mode' | 'dev' | 'inoLow' | 'inoHigh' | 'birth' | 'ctimeSec' | 'ctimeNsec' | 'size'
+  'mode' | 'dev' | 'inoLow' | 'inoHigh' | 'birth' | 'bornAt' | 'ctimeSec' | 'ctimeNsec' | 'size'
 >
 
 /** A file of the host, as it was when it was saved. */
@@ -12,7 +12,13 @@ export interface SavedFile extends FoundFile {
   readonly prefix: number
   /** Whether it is part of a view of the kernel, see kernel-views.ts. */
   readonly sealed: boolean
+  /** Its file handle, if the inode number and the time of birth do not identify it; '' for none. */
+  readonly handle: string
 }
+
+/** {@link FoundFile.bornAt} of a saved file, which only tells whether the birth identifies it, see births.ts. */
+export const LONG_AGO = 0
+export const JUST_NOW = Number.MAX_SAFE_INTEGER
 
 /** A saved file as text, see SavedPlace in tree.ts. */
 export function fileText(file: SavedFile): string {
@@ -27,11 +33,18 @@ export function fileText(file: SavedFile): string {
     file.size,
     file.prefix,
     file.sealed ? 1 : 0,
+    file.bornAt,
+    // Behind it, because a text that has no handle has nothing at this place.
+    Buffer.from(file.handle, 'latin1').toString('hex'),
   ].join(' ')
 }
 
+/** How many numbers are before the handle. */
+const NUMBERS = 11
+
 /** Parses the text that {@link fileText} has made. */
 export function fileOf(text: string): SavedFile {
+  const words = text.split(' ')
   const [
     mode = 0,
     dev = 0,
@@ -43,7 +56,8 @@ export function fileOf(text: string): SavedFile {
     size = 0,
     prefix = 0,
     sealed = 0,
-  ] = text.split(' ').map(Number)
+    bornAt = LONG_AGO,
+  ] = words.slice(0, NUMBERS).map(Number)
   return {
     mode,
     dev,
@@ -55,5 +69,7 @@ export function fileOf(text: string): SavedFile {
     size,
     prefix,
     sealed: sealed === 1,
+    bornAt,
+    handle: Buffer.from(words[NUMBERS] ?? '', 'hex').toString('latin1'),
   }
 }

@@ -23,7 +23,10 @@ beforeEach(() => {
 })
 
 function hostTree(owner: 'host' | 'mapped-xattr'): Tree {
-  const tree = new HostTree(directory, { readOnly: false, owner, atime: 'preserve' })
+  // In an hour, when its files are old (births.ts).
+  const now = (): number => Date.now() + 3_600_000
+  const policy = { readOnly: false, owner, atime: 'preserve' } as const
+  const tree = new HostTree(directory, policy, undefined, undefined, now)
   afterwards(() => tree.close())
   return tree
 }

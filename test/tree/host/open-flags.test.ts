@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { errno } from '../../../src/sys/errno.ts'
 import { open } from '../../../src/9p/wire/flags.ts'
+import { Births } from '../../../src/tree/host/births.ts'
 import { Descriptors } from '../../../src/tree/host/descriptors.ts'
 import { FileBudget } from '../../../src/tree/host/file-budget.ts'
 import { InodeNumbers } from '../../../src/tree/host/identity.ts'
@@ -25,7 +26,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     descriptors,
     files: new FileBudget(1),
     inodes: new InodeNumbers(1),
-    birthDevice: 1,
+    births: new Births(Date.now),
     self: -1,
     locks: new LockTable(descriptors, -1, false, laterOnEventLoop),
     coldReads: undefined,
