@@ -10,10 +10,11 @@ export type ExportPolicy = Omit<HostExport, 'name' | 'directory'>
 /** A name that needs no quotes in a shell or among the options of mount(8). */
 const NAME = /^[\w.-]{1,64}$/
 
-const WORDS = 'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest'
+const WORDS =
+  'ro, rw, owner=OWNER, map=RANGE, atime=preserve, atime=guest, locks=guests, locks=host'
 
 /**
- * `NAME=DIR[,ro][,rw][,owner=OWNER][,map=RANGE][,atime=preserve|guest]`. A comma that is part of DIR is written twice.
+ * `NAME=DIR[,ro][,rw][,owner=OWNER][,map=RANGE][,atime=preserve|guest][,locks=guests|host]`. A comma that is part of DIR is written twice.
  *
  * @param policy the defaults.
  */
@@ -26,13 +27,15 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
       `--export ${text}: use NAME=DIR, where NAME is at most 64 letters, digits, and any of . _ -`,
     )
   }
-  let { readOnly, atime } = policy
+  let { readOnly, atime, lockScope } = policy
   const { owner, rest } = takeOwnership(words, policy.owner)
   const given = new Set<string>()
   for (const word of rest) {
     if (word === 'ro' || word === 'rw') readOnly = word === 'ro'
     else if (word === 'atime=preserve') atime = 'preserve'
     else if (word === 'atime=guest') atime = 'guest'
+    else if (word === 'locks=guests') lockScope = 'guests'
+    else if (word === 'locks=host') lockScope = 'host'
     else {
       throw new UserError(
         `--export ${text}: '${word}' is none of ${WORDS}. Write a comma that is part of DIR twice.`,
@@ -44,7 +47,7 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
     }
     given.add(what)
   }
-  return { ...policy, name, directory: resolve(directory), readOnly, owner, atime }
+  return { ...policy, name, directory: resolve(directory), readOnly, owner, atime, lockScope }
 }
 
 /** Parses several exports. @throws UserError as {@link parseExport}, and for a name that two of them have. */

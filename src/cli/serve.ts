@@ -38,6 +38,11 @@ export const serve = command({
     },
     'read-only': { type: 'boolean', help: 'refuse all changes' },
     ...policyOptions,
+    locks: {
+      type: 'string',
+      value: 'guests|host',
+      help: "whom clients' locks keep out: each other (default with --read-only), or the host's programs too",
+    },
     limit: {
       type: 'string',
       multiple: true,
@@ -68,7 +73,7 @@ ${LISTEN_WORDS}.
 vhost-user:PATH is the fastest way to a guest: QEMU gives the guest a 9P device, and the guest mounts it by its
 tag (default ${DEFAULT_TAG}). QEMU 11.1 can do that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
 
-An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve or ,atime=guest. The options of the
+An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=… or ,locks=… The options of the
 same names are the defaults of all exports. Write a comma that is part of DIR twice.
 
 ${limitHelp()}`,
@@ -77,6 +82,10 @@ ${limitHelp()}`,
     const policy: ExportPolicy = {
       readOnly: values['read-only'] ?? false,
       ...parsePolicy(values),
+      lockScope:
+        values.locks === undefined
+          ? undefined
+          : parseChoice('locks', values.locks, ['guests', 'host']),
       ...parseView(values),
     }
     const exports = whatToServe(directories, values.export ?? [], policy)

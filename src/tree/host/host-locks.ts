@@ -6,6 +6,7 @@ import type { Later } from '../later.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, Locks } from '../locks.ts'
 import { Anchor } from './anchor.ts'
 import type { Descriptors } from './descriptors.ts'
+import { type HostSide, type LockScope, unseen } from './unseen-locks.ts'
 import {
   type Change,
   type HeldList,
@@ -45,7 +46,7 @@ interface LockedFile {
   /** In the order in which they came. */
   readonly waiting: Waiter[]
   /** Exists as long as a lock is held or waited for. */
-  anchor: Anchor | null
+  anchor: HostSide | null
   /** Whether a request waits for a lock that a program of the host holds. */
   hostInTheWay: boolean
 }
@@ -62,11 +63,19 @@ export class LockTable {
   readonly #descriptors: Descriptors
   readonly #self: number
   readonly #writable: boolean
+  readonly #scope: LockScope
   readonly #later: Later
   #retrying = false
 
   /** @param self /proc/self/fd, see policy.ts. */
-  constructor(descriptors: Descriptors, self: number, readOnly: boolean, later: Later) {
+  constructor(
+    descriptors: Descriptors,
+    self: number,
+    readOnly: boolean,
+    later: Later,
+    scope: LockScope = 'host',
+  ) {
+    this.#scope = scope
     this.#descriptors = descriptors
     this.#self = self
     this.#writable = !readOnly
@@ -118,6 +127,7 @@ export class LockTable {
       const { type, start, end, owner } = first
       return { type, start, end, procId: owner.procId, clientId: owner.clientId }
     }
+    if (this.#scope === 'guests') return undefined
     const found = file?.anchor
       ? file.anchor.conflict(lock.type, lock)
       : ofdConflict(through.fd, lock.type, lock)
@@ -175,13 +185,18 @@ export class LockTable {
   #try(file: LockedFile, lock: Lock, through: FileLocks): 'granted' | 'others' | 'host' {
     if (file.held.some((held) => inTheWay(held, lock))) return 'others'
     const next = this.#after(file, { ...lock, through })
-    file.anchor ??= new Anchor(through.fd, this.#descriptors, this.#self, this.#writable)
+    file.anchor ??= this.#hostSide(through)
     if (lock.type === 'write') file.anchor.prepareToWrite(through.fd, file.held)
     // Other owners have at most read locks in the range, and they have any only if the new lock is a read
     // lock. So the new lock is the strongest lock of each byte.
     if (!file.anchor.set(lock.type, lock)) return 'host'
     this.#commit(file, lock.owner, next)
     return 'granted'
+  }
+
+  #hostSide({ fd }: FileLocks): HostSide {
+    if (this.#scope === 'guests') return unseen
+    return new Anchor(fd, this.#descriptors, this.#self, this.#writable)
   }
 
   /** @throws ENOLCK when the owner's client would hold too many ranges. */

@@ -78,7 +78,13 @@ export class HostTree implements Tree {
         inodes: new InodeNumbers(dev),
         births,
         self,
-        locks: new LockTable(descriptors, self, policy.readOnly, later),
+        locks: new LockTable(
+          descriptors,
+          self,
+          policy.readOnly,
+          later,
+          policy.lockScope ?? (policy.readOnly ? 'guests' : 'host'),
+        ),
         coldReads,
       }
       const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode

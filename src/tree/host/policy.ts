@@ -20,6 +20,11 @@ export interface HostPolicy {
    */
   readonly atime: 'preserve' | 'guest'
   /**
+   * Whom the locks of guests keep out. `guests`: each other; the host's programs see no lock of a guest, and guests see none
+   * of theirs. `host`: also the host's programs, and these keep out guests. Default: `guests` if read-only, else `host`.
+   */
+  readonly lockScope?: 'guests' | 'host' | undefined
+  /**
    * The most descriptors that the tree may hold, at least 16. Default: half of those that the process may
    * have. An open file needs one; a fid that is idle needs none.
    */
@@ -29,7 +34,10 @@ export interface HostPolicy {
 }
 
 /** What all nodes of an exported directory share. */
-export interface HostContext extends Omit<HostPolicy, 'descriptors' | 'files' | 'owner'> {
+export interface HostContext extends Omit<
+  HostPolicy,
+  'descriptors' | 'files' | 'lockScope' | 'owner'
+> {
   readonly owners: Owners
   readonly credentials: Credentials
   readonly descriptors: Descriptors

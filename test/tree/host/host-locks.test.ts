@@ -436,8 +436,8 @@ describe('the host’s programs', () => {
     expect(await host.lock('read', 0, 0)).toBe(false)
   })
 
-  it('may read what a guest of a read-only export has locked', async () => {
-    const only = new HostProbe(directory, { readOnly: true })
+  it('may read what a guest of a read-only export has locked, where its locks are shown', async () => {
+    const only = new HostProbe(directory, { readOnly: true, lockScope: 'host' })
     await using host = await HostLocker.start(file)
     const fid = only.opened('f')
     expect(lock(only, fid)).toBe(SUCCESS)
