@@ -15,7 +15,7 @@ import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { type FoundFile, LONG_AGO, fileOf, fileText } from './saved-file.ts'
-import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts'
+import { getXattr, listXattrs, privileged, removeXattr, setXattr } from './xattrs.ts'
 
 /**
  * The result of the lookup that is under way. Only a lookup fills it, so nodes that settle meanwhile do not
@@ -117,15 +117,32 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   }
 
   getXattr(name: string): Uint8Array {
-    return getXattr(this.attributed(), name)
+    return getXattr(this.attributed(), name, this.storedName(name))
   }
 
   setXattr(name: string, value: Uint8Array, flags: number): void {
-    setXattr(this.attributed(), name, value, flags)
+    this.mayChangeXattr(name)
+    setXattr(this.attributed(), name, value, flags, this.storedName(name))
   }
 
   removeXattr(name: string): void {
-    removeXattr(this.attributed(), name)
+    this.mayChangeXattr(name)
+    removeXattr(this.attributed(), name, this.storedName(name))
+  }
+
+  /** The host's name for a guest's extended attribute. */
+  protected storedName(name: string): string {
+    return name
+  }
+
+  /**
+   * @throws EPERM for what only root of the host may change, where the guest's root is another user: as in a user namespace
+   *   (user_namespaces(7)).
+   */
+  protected mayChangeXattr(name: string): void {
+    if (this.context.owners.isMapped && privileged.test(name)) {
+      throw new ErrnoError(errno.EPERM, 'privileged attribute')
+    }
   }
 
   /** See Tree.save; undefined for a node that no name leads to. */

@@ -10,6 +10,7 @@ import {
 } from '../../sys/constants.ts'
 import { encodeDevice, mknodat, pread, pwrite } from '../../sys/files.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
+import { removexattr } from '../../sys/xattr.ts'
 import type { AttributeChanges, Attributes } from '../attributes.ts'
 import { modes } from '../flags.ts'
 import { type DeviceNumber, NO_UID, type OpenNode, type Owner } from '../tree.ts'
@@ -18,7 +19,7 @@ import { HostNode, type Newborn } from './node.ts'
 import { withoutPrivileges } from './privileges.ts'
 import type { FoundFile } from './saved-file.ts'
 import { PREFIX, modeOf, readStored, readStoredMode, store } from './stored-attributes.ts'
-import { acls } from './xattrs.ts'
+import { acls, privileged } from './xattrs.ts'
 
 /**
  * The mode of a guest's files on the host: only the server needs to reach them (QEMU's SM_LOCAL_MODE_BITS).
@@ -147,27 +148,32 @@ export class MappedNode extends HostNode {
   override listXattrs(): Uint8Array {
     const names = Buffer.from(super.listXattrs()).toString('latin1').split('\0')
     const shown = names.flatMap((name) => {
-      if (name === '') return []
+      // Those that are really the host's have no meaning to the guest.
+      if (name === '' || isKept(name)) return []
       if (!name.startsWith(PREFIX)) return [`${name}\0`]
       const kept = name.slice(PREFIX.length)
-      return acls.test(kept) ? [`${kept}\0`] : []
+      return isKept(kept) ? [`${kept}\0`] : []
     })
     return Buffer.from(shown.join(''), 'latin1')
   }
 
   override getXattr(name: string): Uint8Array {
     if (name.startsWith(PREFIX)) throw new ErrnoError(errno.ENODATA, 'getxattr')
-    return super.getXattr(nameKept(name))
+    return super.getXattr(name)
   }
 
   override setXattr(name: string, value: Uint8Array, flags: number): void {
     if (name.startsWith(PREFIX)) throw new ErrnoError(errno.EPERM, 'setxattr')
-    super.setXattr(nameKept(name), value, flags)
+    super.setXattr(name, value, flags)
   }
 
   override removeXattr(name: string): void {
     if (name.startsWith(PREFIX)) throw new ErrnoError(errno.ENODATA, 'removexattr')
-    super.removeXattr(nameKept(name))
+    super.removeXattr(name)
+  }
+
+  protected override storedName(name: string): string {
+    return isKept(name) ? PREFIX + name : name
   }
 
   /** A directory's entries do not tell which regular files of the host have another type for the guest. */
@@ -211,6 +217,7 @@ export class MappedNode extends HostNode {
   }
 
   override dropPrivileges(fd: number): void {
+    dropCapabilities(fd)
     const mode = readStoredMode(fd)
     if (mode === undefined) {
       super.dropPrivileges(fd)
@@ -239,9 +246,24 @@ const made: ReadonlySet<number> = new Set([
 ])
 
 /**
- * The host's name for a guest's xattr. ACLs get a name in `user.`: the server of an ordinary user may set no
- * other.
+ * Whether a guest's extended attribute is kept under another name, in `user.`: ACLs, capabilities, labels and the like. On the
+ * host they would have an effect, and the server of an ordinary user may set no other.
  */
-function nameKept(name: string): string {
-  return acls.test(name) ? PREFIX + name : name
+function isKept(name: string): boolean {
+  return privileged.test(name) || acls.test(name)
+}
+
+const CAPABILITIES = `${PREFIX}security.capability`
+
+/** Removes a file's capabilities, as the kernel does at a write and at a chown (cap_inode_killpriv). */
+function dropCapabilities(fd: number): void {
+  try {
+    removexattr(fd, CAPABILITIES)
+  } catch (error) {
+    // EOPNOTSUPP: no file system that has stored attributes.
+    const isMissing =
+      error instanceof ErrnoError &&
+      (error.errno === errno.ENODATA || error.errno === errno.EOPNOTSUPP)
+    if (!isMissing) throw error
+  }
 }

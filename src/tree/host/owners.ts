@@ -27,6 +27,8 @@ export type Ownership =
 
 /** An {@link Ownership}, as functions between ids of the host and ids of the guest. */
 export interface Owners {
+  /** Whether ids are mapped by ranges, so that the guest's root is an ordinary user of the host. */
+  readonly isMapped: boolean
   uid(host: number): number
   gid(host: number): number
   /**
@@ -44,10 +46,16 @@ const NOBODY = 65534
 export function ownersOf(ownership: Ownership): Owners {
   if (typeof ownership === 'string') return asOnHost
   if ('uid' in ownership) {
-    return { uid: () => ownership.uid, gid: () => ownership.gid, toHost: () => UNCHANGED }
+    return {
+      isMapped: false,
+      uid: () => ownership.uid,
+      gid: () => ownership.gid,
+      toHost: () => UNCHANGED,
+    }
   }
   const toGuest = (id: number): number => mapped(ownership, 'host', 'guest', id) ?? NOBODY
   return {
+    isMapped: true,
     uid: toGuest,
     gid: toGuest,
     toHost(id) {
@@ -59,7 +67,12 @@ export function ownersOf(ownership: Ownership): Owners {
   }
 }
 
-const asOnHost: Owners = { uid: (id) => id, gid: (id) => id, toHost: (id) => id }
+const asOnHost: Owners = {
+  isMapped: false,
+  uid: (id) => id,
+  gid: (id) => id,
+  toHost: (id) => id,
+}
 
 function mapped(
   ranges: readonly IdRange[],

@@ -16,6 +16,12 @@ const listed = /^(?:user|trusted|security)\./
 /** The POSIX ACLs of a file (acl(5)). */
 export const acls = /^system\.posix_acl_(?:access|default)$/
 
+/**
+ * The attributes that have a meaning to a kernel, and that only its root may change: file capabilities, labels, whiteouts of
+ * an overlayfs.
+ */
+export const privileged = /^(?:trusted|security)\./
+
 /** The names, each with a NUL behind it. @param fd here and below: O_PATH is enough. */
 export function listXattrs(fd: number): Uint8Array {
   return shownNames(listxattr(fd))
@@ -37,10 +43,11 @@ const LABEL = 'security.selinux'
 
 const hasSelinux = existsSync('/sys/fs/selinux')
 
-export function getXattr(fd: number, name: string): Uint8Array {
+/** @param stored here and below: the attribute's name on the host, where that is another one. */
+export function getXattr(fd: number, name: string, stored = name): Uint8Array {
   checkPassed(name)
   try {
-    return Buffer.from(getxattr(fd, name))
+    return Buffer.from(getxattr(fd, stored))
   } catch (error) {
     const isMissing = error instanceof ErrnoError && error.errno === errno.ENODATA
     if (!isMissing || name !== LABEL || hasSelinux) throw error
@@ -48,14 +55,20 @@ export function getXattr(fd: number, name: string): Uint8Array {
   }
 }
 
-export function setXattr(fd: number, name: string, value: Uint8Array, flags: number): void {
+export function setXattr(
+  fd: number,
+  name: string,
+  value: Uint8Array,
+  flags: number,
+  stored = name,
+): void {
   checkPassed(name)
-  setxattr(fd, name, value, flags)
+  setxattr(fd, stored, value, flags)
 }
 
-export function removeXattr(fd: number, name: string): void {
+export function removeXattr(fd: number, name: string, stored = name): void {
   checkPassed(name)
-  removexattr(fd, name)
+  removexattr(fd, stored)
 }
 
 function checkPassed(name: string): void {
