@@ -1,4 +1,5 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
+import { type ClientMemory, heapBytes } from './client-memory.ts'
 import { NOFID } from './wire/limits.ts'
 import type { Node, OpenNode, Tree } from '../tree/tree.ts'
 import type { XattrValue } from './xattr-values.ts'
@@ -39,10 +40,15 @@ export class FidTable {
   /** Fids whose file could not be found when the session was loaded. */
   readonly #lost = new Set<number>()
   readonly #limit: number
+  readonly #memory: ClientMemory
 
-  /** @param limit the most fids at once; beyond it a new fid is ENFILE. */
-  constructor(limit: number) {
+  /**
+   * @param limit the most fids at once; beyond it a new fid is ENFILE.
+   * @param memory what all clients share; a new fid for which it has no room is ENFILE, too.
+   */
+  constructor(limit: number, memory: ClientMemory) {
     this.#limit = limit
+    this.#memory = memory
   }
 
   get size(): number {
@@ -82,34 +88,43 @@ export class FidTable {
   /**
    * Checks that `number` may be given to a new fid.
    *
-   * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many fids as its limit allows.
+   * @throws EINVAL when it is in use or NOFID, ENFILE when the session has as many fids as its limit allows, or all sessions
+   *   together as many as fit into memory.
    */
   checkFree(number: number): void {
     const inUse = this.#fids.has(number) || this.#lost.has(number)
     if (number === NOFID || inUse) throw new ErrnoError(errno.EINVAL, 'fid in use')
     if (this.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
+    this.#memory.check(heapBytes.fid, errno.ENFILE)
   }
 
   /** From now on `number` stands for `node`. The table takes over the caller's use of the node. */
   set(number: number, node: Node, attached: Attached, opened: Opened | null = null): void {
+    this.#memory.count(heapBytes.fid)
     this.#fids.set(number, { node, attached, opened, xattr: null })
   }
 
   /** From now on `number` stands for an xattr of `node`. The table takes over the caller's use of the node. */
   setXattr(number: number, node: Node, attached: Attached, xattr: XattrValue): void {
+    this.#memory.count(heapBytes.fid)
     this.#fids.set(number, { node, attached, opened: null, xattr })
   }
 
   /** From now on `number` is in use and stands for nothing: its file cannot be found. */
   lose(number: number): void {
+    this.#memory.count(heapBytes.fid)
     this.#lost.add(number)
   }
 
   /** Forgets a fid and closes its file. @throws EBADF for a number that stands for nothing. */
   remove(number: number): void {
-    if (this.#lost.delete(number)) return
+    if (this.#lost.delete(number)) {
+      this.#memory.count(-heapBytes.fid)
+      return
+    }
     const fid = this.any(number)
     this.#fids.delete(number)
+    this.#memory.count(-heapBytes.fid)
     close(fid)
   }
 
@@ -121,6 +136,7 @@ export class FidTable {
    */
   clear(report: (error: unknown) => void): void {
     const all = [...this.#fids.values()]
+    this.#memory.count(-this.size * heapBytes.fid)
     this.#fids.clear()
     this.#lost.clear()
     for (const fid of all) {

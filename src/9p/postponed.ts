@@ -1,6 +1,8 @@
 import type { ReplyPlace } from '../sys/reply-place.ts'
+import { type ClientMemory, heapBytes } from './client-memory.ts'
 import type { Message } from './wire/codec.ts'
 import type { MessageName, T } from './wire/messages.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 /** A request that was read and not yet carried out. */
 export interface Postponed {
@@ -27,6 +29,9 @@ const postponable: ReadonlySet<MessageName> = new Set([
   'remove',
 ])
 
+/** How many requests a client may have postponed before they count as memory that all clients share. */
+const UNCOUNTED = 1024
+
 /** The longest other reply: an Rgetlock with a client_id of 255 bytes, rounded up. */
 export const REPLY_BYTES = 288
 
@@ -39,19 +44,35 @@ export const REPLY_BYTES = 288
  */
 export class PostponedRequests {
   readonly #byTag = new Map<number, Postponed>()
+  readonly #memory: ClientMemory
+  /** How many of them count. */
+  #counted = 0
   /**
    * The iterator stays behind the requests that were taken out, and reaches those that are added later. Once
    * it has said that it is done, it never yields again. So next() is called only while the map has requests.
    */
   readonly #order = this.#byTag.values()
 
+  /** @param memory what all clients share. */
+  constructor(memory: ClientMemory) {
+    this.#memory = memory
+  }
+
   /** Whether this request has to wait until replies can leave `place`. */
   concerns({ name }: Message, place: ReplyPlace): boolean {
     return place.isBackedUp && postponable.has(name)
   }
 
+  /** @throws ProtocolError where there is no memory left: neither this request nor those before it can be answered. */
   add(postponed: Postponed): void {
+    if (this.#byTag.size >= UNCOUNTED && this.#memory.left < heapBytes.postponed) {
+      throw new ProtocolError(
+        'TOO_MANY_REQUESTS',
+        `${this.#byTag.size} requests wait for a client that takes no replies, and all clients together have no memory left`,
+      )
+    }
     this.#byTag.set(postponed.tag, postponed)
+    this.#count()
   }
 
   has(tag: number): boolean {
@@ -68,6 +89,7 @@ export class PostponedRequests {
     if (this.#byTag.size === 0) return undefined
     const first = this.#order.next().value
     if (first !== undefined) this.#byTag.delete(first.tag)
+    this.#count()
     return first
   }
 
@@ -75,10 +97,18 @@ export class PostponedRequests {
   forget(tag: number): void {
     const postponed = this.#byTag.get(tag)
     if (this.#byTag.delete(tag)) postponed?.place.forget()
+    this.#count()
   }
 
   /** Drops all requests. */
   clear(): void {
     for (const tag of this.#byTag.keys()) this.forget(tag)
+  }
+
+  #count(): void {
+    const counted = Math.max(0, this.#byTag.size - UNCOUNTED)
+    if (counted === this.#counted) return
+    this.#memory.count((counted - this.#counted) * heapBytes.postponed)
+    this.#counted = counted
   }
 }

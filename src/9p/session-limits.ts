@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import { ErrnoError } from '../sys/errno.ts'
 import { MSIZE_MAX, MSIZE_MIN } from './wire/limits.ts'
 
@@ -52,12 +53,19 @@ export const limitTable = {
     most: 65_535,
     help: 'requests that may wait; one more is ENOMEM',
   },
+  /** Of all clients together, see client-memory.ts. */
+  memory: {
+    default: Math.floor(getHeapStatistics().heap_size_limit / 4),
+    least: 1 << 20,
+    most: 2 ** 36,
+    help: 'bytes for what all clients together hold, at most a quarter of the heap; beyond it as fids, xattrBytes, locks',
+  },
 } as const satisfies Record<string, Limit>
 
 /** The limits of a server. */
 export type Limits = { readonly [Name in keyof typeof limitTable]: number }
 
-/** The limits of one client. */
+/** The limits of one client, and `memory`, the one of all. */
 export type SessionLimits = Omit<Limits, 'connections'>
 
 export type LimitName = keyof SessionLimits

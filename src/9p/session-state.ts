@@ -1,12 +1,12 @@
-import { errno } from '../sys/errno.ts'
 import type { LockClient } from '../tree/locks.ts'
 import type { Exports } from '../tree/tree.ts'
 import { AttributesReply } from './attributes-reply.ts'
+import { SessionLocks, clientMemory } from './client-memory.ts'
 import { DeferredRequests } from './deferred-requests.ts'
 import { FidTable } from './fids.ts'
 import { PostponedRequests } from './postponed.ts'
 import { ReplyBuilder } from './reply-builder.ts'
-import { LimitError, type SessionLimits } from './session-limits.ts'
+import type { SessionLimits } from './session-limits.ts'
 import { XattrMemory } from './xattr-values.ts'
 
 /** The state of a session. All handlers of requests work on it. */
@@ -23,7 +23,7 @@ export class SessionState {
   /** Requests whose reply is deferred. */
   readonly deferred: DeferredRequests
   /** Requests that are postponed until replies can leave again. */
-  readonly postponed = new PostponedRequests()
+  readonly postponed: PostponedRequests
   /** The reply to the request that is being carried out. */
   readonly reply = new ReplyBuilder()
   /** Each getattr fills it anew. */
@@ -33,10 +33,11 @@ export class SessionState {
   constructor(exports: Exports, log: (line: string) => void, limits: SessionLimits) {
     this.exports = exports
     this.limits = limits
-    this.fids = new FidTable(limits.fids)
-    this.xattrMemory = new XattrMemory(limits.xattrBytes)
-    const refusal = (): Error => new LimitError('locks', errno.ENOLCK)
-    this.locks = { most: limits.locks, held: 0, refusal }
+    const memory = clientMemory(exports, limits.memory)
+    this.fids = new FidTable(limits.fids, memory)
+    this.xattrMemory = new XattrMemory(limits.xattrBytes, memory)
+    this.locks = new SessionLocks(limits.locks, memory)
+    this.postponed = new PostponedRequests(memory)
     this.deferred = new DeferredRequests((tag, error) =>
       log(`the request with tag ${tag} could not be cancelled: ${detail(error)}`),
     )

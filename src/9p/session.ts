@@ -241,8 +241,11 @@ export class Session extends SessionState {
   #limitReached({ limit, errno: ecode }: LimitError): void {
     if (this.#reached.has(limit)) return
     this.#reached.add(limit)
-    const most = this.limits[limit]
-    this.log(`has reached its limit of ${most} ${limit}, more is answered ${errnoName(ecode)}`)
+    const what =
+      limit === 'memory'
+        ? 'asks for more when all clients together have reached the limit of memory, which'
+        : `has reached its limit of ${this.limits[limit]} ${limit}, more`
+    this.log(`${what} is answered ${errnoName(ecode)}`)
   }
 }
 

@@ -4,6 +4,7 @@ import { type Memory, type Payload, fillPayload, heapMemory, payloadBytes } from
 import { xattrFlags } from '../tree/flags.ts'
 import { xattrsOf } from '../tree/groups.ts'
 import type { Node } from '../tree/tree.ts'
+import { type ClientMemory, heapBytes } from './client-memory.ts'
 import { LimitError } from './session-limits.ts'
 
 /**
@@ -39,24 +40,29 @@ export type SavedXattr =
       readonly value: string
     }
 
-/** The memory that a session's values may take, in bytes. */
+/** The memory that a session's values may take, in bytes: its own limit, and what all sessions share. */
 export class XattrMemory {
   #left: number
+  readonly #shared: ClientMemory
 
-  constructor(most: number) {
+  constructor(most: number, shared: ClientMemory) {
     this.#left = most
+    this.#shared = shared
   }
 
   /** @throws ENOMEM: this server has no room. ENOSPC would mean that the host's file system has none. */
   take(bytes: number): Memory {
     if (bytes > this.#left) throw new LimitError('xattrBytes', errno.ENOMEM)
+    this.#shared.check(bytes + heapBytes.xattr, errno.ENOMEM)
     const memory = heapMemory(bytes)
     this.#left -= bytes
+    this.#shared.count(bytes + heapBytes.xattr)
     return memory
   }
 
   giveBack(memory: Memory): void {
     this.#left += memory.bytes.length
+    this.#shared.count(-memory.bytes.length - heapBytes.xattr)
   }
 }
 
