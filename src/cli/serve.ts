@@ -38,6 +38,10 @@ export const serve = command({
     },
     'read-only': { type: 'boolean', help: 'refuse all changes' },
     ...policyOptions,
+    acls: {
+      type: 'boolean',
+      help: "let clients that mount with posixacl have the files' ACLs; without it they are EOPNOTSUPP",
+    },
     locks: {
       type: 'string',
       value: 'guests|host',
@@ -82,6 +86,7 @@ ${limitHelp()}`,
     const policy: ExportPolicy = {
       readOnly: values['read-only'] ?? false,
       ...parsePolicy(values),
+      acls: values.acls ?? false,
       lockScope:
         values.locks === undefined
           ? undefined

@@ -29,6 +29,11 @@ interface MountPolicy {
   readonly msize: number
   /** For exports without xattrs: Linux then does not ask for them, as it does at each write. */
   readonly noXattrs?: boolean
+  /**
+   * Whether the guest's client asks for each file's POSIX ACLs, checks permissions by them, and sets them. It costs two
+   * requests for each file that it looks up. A kernel without CONFIG_9P_FS_POSIX_ACL ignores it.
+   */
+  readonly acls?: boolean
 }
 
 /** Where QEMU's user network forwards connections to the exports' sockets. */
@@ -68,6 +73,7 @@ function options(mount: GuestMount): string {
     // while; the default would make the process then sleep for half a minute.
     'locktimeout=1',
     ...(mount.noXattrs === true ? ['noxattr'] : []),
+    ...(mount.acls === true ? ['posixacl'] : []),
     mount.readOnly ? 'ro' : 'rw',
   ].join(',')
 }

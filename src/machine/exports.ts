@@ -96,14 +96,16 @@ function rootExport(plan: MachinePlan, socket: string): Export {
 
 function directoryExport(
   plan: MachinePlan,
-  { source, target, readOnly, owner, cache = WRITABLE, withRoot }: DirectoryShare,
+  { source, target, readOnly, owner, cache = WRITABLE, acls, withRoot }: DirectoryShare,
   index: number,
   thread: number,
   socket: string,
 ): Export {
   const name = withRoot === true ? `share${index}` : null
-  const exported = { name, directory: source, readOnly, owner, atime: plan.atime }
-  return { use: { target }, ...engineExport(plan, exported, cache, index, thread, socket) }
+  const exported = { name, directory: source, readOnly, owner, atime: plan.atime, acls }
+  const planned = engineExport(plan, exported, cache, index, thread, socket)
+  if (acls !== true) return { use: { target }, ...planned }
+  return { use: { target }, ...planned, mount: { ...planned.mount, acls } }
 }
 
 function treeExport(

@@ -105,6 +105,12 @@ export interface MachineShare {
   readonly owner?: Ownership
   /** What the guest keeps of it. Default: `mmap`; `none` for a tree of functions. */
   readonly cache?: CacheMode
+  /**
+   * Whether a directory's POSIX ACLs work in the guest (acl(5)): for `owner` `host` the host's own, for `mapped-xattr` stored
+   * ones. Linux then asks for the ACLs of each file that it looks up, so a listing takes up to twice as long. Default: false;
+   * setting an ACL is EOPNOTSUPP.
+   */
+  readonly acls?: boolean
 }
 
 /** A disk: an image of the host's, or an empty disk that is gone with the machine. */

@@ -92,6 +92,8 @@ export interface DirectoryShare {
   readonly owner: Ownership
   /** Default: `mmap`. */
   readonly cache?: CacheMode
+  /** See GuestMount.acls. Default: false. */
+  readonly acls?: boolean
   /** Whether the root's thread serves it, instead of one of its own. A file system that hangs then stops both. */
   readonly withRoot?: boolean
 }
@@ -271,12 +273,17 @@ function planInit(choice: 'auto' | GuestInit, root: FoundRoot): GuestInit {
 }
 
 function planShare(
-  { source, target, readOnly = false, owner = 'host', cache }: MachineShare,
+  { source, target, readOnly = false, owner = 'host', cache, acls = false }: MachineShare,
   cwd: string,
 ): PlannedShare {
+  if (acls && (typeof source !== 'string' || (owner !== 'host' && owner !== 'mapped-xattr'))) {
+    throw new OptionError(
+      `shares: ${target} cannot have acls. A directory can, with the owner 'host' or 'mapped-xattr': ACLs contain ids.`,
+    )
+  }
   const how = { target, readOnly, ...(cache === undefined ? {} : { cache }) }
   return typeof source === 'string'
-    ? { source: resolve(cwd, source), owner, ...how }
+    ? { source: resolve(cwd, source), owner, ...how, ...(acls && { acls }) }
     : { tree: source, ...how }
 }
 

@@ -15,7 +15,7 @@ import { hostFlags, mayUseNoatime } from './open-flags.ts'
 import type { HostContext } from './policy.ts'
 import { dropPrivileges, mustDropPrivileges } from './privileges.ts'
 import { type FoundFile, LONG_AGO, fileOf, fileText } from './saved-file.ts'
-import { getXattr, listXattrs, privileged, removeXattr, setXattr } from './xattrs.ts'
+import { acls, getXattr, listXattrs, privileged, removeXattr, setXattr } from './xattrs.ts'
 
 /**
  * The result of the lookup that is under way. Only a lookup fills it, so nodes that settle meanwhile do not
@@ -117,17 +117,25 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
   }
 
   getXattr(name: string): Uint8Array {
+    this.#checkAcls(name)
     return getXattr(this.attributed(), name, this.storedName(name))
   }
 
   setXattr(name: string, value: Uint8Array, flags: number): void {
+    this.#checkAcls(name)
     this.mayChangeXattr(name)
     setXattr(this.attributed(), name, value, flags, this.storedName(name))
   }
 
   removeXattr(name: string): void {
+    this.#checkAcls(name)
     this.mayChangeXattr(name)
     removeXattr(this.attributed(), name, this.storedName(name))
+  }
+
+  /** @throws EOPNOTSUPP for an ACL, where these are not supported. */
+  #checkAcls(name: string): void {
+    if (!this.context.acls && acls.test(name)) throw new ErrnoError(errno.EOPNOTSUPP, 'ACL')
   }
 
   /** The host's name for a guest's extended attribute. */

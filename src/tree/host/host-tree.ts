@@ -19,6 +19,7 @@ import { HostNode } from './node.ts'
 import { ownersOf } from './owners.ts'
 import type { HostContext, HostPolicy } from './policy.ts'
 import { isStorable } from './stored-attributes.ts'
+import { keepsAcls } from './xattrs.ts'
 
 /** The fewest descriptors that a tree can work with. */
 const LEAST = 16
@@ -35,7 +36,8 @@ export class HostTree implements Tree {
    * @param directory a path of the host. It is resolved here, once; if its last component is a symlink, that
    *   is followed.
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the kernel, such
-   *   as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes.
+   *   as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes, and
+   *   for `acls` if it keeps no ACLs.
    * @param later how the thread that serves the tree sets timers.
    * @param coldReads how it reads what is not in the page cache. Without it, the thread waits for the disk.
    * @param now the host's clock, see births.ts.
@@ -64,6 +66,11 @@ export class HostTree implements Tree {
         const what = `${directory} is where no user attributes are kept, which mapped-xattr needs`
         throw new ErrnoError(errno.EOPNOTSUPP, what)
       }
+      const acls =
+        policy.acls === true && (policy.owner === 'host' || policy.owner === 'mapped-xattr')
+      if (acls && policy.owner === 'host' && !keepsAcls(fd)) {
+        throw new ErrnoError(errno.EOPNOTSUPP, `${directory} is where no ACLs are kept`)
+      }
       const { dev } = statx(fd)
       self = openDirectory(descriptors, '/proc/self/fd')
       const births = new Births(now)
@@ -71,6 +78,7 @@ export class HostTree implements Tree {
       this.#context = {
         readOnly: policy.readOnly,
         atime: policy.atime,
+        acls,
         owners: ownersOf(policy.owner),
         credentials,
         descriptors,

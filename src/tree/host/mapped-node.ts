@@ -152,6 +152,7 @@ export class MappedNode extends HostNode {
       if (name === '' || isKept(name)) return []
       if (!name.startsWith(PREFIX)) return [`${name}\0`]
       const kept = name.slice(PREFIX.length)
+      if (acls.test(kept) && !this.context.acls) return []
       return isKept(kept) ? [`${kept}\0`] : []
     })
     return Buffer.from(shown.join(''), 'latin1')

@@ -20,6 +20,12 @@ export interface HostPolicy {
    */
   readonly atime: 'preserve' | 'guest'
   /**
+   * Whether guests may read and set POSIX ACLs: the host's own, or with `mapped-xattr` ones that are stored. With other owners
+   * they are never supported, since they contain ids. Default: false, and a guest gets EOPNOTSUPP. A guest has to mount with
+   * `posixacl` to make use of them.
+   */
+  readonly acls?: boolean | undefined
+  /**
    * Whom the locks of guests keep out. `guests`: each other; the host's programs see no lock of a guest, and guests see none
    * of theirs. `host`: also the host's programs, and these keep out guests. Default: `guests` if read-only, else `host`.
    */
@@ -36,8 +42,9 @@ export interface HostPolicy {
 /** What all nodes of an exported directory share. */
 export interface HostContext extends Omit<
   HostPolicy,
-  'descriptors' | 'files' | 'lockScope' | 'owner'
+  'acls' | 'descriptors' | 'files' | 'lockScope' | 'owner'
 > {
+  readonly acls: boolean
   readonly owners: Owners
   readonly credentials: Credentials
   readonly descriptors: Descriptors

@@ -7,7 +7,7 @@ import { getxattr, listxattr, removexattr, setxattr } from '../../sys/xattr.ts'
  * system (xattr(7)), where the host allows it. Other namespaces control one file system (btrfs, ceph, …), and
  * a guest must not reach them.
  *
- * The list leaves out the names of ACLs; a client can still ask for them. Linux's client gives ACLs to
+ * The list leaves out the names of ACLs; a client can still ask for them (HostPolicy.acls). Linux's client gives ACLs to
  * programs only if it is mounted with `posixacl`. And a guest's overlayfs before Linux 6.2 cannot copy a file
  * up if the list has a name that it cannot read (ovl_copy_xattr: ENODATA).
  */
@@ -21,6 +21,18 @@ export const acls = /^system\.posix_acl_(?:access|default)$/
  * an overlayfs.
  */
 export const privileged = /^(?:trusted|security)\./
+
+/** Whether the file system keeps ACLs. @param fd O_PATH is enough. */
+export function keepsAcls(fd: number): boolean {
+  try {
+    getxattr(fd, 'system.posix_acl_access')
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error
+    if (error.errno === errno.EOPNOTSUPP) return false
+    if (error.errno !== errno.ENODATA) throw error
+  }
+  return true
+}
 
 /** The names, each with a NUL behind it. @param fd here and below: O_PATH is enough. */
 export function listXattrs(fd: number): Uint8Array {

@@ -229,6 +229,7 @@ describe('extended attributes', () => {
       readOnly: false,
       owner: 'mapped-xattr',
       atime: 'preserve',
+      acls: true,
     })
     const { node: root } = tree.attach('')
     const node = root.lookup('f', null)

@@ -20,6 +20,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
   const descriptors = new Descriptors(16, laterOnEventLoop)
   return {
     readOnly: false,
+    acls: false,
     owners: ownersOf('host'),
     atime,
     credentials,

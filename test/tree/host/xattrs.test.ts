@@ -14,7 +14,7 @@ let probe: HostProbe
 
 beforeEach(() => {
   directory = temporaryDirectory()
-  probe = new HostProbe(directory)
+  probe = new HostProbe(directory, { acls: true })
   writeFileSync(join(directory, 'f'), '')
 })
 
