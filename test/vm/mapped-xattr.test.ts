@@ -1,7 +1,10 @@
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, mkdtempSync, openSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { listxattr } from '../../src/sys/xattr.ts'
+import { quote } from '../../src/util/shell.ts'
 import { bootMachine, newest, sh } from '../support/vm-machine.ts'
 
 /** Makes one of everything in the directory `$1`, and changes it afterwards. */
@@ -68,6 +71,36 @@ it('is the format of QEMU’s own server, in both directions', async () => {
       expect(written.stdout).toContain('\nb block special file 61a4 0 0 12c 11170 1\n')
       expect(written.stdout).toContain('\nl symbolic link a1ff 7 8 0 0 1\nsome/where\n')
     }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+it('gives programs of a guest file capabilities, as setcap(8) does, and none on the host', async () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+  chmodSync(folder, 0o755)
+  try {
+    const shared = { target: '/ours', readOnly: false, owner: 'mapped-xattr' } as const
+    await using machine = await bootMachine({ shares: [{ source: folder, ...shared }] }, newest)
+    const xattr = fileURLToPath(new URL('../../dist/sys/xattr.js', import.meta.url))
+    // CAP_DAC_READ_SEARCH, permitted and effective (struct vfs_cap_data, version 2).
+    const capability = '0100000204000000000000000000000000000000'
+    const set = `import { setxattr } from '${xattr}'
+      import { openSync } from 'node:fs'
+      const value = Buffer.from('${capability}', 'hex')
+      setxattr(openSync('/ours/cat', 'r'), 'security.capability', value, 0)`
+    const read = 'setpriv --reuid 1000 --regid 1000 --clear-groups /ours/cat /ours/secret'
+    const { stdout, stderr } = await sh(
+      machine,
+      `chmod 755 /ours && cp /bin/cat /ours/cat && chmod 755 /ours/cat
+       echo secret > /ours/secret && chmod 600 /ours/secret
+       ${read} 2>&1; node --input-type=module --eval ${quote(set)}; ${read}; echo >> /ours/cat; ${read} 2>&1`,
+    )
+    const refused = '/ours/cat: /ours/secret: Permission denied\n'
+    expect([stdout, stderr]).toEqual([`${refused}secret\n${refused}`, ''])
+    const fd = openSync(join(folder, 'cat'), 'r')
+    expect(listxattr(fd).toString()).not.toContain('security.')
+    closeSync(fd)
   } finally {
     rmSync(folder, { recursive: true })
   }
