@@ -40,7 +40,7 @@ export const limitTable = {
     help: 'bytes of extended attributes under way; one more is ENOMEM',
   },
   locks: {
-    // Each lock takes time in proportion to the locks of its file, here and in the kernel.
+    // The kernel takes time in proportion to the locks of a file for each of them.
     default: 1 << 13,
     least: 1,
     most: 1 << 20,

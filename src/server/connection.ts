@@ -4,10 +4,7 @@ import type { SessionLimits } from '../9p/session-limits.ts'
 import type { Exports } from '../tree/tree.ts'
 import { HOLD_BYTES_MAX } from '../transport/hold.ts'
 import { type SavedStream, StreamSession, reasonFor } from '../transport/stream/stream-session.ts'
-import type { Readiness, Watched } from '../transport/event-loop.ts'
-
-/** How often a client's requests are received before the other clients have their turn. */
-const TURNS = 16
+import type { EventLoop, Readiness, Turn, Watched } from '../transport/event-loop.ts'
 
 /** How much is received at once while the connection is held, in bytes. */
 const HELD_ROOM = 64 * 1024
@@ -15,6 +12,7 @@ const HELD_ROOM = 64 * 1024
 /** One client on a socket. */
 export class Connection implements Watched {
   readonly fd: number
+  readonly #loop: EventLoop
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
   /** Whether requests may be left to answer although nothing more arrives. */
@@ -22,17 +20,24 @@ export class Connection implements Watched {
   /** Whether the client has closed its side before it has taken its replies. */
   #isOver = false
   #held = false
+  /** Whether {@link ready} is running. It sends replies itself. */
+  #hasTurn = false
 
   /** @param onEnd is called once when the connection is over. The owner then closes it. */
   constructor(
     fd: number,
+    loop: EventLoop,
     exports: Exports,
     limits: SessionLimits,
     log: (line: string) => void,
     onEnd: (connection: Connection, reason: string) => void,
   ) {
     this.fd = fd
-    this.#stream = new StreamSession(exports, log, limits)
+    this.#loop = loop
+    this.#stream = new StreamSession(exports, log, limits, () => {
+      // A deferred reply, which another client's request has led to.
+      if (!this.#hasTurn) loop.changed(this)
+    })
     this.#onEnd = onEnd
   }
 
@@ -40,6 +45,7 @@ export class Connection implements Watched {
   load(saved: SavedStream): number {
     const lost = this.#stream.load(saved)
     this.#unanswered = true
+    this.#loop.changed(this)
     return lost
   }
 
@@ -48,18 +54,25 @@ export class Connection implements Watched {
     const { inbox, outbox } = this.#stream
     if (this.#held)
       return this.#isOver || inbox.waiting.length >= HOLD_BYTES_MAX ? 'nothing' : 'read'
-    if (!this.#unanswered && outbox.pending === 0) return 'read'
+    if (!outbox.isBackedUp) return 'read'
     return this.#isOver ? 'write' : 'both'
+  }
+
+  get hasMore(): boolean {
+    const { outbox } = this.#stream
+    return !this.#held && (this.#unanswered || (outbox.pending > 0 && !outbox.isBackedUp))
   }
 
   /** From now on answers nothing and sends nothing. What arrives is kept. */
   hold(): void {
     this.#held = true
+    this.#loop.changed(this)
   }
 
   goOn(): void {
     this.#held = false
     this.#unanswered = true
+    this.#loop.changed(this)
   }
 
   /** Whether the client has received all that was sent. Only a unix socket tells. */
@@ -76,22 +89,26 @@ export class Connection implements Watched {
     return this.#stream.save()
   }
 
-  ready(): void {
+  ready(turn: Turn): void {
+    this.#hasTurn = true
     try {
       if (this.#held) {
         this.#receive(HELD_ROOM)
         return
       }
       this.#send()
-      // A busy client's next requests are often there already, and recv(2) costs less than another poll(2).
-      for (let turn = 0; this.#unanswered || (turn < TURNS && this.#receive()); turn++) {
-        this.#unanswered = this.#stream.answer()
-        // Once the outbox is backed up, poll(2) says when there is room again.
+      // A busy client's next requests are often there already, and recv(2) costs less than another wait.
+      while (this.#unanswered || this.#receive()) {
+        this.#unanswered = this.#stream.answer(turn)
+        // Once the outbox is backed up, the loop says when there is room again.
         if (!this.#stream.outbox.isBackedUp) this.#send()
+        if (turn.isOver) return
       }
     } catch (error) {
       // Not thrown on: only this client's connection has failed, and the thread serves the others on.
       this.#onEnd(this, reasonFor(error))
+    } finally {
+      this.#hasTurn = false
     }
   }
 

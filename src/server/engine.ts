@@ -1,5 +1,5 @@
 /**
- * A server is a thread that serves exports, with its sockets, its poll loop and its sandbox, and a handle on it for the thread
+ * A server is a thread that serves exports, with its sockets, its event loop and its sandbox, and a handle on it for the thread
  * that started it.
  *
  * This is the handle. worker.ts is where the thread begins, and index.ts the public face of the room, `lowerdir/server`.
@@ -112,7 +112,7 @@ export function openEngine(share: Share, log: (line: string) => void): Engine {
     if (alive) signalEventfd(stopFd)
   }
   const onProcessExit = (): void => {
-    // Node waits for its threads when the process ends, and this thread sleeps in poll(2).
+    // Node waits for its threads when the process ends, and this thread sleeps in epoll_wait(2).
     stop()
     for (const socket of sockets) socket.removeFile()
   }

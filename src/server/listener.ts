@@ -52,7 +52,7 @@ export class Listener implements Watched {
     }
   }
 
-  /** Accepts and closes a connection that cannot be served: as long as it waits, poll(2) would not sleep. */
+  /** Accepts and closes a connection that cannot be served: as long as it waits, the loop would not sleep. */
   #refuse(): void {
     if (this.#spare >= 0) discard(this.#spare)
     this.#spare = -1

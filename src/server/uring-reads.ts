@@ -14,9 +14,10 @@ interface Read {
   readonly deferred: Deferred<Uint8Array>
 }
 
-/** Cold reads through io_uring(7), in the engine's poll loop. */
+/** Cold reads through io_uring(7), in the engine's loop. */
 export class UringReads implements ColdReads, Watched {
   readonly fd: number
+  readonly waitsFor = 'read'
   readonly #ring = new ReadRing(MOST)
   readonly #reads = new Map<number, Read>()
   #id = 0
@@ -24,10 +25,6 @@ export class UringReads implements ColdReads, Watched {
   /** @throws ErrnoError as {@link ReadRing}. */
   constructor() {
     this.fd = this.#ring.fd
-  }
-
-  get waitsFor(): 'read' | 'nothing' {
-    return this.#reads.size > 0 ? 'read' : 'nothing'
   }
 
   read(fd: number, offset: number, length: number): Deferred<Uint8Array> | undefined {

@@ -78,10 +78,17 @@ function serve(loop: Loop, exports: Exports): void {
             { log: say, onEnd },
             listen.unsealed === true ? 'any' : 'sealed',
           )
-        : new Connection(fd, exports, limits, say, onEnd)
+        : new Connection(fd, loop, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }
+    try {
+      loop.add(watched)
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      // The loop has closed it.
+      say(`could not be accepted: ${error.message}`)
+      return
+    }
     clients.add(client)
-    loop.add(watched)
     say(saved === undefined ? 'connected' : 'connected, and goes on where it was saved')
     if (!saved || !commands || !(watched instanceof Connection)) return
     tell({ kind: 'resumed', lost: commands.resume(watched, saved) })

@@ -11,7 +11,7 @@ const read = raw('long', 'read', 'int', 'pointer', 'size')
 
 const counter = systemMemory(8)
 
-/** A descriptor to wake a thread that sleeps in poll(2): eventfd(2). */
+/** A descriptor to wake a thread that waits for descriptors: eventfd(2). */
 export function createEventfd(): number {
   return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
 }

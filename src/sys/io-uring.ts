@@ -56,7 +56,7 @@ const CQE_BYTES = 16
 
 /**
  * An io_uring(7) that can only read from files (IORING_REGISTER_RESTRICTIONS), whichever code uses its
- * descriptor. For poll(2) the descriptor is readable when a read has ended.
+ * descriptor. For epoll(7) the descriptor is readable when a read has ended.
  */
 export class ReadRing {
   readonly fd: number

@@ -17,7 +17,7 @@ const native = {
 const time = systemMemory(32)
 const expirations = systemMemory(8)
 
-/** A timer for poll(2), not set yet: timerfd_create(2). */
+/** A timer with a descriptor, not set yet: timerfd_create(2). */
 export function createTimerfd(): number {
   return native.create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
 }

@@ -6,6 +6,7 @@ import { accept, connectUnix, listenUnix, sendBlocking } from '../../src/sys/soc
 import { limits } from '../../src/9p/index.ts'
 import { defaultLimits } from '../../src/9p/session-limits.ts'
 import { Connection } from '../../src/server/connection.ts'
+import { endlessTurn } from '../../src/transport/event-loop.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { requestFrame } from '../support/frames.ts'
@@ -24,6 +25,7 @@ it('a connection that there is no memory for ends, and nothing but it', () => {
   const reasons: string[] = []
   const connection = new Connection(
     accept(listener),
+    { add: () => {}, remove: () => {}, changed: () => {} },
     new FakeTree(),
     defaultLimits,
     () => {},
@@ -38,7 +40,7 @@ it('a connection that there is no memory for ends, and nothing but it', () => {
   const usual = globalThis.ArrayBuffer
   afterwards(() => (globalThis.ArrayBuffer = usual))
   globalThis.ArrayBuffer = noMemory as never
-  connection.ready()
+  connection.ready(endlessTurn)
   globalThis.ArrayBuffer = usual
   expect(reasons).toEqual(['Array buffer allocation failed'])
   connection.close()

@@ -199,8 +199,7 @@ describe('an engine whose call of libc fails serves on', () => {
     ['send', { errno: errno.EAGAIN }],
     ['send', { errno: errno.EINTR }],
     ['send', { most: 3 }],
-    ['poll', { errno: errno.EINTR }],
-    ['poll', { errno: errno.ENOMEM }],
+    ['epoll_wait', { errno: errno.EINTR }],
   ])('%s with %o: no client notices', async (call, fault) => {
     await using engine = await serving({ call, fault, skip: 1, times: 15 })
     const socket = await connected(listen)
@@ -210,6 +209,20 @@ describe('an engine whose call of libc fails serves on', () => {
       'client 1: connected',
     ])
     client.close()
+  })
+
+  // After timers, cold reads, stop, commands and the listener.
+  it('epoll_ctl of a connection: that one is ended', async () => {
+    await using engine = await serving({
+      call: 'epoll_ctl',
+      fault: { errno: errno.ENOSPC },
+      skip: 5,
+    })
+    const before = openDescriptors()
+    await closed(await connected(listen))
+    await closedAgain(before)
+    expect(await serves()).toBe(true)
+    expect(engine.log.join()).toContain('client 1: could not be accepted: epoll_ctl: ENOSPC')
   })
 
   it('setsockopt of a connection: that one is ended', async () => {
@@ -264,8 +277,7 @@ describe('a device whose call of libc fails', () => {
   it.each([
     ['recvmsg', { errno: errno.EAGAIN }],
     ['recvmsg', { errno: errno.EINTR }],
-    ['poll', { errno: errno.EINTR }],
-    ['poll', { errno: errno.ENOMEM }],
+    ['epoll_wait', { errno: errno.EINTR }],
     // A read of an eventfd, the driver's notification. The ring itself has the same information.
     ['read', { errno: errno.EAGAIN }],
   ])('%s with %o: no client notices', async (call, fault) => {
@@ -367,6 +379,13 @@ describe('an engine that cannot start says why and leaves nothing', () => {
     ['statx', 0],
     ['statx', 1],
     ['timerfd_create', 0],
+    ['epoll_create1', 0],
+    // Timers, cold reads, stop, commands, the listener.
+    ['epoll_ctl', 0],
+    ['epoll_ctl', 1],
+    ['epoll_ctl', 2],
+    ['epoll_ctl', 3],
+    ['epoll_ctl', 4],
     ['eventfd', 0],
   ])('where its thread has no %s (%i)', async (call, skip) => {
     const before = openDescriptors()

@@ -154,12 +154,14 @@ describe('a loop', () => {
     it('watches an item that is added while it runs', () => {
       const made = loop()
       const memory = new Memory()
-      made.later(5, () => made.add(memory))
-      made.later(20, () => {
-        expect(memory.isListening).toBe(true)
-        memory.add()
+      made.later(5, () => {
+        made.add(memory)
+        made.later(1, () => {
+          expect(memory.isListening).toBe(true)
+          memory.add()
+          made.later(1, () => made.stop())
+        })
       })
-      made.later(40, () => made.stop())
       made.run()
       expect(memory.done).toBe(1)
     })

@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Client } from '../../src/9p/client.ts'
 import { limits, payloadBytes } from '../../src/9p/index.ts'
-import { serveDuplex } from '../../src/transport/stream/duplex.ts'
+import { DuplexConnection, serveDuplex } from '../../src/transport/stream/duplex.ts'
 import { connected } from '../support/directory-server.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { memoryOf, requestFrame } from '../support/frames.ts'
@@ -196,5 +196,56 @@ describe.each(Object.entries(kinds))('serveDuplex over %s', (_kind, connection) 
     theirs.resume()
     expect(new Set(await all)).toEqual(new Set([100_000]))
     client.close()
+  })
+})
+
+describe('a turn', () => {
+  /** A client that has begun a session and then asks for very much, of a server with short turns. */
+  function flood(): { ours: Duplex; theirs: Duplex; connection: DuplexConnection } {
+    const [ours, theirs] = duplexPair()
+    // Each look at the clock is a millisecond later: a turn has a few requests.
+    let now = 0
+    const connection = new DuplexConnection(tree, ours, { now: () => now++ })
+    theirs.resume()
+    const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
+    const asked = Array.from({ length: REQUESTS }, (_, i) => requestFrame(i, 'statfs', { fid: 0 }))
+    const begin = [
+      requestFrame(limits.NOTAG, 'version', { msize: 8192, version: limits.VERSION }),
+      requestFrame(0, 'attach', attach),
+    ]
+    theirs.write(Buffer.concat([...begin, ...asked]))
+    return { ours, theirs, connection }
+  }
+
+  /** How many requests of the flood were answered. */
+  function answered(): number {
+    return tree.calls.filter((call) => call === 'statfs').length
+  }
+
+  const REQUESTS = 300
+
+  it('lets Node’s event loop go on while a client asks for very much', async () => {
+    const { theirs, connection } = flood()
+    const counts = [0]
+    for (let i = 0; i < 10_000 && answered() < REQUESTS; i++) {
+      await turn()
+      counts.push(answered())
+    }
+    expect(answered()).toBe(REQUESTS)
+    const steps = counts.slice(1).map((count, i) => count - counts[i]!)
+    expect(Math.max(...steps)).toBeLessThan(12)
+    theirs.end()
+    await connection.over
+  })
+
+  it('that a client leaves half way is the last one', async () => {
+    const { ours, connection } = flood()
+    for (let i = 0; i < 10_000 && answered() === 0; i++) await turn()
+    ours.destroy()
+    await connection.over
+    const count = answered()
+    await turns()
+    expect(answered()).toBe(count)
+    expect(count).toBeLessThan(REQUESTS)
   })
 })

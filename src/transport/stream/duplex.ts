@@ -5,7 +5,8 @@ import { isReceived, receive } from '../../sys/sockets.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import type { SessionLimits } from '../../9p/session-limits.ts'
 import type { Exports } from '../../tree/tree.ts'
-import { HOLD_INTERVAL, HOLD_TIMEOUT, type Holdable } from '../hold.ts'
+import type { Turn } from '../event-loop.ts'
+import { HOLD_BYTES_MAX, HOLD_INTERVAL, HOLD_TIMEOUT, type Holdable } from '../hold.ts'
 import { type SavedStream, StreamSession } from './stream-session.ts'
 import { messageOf } from '../../util/error.ts'
 
@@ -25,12 +26,17 @@ export function serveDuplex(
   return new DuplexConnection(exports, stream, { log, limits }).over
 }
 
+/** How long requests are answered before Node's event loop goes on with others, in milliseconds. */
+const TURN_MS = 5
+
 /** The options of a served stream. */
 export interface DuplexOptions {
   readonly log?: ((line: string) => void) | undefined
   readonly limits?: SessionLimits | undefined
   /** A session to resume. It is held until {@link DuplexConnection.goOn}. */
   readonly saved?: SavedStream | undefined
+  /** A clock in milliseconds, for the length of turns. */
+  readonly now?: (() => number) | undefined
 }
 
 /** The session that {@link serveDuplex} serves. It can be saved if the stream is a unix socket. */
@@ -40,6 +46,9 @@ export class DuplexConnection implements Holdable<SavedStream> {
   readonly #stream: Duplex
   readonly #session: StreamSession
   readonly #log: (line: string) => void
+  readonly #now: () => number
+  /** The next turn, where the last one was too short. The stream is paused meanwhile. */
+  #next: NodeJS.Immediate | undefined
   /**
    * Whether {@link #answer} is running. It sends replies itself; a deferred reply that is committed at
    * another time is sent by the commit.
@@ -49,18 +58,26 @@ export class DuplexConnection implements Holdable<SavedStream> {
   /** Whether the client has closed its side. */
   #isOver = false
   /** Bytes that Node has read from the stream and the inbox has no room for yet. */
-  #rest: Buffer = Buffer.alloc(0)
+  readonly #rest: Buffer[] = []
+  #restBytes = 0
 
   /** @throws Error as Session.load. */
-  constructor(exports: Exports, stream: Duplex, { log = () => {}, limits, saved }: DuplexOptions) {
+  constructor(
+    exports: Exports,
+    stream: Duplex,
+    { log = () => {}, limits, saved, now = () => performance.now() }: DuplexOptions,
+  ) {
     this.#stream = stream
+    this.#now = now
     this.#log = log
     this.#session = new StreamSession(exports, log, limits, () => {
       if (!this.#answering) this.#send()
     })
     this.over = new Promise((resolve) => {
       stream.on('data', (chunk: Buffer) => {
-        this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+        this.#rest.push(chunk)
+        this.#restBytes += chunk.length
+        if (this.#held && this.#restBytes >= HOLD_BYTES_MAX) stream.pause()
         this.#answer()
       })
       stream.on('drain', this.#answer)
@@ -71,6 +88,7 @@ export class DuplexConnection implements Holdable<SavedStream> {
       // The event 'close' follows, and ends the session.
       stream.on('error', () => {})
       stream.once('close', () => {
+        clearImmediate(this.#next)
         this.#session.close()
         resolve()
       })
@@ -97,20 +115,33 @@ export class DuplexConnection implements Holdable<SavedStream> {
     const fd = this.#descriptor()
     // Node may not have read all bytes that have arrived.
     for (let got = receive(fd, arrived.address, arrived.bytes.length); got > 0;) {
-      this.#rest = Buffer.concat([this.#rest, arrived.bytes.subarray(0, got)])
+      this.#rest.push(Buffer.from(arrived.bytes.subarray(0, got)))
+      this.#restBytes += got
       got = receive(fd, arrived.address, arrived.bytes.length)
     }
     const { inbox } = this.#session
-    inbox.extend(this.#rest.length)
-    inbox.memory.bytes.set(this.#rest, inbox.end)
-    inbox.arrived(this.#rest.length)
-    this.#rest = Buffer.alloc(0)
+    inbox.extend(this.#restBytes)
+    while (this.#restBytes > 0) this.#fillInbox()
     return this.#session.save()
   }
 
   goOn(): void {
     this.#held = false
+    this.#stream.resume()
     this.#answer()
+  }
+
+  /** Moves bytes that Node has read to the inbox, as many as it has room for. */
+  #fillInbox(): void {
+    const { inbox } = this.#session
+    const [first] = this.#rest
+    if (first === undefined) return
+    const part = first.subarray(0, inbox.room)
+    inbox.memory.bytes.set(part, inbox.end)
+    inbox.arrived(part.length)
+    this.#restBytes -= part.length
+    if (part.length === first.length) this.#rest.shift()
+    else this.#rest[0] = first.subarray(part.length)
   }
 
   /** Hands replies to the stream, unless its buffer is full. */
@@ -129,20 +160,26 @@ export class DuplexConnection implements Holdable<SavedStream> {
 
   /** Answers the requests that have arrived. If the client takes no replies, only those that must not wait. */
   readonly #answer = (): void => {
-    if (this.#held) return
-    const { inbox, outbox } = this.#session
+    if (this.#held || this.#next !== undefined) return
+    const { outbox } = this.#session
     const stream = this.#stream
+    const end = this.#now() + TURN_MS
+    const now = this.#now
+    const turn: Turn = {
+      get isOver() {
+        return now() >= end
+      },
+    }
     this.#answering = true
     try {
       this.#send()
-      for (let more = true; more || this.#rest.length > 0;) {
-        if (!more) {
-          const part = this.#rest.subarray(0, inbox.room)
-          inbox.memory.bytes.set(part, inbox.end)
-          inbox.arrived(part.length)
-          this.#rest = this.#rest.subarray(part.length)
+      for (let more = true; more || this.#restBytes > 0;) {
+        if (turn.isOver) {
+          this.#goOnLater()
+          return
         }
-        more = this.#session.answer()
+        if (!more) this.#fillInbox()
+        more = this.#session.answer(turn)
         this.#send()
       }
       if (this.#isOver && !outbox.isBackedUp) stream.end()
@@ -153,6 +190,16 @@ export class DuplexConnection implements Holdable<SavedStream> {
     } finally {
       this.#answering = false
     }
+  }
+
+  /** Goes on after what else waits in Node's event loop. Until then nothing more is read from the stream. */
+  #goOnLater(): void {
+    this.#stream.pause()
+    this.#next = setImmediate(() => {
+      this.#next = undefined
+      if (!this.#held) this.#stream.resume()
+      this.#answer()
+    })
   }
 
   /**

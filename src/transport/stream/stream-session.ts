@@ -6,6 +6,7 @@ import { REPLY_BYTES } from '../../9p/postponed.ts'
 import type { SavedSession } from '../../9p/saved-session.ts'
 import { Session } from '../../9p/session.ts'
 import type { Exports } from '../../tree/tree.ts'
+import { type Turn, endlessTurn } from '../event-loop.ts'
 import { Inbox } from './inbox.ts'
 import { StreamOutbox } from './stream-outbox.ts'
 import { messageOf } from '../../util/error.ts'
@@ -48,22 +49,26 @@ export class StreamSession {
   }
 
   /**
-   * Answers the frames that have arrived, until there is no whole frame left or the replies should be sent
-   * first. Under back pressure, it takes in all frames.
+   * Answers the frames that have arrived, until there is no whole frame left, the replies should be sent
+   * first, or the turn is over. Under back pressure, it takes in all frames.
    *
    * @returns whether there may be more to answer now. @throws ProtocolError for a malformed frame: the
    *   connection has to end.
    */
-  answer(): boolean {
+  answer(turn: Turn = endlessTurn): boolean {
     const { inbox, outbox } = this
     const session = this.#session
     for (let replies = 0; replies < TOGETHER; replies++) {
       if (!outbox.isBackedUp) {
         if (!outbox.hasRoom(session.msize || MSIZE_MIN) && outbox.pending > 0) return true
-        if (session.catchUp()) continue
+        if (session.catchUp()) {
+          if (turn.isOver) return true
+          continue
+        }
       }
       const size = inbox.next(session.msize)
       if (size === 0) return false
+      if (replies > 0 && turn.isOver) return true
       const memory: Memory = inbox.memory
       session.receive(memory, inbox.start, size, outbox)
       inbox.consume(size)

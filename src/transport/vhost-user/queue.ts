@@ -1,15 +1,12 @@
 import { Chain, type ChainOwner, type ChainServer } from './chain.ts'
 import type { GuestMemory } from './guest-memory.ts'
-import type { Polled } from '../event-loop.ts'
+import { type Polled, type Turn, endlessTurn } from '../event-loop.ts'
 import { type RingAddresses, Virtqueue } from './virtqueue.ts'
 
 /**
  * After so many requests the driver is notified, so that it takes their answers while further ones are made.
  */
 const BATCH = 8
-
-/** How many requests are served before the event loop's other work has its turn. */
-const SHARE = 64
 
 /** The settings of a queue. */
 export interface QueueSetup {
@@ -111,12 +108,12 @@ export class Queue implements ChainOwner, Polled {
     this.#late = []
   }
 
-  poll(): boolean {
+  poll(turn: Turn = endlessTurn): boolean {
     const ring = this.#ring
     if (ring === undefined || !ring.hasWork) return false
     this.#isServing = true
     try {
-      this.#serve(ring)
+      this.#serve(ring, turn)
     } catch (error) {
       // Not thrown on: only this device has failed, and the others of this process are served on.
       this.#owner.broke(error)
@@ -155,8 +152,8 @@ export class Queue implements ChainOwner, Polled {
     }
   }
 
-  #serve(ring: Virtqueue): void {
-    for (let served = 1; served <= SHARE; served++) {
+  #serve(ring: Virtqueue, turn: Turn): void {
+    for (let served = 1; ; served++) {
       const head = ring.pop()
       if (head < 0) break
       const chain = this.#free.pop() ?? this.#newChain()
@@ -168,6 +165,7 @@ export class Queue implements ChainOwner, Polled {
       if (this.#current === chain) this.#waiting.add(chain)
       this.#current = undefined
       if (served % BATCH === 0) this.#notify(ring)
+      if (ring.hasWork && turn.isOver) break
     }
     this.#notify(ring)
   }

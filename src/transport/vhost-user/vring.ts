@@ -1,6 +1,6 @@
 import { drainEventfd, signalEventfd } from '../../sys/eventfd.ts'
 import { discard } from '../../sys/files.ts'
-import type { EventLoop, Polled, Watched } from '../event-loop.ts'
+import type { EventLoop, Polled, Turn, Watched } from '../event-loop.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import type { Queue } from './queue.ts'
 import { feature } from './requests.ts'
@@ -47,8 +47,9 @@ export class Vring {
   /** @param fd an eventfd with which the driver notifies that chains are available. */
   setKick(fd: number): void {
     this.#removeKick()
-    this.#kick = new Kick(fd, this.queue)
-    this.#loop.add(this.#kick)
+    const kick = new Kick(fd, this.queue)
+    this.#loop.add(kick)
+    this.#kick = kick
   }
 
   /**
@@ -101,9 +102,9 @@ class Kick implements Watched {
     this.polled = queue
   }
 
-  ready(): void {
+  ready(turn: Turn): void {
     drainEventfd(this.fd)
-    this.polled.poll()
+    this.polled.poll(turn)
   }
 
   close(): void {

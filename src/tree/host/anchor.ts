@@ -1,12 +1,25 @@
-import { ErrnoError } from '../../sys/errno.ts'
+import { ErrnoError, errno } from '../../sys/errno.ts'
 import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../sys/constants.ts'
 import { accessMode, ofdConflict, setOfdLock } from '../../sys/locks.ts'
 import type { LockRange, LockType } from '../locks.ts'
 import type { Descriptors } from './descriptors.ts'
-import { type HeldList, strongest } from './lock-ranges.ts'
+import type { Work } from './interval-tree.ts'
+import type { FileRanges } from './lock-ranges.ts'
 
 /** The whole of any file. */
 const everything: LockRange = { start: 0n, end: 0x7fff_ffff_ffff_ffffn }
+
+/** What a call of fcntl(2) costs in steps of {@link Work}, without the locks that the kernel looks at. */
+const CALL_STEPS = 16
+
+/**
+ * How many of a file's locks the kernel looks at in the time of one step. It keeps them in a list
+ * (posix_lock_inode of fs/locks.c).
+ */
+const LOCKS_PER_STEP = 8
+
+/** The most locks that a request for a write lock copies to another descriptor, see prepareToWrite. */
+const COPIES_MOST = 64
 
 /**
  * A descriptor for the locks that guests hold of one file. The host's programs see all guests as one holder,
@@ -21,8 +34,14 @@ export class Anchor {
   readonly #descriptors: Descriptors
   readonly #self: number
   readonly #writable: boolean
+  readonly #ranges: FileRanges
+  readonly #work: Work
   #fd: number
   #mode: ReturnType<typeof accessMode>
+  /** The range that {@link catchUp} works on, from its start on. */
+  #current: LockRange | null = null
+  /** The range that it works on next. */
+  #next: LockRange | null = null
 
   /**
    * @param fd the file that a guest has opened.
@@ -30,8 +49,19 @@ export class Anchor {
    * @param self /proc/self/fd, see policy.ts.
    * @param writable whether guests may write to the export: if not, their locks exclude no reader on the
    *   host.
+   * @param ranges the locks of all guests, which it shows.
+   * @param work counts the steps, see {@link CALL_STEPS}.
    */
-  constructor(fd: number, descriptors: Descriptors, self: number, writable: boolean) {
+  constructor(
+    fd: number,
+    descriptors: Descriptors,
+    self: number,
+    writable: boolean,
+    ranges: FileRanges,
+    work: Work,
+  ) {
+    this.#ranges = ranges
+    this.#work = work
     this.#descriptors = descriptors
     this.#self = self
     this.#writable = writable
@@ -45,16 +75,20 @@ export class Anchor {
     }
   }
 
-  /** Makes it able to hold write locks, if the host allows it. Locks that are held stay held throughout. */
-  prepareToWrite(fd: number, list: HeldList): void {
+  /**
+   * Makes it able to hold write locks, if the host allows it. Locks that are held stay held throughout.
+   *
+   * With many locks, the host's programs see a few longer ones at first, and {@link catchUp} unlocks what lies
+   * between them.
+   *
+   * @throws ENOLCK when locks of the host's programs lie between too many of them.
+   */
+  prepareToWrite(fd: number): void {
     if (this.#mode !== 'read' || !this.#writable) return
     const next = this.#open(fd, O_RDWR)
     if (next === undefined) return
     try {
-      // Two descriptors can hold read locks at the same time.
-      for (const { type, ...range } of strongest(list, everything)) {
-        if (type !== null) setOfdLock(next, 'read', range)
-      }
+      this.#copyTo(next)
     } catch (error) {
       this.#descriptors.discard(next)
       throw error
@@ -67,7 +101,45 @@ export class Anchor {
   /** @returns false when a lock of a program of the host conflicts. */
   set(type: LockType | null, range: LockRange): boolean {
     const possible = this.#mode === 'both' || type === null ? type : this.#mode
-    return setOfdLock(this.#fd, possible ?? 'none', range)
+    return this.#call(this.#fd, possible, range)
+  }
+
+  /**
+   * The guests' locks in this range have become fewer, or weaker. {@link catchUp} shows that to the host.
+   * Until then its programs see locks that no guest holds any more, and never fewer than guests hold.
+   */
+  stale(range: LockRange): void {
+    const before = this.#next
+    this.#next = before === null ? range : around(before, range)
+  }
+
+  /** Whether there is anything to show to the host. */
+  get isStale(): boolean {
+    return this.#current !== null || this.#next !== null
+  }
+
+  /**
+   * Shows the host what has become stale.
+   *
+   * @param until the count of steps at which it stops.
+   * @returns whether all is shown.
+   */
+  catchUp(until: number): boolean {
+    for (;;) {
+      if (this.#current === null) {
+        this.#current = this.#next
+        this.#next = null
+      }
+      if (this.#current === null) return true
+      const { end } = this.#current
+      while (this.#current.start <= end) {
+        if (this.#work.steps >= until) return false
+        const part = this.#ranges.partAt(this.#current.start, end)
+        this.set(part.type, part)
+        this.#current = { start: part.end + 1n, end }
+      }
+      this.#current = null
+    }
   }
 
   /** The lock of a program of the host's that conflicts with `type`. */
@@ -88,6 +160,30 @@ export class Anchor {
     }
   }
 
+  /** Locks what guests hold through the descriptor `next` as well. Two descriptors can hold read locks. */
+  #copyTo(next: number): void {
+    let copies = 0
+    const end = this.#ranges.lastEnd
+    for (let start = 0n; start <= end;) {
+      const part = this.#ranges.partAt(start, end)
+      start = part.end + 1n
+      if (part.type === null) continue
+      if (++copies > COPIES_MOST) {
+        // One lock for all that is left: more than guests hold, for a moment.
+        const rest = { start: part.start, end }
+        this.stale(rest)
+        if (this.#call(next, 'read', rest)) return
+        throw new ErrnoError(errno.ENOLCK, 'lock of a file with many locks')
+      }
+      this.#call(next, 'read', part)
+    }
+  }
+
+  #call(fd: number, type: LockType | null, range: LockRange): boolean {
+    this.#work.steps += CALL_STEPS + Math.ceil(this.#ranges.size / LOCKS_PER_STEP)
+    return setOfdLock(fd, type ?? 'none', range)
+  }
+
   /** The same file, opened again; undefined where the host refuses. */
   #open(fd: number, flags: number): number | undefined {
     try {
@@ -98,4 +194,9 @@ export class Anchor {
       throw error
     }
   }
+}
+
+/** The smallest range that has both in it. */
+export function around(a: LockRange, b: LockRange): LockRange {
+  return { start: a.start < b.start ? a.start : b.start, end: a.end > b.end ? a.end : b.end }
 }

@@ -4,17 +4,12 @@ import { statx } from '../../sys/statx.ts'
 import { Deferred } from '../deferred.ts'
 import type { Later } from '../later.ts'
 import type { Lock, LockHolder, LockOwner, LockRange, Locks } from '../locks.ts'
-import { Anchor } from './anchor.ts'
+import { Anchor, around } from './anchor.ts'
+import { type Wish, isDeadlock } from './deadlock.ts'
 import type { Descriptors } from './descriptors.ts'
+import { Work } from './interval-tree.ts'
+import { type Change, FileRanges, type Plan, keyOf } from './lock-ranges.ts'
 import { type HostSide, type LockScope, unseen } from './unseen-locks.ts'
-import {
-  type Change,
-  type HeldList,
-  changed,
-  inTheWay,
-  sameOwner,
-  strongest,
-} from './lock-ranges.ts'
 
 /**
  * The pause before the next try of a lock that a guest waits for and a program of the host holds, in
@@ -29,12 +24,22 @@ const RETRY_MS = 20
  */
 const WAIT_MS = 30_000
 
-/** The most steps of a search for a deadlock. A longer search is given up, and the request waits. */
-const SEARCH_STEPS = 100_000
+/**
+ * How many steps of work (interval-tree.ts) are done at once for others than the client that asks: granting
+ * locks that have become free, and showing the host what has become free. The rest is done later, a piece at
+ * a time. A piece takes one or two milliseconds.
+ */
+const PIECE_STEPS = 20_000
 
-interface Waiter {
-  readonly lock: Lock
+/**
+ * With so many ranges, the host is shown later what the closing of an open file has unlocked. A client may
+ * close very many files at once, and each call takes time in proportion to the ranges.
+ */
+const MANY_RANGES = 256
+
+interface Waiter extends Wish {
   readonly through: FileLocks
+  readonly file: LockedFile
   readonly deferred: Deferred<boolean>
   /** Stops the clock of {@link WAIT_MS}. */
   readonly stop: () => void
@@ -42,13 +47,18 @@ interface Waiter {
 
 /** The locks of one file, and the requests that wait for one. */
 interface LockedFile {
-  held: HeldList
+  readonly key: string
+  readonly ranges: FileRanges
   /** In the order in which they came. */
-  readonly waiting: Waiter[]
+  readonly waiting: Set<Waiter>
+  /** Those of them that wait for a lock that a program of the host holds. */
+  readonly waitingForHost: Set<Waiter>
   /** Exists as long as a lock is held or waited for. */
   anchor: HostSide | null
-  /** Whether a request waits for a lock that a program of the host holds. */
-  hostInTheWay: boolean
+  /** Where the granting of locks has come to, and the range in which locks have become free. */
+  granting: { readonly order: Iterator<Waiter>; readonly freed: LockRange } | null
+  /** The range in which locks have become free since it began. */
+  freed: LockRange | null
 }
 
 /**
@@ -57,15 +67,27 @@ interface LockedFile {
  *
  * A lock belongs to its owner, not to an open file: a process of a guest may unlock it through another open
  * file. But it also ends when the open file is closed through which it was taken.
+ *
+ * No request takes long, however many locks there are: what it asks for itself costs as many steps as it
+ * concerns ranges of its own, times a logarithm. What follows from it for others is done in pieces.
  */
 export class LockTable {
+  /** The steps that were taken so far, for tests. */
+  readonly work = new Work()
   readonly #files = new Map<string, LockedFile>()
+  /** The requests that wait, by the key of their owner. */
+  readonly #waiting = new Map<string, Set<Waiter>>()
+  /** The files for which work is left to do later. */
+  readonly #unfinished = new Set<LockedFile>()
+  /** The files with requests that wait for a program of the host. */
+  readonly #waitForHost = new Set<LockedFile>()
   readonly #descriptors: Descriptors
   readonly #self: number
   readonly #writable: boolean
   readonly #scope: LockScope
   readonly #later: Later
-  #retrying = false
+  #isScheduled = false
+  #asksHost = false
 
   /** @param self /proc/self/fd, see policy.ts. */
   constructor(
@@ -85,19 +107,22 @@ export class LockTable {
   /** See Locks.lock. */
   lock(through: FileLocks, lock: Lock, wait: boolean): boolean | Deferred<boolean> {
     const file = this.#files.get(through.key) ?? this.#add(through.key)
+    const key = keyOf(lock.owner)
     try {
-      const found = this.#try(file, lock, through)
+      const found = this.#try(file, key, lock, through)
       if (found === 'granted') {
-        // A write lock may have become a read lock.
-        this.#serve(through.key, file)
+        this.#goOn(file)
         return true
       }
       if (!wait) return false
-      if (this.#wouldDeadlock(file, lock)) throw new ErrnoError(errno.EDEADLK, 'lock')
-      if (found === 'host') this.#askHostLater(file)
-      return this.#wait(file, lock, through)
+      if (isDeadlock({ lock, key, ranges: file.ranges }, this.#waiting, this.work)) {
+        throw new ErrnoError(errno.EDEADLK, 'lock')
+      }
+      const waiter = this.#wait(file, key, lock, through)
+      if (found === 'host') this.#askHostLater(waiter)
+      return waiter.deferred
     } finally {
-      this.#forgetIfUnused(through.key, file)
+      this.#forgetIfUnused(file)
     }
   }
 
@@ -105,24 +130,29 @@ export class LockTable {
   unlock(through: FileLocks, range: LockRange, owner: LockOwner): void {
     const file = this.#files.get(through.key)
     const { start, end } = range
+    const key = keyOf(owner)
     // Often there is none: Linux's client unlocks for every process that closes a file with locks.
-    const holds = file?.held.some(
-      (held) => held.start <= end && held.end >= start && sameOwner(held.owner, owner),
-    )
-    if (file === undefined || !holds) return
-    const next = this.#after(file, { start, end, owner, type: null, through })
-    this.#tellHost(file, next, range)
-    this.#commit(file, owner, next)
-    this.#serve(through.key, file)
+    if (file === undefined || !file.ranges.holds(key, range)) return
+    const plan = this.#plan(file, key, { start, end, owner, type: null, through })
+    file.ranges.apply(plan)
+    try {
+      file.anchor?.stale(range)
+      this.#show(file)
+    } catch (error) {
+      file.ranges.revert(plan)
+      // A part of it may have been shown.
+      file.anchor?.stale(range)
+      this.#finishLater(file)
+      throw error
+    }
+    this.#free(file, range)
+    this.#goOn(file)
   }
 
   /** See Locks.conflict. */
   conflict(through: FileLocks, lock: Lock): LockHolder | undefined {
     const file = this.#files.get(through.key)
-    let first: Lock | undefined
-    for (const held of file?.held ?? []) {
-      if (inTheWay(held, lock) && (first === undefined || held.start < first.start)) first = held
-    }
+    const first = file?.ranges.conflict(keyOf(lock.owner), lock)
     if (first !== undefined) {
       const { type, start, end, owner } = first
       return { type, start, end, procId: owner.procId, clientId: owner.clientId }
@@ -137,182 +167,257 @@ export class LockTable {
 
   /** See Locks.held. */
   held(through: FileLocks): readonly Lock[] {
-    const held = this.#files.get(through.key)?.held ?? []
-    return held.filter((each) => each.through === through)
+    return [...(this.#files.get(through.key)?.ranges.through(through) ?? [])]
   }
 
   /** The open file is about to be closed. Its locks end, and requests that wait through it get EBADF. */
   close(through: FileLocks): void {
     const file = this.#files.get(through.key)
     if (file === undefined) return
-    for (const waiter of file.waiting.filter((each) => each.through === through)) {
-      this.#remove(file, waiter)
+    for (const waiter of through.waiting) {
+      this.#remove(waiter)
       waiter.deferred.reject(new ErrnoError(errno.EBADF, 'the file was closed'))
     }
-    const gone = file.held.filter((held) => held.through === through)
+    const range = file.ranges.close(through)
     try {
-      const [first] = gone
-      if (first !== undefined) {
-        for (const { owner } of gone) owner.client.held--
-        file.held = file.held.filter((held) => held.through !== through)
-        let { start, end } = first
-        for (const range of gone) {
-          if (range.start < start) start = range.start
-          if (range.end > end) end = range.end
-        }
-        this.#tellHost(file, file.held, { start, end })
-      }
+      if (range === undefined) return
+      this.#free(file, range)
+      if (file.ranges.size === 0 && file.waiting.size === 0) return
+      file.anchor?.stale(range)
+      if (file.ranges.size <= MANY_RANGES) this.#show(file)
     } finally {
       // Also after the host has refused a change: others may wait for these ranges.
-      this.#serve(through.key, file)
+      this.#goOn(file)
     }
   }
 
   #add(key: string): LockedFile {
-    const file: LockedFile = { held: [], waiting: [], anchor: null, hostInTheWay: false }
+    const file: LockedFile = {
+      key,
+      ranges: new FileRanges(this.work),
+      waiting: new Set(),
+      waitingForHost: new Set(),
+      anchor: null,
+      granting: null,
+      freed: null,
+    }
     this.#files.set(key, file)
     return file
   }
 
-  #forgetIfUnused(key: string, file: LockedFile): void {
-    if (file.held.length > 0 || file.waiting.length > 0) return
-    this.#files.delete(key)
+  #forgetIfUnused(file: LockedFile): void {
+    if (file.ranges.size > 0 || file.waiting.size > 0) return
+    // By now another one may stand for the same file.
+    if (this.#files.get(file.key) === file) this.#files.delete(file.key)
+    this.#unfinished.delete(file)
     file.anchor?.close()
     file.anchor = null
   }
 
   /** Grants a lock, or returns the lock that conflicts with it: one of this table, or one of the host. */
-  #try(file: LockedFile, lock: Lock, through: FileLocks): 'granted' | 'others' | 'host' {
-    if (file.held.some((held) => inTheWay(held, lock))) return 'others'
-    const next = this.#after(file, { ...lock, through })
-    file.anchor ??= this.#hostSide(through)
-    if (lock.type === 'write') file.anchor.prepareToWrite(through.fd, file.held)
+  #try(
+    file: LockedFile,
+    key: string,
+    lock: Lock,
+    through: FileLocks,
+  ): 'granted' | 'others' | 'host' {
+    const { ranges } = file
+    if (ranges.conflict(key, lock) !== undefined) return 'others'
+    const plan = this.#plan(file, key, { ...lock, through })
+    file.anchor ??= this.#hostSide(through, ranges)
+    if (lock.type === 'write') file.anchor.prepareToWrite(through.fd)
     // Other owners have at most read locks in the range, and they have any only if the new lock is a read
     // lock. So the new lock is the strongest lock of each byte.
     if (!file.anchor.set(lock.type, lock)) return 'host'
-    this.#commit(file, lock.owner, next)
+    ranges.apply(plan)
+    // A write lock may have become a read lock.
+    if (plan.weakens) this.#free(file, lock)
     return 'granted'
   }
 
-  #hostSide({ fd }: FileLocks): HostSide {
+  #hostSide({ fd }: FileLocks, ranges: FileRanges): HostSide {
     if (this.#scope === 'guests') return unseen
-    return new Anchor(fd, this.#descriptors, this.#self, this.#writable)
+    return new Anchor(fd, this.#descriptors, this.#self, this.#writable, ranges, this.work)
   }
 
   /** @throws ENOLCK when the owner's client would hold too many ranges. */
-  #after(file: LockedFile, change: Change): HeldList {
-    const next = changed(file.held, change)
-    const more = next.length - file.held.length
+  #plan({ ranges }: LockedFile, key: string, change: Change): Plan {
+    const plan = ranges.plan(key, change)
     const { client } = change.owner
-    if (more > 0 && client.held + more > client.most) throw client.refusal()
-    return next
+    if (plan.more > 0 && client.held + plan.more > client.most) throw client.refusal()
+    return plan
   }
 
-  /** A change concerns only the ranges of one owner. */
-  #commit(file: LockedFile, { client }: LockOwner, next: HeldList): void {
-    client.held += next.length - file.held.length
-    file.held = next
-  }
-
-  /** Shows the strongest locks of `left` in this range to the host's programs. */
-  #tellHost(file: LockedFile, left: HeldList, range: LockRange): void {
-    for (const { type, ...part } of strongest(left, range)) file.anchor?.set(type, part)
-  }
-
-  #wait(file: LockedFile, lock: Lock, through: FileLocks): Deferred<boolean> {
-    const deferred = new Deferred<boolean>(() => {
-      this.#remove(file, waiter)
-      this.#forgetIfUnused(through.key, file)
-    })
+  #wait(file: LockedFile, key: string, lock: Lock, through: FileLocks): Waiter {
+    const end = (): void => {
+      this.#remove(waiter)
+      this.#forgetIfUnused(file)
+    }
+    const deferred = new Deferred<boolean>(end)
     const stop = this.#later(WAIT_MS, () => {
-      this.#remove(file, waiter)
-      this.#forgetIfUnused(through.key, file)
+      end()
       deferred.resolve(false)
     })
-    const waiter: Waiter = { lock, through, deferred, stop }
-    file.waiting.push(waiter)
-    return deferred
+    const { ranges } = file
+    const waiter: Waiter = { lock, key, ranges, through, file, deferred, stop }
+    file.waiting.add(waiter)
+    through.waiting.add(waiter)
+    const others = this.#waiting.get(key)
+    if (others === undefined) this.#waiting.set(key, new Set([waiter]))
+    else others.add(waiter)
+    return waiter
   }
 
-  #remove(file: LockedFile, waiter: Waiter): void {
+  #remove(waiter: Waiter): void {
+    const { file, through, key } = waiter
     waiter.stop()
-    const at = file.waiting.indexOf(waiter)
-    if (at >= 0) file.waiting.splice(at, 1)
+    file.waiting.delete(waiter)
+    file.waitingForHost.delete(waiter)
+    if (file.waitingForHost.size === 0) this.#waitForHost.delete(file)
+    through.waiting.delete(waiter)
+    const others = this.#waiting.get(key)
+    others?.delete(waiter)
+    if (others?.size === 0) this.#waiting.delete(key)
   }
 
-  /** Grants the locks that have become free to the requests that wait, in their order. */
-  #serve(key: string, file: LockedFile): void {
-    let granted: boolean
-    do {
-      granted = false
-      file.hostInTheWay = false
-      for (const waiter of file.waiting.slice()) granted = this.#retry(file, waiter) || granted
+  /** Locks in this range have become free, or weaker. */
+  #free(file: LockedFile, range: LockRange): void {
+    file.freed = file.freed === null ? range : around(file.freed, range)
+  }
+
+  /** Shows the host what is free. @throws ErrnoError where it refuses. */
+  #show(file: LockedFile): void {
+    const isDone = file.anchor?.catchUp(this.work.steps + PIECE_STEPS) ?? true
+    if (!isDone) this.#finishLater(file)
+  }
+
+  /** Grants what has become free to the requests that wait. */
+  #goOn(file: LockedFile): void {
+    const isDone = this.#grant(file, this.work.steps + PIECE_STEPS)
+    if (!isDone || file.anchor?.isStale === true) this.#finishLater(file)
+    this.#forgetIfUnused(file)
+  }
+
+  /**
+   * Grants the locks that have become free to the requests that wait, in their order.
+   *
+   * @param until the count of steps at which it stops.
+   * @returns whether all requests were tried that wait for what has become free.
+   */
+  #grant(file: LockedFile, until: number): boolean {
+    for (;;) {
+      if (file.granting === null) {
+        if (file.freed === null) return true
+        file.granting = { order: file.waiting.values(), freed: file.freed }
+        file.freed = null
+      }
+      const { order, freed } = file.granting
+      for (;;) {
+        if (this.work.steps >= until) return false
+        // The client may have ended while others were answered. The order then leaves its requests out.
+        const next = order.next()
+        if (next.done === true) break
+        this.work.steps++
+        const { lock } = next.value
+        if (lock.start <= freed.end && lock.end >= freed.start) this.#retry(next.value)
+      }
       // The owner of a read lock that was just granted may have had a write lock there, which a request
       // before it waits for.
-    } while (granted && file.waiting.length > 0)
-    this.#forgetIfUnused(key, file)
+      if (file.granting?.order === order) file.granting = null
+    }
   }
 
-  /** Tries a request that waits once more. @returns whether it was granted. */
-  #retry(file: LockedFile, waiter: Waiter): boolean {
-    // The client may have ended while others were answered.
-    if (!file.waiting.includes(waiter)) return false
+  /** Tries a request that waits once more. */
+  #retry(waiter: Waiter): void {
+    const { file, key, lock, through, deferred } = waiter
     try {
-      const found = this.#try(file, waiter.lock, waiter.through)
-      if (found === 'host') this.#askHostLater(file)
-      if (found !== 'granted') return false
+      const found = this.#try(file, key, lock, through)
+      if (found === 'host') this.#askHostLater(waiter)
+      else file.waitingForHost.delete(waiter)
+      if (found !== 'granted') return
     } catch (error) {
-      this.#remove(file, waiter)
-      waiter.deferred.reject(error)
-      return false
+      this.#remove(waiter)
+      deferred.reject(error)
+      return
     }
-    this.#remove(file, waiter)
-    waiter.deferred.resolve(true)
-    return true
+    this.#remove(waiter)
+    deferred.resolve(true)
   }
 
-  #askHostLater(file: LockedFile): void {
-    file.hostInTheWay = true
-    if (this.#retrying) return
-    this.#retrying = true
-    this.#later(RETRY_MS, () => {
-      this.#retrying = false
-      for (const [key, each] of this.#files) if (each.hostInTheWay) this.#serve(key, each)
-    })
+  /** Goes on with what is left to do for this file when others have had their turn. */
+  #finishLater(file: LockedFile): void {
+    this.#unfinished.add(file)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#later(0, this.#finish)
   }
 
-  /** Whether the owner of `lock` would wait for itself, through other owners that wait: a deadlock. */
-  #wouldDeadlock(file: LockedFile, lock: Lock): boolean {
-    let steps = 0
-    const reached: LockOwner[] = []
-    const reach = (held: HeldList, wanted: Lock): void => {
-      steps += held.length
-      for (const each of held) {
-        if (inTheWay(each, wanted) && !reached.some((owner) => sameOwner(owner, each.owner))) {
-          reached.push(each.owner)
-        }
-      }
+  /** Does a piece of what is left to do. */
+  readonly #finish = (): void => {
+    this.#isScheduled = false
+    const until = this.work.steps + PIECE_STEPS
+    for (const file of this.#unfinished) {
+      this.#unfinished.delete(file)
+      const isGranted = this.#grant(file, until)
+      if (!this.#showLate(file, until) || !isGranted) this.#finishLater(file)
+      this.#forgetIfUnused(file)
+      if (this.work.steps >= until) break
     }
-    reach(file.held, lock)
-    // The list grows during the loop.
-    for (const owner of reached) {
-      for (const { held, waiting } of this.#files.values()) {
-        for (const waiter of waiting) {
-          if (++steps > SEARCH_STEPS) return false
-          if (!sameOwner(waiter.lock.owner, owner)) continue
-          if (held.some((each) => sameOwner(each.owner, lock.owner) && inTheWay(each, waiter.lock)))
-            return true
-          reach(held, waiter.lock)
-        }
-      }
+    const [next] = this.#unfinished
+    if (next !== undefined) this.#finishLater(next)
+  }
+
+  /** @returns whether nothing is left to do at once. */
+  #showLate(file: LockedFile, until: number): boolean {
+    try {
+      return file.anchor?.catchUp(until) ?? true
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      // The kernel has no memory for a lock (ENOLCK). No request is left that could be told.
+      this.#later(RETRY_MS, () => this.#finishLater(file))
+      return true
     }
-    return false
+  }
+
+  #askHostLater(waiter: Waiter): void {
+    waiter.file.waitingForHost.add(waiter)
+    this.#waitForHost.add(waiter.file)
+    if (this.#asksHost) return
+    this.#asksHost = true
+    this.#later(RETRY_MS, this.#askHost)
+  }
+
+  /** Tries requests that wait for the host: one piece of them, and the next ones after the next pause. */
+  readonly #askHost = (): void => {
+    this.#asksHost = false
+    const until = this.work.steps + PIECE_STEPS
+    const isOver = (): boolean => this.work.steps >= until
+    // Each file and each request moves to the end of its set when it has had its turn.
+    for (let files = this.#waitForHost.size; files > 0 && !isOver(); files--) {
+      const [file] = this.#waitForHost
+      if (file === undefined) break
+      this.#waitForHost.delete(file)
+      for (let waiters = file.waitingForHost.size; waiters > 0 && !isOver(); waiters--) {
+        const [waiter] = file.waitingForHost
+        if (waiter === undefined) break
+        file.waitingForHost.delete(waiter)
+        this.work.steps++
+        this.#retry(waiter)
+      }
+      if (file.waitingForHost.size > 0) this.#waitForHost.add(file)
+      this.#goOn(file)
+    }
+    const [file] = this.#waitForHost
+    const [waiter] = file?.waitingForHost ?? []
+    if (waiter !== undefined) this.#askHostLater(waiter)
   }
 }
 
 /** The locks that are taken through one open file of the host. */
 export class FileLocks implements Locks {
   readonly fd: number
+  /** The requests that wait through this open file. */
+  readonly waiting = new Set<Waiter>()
   readonly #table: LockTable
   #key: string | undefined
 

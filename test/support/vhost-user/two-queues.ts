@@ -4,7 +4,7 @@ import { createEventfd, signalEventfd } from '../../../src/sys/eventfd.ts'
 import { discard } from '../../../src/sys/files.ts'
 import { accept, listenUnix } from '../../../src/sys/sockets.ts'
 import { systemMemory } from '../../../src/sys/system-memory.ts'
-import type { EventLoop, Watched } from '../../../src/transport/event-loop.ts'
+import { endlessTurn, type EventLoop, type Watched } from '../../../src/transport/event-loop.ts'
 import { Backend } from '../../../src/transport/vhost-user/backend.ts'
 import type { Device } from '../../../src/transport/vhost-user/device.ts'
 import { feature } from '../../../src/transport/vhost-user/requests.ts'
@@ -45,13 +45,15 @@ class Turns implements EventLoop {
     if (this.#watched.delete(watched)) watched.close()
   }
 
+  changed(): void {}
+
   /** Serves descriptors until none is readable. */
   turn(): void {
     for (let more = true; more;) {
       more = false
       for (const watched of this.#watched) {
         if (!this.#watched.has(watched) || !isReadable(watched.fd, 0)) continue
-        watched.ready()
+        watched.ready(endlessTurn)
         more = true
       }
     }

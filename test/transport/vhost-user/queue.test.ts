@@ -3,6 +3,7 @@ import { errno } from '../../../src/sys/errno.ts'
 import { limits, payloadBytes } from '../../../src/9p/index.ts'
 import { FakeTree } from '../../support/fake-tree.ts'
 import { requestFrame } from '../../support/frames.ts'
+import type { Turn } from '../../../src/transport/event-loop.ts'
 import { fieldsOf } from '../../support/session-probe.ts'
 import { byteByByte, linux, scattered } from '../../support/vhost-user/layouts.ts'
 import { type Given, QueueProbe } from '../../support/vhost-user/queue-probe.ts'
@@ -293,15 +294,36 @@ describe('notifications', () => {
   })
 })
 
-describe('a share of work', () => {
-  it('ends, however much there is: others have their turn', () => {
+describe('a turn', () => {
+  /** A turn of `requests` requests. */
+  function turnOf(requests: number): Turn {
+    let asked = 0
+    return {
+      get isOver() {
+        return ++asked >= requests
+      },
+    }
+  }
+
+  it('ends, however much there is: others have theirs', () => {
     const probe = made()
     for (let tag = 0; tag < 128; tag++) probe.send(tag, 'getattr', getattr)
-    expect(probe.queue.poll()).toBe(true)
-    expect(probe.take().length).toBe(64)
-    expect(probe.queue.poll()).toBe(true)
-    expect(probe.take().length).toBe(64)
-    expect(probe.queue.poll()).toBe(false)
+    expect(probe.queue.poll(turnOf(50))).toBe(true)
+    expect(probe.take().length).toBe(50)
+    expect(probe.queue.poll(turnOf(1))).toBe(true)
+    expect(probe.take().length).toBe(1)
+    expect(probe.queue.poll(turnOf(1000))).toBe(true)
+    expect(probe.take().length).toBe(77)
+    expect(probe.queue.poll(turnOf(1))).toBe(false)
+  })
+
+  it('that is over leaves no answer without its notification', () => {
+    const probe = made()
+    for (let tag = 0; tag < 3; tag++) probe.send(tag, 'getattr', getattr)
+    probe.driver.listen()
+    probe.signals = 0
+    probe.queue.poll(turnOf(1))
+    expect([probe.signals, probe.take().length]).toEqual([1, 1])
   })
 })
 
