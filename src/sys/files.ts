@@ -87,19 +87,20 @@ export function mkdirat(directory: number, name: string, mode: number): void {
   native.mkdirat(directory, cString(name), mode)
 }
 
-/** The kernel's 32-bit encoding of a device number (new_encode_dev in include/linux/kdev_t.h). */
+/**
+ * The kernel's 32-bit encoding of a device number (new_encode_dev in include/linux/kdev_t.h).
+ *
+ * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20, which the kernel
+ *   does not have.
+ */
 export function encodeDevice(major: number, minor: number): number {
+  if (major > 0xfff || minor > 0xfffff) throw new ErrnoError(errno.EINVAL, 'device number')
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0
 }
 
 const SYS_mknodat = process.arch === 'arm64' ? 33 : 259
 
-/**
- * mknodat(2). `mode` has the S_IFMT bits.
- *
- * @throws ErrnoError EINVAL for a major of more than 12 bits or a minor of more than 20, which the kernel
- *   does not have.
- */
+/** mknodat(2). `mode` has the S_IFMT bits. @throws ErrnoError also as {@link encodeDevice}. */
 export function mknodat(
   directory: number,
   name: string,
@@ -107,7 +108,6 @@ export function mknodat(
   major: number,
   minor: number,
 ): void {
-  if (major > 0xfff || minor > 0xfffff) throw new ErrnoError(errno.EINVAL, 'mknodat')
   const device = encodeDevice(major, minor)
   native.mknodat(SYS_mknodat, directory, cString(name), mode, device)
 }

@@ -32,6 +32,8 @@ export class TurnProbe {
   now = 0
   /** How much later each look at the clock is, in milliseconds. */
   tick = 0
+  /** The longest round so far, in milliseconds of that clock: all others wait as long. */
+  longestRound = 0
   readonly #exports: Exports
   readonly #most: SessionLimits
   readonly #path = join(temporaryDirectory(), 'socket')
@@ -110,7 +112,9 @@ export class TurnProbe {
     for (let round = 0; round < rounds; round++) {
       // A timer that is due at once: the loop does not sleep.
       this.loop.later(0, () => this.loop.stop())
+      const start = this.now
       this.loop.run()
+      this.longestRound = Math.max(this.longestRound, this.now - start)
       if (isDone()) return
     }
     throw new Error(`not done after ${rounds} rounds`)

@@ -207,11 +207,11 @@ describe('a turn', () => {
     let now = 0
     const connection = new DuplexConnection(tree, ours, { now: () => now++ })
     theirs.resume()
-    const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
+    const root = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
     const asked = Array.from({ length: REQUESTS }, (_, i) => requestFrame(i, 'statfs', { fid: 0 }))
     const begin = [
       requestFrame(limits.NOTAG, 'version', { msize: 8192, version: limits.VERSION }),
-      requestFrame(0, 'attach', attach),
+      requestFrame(0, 'attach', root),
     ]
     theirs.write(Buffer.concat([...begin, ...asked]))
     return { ours, theirs, connection }

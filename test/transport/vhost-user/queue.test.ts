@@ -346,6 +346,10 @@ describe('an answer', () => {
     const walk = requestFrame(9, 'walk', { fid: 0, newfid: 7, names: [] })
     expect([...ask(walk, 11)]).toEqual([9, 0, 0, 0, 111, 9, 0, 0, 0])
     expect(probe.log).toEqual([])
+    // An errno that the tree has is that errno, however little room there is.
+    const missing = requestFrame(9, 'walk', { fid: 0, newfid: 8, names: ['missing'] })
+    expect([...ask(missing, 11)]).toEqual([11, 0, 0, 0, 7, 9, 0, errno.ENOENT, 0, 0, 0])
+    expect(probe.log).toEqual([])
     const getattrFrame = requestFrame(9, 'getattr', getattr)
     expect([...ask(getattrFrame, 50)]).toEqual([11, 0, 0, 0, 7, 9, 0, errno.EMSGSIZE, 0, 0, 0])
     expect(probe.log).toEqual([
