@@ -20,6 +20,8 @@ export interface Newcomer {
 const SETTLE_AFTER = 10
 /** How many newcomers there are at most. */
 const NEWCOMERS = 1024
+/** How many descriptors one request makes others give back at most, so that it does not take long. */
+const RECLAIMED_MOST = 1024
 
 const none: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE])
 
@@ -65,7 +67,7 @@ export class Descriptors {
       if (!(error instanceof ErrnoError) || !none.has(error.errno)) throw error
       // The process or the system has none left, so this tree has to do with fewer.
       const before = this.#count
-      this.#reclaim(before >> 1)
+      this.#reclaim(before - Math.min(RECLAIMED_MOST, before - (before >> 1)))
       if (this.#count === before) throw error
       fd = openat(directory, name, flags, mode)
     }
@@ -124,7 +126,9 @@ export class Descriptors {
 
   /** Makes room for one more descriptor. */
   #makeRoom(): void {
-    if (this.#count >= this.#limit) this.#reclaim(this.#limit - (this.#limit >> 3))
+    if (this.#count >= this.#limit) {
+      this.#reclaim(this.#limit - Math.min(RECLAIMED_MOST, this.#limit >> 3))
+    }
     if (this.#count >= this.#limit) throw new ErrnoError(errno.EMFILE, 'descriptors of the tree')
   }
 

@@ -24,6 +24,12 @@ const IDENTIFIED = 4
  */
 const lastStat = new Stat()
 
+/**
+ * How many descriptors one request fetches at most: in 5 milliseconds or so. The path of a file has at most
+ * as many directories (PATH_MAX), but a client can make directories as deep as it likes, one at a time.
+ */
+const FETCHED_MOST = 2048
+
 const halves = new DataView(new ArrayBuffer(8))
 
 /**
@@ -323,7 +329,8 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   /**
    * The O_PATH descriptor. If it was given back, it is fetched again.
    *
-   * @throws ESTALE when the name leads to another file by now.
+   * @throws ESTALE when the name leads to another file by now, ENAMETOOLONG when more than
+   *   {@link FETCHED_MOST} directories above have no descriptor. The next attempt begins where this one ended.
    */
   protected descriptor(): number {
     this.#marks |= RECENT
@@ -333,8 +340,12 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     for (let above = this.#directory(); above.#fd < 0; above = above.#directory()) {
       missing.push(above)
     }
-    for (let file = missing.pop(); file !== undefined; file = missing.pop()) file.#fetch()
-    return this.#fd
+    for (let fetched = 0; ; fetched++) {
+      const file = missing.pop()
+      if (file === undefined) return this.#fd
+      if (fetched === FETCHED_MOST) throw new ErrnoError(errno.ENAMETOOLONG, 'file')
+      file.#fetch()
+    }
   }
 
   /** Gets a descriptor, and returns the file's present state. */

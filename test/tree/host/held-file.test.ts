@@ -115,9 +115,8 @@ describe('fids beyond the number of descriptors', () => {
     expect(other.read(idle).toString()).toBe('text')
   })
 
-  it('may be of directories as deep as a guest likes', () => {
-    const depth = 1000
-    const client = probe()
+  /** A fid of a directory so deep below others. */
+  function deepFid(client: HostProbe, depth: number): number {
     const fids = [0]
     for (let i = 0; i < depth; i++) {
       const above = fids.at(-1)!
@@ -127,11 +126,11 @@ describe('fids beyond the number of descriptors', () => {
     }
     const deepest = fids.pop()!
     for (const fid of fids.slice(1)) client.call('clunk', { fid })
-    press(client)
-    expect(client.call('getattr', { fid: deepest, mask: MASK }).nlink).toBeGreaterThan(0)
-    client.call('clunk', { fid: deepest })
-    expect(held()).toEqual(['', '/pressure'].slice(0, held().length))
-    // Deeper than a path may be long.
+    return deepest
+  }
+
+  /** Removes what is deeper than a path may be long. */
+  function removeDeep(): void {
     let top = path('d')
     for (let i = 0; ; i++) {
       const below = join(top, 'd/d/d/d/d/d/d/d/d/d'.slice(0, 2 * 400 - 1))
@@ -144,6 +143,26 @@ describe('fids beyond the number of descriptors', () => {
       rmSync(top, { recursive: true })
       top = path(`moved${i}`)
     }
+  }
+
+  it('may be of directories as deep as a guest likes', () => {
+    const client = probe()
+    const deepest = deepFid(client, 1000)
+    press(client)
+    expect(client.call('getattr', { fid: deepest, mask: MASK }).nlink).toBeGreaterThan(0)
+    client.call('clunk', { fid: deepest })
+    expect(held()).toEqual(['', '/pressure'].slice(0, held().length))
+    removeDeep()
+  })
+
+  it('take no more than 2,048 steps down for one request, however deep a guest has made them', () => {
+    const client = probe()
+    const deepest = deepFid(client, 5000)
+    press(client)
+    const errors = [0, 1, 2].map(() => client.errnoOf('getattr', { fid: deepest, mask: MASK }))
+    // The second and the third one go on where the one before has ended.
+    expect(errors).toEqual([errno.ENAMETOOLONG, errno.ENAMETOOLONG, 0])
+    removeDeep()
   })
 
   it('remember no more files than the limit, directories above them included', () => {
