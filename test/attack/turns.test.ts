@@ -97,9 +97,10 @@ describe('timers that are all due at once', () => {
       probe.loop.later(0, () => {
         probe.now += 0.1
         done.push(i)
+        // When their turn has begun.
+        if (i === 0) victim.send(2, 'getattr', { fid: 0, mask: 0 })
       })
     }
-    victim.send(2, 'getattr', { fid: 0, mask: 0 })
     // The timer that ends a round has its turn after the others, so here the loop ends with them.
     probe.until(() => done.length === 65_536)
     expect(victim.take()).toEqual([2])
