@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
+import { type SessionLimits, defaultLimits } from '../../9p/session-limits.ts'
 import { CLOCK } from '../../guest/agent.ts'
 import type { Holdable } from '../../transport/hold.ts'
 import { DuplexConnection } from '../../transport/stream/duplex.ts'
@@ -23,6 +24,11 @@ export interface GuestCommand {
    * SIGKILL. One that is over is left alone.
    */
   kill(): void
+  /**
+   * The host waits no longer: both streams are destroyed, and {@link exitStatus} rejects with `reason`. What the guest
+   * still writes is dropped.
+   */
+  giveUp(reason: Error): void
 }
 
 /** The exit status of a command that SIGKILL has ended, as a shell gives it. */
@@ -30,6 +36,9 @@ const KILLED = 128 + 9
 
 /** The end of a complete answer. */
 const NEWLINE = 0x0a
+
+/** A slot takes some ten fids of the guest's client, and the agent has 500 slots at most. */
+const LIMITS: SessionLimits = { ...defaultLimits, fids: 1 << 14 }
 
 /** How many idle slots are kept ready, so that the next command starts at once. */
 const SPARE = 1
@@ -84,6 +93,7 @@ export class Control implements Holdable<SavedControl> {
   #heldAtFirst = true
   #ended: Error | undefined
   #lastId: number
+  #heard = 0
 
   /** @param saved the channel of the guest before its restore. The output of commands that it ran is dropped. */
   constructor(saved?: SavedControl) {
@@ -115,6 +125,11 @@ export class Control implements Holdable<SavedControl> {
     for (const script of saved.scripts) this.#next.offer(Buffer.from(script, 'base64'))
   }
 
+  /** How often bytes of the guest have arrived. It grows as long as the guest's kernel and its agent live. */
+  get heard(): number {
+    return this.#heard
+  }
+
   /** Makes the agent's shell run a script. The agent waits for its end: a long one has to start in the background. */
   send(script: string): void {
     this.#next.offer(Buffer.from(script))
@@ -123,24 +138,32 @@ export class Control implements Holdable<SavedControl> {
   /**
    * Makes the agent run a script in the background, and resolves with the script's output.
    *
-   * @throws Error when the script does not exit with 0; the machine's end when that comes first.
+   * @param signal aborting it gives the answer up. A script that has begun runs on.
+   * @throws Error when the script does not exit with 0, or its output is too long; the signal's reason; the machine's end
+   *   when that comes first.
    */
-  async ask(script: string): Promise<Buffer> {
+  async ask(script: string, signal?: AbortSignal): Promise<Buffer> {
     if (this.#ended !== undefined) throw this.#ended
+    signal?.throwIfAborted()
     const id = String(++this.#lastId)
-    const answer = new Answer()
+    const answer = new Answer(script)
     const fail = (reason: Error): void => answer.fail(reason)
+    const abort = (): void => answer.fail(signal?.reason as Error)
+    signal?.addEventListener('abort', abort, { once: true })
     this.#underway.add(fail)
     this.#answers.entries.set(id, answer.file)
     // `cat` collects small writes into larger ones.
-    this.send(`{ (${script}\n) && echo; } | cat >/control/answers/${id} &\n`)
+    const whole = `{ (${script}\n) && echo; } | cat >/control/answers/${id} &\n`
+    this.send(whole)
     try {
       const content = await answer.content
       if (content.at(-1) === NEWLINE) return content.subarray(0, -1)
       throw new Error(`The guest's agent could not run \`${script}\`; its console says why.`)
     } finally {
+      signal?.removeEventListener('abort', abort)
       this.#underway.delete(fail)
       this.#answers.entries.delete(id)
+      this.#next.withdraw(Buffer.from(whole))
     }
   }
 
@@ -153,9 +176,11 @@ export class Control implements Holdable<SavedControl> {
   run(script: string, stdin: Readable | null): GuestCommand {
     const [stdout, stderr] = [new Output(), new Output()]
     let placed: Placed | undefined
+    let fail: (reason: Error) => void = () => {}
     const exitStatus = new Promise<number>((resolve, reject) => {
       if (this.#ended !== undefined) throw this.#ended
-      const fail = (reason: Error): void => {
+      fail = (reason) => {
+        this.#underway.delete(fail)
         stdout.destroy()
         stderr.destroy()
         reject(reason)
@@ -169,7 +194,16 @@ export class Control implements Holdable<SavedControl> {
       this.#queue.push(placed)
       this.#handOut()
     })
-    return { stdout, stderr, exitStatus, kill: () => this.#kill(placed) }
+    return {
+      stdout,
+      stderr,
+      exitStatus,
+      kill: () => this.#kill(placed),
+      giveUp: (reason) => {
+        this.#unqueue(placed)
+        fail(reason)
+      },
+    }
   }
 
   /**
@@ -192,7 +226,9 @@ export class Control implements Holdable<SavedControl> {
 
   /** Serves a connection of the guest, until its end. */
   async serve(stream: Duplex, log: (line: string) => void): Promise<void> {
-    const connection = new DuplexConnection(this.tree, stream, { log, saved: this.#saved })
+    const options = { log, limits: LIMITS, saved: this.#saved }
+    const connection = new DuplexConnection(this.tree, stream, options)
+    stream.on('data', () => this.#heard++)
     this.#saved = undefined
     this.#connection = connection
     if (!this.#heldAtFirst) connection.goOn()
@@ -253,10 +289,14 @@ export class Control implements Holdable<SavedControl> {
       if (slot.isRunning(command)) this.send(slot.killScript())
       return
     }
-    const index = this.#queue.indexOf(placed)
-    if (index < 0) return
-    this.#queue.splice(index, 1)
-    killed(command)
+    if (this.#unqueue(placed)) killed(command)
+  }
+
+  /** Takes a command back that waits for a slot. @returns whether it did. */
+  #unqueue(placed: Placed | undefined): boolean {
+    const index = placed === undefined ? -1 : this.#queue.indexOf(placed)
+    if (index >= 0) this.#queue.splice(index, 1)
+    return index >= 0
   }
 
   /** A slot has closed under its command: the command was killed, unless the whole guest has ended. */
@@ -270,7 +310,7 @@ export class Control implements Holdable<SavedControl> {
   #start(): void {
     const id = String(++this.#lastId)
     this.#add(id)
-    this.send(`echo ${id}\n`)
+    this.send(startScript(id))
   }
 
   #add(id: string, saved?: SavedSlot): void {
@@ -279,6 +319,8 @@ export class Control implements Holdable<SavedControl> {
       onClosed: (command: SlotCommand | undefined) => {
         this.#slots.delete(slot)
         this.#directory.entries.delete(id)
+        // The guest may have closed a slot that it was not told to start. Its script would wait for ever.
+        this.#next.withdraw(Buffer.from(startScript(id)))
         if (command !== undefined) this.#lost(command)
         this.#handOut()
       },
@@ -317,6 +359,11 @@ export class Control implements Holdable<SavedControl> {
     if ([...this.#slots].some(({ state }) => state === 'coming')) return
     for (const done of this.#resting.splice(0)) done()
   }
+}
+
+/** A script for the agent that starts a slot. */
+function startScript(id: string): string {
+  return `echo ${id}\n`
 }
 
 /** Ends a command that was killed. Its streams may have ended already. */

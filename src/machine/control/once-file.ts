@@ -51,6 +51,12 @@ export class OnceFile {
     return this.#offered.map(({ content }) => content)
   }
 
+  /** Takes back a content that was offered and not read yet. */
+  withdraw(content: Uint8Array): void {
+    const index = this.#offered.findIndex((each) => Buffer.compare(each, content) === 0)
+    if (index >= 0) this.#offered.splice(index, 1)
+  }
+
   /** Forgets the read that waits, and all that was offered. */
   clear(): void {
     this.#waiting = undefined

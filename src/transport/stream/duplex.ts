@@ -113,6 +113,9 @@ export class DuplexConnection implements Holdable<SavedStream> {
 
   async save(): Promise<SavedStream> {
     const fd = this.#descriptor()
+    if (this.#restBytes >= HOLD_BYTES_MAX) {
+      throw new Error(`The client has sent ${HOLD_BYTES_MAX} bytes while its answers were held.`)
+    }
     // Node may not have read all bytes that have arrived.
     for (let got = receive(fd, arrived.address, arrived.bytes.length); got > 0;) {
       this.#rest.push(Buffer.from(arrived.bytes.subarray(0, got)))
