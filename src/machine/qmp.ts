@@ -1,6 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
+
+/**
+ * The longest line of QEMU's, in characters (16 Mi). The longest that it sends are lists of devices and texts for people, of
+ * some hundred thousand.
+ */
+const LINE = 16 << 20
 
 /** An event that QEMU sends by itself, such as SHUTDOWN. */
 export interface QmpEvent {
@@ -27,21 +32,21 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
   readonly #socket: Socket
   readonly #waiting = new Map<number, Waiting>()
   #id = 0
+  /** The pieces of the line that has not ended yet, and their length. */
+  #line: string[] = []
+  #lineLength = 0
+  /** Why there is no monitor any more. */
+  #closed: Error | undefined
 
   /** @param socket to QEMU's monitor, which this object owns from now on. */
   constructor(socket: Socket) {
     super()
     this.#socket = socket
-    const lines = createInterface({ input: socket })
-    lines.on('line', (line) => this.#receive(line))
-    // readline passes the socket's errors on. 'close' follows each, and rejects what waits.
-    for (const emitter of [socket, lines]) emitter.on('error', () => {})
-    socket.on('close', () => {
-      for (const waiting of this.#waiting.values()) {
-        waiting.reject(new Error('QEMU has closed its monitor'))
-      }
-      this.#waiting.clear()
-    })
+    socket.setEncoding('utf8')
+    socket.on('data', (text: string) => this.#add(text))
+    // 'close' follows, and rejects what waits.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#close(new Error('QEMU has closed its monitor')))
   }
 
   /** Leaves the monitor's negotiation mode: the first thing to do. */
@@ -49,10 +54,11 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     await this.execute('qmp_capabilities')
   }
 
-  /** Runs a command and resolves with what it returns; rejects with QEMU's message. */
+  /** Runs a command and resolves with what it returns; rejects with QEMU's message, or when there is no monitor any more. */
   execute(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const id = ++this.#id
     return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) throw this.#closed
       this.#waiting.set(id, { resolve, reject })
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: parameters, id })}\r\n`)
     })
@@ -75,8 +81,41 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     })
   }
 
+  #add(text: string): void {
+    if (this.#closed !== undefined) return
+    const [first = '', ...others] = text.split('\n')
+    this.#line.push(first)
+    this.#lineLength += first.length
+    for (const next of others) {
+      if (this.#closed !== undefined) return
+      const line = this.#line.join('')
+      this.#line = [next]
+      this.#lineLength = next.length
+      if (line.trim() !== '') this.#receive(line)
+    }
+    if (this.#lineLength > LINE)
+      this.#fail(`QEMU's monitor sends a line of over ${LINE} characters`)
+  }
+
+  /** The monitor is of no use any more: what QEMU sends is no QMP. */
+  #fail(why: string): void {
+    this.#close(new Error(why))
+    this.#socket.destroy()
+  }
+
+  #close(reason: Error): void {
+    this.#closed ??= reason
+    this.#line = []
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#closed)
+    this.#waiting.clear()
+  }
+
   #receive(line: string): void {
-    const message = JSON.parse(line) as QmpMessage
+    const message = parse(line)
+    if (message === undefined) {
+      this.#fail(`QEMU's monitor sends what is no QMP: ${line.slice(0, 100)}`)
+      return
+    }
     if (message.event !== undefined) {
       this.emit('event', message as QmpEvent)
       return
@@ -87,5 +126,16 @@ export class Qmp extends EventEmitter<{ event: [QmpEvent] }> {
     this.#waiting.delete(id)
     if (message.error === undefined) waiting.resolve(message.return)
     else waiting.reject(new Error(`QMP: ${message.error.desc}`))
+  }
+}
+
+/** Undefined for a line that is no object of JSON. */
+function parse(line: string): QmpMessage | undefined {
+  try {
+    const parsed: unknown = JSON.parse(line)
+    return typeof parsed === 'object' && parsed !== null ? parsed : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }

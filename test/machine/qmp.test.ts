@@ -70,3 +70,32 @@ it('rejects what waits when QEMU is gone', async () => {
   monitor.destroy()
   await expect(waiting).rejects.toThrow('QEMU has closed its monitor')
 })
+
+it('rejects a command once QEMU has closed the monitor', async () => {
+  const asked = qmp.execute('query-status')
+  monitor.destroy()
+  await expect(asked).rejects.toThrow('QEMU has closed its monitor')
+  await expect(qmp.execute('query-status')).rejects.toThrow('QEMU has closed its monitor')
+})
+
+it.each([
+  ['a line that is no JSON', 'qemu-system: oops\r\n', 'what is no QMP: qemu-system: oops'],
+  ['a line that is no object', 'null\n', 'what is no QMP: null'],
+  ['a line without an end', 'x'.repeat((16 << 20) + 1), 'a line of over 16777216 characters'],
+])('closes the monitor after %s, and says so', async (_what, line, why) => {
+  const asked = qmp.execute('query-status')
+  const closed = once(monitor.on('error', () => {}).resume(), 'close')
+  monitor.write(line)
+  await expect(asked).rejects.toThrow(why)
+  await closed
+})
+
+it('puts a line together that comes in pieces', async () => {
+  const asked = qmp.execute('query-status')
+  const reply = `${JSON.stringify({ return: 'ü'.repeat(1000), id: 1 })}\r\n`
+  for (const byte of Buffer.from(reply)) {
+    monitor.write(Buffer.from([byte]))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(await asked).toBe('ü'.repeat(1000))
+})
