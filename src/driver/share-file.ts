@@ -37,6 +37,12 @@ export interface ShareFile {
   readonly mode?: number
 }
 
+/**
+ * How many bytes of writes that have not ended are kept for one file (16 MiB). More are EAGAIN: the session's own limit of
+ * deferred requests comes too late, when the function has the data already.
+ */
+const WRITE_BYTES = 16 << 20
+
 const PROPERTIES = new Set(['read', 'write', 'delay', 'fault', 'mode'])
 
 /** Whether an object describes a file. */
@@ -54,6 +60,7 @@ export function isContent(value: unknown): value is ShareContent {
 export function shareFile({ read, write, delay = 0, fault, mode }: ShareFile): SyntheticFile {
   const faults = new Faults(fault)
   const constant = read === undefined || typeof read === 'function' ? undefined : bytesOf(read)
+  let writing = 0
   const usual = (read === undefined ? 0 : 0o444) | (write === undefined ? 0 : 0o222)
   return {
     kind: 'file',
@@ -78,11 +85,16 @@ export function shareFile({ read, write, delay = 0, fault, mode }: ShareFile): S
       }
       if (write !== undefined) {
         handle.write = (offset, lent) => {
+          if (writing + lent.length > WRITE_BYTES) throw new ErrnoError(errno.EAGAIN, 'write')
+          writing += lent.length
           const data = Buffer.from(lent)
-          return later(delay, async () => {
+          const attempt = async (): Promise<number> => {
             faults.check('write')
             await write(data, offset)
             return data.length
+          }
+          return later(delay, attempt, () => {
+            writing -= data.length
           })
         }
       }
@@ -100,15 +112,30 @@ function bytesOf(content: string | Uint8Array): Uint8Array {
   return typeof content === 'string' ? Buffer.from(content) : content
 }
 
-/** Makes an answer after a delay. A request that is given up before does not call `make`. */
-function later<V>(milliseconds: number, make: () => Promise<V>): Deferred<V> {
+/**
+ * Makes an answer after a delay. A request that is given up before does not call `make`.
+ *
+ * @param onDone is called once, when `make` has ended or will not be called.
+ */
+function later<V>(
+  milliseconds: number,
+  make: () => Promise<V>,
+  onDone: () => void = () => {},
+): Deferred<V> {
   let timer: NodeJS.Timeout | undefined
-  const answer = new Deferred<V>(() => clearTimeout(timer))
+  const answer = new Deferred<V>(() => {
+    if (timer === undefined) return
+    clearTimeout(timer)
+    onDone()
+  })
   const start = (): void => {
-    make().then(
-      (value) => answer.resolve(value),
-      (error: unknown) => answer.reject(error),
-    )
+    timer = undefined
+    make()
+      .finally(onDone)
+      .then(
+        (value) => answer.resolve(value),
+        (error: unknown) => answer.reject(error),
+      )
   }
   if (milliseconds > 0) timer = setTimeout(start, milliseconds)
   else start()

@@ -1,4 +1,4 @@
-import { defaultLimits } from '../9p/session-limits.ts'
+import { type SessionLimits, defaultLimits } from '../9p/session-limits.ts'
 import { type Engine, openEngine } from '../server/engine.ts'
 import type { SandboxMode } from '../server/sandbox.ts'
 import type { SavedConnection } from '../server/share.ts'
@@ -7,6 +7,12 @@ import type { Control } from './control/control.ts'
 import type { EngineExport, Export } from './exports.ts'
 import type { Resources } from './resources.ts'
 import { listenUnix } from './sockets.ts'
+
+/**
+ * The limits of a share of functions. Its requests are copied while they wait, so 1,024 of them take 64 MiB, twice: once as
+ * what the function gets, once for the session.
+ */
+const TREE_LIMITS: SessionLimits = { ...defaultLimits, msize: 1 << 16, fids: 1 << 16 }
 
 /** What servers of a machine take besides their exports. */
 export interface ServerOptions {
@@ -43,7 +49,8 @@ export async function startServers(
     } else if (server.kind === 'tree') {
       const what = typeof use === 'string' ? use : use.target
       await listenUnix(socket, resources, (stream) => {
-        void serveDuplex(server.tree, stream, (line) => log(`${what}: ${line}`))
+        const say = (line: string): void => log(`${what}: ${line}`)
+        void serveDuplex(server.tree, stream, say, TREE_LIMITS)
       })
     } else if (server.kind === 'control') {
       await listenUnix(socket, resources, (stream) => {
