@@ -1,5 +1,8 @@
 import { pause } from './waits/wait.ts'
 
+/** How long the end of checking waits for a check that is under way, in milliseconds. */
+const LAST_CHECK = 10_000
+
 /** Checks a condition again and again, until it does not hold or this is disposed of. */
 export class Always implements AsyncDisposable {
   readonly #stop = new AbortController()
@@ -31,9 +34,11 @@ export class Always implements AsyncDisposable {
     }
   }
 
-  /** Stops checking. Resolves when a check that is under way has ended. */
+  /** Stops checking. Resolves when a check that is under way has ended, or does not end for {@link LAST_CHECK}. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await this.#checking
+    const over = new AbortController()
+    await Promise.race([this.#checking, pause(LAST_CHECK, over.signal)])
+    over.abort()
   }
 }

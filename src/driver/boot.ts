@@ -48,7 +48,8 @@ export function bootPlanned(
     (hooks) => QemuMachine.boot(plan, hooks),
     (parts) => new RunningGuest(parts),
     async (guest) => {
-      if (plan.init === 'systemd') await untilReady(guest)
+      if (plan.init !== 'systemd') return
+      await untilReady(guest, { timeout: identity.timeout, signal: options.signal })
     },
   )
 }

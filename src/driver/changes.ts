@@ -1,6 +1,8 @@
 import { posix } from 'node:path'
 import { CHANGES_SCRIPT, CONTAINER_MARK, OWN_DIRECTORIES } from '../guest/changes.ts'
-import type { QemuMachine } from '../machine/qemu-machine.ts'
+import type { Guest } from './guest.ts'
+import { answered } from './waits/answered.ts'
+import type { WaitOptions } from './waits/wait.ts'
 
 /** The paths that a guest has written: absolute and sorted. Each path is in one list only. */
 export interface Changes {
@@ -10,7 +12,7 @@ export interface Changes {
 }
 
 /** Which changes are listed. */
-export interface ChangesOptions {
+export interface ChangesOptions extends WaitOptions {
   /**
    * Only the changes of this directory and below it. Its path must not contain symlinks. Deleted directories above it are
    * listed as well. Default: `/`.
@@ -20,11 +22,15 @@ export interface ChangesOptions {
 
 /** Asks the guest for its changes. */
 export async function changes(
-  qemu: QemuMachine,
-  { under = '/' }: ChangesOptions,
+  guest: Guest,
+  { under = '/', ...options }: ChangesOptions,
 ): Promise<Changes> {
   if (!under.startsWith('/')) throw new RangeError(`changes: "${under}" is no absolute path.`)
-  const all = parseChanges(await qemu.askAgent(`sh ${CHANGES_SCRIPT}`))
+  const script = `sh ${CHANGES_SCRIPT}`
+  const list = await answered(guest, guest.answering, 'the list of changes', options, (signal) =>
+    guest.qemu.askAgent(script, signal),
+  )
+  const all = parseChanges(list)
   const directory = posix.join(under, '/')
   const isUnder = (path: string): boolean => `${path}/`.startsWith(directory)
   return {

@@ -4,6 +4,11 @@ import type { GuestCommand } from '../machine/control/control.ts'
 import { printable } from '../util/printable.ts'
 import { streamEnd } from '../util/promises.ts'
 import type { CommandEnded } from '../record/event.ts'
+import type { Answering } from './answering.ts'
+import { CommandOutput, type OutputPiece } from './command-output.ts'
+import { after } from './waits/after.ts'
+
+export type { OutputPiece } from './command-output.ts'
 
 /** How a command ended. */
 export interface ExecResult<Output extends string | Buffer = string> {
@@ -15,20 +20,26 @@ export interface ExecResult<Output extends string | Buffer = string> {
   readonly stderr: Output
 }
 
-/** A piece of a command's output, as it arrived. */
-export interface OutputPiece {
-  readonly stream: 'stdout' | 'stderr'
-  readonly data: Buffer
-}
-
 /** Why the driver ended a command. */
 export type CommandFailure =
   | { readonly kind: 'timeout'; readonly seconds: number }
   | { readonly kind: 'output'; readonly bytes: number }
   | { readonly kind: 'aborted'; readonly reason: unknown }
+  | { readonly kind: 'killed' }
+  | { readonly kind: 'silent'; readonly seconds: number }
 
-/** The failure as a predicate of the command, without a full stop. */
-export function failureText(failure: CommandFailure): string {
+/**
+ * The failure as a predicate of the command, without a full stop.
+ *
+ * @param unconfirmed how many seconds the host has waited in vain for the guest to confirm the command's end.
+ */
+export function failureText(failure: CommandFailure, unconfirmed?: number): string {
+  const why = reasonText(failure)
+  if (unconfirmed === undefined) return why
+  return `${why}; the guest has not confirmed that within ${unconfirmed} seconds, so it may run on`
+}
+
+function reasonText(failure: CommandFailure): string {
   switch (failure.kind) {
     case 'timeout':
       return `was ended after ${failure.seconds} seconds`
@@ -36,6 +47,10 @@ export function failureText(failure: CommandFailure): string {
       return `was ended after ${failure.bytes} bytes of output; maxOutput allows for more`
     case 'aborted':
       return 'was aborted'
+    case 'killed':
+      return 'was killed'
+    case 'silent':
+      return `was ended after ${failure.seconds} seconds, since the guest had stopped answering before`
   }
 }
 
@@ -109,14 +124,16 @@ export interface CommandBounds {
   /** The limit of both streams together, in bytes; a command with more output is killed. */
   readonly maxOutput: number
   readonly encoding: 'utf8' | 'buffer'
+  /** Says how long the guest may take to end the command. */
+  readonly answering: Answering
 }
 
 /** What is called while a command runs. */
 export interface CommandObserver {
   onOutput(piece: OutputPiece): void
   onEnd(how: Pick<CommandEnded, 'exitCode' | 'signal' | 'failure'>): void
-  /** Makes the error for a command that the driver ended. */
-  failure(failure: CommandFailure): Error
+  /** Makes the error for a command that the driver ended. @param unconfirmed as {@link failureText}. */
+  failure(failure: CommandFailure, unconfirmed: number | undefined): Error
 }
 
 /** Calls the constructor of {@link Command}, which is private so that its types stay internal. */
@@ -147,12 +164,14 @@ export class Command<Output extends string | Buffer = string>
   readonly #guest: GuestCommand
   readonly #bounds: CommandBounds
   readonly #observer: CommandObserver
-  readonly #pieces: OutputPiece[] = []
+  readonly #pieces: CommandOutput
   readonly #result: Promise<ExecResult<Output>>
   #wake: (() => void)[] = []
   #over = false
-  #size = 0
   #endedFor: CommandFailure | undefined
+  #unconfirmed: number | undefined
+  /** Stops the timer of the grace period, once it runs. */
+  #stopGrace: (() => void) | undefined
 
   static {
     make = (guest, bounds, observer) => new Command(guest, bounds, observer)
@@ -162,6 +181,7 @@ export class Command<Output extends string | Buffer = string>
     this.#guest = guest
     this.#bounds = bounds
     this.#observer = observer
+    this.#pieces = new CommandOutput(bounds.maxOutput)
     this.#result = this.#follow()
     // A test need not await a command. Its failure must not end the process as an unhandled rejection.
     this.#result.catch(() => {})
@@ -171,7 +191,8 @@ export class Command<Output extends string | Buffer = string>
    * Resolves with how the command ended, also when it exits with another code than 0.
    *
    * @throws CommandError when it takes longer than its timeout or writes more than `maxOutput`; the signal's reason when
-   *   that is aborted; MachineError when the machine ends first. No process of the command runs on then.
+   *   that is aborted; MachineError when the machine ends first. No process of the command runs on then, unless the message
+   *   says that the guest has not confirmed it.
    */
   // oxlint-disable-next-line unicorn/no-thenable -- what `await vm.exec(…)` is about.
   then<A = ExecResult<Output>, B = never>(
@@ -184,10 +205,9 @@ export class Command<Output extends string | Buffer = string>
   /** The output as it arrives, from the command's start on. It ends with the command, and throws as {@link then}. */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputPiece, void> {
     try {
-      for (let next = 0; ;) {
-        const piece = this.#pieces[next]
+      for (const position = { run: 0, offset: 0 }; ;) {
+        const piece = this.#pieces.next(position)
         if (piece !== undefined) {
-          next++
           yield piece
         } else if (this.#over) {
           await this.#result
@@ -228,9 +248,27 @@ export class Command<Output extends string | Buffer = string>
     return this.#stream('stderr')
   }
 
-  /** Kills the command and all its children; its result is then that of SIGKILL. */
+  /**
+   * Kills the command and all its children; its result is then that of SIGKILL. It is a CommandError instead when the guest
+   * does not confirm the command's end.
+   */
   kill(): void {
+    if (this.#over) return
     this.#guest.kill()
+    if (this.#stopGrace !== undefined) return
+    const { answering } = this.#bounds
+    const seconds = answering.isSilent ? 0 : answering.grace
+    const mark = answering.asked()
+    this.#stopGrace = after(seconds, () => {
+      mark()
+      this.#endedFor ??= { kind: 'killed' }
+      this.#unconfirmed = seconds
+      this.#guest.giveUp(this.#failure(this.#endedFor))
+    })
+  }
+
+  #failure(failure: CommandFailure): Error {
+    return this.#observer.failure(failure, this.#unconfirmed)
   }
 
   #stream(stream: OutputPiece['stream']): Readable {
@@ -241,13 +279,22 @@ export class Command<Output extends string | Buffer = string>
   }
 
   async #follow(): Promise<ExecResult<Output>> {
-    const { timeout, signal } = this.#bounds
+    const { timeout, signal, answering } = this.#bounds
     const end = (failure: CommandFailure): void => {
       this.#endedFor ??= failure
       this.kill()
     }
     const abort = (): void => end({ kind: 'aborted', reason: signal?.reason })
-    const timer = setTimeout(() => end({ kind: 'timeout', seconds: timeout }), timeout * 1000)
+    // A command may also wait in vain for the guest to be ready for it.
+    const unheard = answering.asked()
+    let isLong = false
+    const stopTimers = [
+      after(answering.grace, () => {
+        isLong = true
+      }),
+      after(timeout, () => end({ kind: 'timeout', seconds: timeout })),
+      answering.whileSilent((seconds) => end({ kind: 'silent', seconds })),
+    ]
     for (const stream of ['stdout', 'stderr'] as const) {
       this.#guest[stream].on('data', (data: Buffer) => this.#add({ stream, data }, end))
     }
@@ -258,11 +305,13 @@ export class Command<Output extends string | Buffer = string>
       const ended = [this.#guest.stdout, this.#guest.stderr].map(streamEnd)
       exitCode = await this.#guest.exitStatus
       await Promise.all(ended)
-      if (this.#endedFor !== undefined) throw this.#observer.failure(this.#endedFor)
+      if (this.#endedFor !== undefined) throw this.#failure(this.#endedFor)
       const [stdout, stderr] = [this.#output('stdout'), this.#output('stderr')]
       return { exitCode, signal: signalOf(exitCode), stdout, stderr }
     } finally {
-      clearTimeout(timer)
+      for (const stop of stopTimers) stop()
+      this.#stopGrace?.()
+      if (isLong && this.#endedFor !== undefined) unheard()
       signal?.removeEventListener('abort', abort)
       this.#over = true
       this.#observer.onEnd(this.#end(exitCode))
@@ -272,7 +321,7 @@ export class Command<Output extends string | Buffer = string>
 
   #end(exitCode: number | null): Parameters<CommandObserver['onEnd']>[0] {
     if (this.#endedFor !== undefined)
-      return { exitCode: null, failure: failureText(this.#endedFor) }
+      return { exitCode: null, failure: failureText(this.#endedFor, this.#unconfirmed) }
     if (exitCode === null) return { exitCode, failure: 'the machine ended' }
     const signal = signalOf(exitCode)
     return signal === null ? { exitCode } : { exitCode, signal }
@@ -280,27 +329,19 @@ export class Command<Output extends string | Buffer = string>
 
   /** What the command has written to a stream so far, as text. */
   said(stream: OutputPiece['stream']): string {
-    return this.#bytes(stream).toString()
-  }
-
-  #bytes(stream: OutputPiece['stream']): Buffer {
-    return Buffer.concat(
-      this.#pieces.flatMap((piece) => (piece.stream === stream ? [piece.data] : [])),
-    )
+    return this.#pieces.all(stream).toString()
   }
 
   #output(stream: OutputPiece['stream']): Output {
-    const bytes = this.#bytes(stream)
+    const bytes = this.#pieces.all(stream)
     return (this.#bounds.encoding === 'utf8' ? bytes.toString() : bytes) as Output
   }
 
   #add(piece: OutputPiece, end: (failure: CommandFailure) => void): void {
-    this.#size += piece.data.length
-    if (this.#size > this.#bounds.maxOutput) {
+    if (!this.#pieces.add(piece)) {
       end({ kind: 'output', bytes: this.#bounds.maxOutput })
       return
     }
-    this.#pieces.push(piece)
     this.#observer.onOutput(piece)
     this.#wakeAll()
   }

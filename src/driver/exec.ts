@@ -12,13 +12,19 @@ export interface ExecOptions {
   readonly user?: string | undefined
   /** Its standard input. Default: empty. */
   readonly stdin?: string | Uint8Array | Readable
-  /** Seconds until the command and all its children are killed. Default: 900, three times as many where emulated. */
-  readonly timeout?: number
+  /**
+   * Seconds until the command and all its children are killed; Infinity for no limit. Default: 900, three times as many
+   * where emulated.
+   */
+  readonly timeout?: number | undefined
   /** Aborting it kills the command and all its children. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** `buffer` gives the output as bytes instead of text. Default: `utf8`. */
   readonly encoding?: 'utf8' | 'buffer'
-  /** The limit of the output of both streams, in bytes; a command with more is killed. Default: 64 MiB. */
+  /**
+   * The limit of the output of both streams, in bytes; a command with more is killed. A change from one stream to the
+   * other counts as 128 bytes. Default: 64 MiB.
+   */
   readonly maxOutput?: number
   /** Keeps the command out of the record. Default: false. */
   readonly quiet?: boolean

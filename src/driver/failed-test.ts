@@ -16,6 +16,9 @@ export function isShellWanted(): boolean {
   return (process.env[SHELL_ON_FAILURE] ?? '') !== ''
 }
 
+/** How long QEMU may take to draw the screen of a machine with problems, in seconds. */
+const SCREEN_TIMEOUT = 30
+
 /** How long a machine with problems may take to give its journal, in seconds. */
 const JOURNAL_TIMEOUT = 60
 
@@ -50,7 +53,10 @@ async function gatherEvidence(guest: RunningGuest): Promise<string[]> {
       guest.recorder.event({ kind: 'note', text: `${what} could not be kept: ${why}` })
     }
   }
-  if (guest.isUp) await attempt('the screen', () => guest.screen.screenshot())
+  if (guest.isUp)
+    await attempt('the screen', () =>
+      guest.screen.screenshot(undefined, { timeout: SCREEN_TIMEOUT }),
+    )
   if (guest.isUp && guest.init === 'systemd') {
     await attempt('the journal', () => keepJournal(guest, folder, { timeout: JOURNAL_TIMEOUT }))
   }

@@ -2,7 +2,6 @@ import { type Stats, createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join, posix, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { BUSYBOX } from '../guest/agent.ts'
 import { quote } from '../util/shell.ts'
 import { ArchiveError, CutOffError } from './archive-reader.ts'
@@ -11,10 +10,16 @@ import { canBeLeftOut, pack } from './host-tar.ts'
 import { SparseSource, findSparse, hostPath } from './sparse-source.ts'
 import { RECEIVE_SPARSE, SPARSE_END, sparseRecords } from './sparse-transfer.ts'
 import type { Guest } from './guest.ts'
-import { type Transfer, type TransferOptions, transfer } from './transfer.ts'
+import { type Transfer, type TransferOptions, TooMuchError, atMost, transfer } from './transfer.ts'
 import { isSystemError, messageOf } from '../util/error.ts'
 import { printable } from '../util/printable.ts'
 import { fromText, toText } from '../util/text.ts'
+
+/** The most bytes that {@link readFile} keeps (256 MiB). */
+const READ_BYTES = 256 << 20
+
+/** The most bytes that stat(1) prints about one file. */
+const STAT_BYTES = 1024
 
 /** The text of error numbers in programs of the guest (strerror(3) in the C locale), and their names. */
 const CODES: readonly (readonly [text: string, code: string])[] = [
@@ -79,7 +84,11 @@ export interface WriteFileOptions extends TransferOptions {
   readonly owner?: string
 }
 
-/** Reads a file of the guest to its end. Its size does not matter, so that files of /proc can be read as well. */
+/**
+ * Reads a file of the guest to its end. Its size is not asked for, so that files of /proc can be read as well.
+ *
+ * @throws FileError for a file of more than {@link READ_BYTES}: the guest decides how much it sends.
+ */
 export async function readFile(
   guest: Guest,
   path: string,
@@ -89,7 +98,12 @@ export async function readFile(
   const bytes = await moved(guest, path, 'cannot be read', {
     ...options,
     script,
-    take: buffer,
+    take: (output) =>
+      atMost(output, READ_BYTES).catch((cause: unknown) => {
+        if (!(cause instanceof TooMuchError)) throw cause
+        const why = `it has more than ${READ_BYTES} bytes. copyToHost copies a file of any size`
+        throw new FileError({ machine: guest.name, path }, 'cannot be read', why, { cause })
+      }),
   })
   guest.recorder.event({ kind: 'note', text: `read ${path} (${bytes.length} bytes)` })
   return bytes
@@ -206,7 +220,7 @@ export async function copyToHost(
   const about = await moved(guest, source, 'cannot be read', {
     ...options,
     script: `exec ${BUSYBOX} stat -L -c '%F/%a' ${from}`,
-    take: buffer,
+    take: (output) => atMost(output, STAT_BYTES),
   })
   const [type, mode = '644'] = about.toString().trim().split('/')
   const target = join(resolve(targetDirectory), name)

@@ -2,9 +2,10 @@ import type { GuestInit } from '../guest/init.ts'
 import type { Accelerator } from '../machine/accelerator.ts'
 import { MachineError } from '../machine/failure.ts'
 import type { QemuMachine } from '../machine/qemu-machine.ts'
+import type { Answering } from './answering.ts'
 import { type Command, CommandError } from './command.ts'
 import type { ExecOptions } from './exec.ts'
-import { WaitError, type Waiter } from './waits/wait.ts'
+import { WaitError, type WaitOptions, type Waiter } from './waits/wait.ts'
 
 /**
  * What the parts of the driver need of a machine under test. Each part is a function of a Guest, so that none of them
@@ -14,6 +15,8 @@ export interface Guest extends Waiter {
   readonly init: GuestInit
   readonly accelerator: Accelerator
   readonly qemu: QemuMachine
+  /** Whether the guest's agent answers. */
+  readonly answering: Answering
 
   /** Runs a command. The result says how the command ended, whatever its exit status. */
   exec(
@@ -25,11 +28,15 @@ export interface Guest extends Waiter {
   /** Runs a command that has to exit with 0, and resolves with its standard output. @throws CommandError otherwise. */
   succeed(command: string | readonly string[], options?: ExecOptions): Promise<string>
 
-  /** Asks QEMU's monitor. @throws Error with QEMU's words. */
-  qmp(command: string, parameters?: Readonly<Record<string, unknown>>): Promise<unknown>
+  /** Asks QEMU's monitor. @throws Error with QEMU's words; WaitError when it does not answer. */
+  qmp(
+    command: string,
+    parameters?: Readonly<Record<string, unknown>>,
+    options?: WaitOptions,
+  ): Promise<unknown>
 
   /** Asks QEMU's monitor in the language for people, and resolves with the text of the answer. */
-  hmp(commandLine: string): Promise<string>
+  hmp(commandLine: string, options?: WaitOptions): Promise<string>
 }
 
 /** Whether a command was given up for a reason that lies in the guest or in the test, and not for a bug of the driver. */

@@ -6,6 +6,9 @@ import { OwnTerminal } from './terminal.ts'
 /** The key that leaves {@link consoleInteract}, as in telnet(1): Ctrl-]. */
 const ESCAPE = '\u001D'
 
+/** How long a guest may take to answer before it gets a terminal, in seconds. */
+const SHELL_TIMEOUT = 60
+
 /** How many lines of the console are shown first. */
 const CONSOLE_LINES = 20
 
@@ -14,8 +17,11 @@ const CONSOLE_LINES = 20
  *
  * @throws Error when this process has no terminal.
  */
-export async function shellInteract({ name, qemu, parts }: RunningGuest): Promise<number> {
+export async function shellInteract(guest: RunningGuest): Promise<number> {
+  const { name, qemu, parts } = guest
   using terminal = new OwnTerminal('shellInteract')
+  // All keys go to the guest: nobody could leave the shell of a guest that does not answer.
+  await guest.exec(':', { timeout: SHELL_TIMEOUT, quiet: true })
   const argv = [
     '/bin/sh',
     '-c',

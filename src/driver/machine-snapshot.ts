@@ -4,6 +4,7 @@ import { createPrivate } from '../machine/private-file.ts'
 import { RuntimeFolder } from '../machine/runtime-folder.ts'
 import { Snapshot } from '../machine/snapshot.ts'
 import type { RunningGuest } from './running-guest.ts'
+import { type WaitOptions, bounded } from './waits/wait.ts'
 
 /** The state of a machine that only the driver knows. */
 interface DriverData {
@@ -48,16 +49,18 @@ export async function readSnapshot(
 
 /** Saves a machine. @param folder keeps it for good; without one, it lasts until the snapshot is disposed of. */
 export async function saveSnapshot(
-  { qemu, recorder, parts: { env } }: RunningGuest,
+  guest: RunningGuest,
   folder?: string,
+  options: WaitOptions = {},
 ): Promise<MachineSnapshot> {
+  const { qemu, recorder, parts } = guest
   const owned = folder === undefined ? RuntimeFolder.create() : undefined
   const path = owned === undefined ? resolve(folder ?? '') : owned.file('snapshot')
   try {
-    const { folder: where } = await qemu.save(path)
+    const { folder: where } = await bounded(guest, 'the snapshot', options, () => qemu.save(path))
     // Variables of the environment may be secret.
     await createPrivate(join(where, DRIVER))
-    await writeFile(join(where, DRIVER), JSON.stringify({ env } satisfies DriverData))
+    await writeFile(join(where, DRIVER), JSON.stringify({ env: parts.env } satisfies DriverData))
     recorder.event({ kind: 'snapshot', action: 'saved', name: where })
     return new MachineSnapshot(where, owned)
   } catch (error) {

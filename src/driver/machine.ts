@@ -24,7 +24,7 @@ import { getScreenText, getScreenTextVariants, waitForText } from './ocr.ts'
 import { reboot, shutdown, waitForShutdown } from './power.ts'
 import { type RestoreOptions, restoreSnapshot } from './restore.ts'
 import { RunningGuest } from './running-guest.ts'
-import { type UserOption, systemctl } from './systemd/systemctl.ts'
+import { type UnitOptions, systemctl } from './systemd/systemctl.ts'
 import {
   type JournalOptions,
   changeUnit,
@@ -94,6 +94,14 @@ export class Machine implements AsyncDisposable {
   /** Whether it still runs. */
   get isUp(): boolean {
     return this.#guest.isUp
+  }
+
+  /**
+   * Whether the guest and QEMU answer. False once a command that was to end did not end, or QEMU's monitor did not reply,
+   * and nothing has been heard since. Further commands then fail after a few seconds, whatever their timeout.
+   */
+  get isAnswering(): boolean {
+    return this.#guest.isAnswering
   }
 
   /** Resolves when the machine has ended, with the reason. */
@@ -245,7 +253,7 @@ export class Machine implements AsyncDisposable {
    * @throws WaitError at once when the unit has failed, or when it is inactive and no job of systemd will start it. The
    *   message has its status and the end of its journal.
    */
-  waitForUnit(unit: string, options: WaitOptions & UserOption = {}): Promise<void> {
+  waitForUnit(unit: string, options: UnitOptions = {}): Promise<void> {
     return waitForUnit(this.#guest, unit, options)
   }
 
@@ -256,7 +264,7 @@ export class Machine implements AsyncDisposable {
    * const { stdout } = await vm.systemctl('list-timers --all')
    * ```
    */
-  systemctl(query: string, options: UserOption = {}): Promise<ExecResult> {
+  systemctl(query: string, options: UnitOptions = {}): Promise<ExecResult> {
     return systemctl(this.#guest, query, options)
   }
 
@@ -267,7 +275,7 @@ export class Machine implements AsyncDisposable {
    * const { MainPID, ActiveState } = await vm.getUnitInfo('nginx')
    * ```
    */
-  getUnitInfo(unit: string, options: UserOption = {}): Promise<Record<string, string>> {
+  getUnitInfo(unit: string, options: UnitOptions = {}): Promise<Record<string, string>> {
     return getUnitInfo(this.#guest, unit, options)
   }
 
@@ -280,7 +288,7 @@ export class Machine implements AsyncDisposable {
    *
    * @throws Error when units do not have this property.
    */
-  getUnitProperty(unit: string, property: string, options: UserOption = {}): Promise<string> {
+  getUnitProperty(unit: string, property: string, options: UnitOptions = {}): Promise<string> {
     return getUnitProperty(this.#guest, unit, property, options)
   }
 
@@ -293,7 +301,7 @@ export class Machine implements AsyncDisposable {
    *
    * @throws WaitError with the unit's status when it is in another state.
    */
-  requireUnitState(unit: string, state = 'active', options: UserOption = {}): Promise<void> {
+  requireUnitState(unit: string, state = 'active', options: UnitOptions = {}): Promise<void> {
     return requireUnitState(this.#guest, unit, state, options)
   }
 
@@ -306,7 +314,7 @@ export class Machine implements AsyncDisposable {
    *
    * @throws WaitError with the unit's status when it cannot be started.
    */
-  startUnit(unit: string, options: UserOption = {}): Promise<void> {
+  startUnit(unit: string, options: UnitOptions = {}): Promise<void> {
     return changeUnit(this.#guest, 'start', unit, options)
   }
 
@@ -317,7 +325,7 @@ export class Machine implements AsyncDisposable {
    * await vm.stopUnit('nginx')
    * ```
    */
-  stopUnit(unit: string, options: UserOption = {}): Promise<void> {
+  stopUnit(unit: string, options: UnitOptions = {}): Promise<void> {
     return changeUnit(this.#guest, 'stop', unit, options)
   }
 
@@ -339,8 +347,9 @@ export class Machine implements AsyncDisposable {
    * await vm.sleep(2)
    * ```
    */
-  async sleep(seconds: number): Promise<void> {
-    await this.succeed(['sleep', String(seconds)], { timeout: Math.max(60, seconds * 10) })
+  async sleep(seconds: number, options: WaitOptions = {}): Promise<void> {
+    const timeout = Math.max(60, seconds * 10)
+    await this.succeed(['sleep', String(seconds)], { timeout, ...options })
   }
 
   /** The text of the serial console: the output of the kernel, the init, and other processes. */
@@ -381,8 +390,8 @@ export class Machine implements AsyncDisposable {
    * @param file a path of the host to which it is written as well.
    * @throws Error when the machine has no screen (option `screen` of {@link boot}).
    */
-  screenshot(file?: string): Promise<Buffer> {
-    return this.#guest.screen.screenshot(file)
+  screenshot(file?: string, options: WaitOptions = {}): Promise<Buffer> {
+    return this.#guest.screen.screenshot(file, options)
   }
 
   /**
@@ -395,8 +404,8 @@ export class Machine implements AsyncDisposable {
    *
    * @throws ProvisionError when tesseract is missing.
    */
-  getScreenText(): Promise<string> {
-    return getScreenText(this.#guest.screen)
+  getScreenText(options: WaitOptions = {}): Promise<string> {
+    return getScreenText(this.#guest, this.#guest.screen, options)
   }
 
   /**
@@ -406,8 +415,8 @@ export class Machine implements AsyncDisposable {
    * expect((await vm.getScreenTextVariants()).join('\n')).toContain('Sign in')
    * ```
    */
-  getScreenTextVariants(): Promise<string[]> {
-    return getScreenTextVariants(this.#guest.screen)
+  getScreenTextVariants(options: WaitOptions = {}): Promise<string[]> {
+    return getScreenTextVariants(this.#guest, this.#guest.screen, options)
   }
 
   /**
@@ -453,8 +462,8 @@ export class Machine implements AsyncDisposable {
    * expect(await vm.getTtyText(1)).toContain('login:')
    * ```
    */
-  getTtyText(tty: number): Promise<string> {
-    return getTtyText(this.#guest, tty)
+  getTtyText(tty: number, options: WaitOptions = {}): Promise<string> {
+    return getTtyText(this.#guest, tty, options)
   }
 
   /**
@@ -501,10 +510,7 @@ export class Machine implements AsyncDisposable {
    * await vm.waitForWindow(/firefox/i)
    * ```
    */
-  waitForWindow(
-    pattern: RegExp | string,
-    options: WaitOptions & DisplayOptions = {},
-  ): Promise<string> {
+  waitForWindow(pattern: RegExp | string, options: DisplayOptions = {}): Promise<string> {
     return waitForWindow(this.#guest, pattern, options)
   }
 
@@ -542,10 +548,14 @@ export class Machine implements AsyncDisposable {
    * const { status } = await vm.qmp('query-status') as { status: string }
    * ```
    *
-   * @throws Error with QEMU's message.
+   * @throws Error with QEMU's message; WaitError when QEMU does not answer.
    */
-  qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
-    return this.#guest.qmp(command, parameters)
+  qmp(
+    command: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    options: WaitOptions = {},
+  ): Promise<unknown> {
+    return this.#guest.qmp(command, parameters, options)
   }
 
   /**
@@ -555,8 +565,8 @@ export class Machine implements AsyncDisposable {
    * console.log(await vm.hmp('info network'))
    * ```
    */
-  hmp(commandLine: string): Promise<string> {
-    return this.#guest.hmp(commandLine)
+  hmp(commandLine: string, options: WaitOptions = {}): Promise<string> {
+    return this.#guest.hmp(commandLine, options)
   }
 
   /**
@@ -581,8 +591,9 @@ export class Machine implements AsyncDisposable {
    * await vm.forwardPort(8080, 80)
    * ```
    */
-  async forwardPort(host: number, guest: number): Promise<void> {
-    const said = await this.hmp(`hostfwd_add ${USER_NETDEV} tcp:127.0.0.1:${host}-:${guest}`)
+  async forwardPort(host: number, guest: number, options: WaitOptions = {}): Promise<void> {
+    const forward = `hostfwd_add ${USER_NETDEV} tcp:127.0.0.1:${host}-:${guest}`
+    const said = await this.hmp(forward, options)
     if (said.trim() === '') return
     throw new Error(`The port ${host} cannot be forwarded to ${this.name}: ${said.trim()}`)
   }
@@ -677,7 +688,7 @@ export class Machine implements AsyncDisposable {
    * listed. Writes before the guest's own init ran do not count.
    */
   changes(options: ChangesOptions = {}): Promise<Changes> {
-    return changes(this.#guest.qemu, options)
+    return changes(this.#guest, options)
   }
 
   /**
@@ -799,8 +810,8 @@ export class Machine implements AsyncDisposable {
    * @throws Error for a machine that cannot be saved: one with the transport vhost-user, in a network, or with a share
    *   of functions.
    */
-  snapshot(folder?: string): Promise<MachineSnapshot> {
-    return saveSnapshot(this.#guest, folder)
+  snapshot(folder?: string, options: WaitOptions = {}): Promise<MachineSnapshot> {
+    return saveSnapshot(this.#guest, folder, options)
   }
 
   /**
@@ -834,7 +845,7 @@ export class Machine implements AsyncDisposable {
    * ```
    */
   async fork(options: RestoreOptions = {}): Promise<Machine> {
-    await using snapshot = await this.snapshot()
+    await using snapshot = await this.snapshot(undefined, { signal: options.signal })
     return await Machine.restore(snapshot, options)
   }
 

@@ -12,7 +12,7 @@ import {
   isDark,
 } from './pixmap.ts'
 import type { Screen } from './screen.ts'
-import { type WaitOptions, find, patternText, waitForAnswer } from './waits/wait.ts'
+import { type WaitOptions, bounded, find, patternText, waitForAnswer } from './waits/wait.ts'
 
 /** The letters of a screen are about 12 pixels high; tesseract reads letters of about 30 best. */
 const FACTOR = 3
@@ -25,19 +25,29 @@ const LAYOUT = {
   sparse: '11',
 } as const
 
+/** What is waited for, for a message. */
+const SCREEN_TEXT = 'the text on the screen'
+
 /** The text on a screen, read once. */
-export async function getScreenText(screen: Screen, signal?: AbortSignal): Promise<string> {
-  const tesseract = await findTesseract()
-  return read(tesseract, darkOnBright(await screen.pixmap()), LAYOUT.block, signal)
+export function getScreenText(guest: Guest, screen: Screen, options: WaitOptions): Promise<string> {
+  return bounded(guest, SCREEN_TEXT, options, async (signal) => {
+    const picture = darkOnBright(await screen.pixmap({ signal }))
+    return read(await findTesseract(), picture, LAYOUT.block, signal)
+  })
 }
 
 /** The text on a screen, read in three ways. Each way finds words that the others miss. */
-export async function getScreenTextVariants(
+export function getScreenTextVariants(
+  guest: Guest,
   screen: Screen,
-  signal?: AbortSignal,
+  options: WaitOptions,
 ): Promise<string[]> {
+  return bounded(guest, SCREEN_TEXT, options, (signal) => variants(screen, signal))
+}
+
+async function variants(screen: Screen, signal: AbortSignal): Promise<string[]> {
+  const picture = darkOnBright(await screen.pixmap({ signal }))
   const tesseract = await findTesseract()
-  const picture = darkOnBright(await screen.pixmap())
   return Promise.all([
     read(tesseract, picture, LAYOUT.block, signal),
     read(tesseract, inverted(picture), LAYOUT.block, signal),
@@ -58,7 +68,7 @@ export async function waitForText(
     `${patternText(pattern)} on the screen`,
     options,
     async (signal) => {
-      last = await getScreenTextVariants(screen, signal)
+      last = await variants(screen, signal)
       return last.map((variant) => find(variant, pattern)).find((match) => match !== undefined)
     },
     () => `it reads:\n${last.map((variant) => variant.trimEnd()).join('\n---\n')}`,
@@ -75,7 +85,7 @@ async function read(
   { command, args, env }: Tesseract,
   picture: Graymap,
   layout: string,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<string> {
   const child = spawn(command, [...args, '-', '-', '--psm', layout, '--dpi', '300'], {
     // One thread is faster than several, which mostly wait for each other.

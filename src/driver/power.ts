@@ -19,6 +19,15 @@ function signalSystemd({ qemu }: Guest, signal: number): void {
  * @throws MachineError when it ends in another way, such as by a panic or because QEMU was killed.
  */
 export async function waitForShutdown(guest: Guest, options: WaitOptions): Promise<void> {
+  await untilOff(guest, options, async () => {})
+}
+
+/** @param begin makes the guest power off. */
+async function untilOff(
+  guest: Guest,
+  options: WaitOptions,
+  begin: () => Promise<void>,
+): Promise<void> {
   const { name, recorder, defaultTimeout, upset } = guest
   const waiter: Waiter = {
     name,
@@ -29,18 +38,19 @@ export async function waitForShutdown(guest: Guest, options: WaitOptions): Promi
     // The wait is for the machine's end, which therefore does not give it up.
     ended: new Promise<never>(() => {}),
   }
-  const end = await waitFor(waiter, 'the shutdown', options, () => guest.ended)
+  const end = await waitFor(waiter, 'the shutdown', options, async () => {
+    await begin()
+    return guest.ended
+  })
   if (!isShutdown(end)) throw end
 }
 
 /** Tells the guest to power off, and waits until it is off. @throws as {@link waitForShutdown}. */
 export async function shutdown(guest: Guest, options: WaitOptions): Promise<void> {
-  if (guest.init === 'systemd') {
-    signalSystemd(guest, SYSTEMD_SIGNALS.poweroff)
-  } else {
-    await guest.qemu.powerOff()
-  }
-  await waitForShutdown(guest, options)
+  await untilOff(guest, options, async () => {
+    if (guest.init === 'systemd') signalSystemd(guest, SYSTEMD_SIGNALS.poweroff)
+    else await guest.qemu.powerOff()
+  })
 }
 
 /** Makes the guest reboot, and waits until it takes commands again. */
@@ -50,15 +60,12 @@ export async function reboot(guest: Guest, options: WaitOptions): Promise<void> 
       if (guest.init === 'systemd') signalSystemd(guest, SYSTEMD_SIGNALS.reboot)
       else guest.qemu.tellAgent('sync; reboot -f\n')
     }
-    await guest.qemu.reboot(begin, () => untilReady(guest, signal))
+    await guest.qemu.reboot(begin, () => untilReady(guest, { signal, timeout: Infinity }))
   })
 }
 
 /** Waits until the guest takes commands and, where its init is systemd, until systemd answers. */
-export async function untilReady(guest: Guest, signal?: AbortSignal): Promise<void> {
+export async function untilReady(guest: Guest, options: WaitOptions): Promise<void> {
   const ready = guest.init === 'systemd' ? '[ -S /run/systemd/private ]' : ':'
-  await guest.exec(untilLoop(ready), {
-    quiet: true,
-    ...(signal === undefined ? {} : { signal }),
-  })
+  await guest.exec(untilLoop(ready), { ...options, quiet: true })
 }

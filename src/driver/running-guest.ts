@@ -5,6 +5,7 @@ import type { QemuMachine } from '../machine/qemu-machine.ts'
 import type { Artifacts } from '../record/artifacts.ts'
 import type { Recorder } from '../record/recorder.ts'
 import { Always } from './always.ts'
+import { Answering } from './answering.ts'
 import {
   type Command,
   CommandError,
@@ -16,12 +17,17 @@ import {
 import { type ExecOptions, commandText, execScript, inputStream } from './exec.ts'
 import type { Guest } from './guest.ts'
 import { Screen } from './screen.ts'
-import { anySignal, defaultTimeout, failure } from './waits/wait.ts'
+import { checkSeconds } from './waits/after.ts'
+import { answered } from './waits/answered.ts'
+import { type WaitOptions, anySignal, defaultTimeout, failure } from './waits/wait.ts'
 import { messageOf } from '../util/error.ts'
 import { printable } from '../util/printable.ts'
 
 /** The default limit of a command's output, in bytes. */
 const MAX_OUTPUT = 64 << 20
+
+/** How long a guest that runs with KVM may take to confirm the end of a command, in seconds. */
+const GRACE = 5
 
 /** How many lines of the console explain a failure. */
 const CONSOLE_LINES = 30
@@ -47,12 +53,27 @@ export interface MachineParts {
 export class RunningGuest implements Guest, AsyncDisposable {
   readonly parts: MachineParts
   readonly screen: Screen
+  readonly answering: Answering
+  /** Whether QEMU's monitor answers. */
+  readonly #monitor: Answering
+  #monitorHeard = 0
   #upset = new AbortController()
   #isUp = true
 
   constructor(parts: MachineParts) {
     this.parts = parts
     this.screen = new Screen(this, parts.artifacts)
+    const grace = defaultTimeout(parts.accelerator, GRACE)
+    this.answering = new Answering({
+      grace,
+      heard: () => this.qemu.heard,
+      onSilent: () => this.#noteSilence('the guest'),
+    })
+    this.#monitor = new Answering({
+      grace,
+      heard: () => this.#monitorHeard,
+      onSilent: () => this.#noteSilence('QEMU'),
+    })
     void this.#followEnd()
   }
 
@@ -84,6 +105,11 @@ export class RunningGuest implements Guest, AsyncDisposable {
     return this.#isUp
   }
 
+  /** Whether neither the guest nor QEMU has left a request unanswered that it was to answer at once. */
+  get isAnswering(): boolean {
+    return !this.answering.isSilent && !this.#monitor.isSilent
+  }
+
   /** The absolute path of the folder of artifacts, if there is one. */
   get artifacts(): string | undefined {
     return this.parts.artifacts?.path
@@ -109,6 +135,7 @@ export class RunningGuest implements Guest, AsyncDisposable {
   exec(command: string | readonly string[], options?: ExecOptions): Command
   exec(command: string | readonly string[], options: ExecOptions = {}): Command<string | Buffer> {
     const { stdin, signal, timeout = this.defaultTimeout } = options
+    checkSeconds(timeout)
     const { qemu, recorder, env } = this.parts
     const script = execScript(command, { ...options, env: { ...env, ...options.env } })
     const guest = qemu.runScript(script, inputStream(stdin))
@@ -127,11 +154,12 @@ export class RunningGuest implements Guest, AsyncDisposable {
       signal: anySignal(signal, this.upset),
       maxOutput: options.maxOutput ?? MAX_OUTPUT,
       encoding: options.encoding ?? 'utf8',
+      answering: this.answering,
     } as const
     const running: Command<string | Buffer> = startCommand(guest, bounds, {
       onOutput: ({ stream, data }) => record?.output(stream, data),
       onEnd: (how) => record?.end(how),
-      failure: (why) => this.#commandFailure(text, running, why),
+      failure: (...why) => this.#commandFailure(text, running, ...why),
     })
     return running
   }
@@ -150,12 +178,29 @@ export class RunningGuest implements Guest, AsyncDisposable {
     return result.stdout
   }
 
-  async qmp(command: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
-    return (await this.qemu.qmp).execute(command, parameters)
+  /** As {@link Machine.qmp}. */
+  async qmp(
+    command: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    options: WaitOptions = {},
+  ): Promise<unknown> {
+    const mark = this.#monitor.asked()
+    const what = `QEMU's answer to ${command}`
+    try {
+      return await answered(this, this.#monitor, what, options, async () => {
+        const qmp = await this.qemu.qmp
+        // An answer that comes after the end of the wait counts as a sign of life.
+        return qmp.execute(command, parameters).finally(() => this.#monitorHeard++)
+      })
+    } catch (error) {
+      setTimeout(() => this.isUp && mark(), this.#monitor.grace * 1000).unref()
+      throw error
+    }
   }
 
-  async hmp(commandLine: string): Promise<string> {
-    return String(await this.qmp('human-monitor-command', { 'command-line': commandLine }))
+  async hmp(commandLine: string, options?: WaitOptions): Promise<string> {
+    const parameters = { 'command-line': commandLine }
+    return String(await this.qmp('human-monitor-command', parameters, options))
   }
 
   /** As {@link Machine.always}. @param interval seconds. */
@@ -179,6 +224,10 @@ export class RunningGuest implements Guest, AsyncDisposable {
     await this.parts.resources[Symbol.asyncDispose]()
   }
 
+  #noteSilence(who: string): void {
+    this.recorder.event({ kind: 'note', text: `${who} does not answer any more` })
+  }
+
   async #followEnd(): Promise<void> {
     await this.ended
     this.#isUp = false
@@ -193,9 +242,14 @@ export class RunningGuest implements Guest, AsyncDisposable {
     })
   }
 
-  #commandFailure(command: string, running: Command<string | Buffer>, why: CommandFailure): Error {
+  #commandFailure(
+    command: string,
+    running: Command<string | Buffer>,
+    why: CommandFailure,
+    unconfirmed?: number,
+  ): Error {
     if (why.kind === 'aborted') return why.reason as Error
-    return new CommandError(failureText(why), {
+    return new CommandError(failureText(why, unconfirmed), {
       machine: this.name,
       command,
       exitCode: null,

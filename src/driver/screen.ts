@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path'
 import { type Pixmap, parsePixmap } from './pixmap.ts'
 import { REPLACE_CONTENT } from '../util/no-follow.ts'
 import type { Artifacts } from '../record/artifacts.ts'
-import type { Guest } from './guest.ts'
+import { type Guest, isGuestError } from './guest.ts'
+import type { WaitOptions } from './waits/wait.ts'
 
 /** The picture of a machine's graphics card. QEMU draws it, so it needs no help of the guest. */
 export class Screen {
@@ -24,9 +25,9 @@ export class Screen {
    *
    * @returns a PNG file.
    */
-  async screenshot(file?: string): Promise<Buffer> {
+  async screenshot(file?: string, options?: WaitOptions): Promise<Buffer> {
     // QEMU writes PNG since 7.1.
-    const png = await this.#dump({ format: 'png' })
+    const png = await this.#dump({ format: 'png' }, options)
     if (file !== undefined) await writeFile(resolve(file), png, { flag: REPLACE_CONTENT })
     if (this.#artifacts !== undefined) {
       const name = `screenshot-${++this.#screenshots}.png`
@@ -37,16 +38,17 @@ export class Screen {
   }
 
   /** The pixels as they are now. */
-  async pixmap(): Promise<Pixmap> {
-    return parsePixmap(await this.#dump({}))
+  async pixmap(options?: WaitOptions): Promise<Pixmap> {
+    return parsePixmap(await this.#dump({}, options))
   }
 
-  async #dump(format: { readonly format?: 'png' }): Promise<Buffer> {
+  async #dump(format: { readonly format?: 'png' }, options?: WaitOptions): Promise<Buffer> {
     const filename = join(this.#guest.qemu.folder, `screen-${++this.#dumps}`)
     try {
-      await this.#guest.qmp('screendump', { filename, ...format })
+      await this.#guest.qmp('screendump', { filename, ...format }, options)
       return await readFile(filename)
     } catch (cause) {
+      if (isGuestError(cause) || options?.signal?.aborted === true) throw cause
       const why = (cause as Error).message
       throw new Error(
         `${this.#guest.name}: no screenshot (the machine needs \`screen: true\`): ${why}`,

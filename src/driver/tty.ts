@@ -3,15 +3,15 @@ import type { Guest } from './guest.ts'
 import { type WaitOptions, failure, find, patternText, waitForAnswer } from './waits/wait.ts'
 
 /** The text of a virtual terminal of the guest, without blanks at the ends of lines and without empty lines at the end. */
-export async function getTtyText(guest: Guest, tty: number, signal?: AbortSignal): Promise<string> {
+export async function getTtyText(guest: Guest, tty: number, options: WaitOptions): Promise<string> {
   if (!Number.isInteger(tty) || tty < 1 || tty > 63)
     throw new RangeError(`There is no tty${tty}: say a whole number from 1 to 63.`)
   // /dev/vcsu (Linux 4.19) has Unicode characters, where /dev/vcs has positions in the font (vcs(4)).
   const script = `${BUSYBOX} head -c 4 /dev/vcsa${tty} && ${BUSYBOX} cat /dev/vcsu${tty}`
   const { exitCode, stdout, stderr } = await guest.exec(script, {
+    ...options,
     encoding: 'buffer',
     quiet: true,
-    ...(signal === undefined ? {} : { signal }),
   })
   if (exitCode === 0) return ttyText(stdout)
   const why = `cannot be read, since no process has opened it yet: ${stderr.toString().trim()}`
@@ -31,7 +31,7 @@ export function waitUntilTtyMatches(
     `${patternText(pattern)} on tty${tty}`,
     options,
     async (signal) => {
-      last = await getTtyText(guest, tty, signal)
+      last = await getTtyText(guest, tty, { signal })
       return find(last, pattern)
     },
     () => `it shows:\n${last}`,

@@ -3,7 +3,7 @@ import { waitForOpenUnixSocket } from './waits/shell.ts'
 import { type WaitOptions, find, patternText, waitForAnswer } from './waits/wait.ts'
 
 /** An X server, and the user who connects to it. */
-export interface DisplayOptions {
+export interface DisplayOptions extends WaitOptions {
   /** The number of the display. Default: 0. */
   readonly display?: number
   /** A user of the guest who may connect. Default: root. */
@@ -23,16 +23,15 @@ export async function waitForX(
 /** The names of an X server's windows. The guest needs xwininfo. */
 export async function getWindowNames(
   guest: Guest,
-  { display = 0, user, authority }: DisplayOptions,
-  signal?: AbortSignal,
+  { display = 0, user, authority, ...options }: DisplayOptions,
 ): Promise<string[]> {
   const tree = await guest.succeed('xwininfo -root -tree', {
     env: {
       DISPLAY: `:${display}`,
       ...(authority === undefined ? {} : { XAUTHORITY: authority }),
     },
+    ...options,
     ...(user === undefined ? {} : { user }),
-    ...(signal === undefined ? {} : { signal }),
     quiet: true,
   })
   return windowNames(tree)
@@ -42,7 +41,7 @@ export async function getWindowNames(
 export async function waitForWindow(
   guest: Guest,
   pattern: RegExp | string,
-  options: WaitOptions & DisplayOptions,
+  options: DisplayOptions,
 ): Promise<string> {
   let last: readonly string[] = []
   return waitForAnswer(
@@ -50,7 +49,7 @@ export async function waitForWindow(
     `a window ${patternText(pattern)}`,
     options,
     async (signal) => {
-      last = await getWindowNames(guest, options, signal)
+      last = await getWindowNames(guest, { ...options, timeout: undefined, signal })
       return last.find((name) => find(name, pattern) !== undefined)
     },
     () => `there are: ${last.map((name) => `"${name}"`).join(', ') || 'none'}`,

@@ -105,6 +105,7 @@ export async function bootMachine(
   const qemu = await startQemu(plan.qemu, args, snapshot)
   const watch = resources.use(new Watch(qemu, monitor.connected, hooks))
   folder.adopt(qemu.pid)
+  endWhenAborted(watch, signal)
 
   const engines = servers.map(({ engine }) => engine)
   const serving = Promise.all(engines.map((engine) => engine.serving))
@@ -146,6 +147,14 @@ async function startQemu(
   } finally {
     await memory?.close()
   }
+}
+
+/** Ends the machine when `signal` is aborted, also long after its boot. */
+function endWhenAborted(watch: Watch, signal: AbortSignal): void {
+  const end = (): void => watch.end(`The machine was ended: ${messageOf(signal.reason)}`)
+  if (signal.aborted) end()
+  signal.addEventListener('abort', end, { once: true })
+  void watch.ended.then(() => signal.removeEventListener('abort', end))
 }
 
 /** Ends the machine when one of its engines ends. `serving` has rejected already for an engine that could not start. */

@@ -153,10 +153,16 @@ export class QemuMachine implements AsyncDisposable {
   /**
    * Makes the guest's agent run a script in the background, outside of the root, and resolves with the script's output.
    *
-   * @throws Error when it fails; {@link ended}'s when the machine ends first.
+   * @param signal aborting it gives the answer up.
+   * @throws Error when it fails; the signal's reason; {@link ended}'s when the machine ends first.
    */
-  askAgent(script: string): Promise<Buffer> {
-    return this.#parts.control.ask(script)
+  askAgent(script: string, signal?: AbortSignal): Promise<Buffer> {
+    return this.#parts.control.ask(script, signal)
+  }
+
+  /** How often the guest has been heard: see {@link Control.heard}. */
+  get heard(): number {
+    return this.#parts.control.heard
   }
 
   /** Ends it at once, for a reason that {@link ended} then gives. */

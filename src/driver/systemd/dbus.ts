@@ -35,6 +35,12 @@ const FIXED = 16
 /** The longest message that the specification allows, in bytes (128 MiB). */
 const LONGEST = 2 ** 27
 
+/**
+ * The longest line of a greeting, and the longest fields of a header, in bytes. The specification allows more; systemd's
+ * signals have some hundred.
+ */
+const HEADER = 16 << 10
+
 /** The server did not speak D-Bus, or refused the connection. */
 export class DBusError extends Error {
   override readonly name = 'DBusError'
@@ -44,22 +50,33 @@ export class DBusError extends Error {
 export class MessageReader {
   #rest = Buffer.alloc(0)
   #isGreeted = false
+  /** How many bytes of a body are still to come. */
+  #skip = 0
 
   /**
    * Adds bytes that have arrived.
    *
-   * @returns the headers of all messages that are complete now.
+   * @returns the headers that are complete now.
    * @throws DBusError for bytes that are no D-Bus.
    */
   add(bytes: Uint8Array): Header[] {
-    this.#rest = Buffer.concat([this.#rest, bytes])
+    this.#rest = Buffer.concat([this.#rest, this.#withoutBody(bytes)])
     if (!this.#isGreeted && !this.#greeted()) return []
     const headers: Header[] = []
     for (let length = this.#length(); length !== undefined; length = this.#length()) {
-      headers.push(readHeader(this.#rest.subarray(0, length)))
-      this.#rest = this.#rest.subarray(length)
+      headers.push(readHeader(this.#rest.subarray(0, length.header)))
+      const behind = this.#rest.subarray(length.header)
+      this.#skip = length.body
+      this.#rest = Buffer.from(this.#withoutBody(behind))
     }
     return headers
+  }
+
+  /** What follows the rest of a body. Bodies are not kept: a guest decides how long they are. */
+  #withoutBody(bytes: Uint8Array): Uint8Array {
+    const skipped = Math.min(this.#skip, bytes.length)
+    this.#skip -= skipped
+    return bytes.subarray(skipped)
   }
 
   #greeted(): boolean {
@@ -70,23 +87,38 @@ export class MessageReader {
       if (line !== 'DATA')
         throw new DBusError(`The D-Bus server refused the connection: "${printable(line)}".`)
     }
+    checkLength(this.#rest.length, HEADER, 'greeting')
     return false
   }
 
-  /** The length of the first message, in bytes; undefined until it is complete. */
-  #length(): number | undefined {
+  /** The lengths of the first message's header and body, in bytes; undefined until the header is complete. */
+  #length(): { readonly header: number; readonly body: number } | undefined {
     const rest = this.#rest
     if (rest.length < FIXED) return undefined
     const read = readerOf(rest)
-    const length = FIXED + align(read(12), 8) + read(4)
-    if (length > LONGEST)
-      throw new DBusError(`A D-Bus message of ${length} bytes is over the limit of ${LONGEST}.`)
-    return rest.length < length ? undefined : length
+    const header = FIXED + align(read(12), 8)
+    const body = read(4)
+    checkLength(header, HEADER, 'header')
+    checkLength(header + body, LONGEST, 'message')
+    return rest.length < header ? undefined : { header, body }
   }
 }
 
-/** Reads u32 values in the byte order of a message. */
+function checkLength(length: number, most: number, what: string): void {
+  if (length <= most) return
+  throw new DBusError(`A D-Bus ${what} of ${length} bytes is over the limit of ${most}.`)
+}
+
+/** Reads u32 values in the byte order of a message. @throws DBusError behind its end. */
 function readerOf(message: Buffer): (at: number) => number {
+  const read = orderOf(message)
+  return (at) => {
+    if (at + 4 <= message.length) return read(at)
+    throw new DBusError('A D-Bus header ends in the middle of a field.')
+  }
+}
+
+function orderOf(message: Buffer): (at: number) => number {
   switch (message[0]) {
     case 0x6c: // l
       return (at) => message.readUInt32LE(at)

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { type Guest, isGuestError } from '../guest.ts'
-import { pause } from '../waits/wait.ts'
+import { anySignal, pause } from '../waits/wait.ts'
 import { DBusError, GREETING, MessageReader, PING } from './dbus.ts'
 import { managerOptions } from './systemctl.ts'
 
@@ -14,6 +14,9 @@ const BRIDGE =
 /** Stands for every object, after a time in which signals may have been missed. */
 const ANYTHING = ''
 
+/** How many objects' signals are remembered. Beyond that, any may have changed. */
+const HEARD = 1024
+
 /** The object whose signal JobRemoved reports the end of a job. */
 export const MANAGER_PATH = '/org/freedesktop/systemd1'
 
@@ -25,6 +28,7 @@ export class ManagerSignals implements AsyncDisposable {
   readonly #guest: Guest
   readonly #user: string | undefined
   readonly #stop = new AbortController()
+  readonly #end: AbortSignal
   readonly #listening: Promise<void>
   /** The objects with signals since {@link next} resolved the last time. */
   readonly #heard = new Set<string>()
@@ -32,9 +36,15 @@ export class ManagerSignals implements AsyncDisposable {
   #failure: { readonly error: unknown } | undefined
   #wake: () => void = () => {}
 
-  private constructor(guest: Guest, user: string | undefined, onReady: () => void) {
+  private constructor(
+    guest: Guest,
+    user: string | undefined,
+    signal: AbortSignal,
+    onReady: () => void,
+  ) {
     this.#guest = guest
     this.#user = user
+    this.#end = anySignal(this.#stop.signal, signal)
     this.#listening = this.#listen(onReady)
     // No Promise.race() of each wait with #listening: the race would keep memory for each wait as long as
     // #listening lasts.
@@ -49,11 +59,16 @@ export class ManagerSignals implements AsyncDisposable {
    * {@link next} resolves once a second, since the state may have changed.
    *
    * @param user a user of the guest, whose systemd it is; without one, the system's.
+   * @param signal ends the listening, as disposing of it does.
    */
-  static async open(guest: Guest, user: string | undefined): Promise<ManagerSignals> {
+  static async open(
+    guest: Guest,
+    user: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ManagerSignals> {
     let signals!: ManagerSignals
     await new Promise<void>((resolve, reject) => {
-      signals = new ManagerSignals(guest, user, resolve)
+      signals = new ManagerSignals(guest, user, signal, resolve)
       signals.#listening.catch(reject)
     })
     return signals
@@ -89,7 +104,7 @@ export class ManagerSignals implements AsyncDisposable {
   }
 
   async #listen(onReady: () => void): Promise<void> {
-    const { signal } = this.#stop
+    const signal = this.#end
     let isFirst = true
     while (!signal.aborted) {
       try {
@@ -114,8 +129,9 @@ export class ManagerSignals implements AsyncDisposable {
       ...managerOptions(this.#user),
       stdin,
       quiet: true,
+      timeout: Infinity,
       encoding: 'buffer',
-      signal: this.#stop.signal,
+      signal: this.#end,
     })
     const reader = new MessageReader()
     for await (const { stream, data } of bridge) {
@@ -129,6 +145,10 @@ export class ManagerSignals implements AsyncDisposable {
   }
 
   #hear(path: string): void {
+    if (this.#heard.size >= HEARD) {
+      this.#heard.clear()
+      path = ANYTHING
+    }
     this.#heard.add(path)
     this.#wake()
   }

@@ -1,9 +1,10 @@
 import type { ExecResult } from '../command.ts'
 import type { ExecOptions } from '../exec.ts'
 import { type Guest, isGuestError } from '../guest.ts'
+import type { WaitOptions } from '../waits/wait.ts'
 
-/** Which systemd is asked. */
-export interface UserOption {
+/** Which systemd is asked, and how long its answer may take. */
+export interface UnitOptions extends WaitOptions {
   /** A user of the guest: that user's systemd is asked. Default: the system's. */
   readonly user?: string | undefined
 }
@@ -22,7 +23,7 @@ export function managerOptions(user: string | undefined): Pick<ExecOptions, 'use
 export async function systemctl(
   guest: Guest,
   query: string | readonly string[],
-  { user, ...options }: UserOption & Pick<ExecOptions, 'signal' | 'timeout' | 'quiet'> = {},
+  { user, ...options }: UnitOptions & Pick<ExecOptions, 'quiet'> = {},
 ): Promise<ExecResult> {
   const flags = ['--no-pager', ...(user === undefined ? [] : ['--user'])]
   const command =
@@ -36,11 +37,12 @@ export async function systemctl(
 export async function unitStatus(
   guest: Guest,
   unit: string,
-  { user }: UserOption,
+  { user, signal }: Pick<UnitOptions, 'user' | 'signal'>,
 ): Promise<string> {
   const query = ['status', '--full', '--lines=40', '--', unit]
   try {
-    const { stdout, stderr } = await systemctl(guest, query, { user, timeout: 60, quiet: true })
+    const bounds = { user, signal, timeout: 60, quiet: true }
+    const { stdout, stderr } = await systemctl(guest, query, bounds)
     return `--- systemctl status ${unit}\n${stdout || stderr}`
   } catch (error) {
     if (!isGuestError(error)) throw error

@@ -1,11 +1,11 @@
 import type { Guest } from '../guest.ts'
-import { type UserOption, managerOptions, systemctl, unitStatus } from './systemctl.ts'
+import { type UnitOptions, managerOptions, systemctl, unitStatus } from './systemctl.ts'
 import { parseProperties } from './unit-properties.ts'
 import { failure } from '../waits/wait.ts'
 import { printable } from '../../util/printable.ts'
 
 /** Which part of the journal is read. */
-export interface JournalOptions extends UserOption {
+export interface JournalOptions extends UnitOptions {
   /** Only lines of this unit. Default: all lines. */
   readonly unit?: string | undefined
   /** Only the last lines, at most this number. Default: all lines of this boot. */
@@ -16,7 +16,7 @@ export interface JournalOptions extends UserOption {
 export async function getUnitInfo(
   guest: Guest,
   unit: string,
-  options: UserOption,
+  options: UnitOptions,
 ): Promise<Record<string, string>> {
   return show(guest, unit, [], options)
 }
@@ -26,7 +26,7 @@ export async function getUnitProperty(
   guest: Guest,
   unit: string,
   property: string,
-  options: UserOption,
+  options: UnitOptions,
 ): Promise<string> {
   const value = (await show(guest, unit, [`--property=${property}`], options))[property]
   if (value !== undefined) return value
@@ -38,7 +38,7 @@ export async function requireUnitState(
   guest: Guest,
   unit: string,
   state: string,
-  options: UserOption,
+  options: UnitOptions,
 ): Promise<void> {
   const active = await getUnitProperty(guest, unit, 'ActiveState', options)
   if (active === state) return
@@ -52,7 +52,7 @@ export async function changeUnit(
   guest: Guest,
   action: 'start' | 'stop',
   unit: string,
-  options: UserOption,
+  options: UnitOptions,
 ): Promise<void> {
   const { exitCode, stderr } = await systemctl(guest, [action, '--', unit], options)
   if (exitCode === 0) return
@@ -64,7 +64,7 @@ export async function changeUnit(
 /** Reads the journal of this boot. */
 export async function journal(
   guest: Guest,
-  { user, unit, lines }: JournalOptions,
+  { user, unit, lines, ...options }: JournalOptions,
 ): Promise<string> {
   const own = user === undefined ? '--unit' : '--user-unit'
   const query = [
@@ -74,14 +74,18 @@ export async function journal(
     ...(unit === undefined ? [] : [`${own}=${unit}`]),
     ...(lines === undefined ? [] : [`--lines=${lines}`]),
   ]
-  return guest.succeed(['journalctl', ...query], { ...managerOptions(user), quiet: true })
+  return guest.succeed(['journalctl', ...query], {
+    ...options,
+    ...managerOptions(user),
+    quiet: true,
+  })
 }
 
 async function show(
   guest: Guest,
   unit: string,
   flags: readonly string[],
-  options: UserOption,
+  options: UnitOptions,
 ): Promise<Record<string, string>> {
   const query = ['show', ...flags, '--', unit]
   const { exitCode, stdout, stderr } = await systemctl(guest, query, options)

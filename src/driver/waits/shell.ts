@@ -93,7 +93,8 @@ async function until(
   options: WaitOptions,
 ): Promise<void> {
   await waitFor(guest, what, options, async (signal) => {
-    await guest.exec(untilLoop(condition), { signal, quiet: true })
+    // The wait has the timeout.
+    await guest.exec(untilLoop(condition), { signal, timeout: Infinity, quiet: true })
   })
 }
 

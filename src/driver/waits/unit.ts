@@ -1,8 +1,8 @@
 import type { Guest } from '../guest.ts'
 import { MANAGER_PATH, ManagerSignals } from '../systemd/manager-signals.ts'
-import { type UserOption, unitStatus } from '../systemd/systemctl.ts'
+import { type UnitOptions, unitStatus } from '../systemd/systemctl.ts'
 import { type UnitState, lookAt } from '../systemd/unit-state.ts'
-import { type WaitOptions, failure, waitFor } from './wait.ts'
+import { failure, waitFor } from './wait.ts'
 
 /** After the end of another unit's job, how long to wait for further ends before the next look, in milliseconds. */
 const BETWEEN_JOBS = 500
@@ -16,7 +16,7 @@ const BETWEEN_JOBS = 500
 export async function waitForUnit(
   guest: Guest,
   unit: string,
-  { user, ...options }: WaitOptions & UserOption,
+  { user, ...options }: UnitOptions,
 ): Promise<void> {
   const what = `the unit ${unit}${user === undefined ? '' : ` of ${user}`}`
   let state: UnitState | undefined
@@ -42,7 +42,7 @@ export async function waitForUnit(
           isDoubtful = isIdle
           if (isIdle) continue
           // Signals report changes from now on. Another look finds the changes before.
-          if (signals === undefined) signals = await ManagerSignals.open(guest, user)
+          if (signals === undefined) signals = await ManagerSignals.open(guest, user, signal)
           else await news(signals, state, signal)
         }
       } finally {

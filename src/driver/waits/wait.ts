@@ -4,10 +4,11 @@ import type { Accelerator } from '../../machine/accelerator.ts'
 import type { Recorder } from '../../record/recorder.ts'
 import { messageOf } from '../../util/error.ts'
 import { printable } from '../../util/printable.ts'
+import { after } from './after.ts'
 
 /** What every wait may be told. */
 export interface WaitOptions {
-  /** Seconds. Default: 900, three times as many where the guest is emulated. */
+  /** Seconds; Infinity for no limit. Default: 900, three times as many where the guest is emulated. */
   readonly timeout?: number | undefined
   /** Aborting it gives the wait up, with the signal's reason as the error. */
   readonly signal?: AbortSignal | undefined
@@ -69,7 +70,9 @@ export function failure(
 }
 
 /**
- * Waits until `attempt` resolves, the machine ends, or the time is over.
+ * Waits until `attempt` resolves, the machine ends, or the time is over, and records the wait.
+ *
+ * The wait ends on this side alone: also when the guest, or its QEMU, does not answer any more, and `attempt` never ends.
  *
  * @param what the event, for a person: "the unit nginx.service".
  * @param attempt must give up when its signal is aborted.
@@ -79,31 +82,45 @@ export function failure(
 export async function waitFor<T>(
   waiter: Waiter,
   what: string,
+  options: WaitOptions,
+  attempt: (signal: AbortSignal) => Promise<T>,
+  seen?: () => string,
+): Promise<T> {
+  const record = waiter.recorder.wait(what)
+  try {
+    const result = await bounded(waiter, what, options, attempt, seen)
+    record.end()
+    return result
+  } catch (error) {
+    record.end(messageOf(error))
+    throw error
+  }
+}
+
+/** As {@link waitFor}, for what is no event of a test's own: it is not recorded. */
+export async function bounded<T>(
+  waiter: Omit<Waiter, 'recorder'>,
+  what: string,
   { timeout = waiter.defaultTimeout, signal }: WaitOptions,
   attempt: (signal: AbortSignal) => Promise<T>,
   seen: () => string = () => '',
 ): Promise<T> {
-  const record = waiter.recorder.wait(what)
   const over = new AbortController()
   const any = anySignal(over.signal, waiter.upset, signal)
-  const timer = setTimeout(() => {
+  const stopTimer = after(timeout, () => {
     const instead = seen()
     const why = `did not come within ${timeout} seconds${instead === '' ? '' : `, ${instead}`}`
     over.abort(failure(waiter, what, why))
-  }, timeout * 1000)
+  })
   void waiter.ended.then((error) => over.abort(error))
   try {
     any.throwIfAborted()
-    const result = await Promise.race([attempt(any), whenAborted(any)])
-    record.end()
-    return result
+    return await Promise.race([attempt(any), whenAborted(any)])
   } catch (error) {
     // An attempt that was told to stop may throw an error of its own; the reason says more.
-    const reason: unknown = any.aborted ? any.reason : error
-    record.end(messageOf(reason))
-    throw reason
+    throw any.aborted ? any.reason : error
   } finally {
-    clearTimeout(timer)
+    stopTimer()
     over.abort()
   }
 }
@@ -136,11 +153,13 @@ export function waitForAnswer<T>(
   return waitFor(waiter, what, options, attempt, seen)
 }
 
-/** What `text` has that matches a pattern. A string matches itself only. */
-export function find(text: string, pattern: RegExp | string): string | undefined {
-  if (typeof pattern === 'string') return text.includes(pattern) ? pattern : undefined
-  // With the flags g and y, a search would start where the one before ended.
-  return new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, '')).exec(text)?.[0]
+/** What `text` has from `start` on that matches a pattern. A string matches itself only. */
+export function find(text: string, pattern: RegExp | string, start = 0): string | undefined {
+  if (typeof pattern === 'string') return text.includes(pattern, start) ? pattern : undefined
+  // The pattern's own position is left alone: it says where a search before ended.
+  const search = new RegExp(pattern.source, `${pattern.flags.replaceAll(/[gy]/g, '')}g`)
+  search.lastIndex = start
+  return search.exec(text)?.[0]
 }
 
 /** A pattern, for a person. */

@@ -53,7 +53,7 @@ export class OnceFile {
 
   /** Takes back a content that was offered and not read yet. */
   withdraw(content: Uint8Array): void {
-    const index = this.#offered.findIndex((each) => Buffer.compare(each, content) === 0)
+    const index = this.#offered.findIndex((each) => Buffer.compare(each.content, content) === 0)
     if (index >= 0) this.#offered.splice(index, 1)
   }
 

@@ -47,11 +47,24 @@ test.each([1, 7, 100])('it may come in pieces of %i bytes', (size) => {
   expect(read(pieces)).toEqual(read([recorded]))
 })
 
-test('a message is not given out before its last byte', () => {
+test('a header is not given out before its last byte, and its body is not waited for', () => {
   const reader = new MessageReader()
-  const whole = reader.add(recorded.subarray(0, -1)).length
-  expect(reader.add(recorded.subarray(-1))).toHaveLength(1)
-  expect(whole).toBe(14)
+  const header = PING.subarray(0, -1)
+  expect(reader.add(Buffer.concat([Buffer.from('OK 01\r\n'), header]))).toEqual([])
+  expect(reader.add(PING.subarray(-1))).toHaveLength(1)
+  const greeted = recorded.indexOf('\r\n', recorded.indexOf('OK ')) + 2
+  expect(reader.add(recorded.subarray(greeted, -1))).toHaveLength(15)
+})
+
+test('the header behind a body of any length is found', () => {
+  const long = Buffer.from(PING)
+  long.writeUInt32LE(1000, 4)
+  const message = Buffer.concat([Buffer.from('OK 01\r\n'), long, Buffer.alloc(1000), PING])
+  for (const size of [1, 100, message.length]) {
+    const pieces: Buffer[] = []
+    for (let at = 0; at < message.length; at += size) pieces.push(message.subarray(at, at + size))
+    expect(read(pieces)).toHaveLength(2)
+  }
 })
 
 test('the ping is a call as the specification has it', () => {
@@ -74,6 +87,12 @@ test.each([
     'a message of gigabytes',
     'OK 01\r\nl\x04\0\x01\xff\xff\xff\x7f\x01\0\0\0\0\0\0\0',
     'is over the limit',
+  ],
+  ['a greeting without an end', `DATA\r\n${'x'.repeat(20_000)}`, 'greeting of 20000 bytes'],
+  [
+    'a header of megabytes',
+    'OK 01\r\nl\x04\0\x01\0\0\0\0\x01\0\0\0\0\0\x10\0',
+    'header of 1048592 bytes is over the limit',
   ],
 ])('%s is refused', (_name, bytes, message) => {
   expect(() => read([Buffer.from(bytes, 'latin1')])).toThrow(message)

@@ -16,12 +16,16 @@ function failing(error: Error): Guest {
 const patient = new AbortController().signal
 
 it('tries again if systemd does not answer, and reports a possible change meanwhile', async () => {
-  await using signals = await ManagerSignals.open(failing(new MachineError('no', '')), undefined)
+  await using signals = await ManagerSignals.open(
+    failing(new MachineError('no', '')),
+    undefined,
+    patient,
+  )
   await signals.next(['/some/unit'], patient)
 })
 
 it('does not hide any other error', async () => {
-  const opening = ManagerSignals.open(failing(new TypeError('a bug')), undefined)
+  const opening = ManagerSignals.open(failing(new TypeError('a bug')), undefined, patient)
   await expect(opening).rejects.toThrow('a bug')
 })
 
@@ -30,7 +34,7 @@ it('ends a wait when it fails later', async () => {
   const exec = (): never => {
     throw errors.shift() ?? new Error('too often')
   }
-  const signals = await ManagerSignals.open({ exec } as unknown as Guest, undefined)
+  const signals = await ManagerSignals.open({ exec } as unknown as Guest, undefined, patient)
   await signals.next(['/some/unit'], patient)
   await expect(signals.next(['/some/unit'], patient)).rejects.toThrow('a bug')
   await expect(signals.next(['/some/unit'], patient)).rejects.toThrow('a bug')
@@ -56,7 +60,11 @@ it('keeps no memory of signals that no wait is for', async () => {
     })
   }
   let stop = (): void => {}
-  const signals = await ManagerSignals.open({ exec: output } as unknown as Guest, undefined)
+  const signals = await ManagerSignals.open(
+    { exec: output } as unknown as Guest,
+    undefined,
+    patient,
+  )
   await signals.next(['/some/unit'], patient)
   expect(growth / SIGNALS).toBeLessThan(50)
   const disposed = signals[Symbol.asyncDispose]()
