@@ -1,7 +1,8 @@
+import { after } from './waits/after.ts'
 import { pause } from './waits/wait.ts'
 
-/** How long the end of checking waits for a check that is under way, in milliseconds. */
-const LAST_CHECK = 10_000
+/** How long the end of checking waits for a check that is under way, in seconds. */
+const LAST_CHECK = 10
 
 /** Checks a condition again and again, until it does not hold or this is disposed of. */
 export class Always implements AsyncDisposable {
@@ -37,8 +38,9 @@ export class Always implements AsyncDisposable {
   /** Stops checking. Resolves when a check that is under way has ended, or does not end for {@link LAST_CHECK}. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    const over = new AbortController()
-    await Promise.race([this.#checking, pause(LAST_CHECK, over.signal)])
-    over.abort()
+    await new Promise<void>((resolve) => {
+      const stop = after(LAST_CHECK, resolve)
+      void this.#checking.finally(stop).then(resolve)
+    })
   }
 }

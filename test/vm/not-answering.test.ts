@@ -1,10 +1,12 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { examine } from '../../src/driver/failed-test.ts'
-import { type Machine, guestOf } from '../../src/driver/machine.ts'
+import { Machine, guestOf } from '../../src/driver/machine.ts'
+import type { NodeTestContext } from '../../src/driver/node-test-context.ts'
+import { snapshotOf } from '../../src/driver/snapshot-of.ts'
 import type { WaitOptions } from '../../src/driver/waits/wait.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
-import { restoreTested } from '../support/vm-boot.ts'
+import { restoreTested, restoredOptions } from '../support/vm-boot.ts'
 import { within } from '../support/within.ts'
 
 /** Seconds that a wait with a timeout of one second may take: the grace period of an emulated guest, on a busy machine. */
@@ -169,4 +171,32 @@ it('all waits end with the machine, which ends although QEMU is stopped', async 
   await within(ENDS, 'the machine ends', vm[Symbol.asyncDispose]())
   for (const end of pending) expect(await within(ENDS, 'a wait ends', end)).toMatch(/Error/)
   expect(commandLineOf(String(pid))).toBe('')
+})
+
+it('the end of a test, and a signal of its own, end a machine whose QEMU is stopped', async () => {
+  const hooks: (() => Promise<void>)[] = []
+  const test: NodeTestContext = {
+    name: 'a test that was late',
+    fullName: 'a test that was late',
+    signal: new AbortController().signal,
+    passed: false,
+    error: new Error('late'),
+    after: (hook) => void hooks.push(hook),
+    afterEach: () => {},
+  }
+  const snapshot = await snapshotOf(restoredOptions)
+  const abort = new AbortController()
+  const machines = await Promise.all([
+    Machine.restore(snapshot, { test, artifacts: temporaryDirectory() }),
+    Machine.restore(snapshot, { signal: abort.signal }),
+  ])
+  for (const machine of machines) process.kill(pidOf(machine), 'SIGSTOP')
+  const pending = machines.map((machine) =>
+    Promise.resolve(machine.exec('true')).then(String, String),
+  )
+  abort.abort(new Error('enough'))
+  await within(ENDS, 'the test ends', Promise.all(hooks.map((hook) => hook())))
+  for (const { ended } of machines) await within(ENDS, 'the machine ends', ended)
+  for (const end of pending) expect(await within(ENDS, 'a wait ends', end)).toMatch(/Error/)
+  await machines[1]?.[Symbol.asyncDispose]()
 })
