@@ -106,13 +106,12 @@ export async function bounded<T>(
   seen: () => string = () => '',
 ): Promise<T> {
   const over = new AbortController()
-  const any = anySignal(over.signal, waiter.upset, signal)
+  const any = anySignal(over.signal, waiter.upset, endOf(waiter.ended), signal)
   const stopTimer = after(timeout, () => {
     const instead = seen()
     const why = `did not come within ${timeout} seconds${instead === '' ? '' : `, ${instead}`}`
     over.abort(failure(waiter, what, why))
   })
-  void waiter.ended.then((error) => over.abort(error))
   try {
     any.throwIfAborted()
     return await Promise.race([attempt(any), whenAborted(any)])
@@ -123,6 +122,19 @@ export async function bounded<T>(
     stopTimer()
     over.abort()
   }
+}
+
+/** Signals that are aborted when a machine ends. */
+const ends = new WeakMap<Promise<Error>, AbortSignal>()
+
+/** One signal for all waits on a machine: a callback for each wait would be kept as long as the machine lives. */
+function endOf(ended: Promise<Error>): AbortSignal {
+  const known = ends.get(ended)
+  if (known !== undefined) return known
+  const end = new AbortController()
+  void ended.then((error) => end.abort(error))
+  ends.set(ended, end.signal)
+  return end.signal
 }
 
 /** The longest pause between two questions, in milliseconds. */
