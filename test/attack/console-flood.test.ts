@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
+import { Answering } from '../../src/driver/answering.ts'
 import type { Guest } from '../../src/driver/guest.ts'
 import { keepJournal } from '../../src/driver/keep-journal.ts'
 import { ConsoleSearch } from '../../src/driver/waits/console-search.ts'
@@ -152,11 +153,13 @@ describe('a journal without an end', () => {
       stderr: Readable.from([]),
       exitStatus: Promise.resolve(0),
       kill: () => {},
+      giveUp: () => {},
     }
     return {
       name: 'm',
       defaultTimeout: 60,
       upset: new AbortController().signal,
+      answering: new Answering({ grace: 60, heard: () => 0, onSilent: () => {} }),
       qemu: { runScript: () => running },
     } as unknown as Guest
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { BUSYBOX } from '../../src/guest/agent.ts'
+import { Answering } from '../../src/driver/answering.ts'
 import type { Guest } from '../../src/driver/guest.ts'
 import { Recorder } from '../../src/record/recorder.ts'
 
@@ -24,9 +25,10 @@ export function scriptedGuest(
         : Readable.from([stdout].flat().map((piece) => Buffer.from(piece)))
     return {
       stdout: out,
-      stderr: stderr instanceof Readable ? stderr : Readable.from([stderr]),
+      stderr: stderr instanceof Readable ? stderr : Readable.from([Buffer.from(stderr)]),
       exitStatus: Promise.resolve(status),
       kill: () => out.destroy(),
+      giveUp: () => {},
     }
   }
   const guest: Partial<Guest> = {
@@ -35,6 +37,7 @@ export function scriptedGuest(
     ended: new Promise(() => {}),
     defaultTimeout: 60,
     upset: new AbortController().signal,
+    answering: new Answering({ grace: 60, heard: () => 0, onSilent: () => {} }),
     consoleTail: () => '',
     qemu: { runScript } as unknown as Guest['qemu'],
   }
