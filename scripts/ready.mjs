@@ -51,7 +51,11 @@ export async function install() {
 export async function build() {
   const before = timeOf(buildNotes)
   let result = await compile()
-  if (modules('src', '.ts') !== modules('dist', '.js')) {
+  const kinds = [
+    ['.ts', '.js'],
+    ['.cts', '.cjs'],
+  ]
+  if (kinds.some(([source, made]) => modules('src', source) !== modules('dist', made))) {
     say('dist/ has other modules than src/, making it anew')
     rmSync('dist', { recursive: true, force: true })
     result = await compile()

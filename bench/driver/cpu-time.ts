@@ -1,4 +1,5 @@
-import { qemuTime } from '../cpu-time.ts'
+import { cpuTime as timeOf, qemuTime } from '../cpu-time.ts'
+import { servingProcesses } from '../serving-processes.ts'
 
 /** The parts of a machine's CPU time, in the order in which they are shown. */
 export const takers = ['guest', 'qemu', 'driver'] as const
@@ -8,7 +9,7 @@ export type CpuTime = Readonly<
   Record<
     /**
      * `guest`: the guest's own instructions. `qemu`: QEMU's other threads, which are devices, the user network and the
-     * translation of code. `driver`: this process, which includes the file servers.
+     * translation of code. `driver`: this process and its file servers.
      */
     (typeof takers)[number],
     number
@@ -22,10 +23,11 @@ const US_PER_MS = 1e3
 export function cpuTime(pid?: number): CpuTime {
   const qemu = pid === undefined ? { guest: 0, rest: 0 } : qemuTime(pid)
   const { user, system } = process.cpuUsage()
+  const serving = servingProcesses(process.pid).reduce((sum, each) => sum + timeOf(each), 0)
   return {
     guest: qemu.guest / NS_PER_MS,
     qemu: qemu.rest / NS_PER_MS,
-    driver: (user + system) / US_PER_MS,
+    driver: (user + system) / US_PER_MS + serving / NS_PER_MS,
   }
 }
 

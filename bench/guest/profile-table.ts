@@ -19,7 +19,7 @@ export function profileTable(
   return {
     title: "The parts of lowerdir's server in find, with cache=none and one virtual CPU",
     about: [
-      `Microseconds for each of ${count} requests, from V8's profile of the serving thread. Profiling takes time itself; ` +
+      `Microseconds for each of ${count} requests, from V8's profile of the serving process. Profiling takes time itself; ` +
         `sleep is left out. The last line is the floor of the tables above. It is a part of the calls of libc: the rest ` +
         `of these is the FFI, and filling the CPU's caches again after the last request.`,
     ],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Counts } from './requests.ts'
 
-/** The time of each part of the server's thread in microseconds, without sleep. */
+/** The time of each part of the serving process in microseconds, without sleep. */
 export type PartTimes = Readonly<Record<Part, number>>
 
 /** A profile of lowerdir's server, and the requests that it served meanwhile. */
@@ -48,7 +48,7 @@ interface ProfileNode {
   readonly children?: readonly number[]
 }
 
-/** Reads a profile of the server's engine thread. */
+/** Reads a profile of the serving process. */
 export function readProfile(path: string): PartTimes {
   return partTimes(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile)
 }
@@ -87,7 +87,7 @@ function assign(nodes: readonly ProfileNode[]): ReadonlyMap<number, Part> {
   return found
 }
 
-/** The part of a node. @param above the part of its caller; undefined outside of the loop, as at a thread's start. */
+/** The part of a node. @param above the part of its caller; undefined outside of the loop, as at the start. */
 function partBelow(
   { callFrame: { functionName, url } }: ProfileNode,
   above: Part | undefined,

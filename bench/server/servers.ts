@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { startDiod as startDiodProcess } from '../diod.ts'
 import type { Program } from '../programs.ts'
 import { profiledServer } from '../profiled.ts'
-import { type ServerProcess, listening } from '../server-process.ts'
+import { type ServerProcess, listening, servedBy } from '../server-process.ts'
 
 /** A server in a process of its own, and where it listens. */
 export interface Server extends ServerProcess {
@@ -24,16 +24,20 @@ export async function startLowerdir(
   return { ...server, name: 'lowerdir', socket }
 }
 
-function startPlain(folder: string, socket: string): Promise<ServerProcess> {
+async function startPlain(folder: string, socket: string): Promise<ServerProcess> {
   const serve = fileURLToPath(new URL('./serve.js', import.meta.url))
   const child = fork(serve, [folder, socket])
-  return listening('lowerdir', child, socket, () => child.disconnect())
+  return servedBy(await listening('lowerdir', child, socket, () => child.disconnect()))
 }
 
-function startProfiled(folder: string, socket: string, profile: string): Promise<ServerProcess> {
+async function startProfiled(
+  folder: string,
+  socket: string,
+  profile: string,
+): Promise<ServerProcess> {
   const args = profiledServer(folder, { kind: 'unix', path: socket }, profile)
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  return listening('lowerdir', child, socket, () => child.kill())
+  return servedBy(await listening('lowerdir', child, socket, () => child.kill()))
 }
 
 export async function startDiod(diod: Program, folder: string, socket: string): Promise<Server> {

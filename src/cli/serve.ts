@@ -176,10 +176,10 @@ async function serveSockets(share: Share, log: (line: string) => void): Promise<
 async function serveStdio(served: Served, log: (line: string) => void): Promise<void> {
   if (served.sandbox === 'require') {
     throw new UserError(
-      '--sandbox require: a server at stdio has no thread of its own that could be confined. Listen on a socket instead.',
+      '--sandbox require: a server at stdio has no process of its own that could be confined. Listen on a socket instead.',
     )
   }
-  log('sandbox: off, because a server at stdio has no thread of its own')
+  log('sandbox: off, because a server at stdio has no process of its own')
   const exports = new HostExports(served.exports)
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout })
   await serveDuplex(exports, stream, log, served.limits)

@@ -1,5 +1,3 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { drainEventfd } from '../sys/eventfd.ts'
 import type { Later } from '../tree/later.ts'
 import { HOLD_INTERVAL, HOLD_TIMEOUT } from '../transport/hold.ts'
 import { type SavedStream, reasonFor } from '../transport/stream/stream-session.ts'
@@ -15,39 +13,33 @@ export interface Client {
   readonly listen: Listen
 }
 
-/** Carries out the starter's commands while the thread serves, without Node's event loop. */
-export class Commands implements Watched {
-  readonly fd: number
-  readonly waitsFor = 'read'
-  readonly #port: MessagePort
+/** Carries out the starter's commands while the process serves. */
+export class Commands {
   readonly #clients: ReadonlySet<Client>
   readonly #later: Later
+  readonly #tell: (message: EngineMessage) => void
+  readonly #stop: () => void
   /** Whether sessions that are resumed wait for the first "go on". */
   #heldAtFirst = true
   /** Cancels the next check of what clients have received. */
   #cancelLook: (() => void) | undefined
 
   /**
-   * @param fd an eventfd that the starter signals.
    * @param clients all clients, as they come and go.
+   * @param tell tells the starter.
+   * @param stop ends the loop.
    */
-  constructor(fd: number, port: MessagePort, clients: ReadonlySet<Client>, later: Later) {
-    this.fd = fd
-    this.#port = port
+  constructor(
+    clients: ReadonlySet<Client>,
+    later: Later,
+    tell: (message: EngineMessage) => void,
+    stop: () => void,
+  ) {
     this.#clients = clients
     this.#later = later
+    this.#tell = tell
+    this.#stop = stop
   }
-
-  ready(): void {
-    drainEventfd(this.fd)
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port)
-      if (received === undefined) return
-      this.#obey(received.message as EngineCommand)
-    }
-  }
-
-  close(): void {}
 
   /** Resumes a saved session. @returns as Connection.load. */
   resume(connection: Connection, saved: SavedStream): number {
@@ -55,8 +47,9 @@ export class Commands implements Watched {
     return connection.load(saved)
   }
 
-  #obey(command: EngineCommand): void {
-    if (command === 'hold') this.#attempt(() => this.#hold())
+  obey(command: EngineCommand): void {
+    if (command === 'stop') this.#stop()
+    else if (command === 'hold') this.#attempt(() => this.#hold())
     else if (command === 'save') this.#attempt(() => this.#save())
     else this.#goOn()
   }
@@ -66,7 +59,7 @@ export class Commands implements Watched {
       act()
     } catch (error) {
       // The starter gets the error, and the clients are served on.
-      this.#answer({ kind: 'refused', why: reasonFor(error) })
+      this.#tell({ kind: 'refused', why: reasonFor(error) })
     }
   }
 
@@ -80,7 +73,7 @@ export class Commands implements Watched {
     // Clients may have come and gone since the last check.
     const connections = this.#connections()
     if (connections.every(({ connection }) => connection.isReceived)) {
-      this.#answer({ kind: 'done', saved: [] })
+      this.#tell({ kind: 'done', saved: [] })
     } else if (performance.now() < end) {
       this.#cancelLook = this.#later(HOLD_INTERVAL, () => {
         this.#cancelLook = undefined
@@ -89,7 +82,7 @@ export class Commands implements Watched {
     } else {
       for (const { connection } of connections) connection.goOn()
       const why = `its client has not taken its replies for ${HOLD_TIMEOUT / 1000} seconds`
-      this.#answer({ kind: 'refused', why })
+      this.#tell({ kind: 'refused', why })
     }
   }
 
@@ -98,17 +91,17 @@ export class Commands implements Watched {
     if (this.#cancelLook !== undefined) {
       this.#cancelLook()
       this.#cancelLook = undefined
-      this.#answer({ kind: 'refused', why: 'it was told to go on' })
+      this.#tell({ kind: 'refused', why: 'it was told to go on' })
     }
     for (const { watched } of this.#clients) if (watched instanceof Connection) watched.goOn()
-    this.#answer({ kind: 'done', saved: [] })
+    this.#tell({ kind: 'done', saved: [] })
   }
 
   #save(): void {
     const saved = this.#connections().map(({ place, connection }) => {
       return { place, stream: connection.save() }
     })
-    this.#answer({ kind: 'done', saved })
+    this.#tell({ kind: 'done', saved })
   }
 
   /** @throws Error where a client cannot be saved, or the server cannot know what it has received. */
@@ -122,9 +115,5 @@ export class Commands implements Watched {
       }
       return { place, connection: watched }
     })
-  }
-
-  #answer(message: EngineMessage): void {
-    this.#port.postMessage(message)
   }
 }

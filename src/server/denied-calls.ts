@@ -3,16 +3,12 @@ import type { Denied } from '../sys/seccomp.ts'
 import type { SystemCall } from '../sys/system-calls.ts'
 
 /**
- * System calls that the engine thread gives up.
+ * System calls that a serving process gives up.
  *
  * The list says what is denied and not what is allowed, and a denied call fails instead of killing the
  * process. V8, Node and libc make other calls from release to release, and a server must not end because
- * malloc makes a new one. The list does not stop code that runs in this thread, which shares its memory with
- * threads that are not restricted. It limits the consequences of a bug in this program, such as a wrong
+ * malloc makes a new one. The list limits the consequences of a bug in this program, such as a wrong
  * descriptor or path.
- *
- * setuid(2) and the like are not in it: when the main thread changes its user, libc makes every thread do the
- * same, and aborts the process if one of them cannot.
  */
 const always: readonly SystemCall[] = [
   // Other programs and processes. Threads may be started, because V8's platform decides when it needs them.
@@ -141,7 +137,7 @@ const changes: readonly SystemCall[] = [
 ]
 
 /**
- * The calls that fail in an engine thread, with their errno. @param readOnly whether all of its exports are
+ * The calls that fail in a serving process, with their errno. @param readOnly whether all of its exports are
  * read-only.
  */
 export function deniedCalls(readOnly: boolean): Denied {

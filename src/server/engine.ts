@@ -1,55 +1,52 @@
 /**
- * A server is a thread that serves exports, with its sockets, its event loop and its sandbox, and a handle on it for the thread
- * that started it.
+ * A server is a process that serves exports, with its sockets, its event loop and its sandbox, and a handle on it for the
+ * process that started it.
  *
- * This is the handle. worker.ts is where the thread begins, and index.ts the public face of the room, `lowerdir/server`.
+ * This is the handle. main.cts is where the process begins, and index.ts the public face of the room, `lowerdir/server`.
  */
 
-import { Worker } from 'node:worker_threads'
 import { ErrnoError } from '../sys/errno.ts'
-import { closeEventfd, createEventfd, signalEventfd } from '../sys/eventfd.ts'
 import { checkSaved } from '../9p/saved-session.ts'
 import type { Holdable } from '../transport/hold.ts'
 import { type ListeningSocket, listenAll } from './listening-socket.ts'
 import { SandboxError } from './sandbox.ts'
-import type {
-  EngineCommand,
-  EngineMessage,
-  EngineStart,
-  Listen,
-  SavedConnection,
-  Share,
-} from './share.ts'
+import { ServingProcess } from './serving-process.ts'
+import type { EngineCommand, EngineMessage, Listen, SavedConnection, Share } from './share.ts'
 
 /**
- * A thread that serves directories of the host. The sessions of its clients at unix sockets can be saved.
+ * A process that serves directories of the host. The sessions of its clients at unix sockets can be saved.
  * {@link Share.resume} gives such sessions to another engine, which goes on with them.
  */
 export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
   /** Where it listens. A TCP port of 0 is replaced by the actual port. */
   readonly listen: readonly Listen[]
+  /** The number of the process; undefined where it could not be started. */
+  readonly pid: number | undefined
   /**
-   * Resolves when the thread serves. Until then clients connect and wait. Rejects when it cannot start, as
+   * Resolves when the process serves. Until then clients connect and wait. Rejects when it cannot start, as
    * {@link startEngine} does.
    */
   readonly serving: Promise<void>
-  /** Resolves when the thread has ended. Rejects if the thread ended without {@link close}. */
+  /** Resolves when the process has ended. Rejects if it has ended without {@link close}. */
   readonly ended: Promise<void>
   /**
    * Resolves when the clients of all sessions of {@link Share.resume} have connected, with the number of files that could
    * not be opened again; never if some of them do not connect.
    */
   readonly resumed: Promise<number>
-  /** Ends all connections, closes every descriptor and removes the socket files. */
+  /**
+   * Ends all connections, closes every descriptor and removes the socket files. It takes 3 seconds at most: a process that
+   * waits for a file system that hangs is killed, and then left behind. It ends when that file system answers.
+   */
   close(): Promise<void>
 }
 
 /**
- * Starts a thread that serves `share` and resolves once it does.
+ * Starts a process that serves `share` and resolves once it does.
  *
  * @param log as for {@link openEngine}.
  * @throws what {@link openEngine} throws; ErrnoError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
- *   SandboxError when one is required and incomplete.
+ *   SandboxError when one is required and incomplete; Error when there can be no further process.
  */
 export async function startEngine(
   share: Share,
@@ -61,134 +58,152 @@ export async function startEngine(
 }
 
 /**
- * Starts a thread that is going to serve `share`. When this returns, its sockets listen.
+ * Starts a process that is going to serve `share`. When this returns, its sockets listen.
  *
- * The starter opens, closes and removes the sockets. So they are removed however the thread ends, and the
- * sandbox can deny the thread all sockets, and all files but those of its share.
+ * The starter opens, closes and removes the sockets. So they are removed however the process ends, and the
+ * sandbox can deny it all sockets, and all files but those of its share.
  *
  * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see log-budget.ts.
+ * @param program as for {@link ServingProcess}.
  * @throws ListenError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that cannot be
  *   resumed with these limits.
  */
-export function openEngine(share: Share, log: (line: string) => void): Engine {
+export function openEngine(
+  share: Share,
+  log: (line: string) => void,
+  program?: readonly string[],
+): Engine {
   const { exports, limits, sandbox, resume = [] } = share
   for (const { stream } of resume) checkSaved(stream.session, limits)
-  const eventfds: number[] = []
-  const closeEventfds = (): void => {
-    for (const fd of eventfds.splice(0)) closeEventfd(fd)
-  }
-  let sockets: readonly ListeningSocket[]
-  try {
-    eventfds.push(createEventfd())
-    eventfds.push(createEventfd())
-    sockets = listenAll(share.listen)
-  } catch (error) {
-    closeEventfds()
-    throw error
-  }
-  const [stopFd = -1, commandFd = -1] = eventfds
-  const start: EngineStart = {
-    served: { exports, limits, sandbox },
-    sockets: sockets.map(({ fd, listen }, index) => ({
-      fd,
-      listen,
-      resume: resume.filter(({ place }) => place === index).map(({ stream }) => stream),
-    })),
-    stopFd,
-    commandFd,
-  }
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: start,
-    // Not this process's arguments: a thread refuses some of them, such as those that come with --eval.
-    execArgv: [],
-    // Requests allocate little that lives long, and V8 would use a larger young generation up to its end.
-    resourceLimits: { maxYoungGenerationSizeMb: 8 },
-    name: 'lowerdir engine',
-  })
+  const sockets = listenAll(share.listen)
+  const asked: Asked[] = []
+  const resuming = new Resuming(resume.length)
+  const serving = deferred()
+  const ended = deferred()
   let closing = false
-  let alive = true
   let hasServed = false
-  const stop = (): void => {
-    if (alive) signalEventfd(stopFd)
+  let isOver = false
+  /** Why it cannot start, by its own account. */
+  let refused: Error | undefined
+
+  const onMessage = (message: EngineMessage): void => {
+    if (message.kind === 'log') log(message.line)
+    else if (message.kind === 'serving') {
+      hasServed = true
+      serving.resolve()
+    } else if (message.kind === 'resumed') resuming.one(message.lost)
+    else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
+    else if (message.kind === 'refused')
+      asked.shift()?.reject(new Error(refusal(share, message.why)))
+    else if (message.errno === null) refused = new SandboxError(message.what)
+    else refused = new ErrnoError(message.errno, message.what)
   }
+  const onEnd = (failure: Error | undefined): void => {
+    isOver = true
+    process.off('exit', onProcessExit)
+    const unclosed = closeAll(sockets)
+    const why = refused ?? (failure && endOf(share, child, failure)) ?? unclosed
+    const byItself = closing ? undefined : new Error(`The server of ${names(share)} has ended.`)
+    const reason = why ?? byItself
+    if (reason === undefined) ended.resolve()
+    else ended.reject(reason)
+    serving.reject(
+      reason ?? new Error(`The server of ${names(share)} was closed before it served.`),
+    )
+    for (const each of asked.splice(0)) each.reject(new Error(refusal(share, OVER)))
+  }
+  let child: ServingProcess | undefined
   const onProcessExit = (): void => {
-    // Node waits for its threads when the process ends, and this thread sleeps in epoll_wait(2).
-    stop()
+    child?.kill()
     for (const socket of sockets) socket.removeFile()
   }
   process.once('exit', onProcessExit)
-  let failure: Error | undefined
-
-  const ended = new Promise<void>((resolve, reject) => {
-    worker.on('error', (error) => {
-      failure ??= error instanceof Error ? error : new Error(String(error))
-    })
-    worker.on('exit', () => {
-      alive = false
-      process.off('exit', onProcessExit)
-      closeEventfds()
-      const unclosed = closeAll(sockets)
-      failure ??= unclosed
-      if (failure !== undefined) reject(failure)
-      else if (closing) resolve()
-      else reject(new Error(`the server of ${names(share)} has ended by itself`))
-    })
-  })
-  // If the caller does not await it, its rejection must not end the process.
-  ended.catch(() => {})
-
-  const asked: Asked[] = []
-  const resuming = new Resuming(resume.length)
-  const serving = new Promise<void>((resolve, reject) => {
-    worker.on('message', (message: EngineMessage) => {
-      if (message.kind === 'log') log(message.line)
-      else if (message.kind === 'serving') {
-        hasServed = true
-        resolve()
-      } else if (message.kind === 'resumed') resuming.one(message.lost)
-      else if (message.kind === 'done') asked.shift()?.resolve(message.saved)
-      else if (message.kind === 'refused')
-        asked.shift()?.reject(new Error(refusal(share, message.why)))
-      else if (message.errno === null) failure = new SandboxError(message.what)
-      else failure = new ErrnoError(message.errno, message.what)
-    })
-    ended.catch(reject)
-  })
-  serving.catch(() => {})
+  try {
+    child = new ServingProcess(
+      {
+        served: { exports, limits, sandbox },
+        sockets: sockets.map(({ fd, listen }, index) => ({
+          fd,
+          listen,
+          resume: resume.filter(({ place }) => place === index).map(({ stream }) => stream),
+        })),
+      },
+      {
+        message: onMessage,
+        get awaitsLarge() {
+          return asked.length > 0
+        },
+        ended: onEnd,
+        leftBehind() {
+          log(
+            `${processOf(child)} hangs in a file system and is left behind; it ends when that answers`,
+          )
+        },
+      },
+      program,
+    )
+  } catch (error) {
+    process.off('exit', onProcessExit)
+    closeAll(sockets)
+    throw error
+  }
+  const started = child
 
   const ask = (command: EngineCommand): Promise<readonly SavedConnection[]> =>
     new Promise((resolve, reject) => {
-      const isOver = (): void => reject(new Error(refusal(share, 'its server has ended')))
-      ended.then(isOver, isOver)
-      if (!alive) return
+      if (isOver) {
+        reject(new Error(refusal(share, OVER)))
+        return
+      }
       asked.push({ resolve, reject })
-      worker.postMessage(command)
-      signalEventfd(commandFd)
+      started.send(command)
     })
 
   const close = async (): Promise<void> => {
     closing = true
-    stop()
-    // `serving` has rejected if the thread could not start.
-    await (hasServed ? ended : ended.catch(() => {}))
+    started.end()
+    // `serving` has rejected if the process could not start.
+    await (hasServed ? ended.promise : ended.promise.catch(() => {}))
   }
-  const listen = sockets.map((socket) => socket.listen)
   return {
-    listen,
-    serving,
-    ended,
+    listen: sockets.map((socket) => socket.listen),
+    pid: child.pid,
+    serving: serving.promise,
+    ended: ended.promise,
     resumed: resuming.all,
     async hold() {
       await ask('hold')
     },
     save: () => ask('save'),
     goOn() {
-      // It fails if the thread has ended. `ended` then tells the reason.
+      // It fails if the process has ended. `ended` then tells the reason.
       ask('go on').catch(() => {})
     },
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** A promise and its two ends. Its rejection is not an unhandled one, even if nobody awaits it. */
+function deferred(): { promise: Promise<void>; resolve(): void; reject(error: Error): void } {
+  let resolve = (): void => {}
+  let reject = (_error: Error): void => {}
+  const promise = new Promise<void>((...ends) => ([resolve, reject] = ends))
+  promise.catch(() => {})
+  return { promise, resolve, reject }
+}
+
+const OVER = 'its server has ended'
+
+/** The failure of a process, with what it has served. */
+function endOf(share: Share, child: ServingProcess | undefined, failure: Error): Error {
+  return new Error(`The server of ${names(share)} (${processOf(child)}) ${failure.message}`, {
+    cause: failure,
+  })
+}
+
+function processOf(child: ServingProcess | undefined): string {
+  return child?.pid === undefined ? 'no process' : `process ${child.pid}`
 }
 
 /** Counts the sessions that were resumed. */

@@ -62,7 +62,7 @@ export class Listener implements Watched {
       this.#spare = createEventfd()
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
-      // Another thread has taken the descriptor that was closed here. The next round tries again.
+      // Something else has taken the descriptor that was closed here. The next round tries again.
     }
   }
 

@@ -17,7 +17,7 @@ export class ListenError extends ErrnoError {
 
 /**
  * A socket that an engine listens on, with the file of a unix socket. The engine's starter owns it, since the
- * engine thread may end at any time and its sandbox lets it remove nothing.
+ * serving process may end at any time and its sandbox lets it remove nothing.
  */
 export class ListeningSocket {
   readonly fd: number

@@ -17,7 +17,7 @@ export class SandboxError extends Error {
   override readonly name = 'SandboxError'
 }
 
-/** A directory that the thread can still reach. */
+/** A directory that the process can still reach. */
 export interface SandboxedDirectory {
   /** Its descriptor. O_PATH is enough. */
   readonly descriptor: number
@@ -49,10 +49,13 @@ const writing =
 const REFER_ABI = 2
 
 /**
- * Restricts the calling thread, and no other, for ever: by Landlock, so that it can open and change only
- * files of `directories`, and change nothing in those that are read-only; by no_new_privs; and by a filter of
- * system calls (denied-calls.ts). If one directory lies in another, what is allowed in the outer one is
- * allowed in both.
+ * Restricts the process for ever: by Landlock, so that it can open and change only files of `directories`, and change
+ * nothing in those that are read-only; by no_new_privs; and by a filter of system calls (denied-calls.ts). If one directory
+ * lies in another, what is allowed in the outer one is allowed in both.
+ *
+ * Before Linux 7.0, Landlock only restricts the calling thread and threads that it starts later. So this must come before
+ * libuv's thread pool, which does what Node's asynchronous functions ask for. Threads that V8 and Node always start (for
+ * garbage, timers of V8 and the signal for the inspector) open no files.
  *
  * This comes in addition to the server's own checks. Landlock does not restrict reading the attributes of
  * files.

@@ -25,7 +25,7 @@ export interface VhostUserListen {
   readonly unsealed?: boolean
 }
 
-/** What one engine thread serves, and how. Plain data, since it is sent to the thread. */
+/** What one engine serves, and how. Plain data, since it is sent to a process. */
 export interface Served {
   readonly exports: readonly HostExport[]
   readonly limits: Limits
@@ -49,28 +49,24 @@ export interface SavedConnection {
   readonly stream: SavedStream
 }
 
-/** What the thread is started with. The starter owns the descriptors. */
+/** What a serving process is started with. */
 export interface EngineStart {
   readonly served: Served
-  /** Listening sockets, their addresses, and the sessions to resume there. */
+  /** Its listening sockets, as numbers of its own descriptors, their addresses, and the sessions to resume there. */
   readonly sockets: readonly {
     readonly fd: number
     readonly listen: Listen
     readonly resume: readonly SavedStream[]
   }[]
-  /** An eventfd that is readable when the thread has to stop. */
-  readonly stopFd: number
-  /** An eventfd that is readable when there are commands. */
-  readonly commandFd: number
 }
 
-/** The starter's commands to a thread that serves. Each is answered before the next; see transport/hold.ts. */
-export type EngineCommand = 'hold' | 'save' | 'go on'
+/** The starter's commands to a process that serves. Each but `stop` is answered before the next; see transport/hold.ts. */
+export type EngineCommand = 'hold' | 'save' | 'go on' | 'stop'
 
-/** The thread's messages to its starter. */
+/** A serving process's messages to its starter. */
 export type EngineMessage =
   | { readonly kind: 'serving' }
-  /** The thread cannot start. Without an errno, `what` is a sentence about the sandbox. */
+  /** The process cannot start. Without an errno, `what` is a sentence about the sandbox. */
   | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
   | { readonly kind: 'log'; readonly line: string }
   /** A session was resumed, without `lost` of its files. */
@@ -78,3 +74,22 @@ export type EngineMessage =
   /** A command is done, with the sessions for `save`; or it is refused, and `why` is a part of a sentence. */
   | { readonly kind: 'done'; readonly saved: readonly SavedConnection[] }
   | { readonly kind: 'refused'; readonly why: string }
+
+/**
+ * The message that `value` is: JSON that a serving process has sent. That process is exposed to its clients, so nothing
+ * is taken for granted. Sessions are checked when they are resumed (9p/saved-session.ts).
+ *
+ * @throws Error if it is no message.
+ */
+export function engineMessage(value: unknown): EngineMessage {
+  const { kind, errno, what, line, lost, saved, why } = Object(value) as Record<string, unknown>
+  if (kind === 'serving') return { kind }
+  if (kind === 'log' && typeof line === 'string') return { kind, line }
+  if (kind === 'resumed' && Number.isSafeInteger(lost)) return { kind, lost: Number(lost) }
+  if (kind === 'done' && Array.isArray(saved)) return { kind, saved: saved as SavedConnection[] }
+  if (kind === 'refused' && typeof why === 'string') return { kind, why }
+  if (kind === 'failed' && typeof what === 'string') {
+    if (errno === null || typeof errno === 'number') return { kind, errno, what }
+  }
+  throw new Error(`the server has sent what is no message: ${JSON.stringify(value).slice(0, 100)}`)
+}

@@ -34,7 +34,7 @@ export class UringReads implements ColdReads, Watched {
     try {
       this.#ring.read(this.#id, fd, read.memory.address, length, offset)
     } catch (error) {
-      // The kernel takes no more reads now, so the thread waits for the disk itself.
+      // The kernel takes no more reads now, so the process waits for the disk itself.
       if (error instanceof ErrnoError) return undefined
       throw error
     }
@@ -61,7 +61,7 @@ export class UringReads implements ColdReads, Watched {
   }
 }
 
-/** Cold reads; or a line for the log with the reason why the thread has to wait for the disk itself. */
+/** Cold reads; or a line for the log with the reason why the process has to wait for the disk itself. */
 export function coldReads(): UringReads | string {
   try {
     return new UringReads()

@@ -4,7 +4,7 @@ import { close } from './files.ts'
 import { systemMemory } from './system-memory.ts'
 
 /**
- * landlock(7): a thread gives up, for ever, the right to open or change files outside of chosen directories.
+ * landlock(7): threads give up, for ever, the right to open or change files outside of chosen directories.
  * libc has no functions for it. The numbers of its system calls are the same on every architecture.
  */
 const create = raw('int', 'syscall', 'int64', 'pointer', 'size', 'uint32')
@@ -16,6 +16,9 @@ const ADD_RULE = 445
 const RESTRICT_SELF = 446
 const CREATE_RULESET_VERSION = 1
 const RULE_PATH_BENEATH = 1
+/** LANDLOCK_RESTRICT_SELF_TSYNC: all threads of the process, and the ABI that has it (Linux 7.0). */
+const RESTRICT_SELF_TSYNC = 1 << 3
+const TSYNC_ABI = 8
 
 /** Rights to files and directories (LANDLOCK_ACCESS_FS_… in include/uapi/linux/landlock.h). */
 export const access = {
@@ -100,18 +103,20 @@ const ruleset = systemMemory(24)
 const beneath = systemMemory(16)
 
 /**
- * Restricts the calling thread to what `rules` allow, and no other thread. Threads and processes that it
- * starts inherit the restriction. TCP ports, abstract sockets and signals are denied altogether. Files that
+ * Restricts the calling thread to what `rules` allow. Threads and processes that it starts later inherit the restriction;
+ * threads that there are already get it from Linux 7.0 on (ABI 8), and before that they do not. TCP ports, abstract sockets and signals are denied altogether. Files that
  * are open already stay usable. The thread needs no_new_privs or CAP_SYS_ADMIN.
  *
  * @throws ErrnoError EOPNOTSUPP without Landlock, E2BIG when 16 such restrictions are stacked already, EPERM.
  */
 export function restrictThread(rules: readonly LandlockRule[]): void {
-  const handled = handledBy(landlockAbi())
+  const abi = landlockAbi()
+  const handled = handledBy(abi)
   if (handled.fs === 0) throw new ErrnoError(errno.EOPNOTSUPP, 'landlock_create_ruleset')
   ruleset.view.setBigUint64(0, BigInt(handled.fs), true)
   ruleset.view.setBigUint64(8, BigInt(handled.net), true)
   ruleset.view.setBigUint64(16, BigInt(handled.scopes), true)
+  const flags = abi >= TSYNC_ABI ? RESTRICT_SELF_TSYNC : 0
   const fd = create(CREATE_RULESET, ruleset.address, 24, 0)
   if (fd < 0) throw new ErrnoError(lastErrno(), 'landlock_create_ruleset')
   try {
@@ -120,7 +125,7 @@ export function restrictThread(rules: readonly LandlockRule[]): void {
       beneath.view.setInt32(8, directory, true)
       named('landlock_add_rule', () => addRule(ADD_RULE, fd, RULE_PATH_BENEATH, beneath.address, 0))
     }
-    named('landlock_restrict_self', () => restrictSelf(RESTRICT_SELF, fd, 0))
+    named('landlock_restrict_self', () => restrictSelf(RESTRICT_SELF, fd, flags))
   } finally {
     close(fd)
   }

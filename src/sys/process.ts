@@ -1,33 +1,36 @@
 import { readFileSync } from 'node:fs'
-import { call, raw } from './ffi.ts'
+import { constants } from 'node:os'
+import { call } from './ffi.ts'
 import { systemMemory } from './system-memory.ts'
 
-/** unshare(2)'s CLONE_FS: umask, working directory and root of this thread become its own. */
-const CLONE_FS = 0x200
 const CAP_CHOWN = 0
 const CAP_FOWNER = 3
 const CAP_FSETID = 4
 /** The same on x86-64 and aarch64. */
 const RLIMIT_NOFILE = 7
 
-const unshare = call('int', 'unshare', 'int')
 const getrlimit = call('int', 'getrlimit', 'int', 'pointer')
 const limit = systemMemory(16)
-const umask = raw('int', 'umask', 'uint32')
 const prctl = call('int', 'prctl', 'int', 'size', 'size', 'size', 'size')
 
+const setHandler = call('long', 'signal', 'int', 'pointer')
+
+const PR_SET_PDEATHSIG = 1
 const PR_SET_NO_NEW_PRIVS = 38
+/** SIG_IGN of signal(2). */
+const IGNORE = 1
 
 /**
- * Gives the calling thread its own umask of 0, since clients have applied the guest's umask already. Other threads of the
- * process keep theirs.
- *
- * @throws ErrnoError EPERM where a container's seccomp filter forbids unshare(2); the umask then stays, and
- *   {@link Credentials.umask} says which bits have to be set afterwards.
+ * From now on the kernel kills this process when the thread that has started it ends (PR_SET_PDEATHSIG), also while it waits
+ * in a system call. If that thread has ended already, nothing happens.
  */
-export function clearThreadUmask(): void {
-  unshare(CLONE_FS)
-  umask(0)
+export function dieWithParent(): void {
+  prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0)
+}
+
+/** From now on the process ignores these signals, whatever Node has set up for them: signal(2) with SIG_IGN. */
+export function ignoreSignals(...signals: readonly NodeJS.Signals[]): void {
+  for (const signal of signals) setHandler(constants.signals[signal], IGNORE)
 }
 
 /** How many descriptors this process may have: getrlimit(2)'s soft RLIMIT_NOFILE. */
@@ -39,8 +42,8 @@ export function descriptorLimit(): number {
 
 /**
  * From now on, programs that the calling thread executes gain no rights from setuid bits or file capabilities
- * (PR_SET_NO_NEW_PRIVS). Other threads of the process are not affected; threads and processes that this one
- * starts inherit it.
+ * (PR_SET_NO_NEW_PRIVS). Threads and processes that it starts inherit this. Other threads of the process do not, until a
+ * filter comes with it (seccomp.ts).
  */
 export function setNoNewPrivileges(): void {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

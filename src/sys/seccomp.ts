@@ -4,7 +4,7 @@ import { systemMemory } from './system-memory.ts'
 import { type SystemCall, systemCalls } from './system-calls.ts'
 
 /**
- * A filter of system calls for the calling thread, seccomp(2). It is a program of the kernel's
+ * A filter of system calls for all threads of the process, seccomp(2). It is a program of the kernel's
  * classic BPF (include/uapi/linux/filter.h) over struct seccomp_data: nr[4] arch[4] ip[8] args[6*8].
  */
 const seccomp = call('int', 'syscall', 'int64', 'uint32', 'uint32', 'pointer')
@@ -25,9 +25,11 @@ const architecture = architectures.find(({ name }) => name === process.arch)
 
 const SECCOMP_SET_MODE_FILTER = 1
 const SECCOMP_GET_ACTION_AVAIL = 2
+/** For the other threads of the process too, with no_new_privs. */
+const SECCOMP_FILTER_FLAG_TSYNC = 1
 /**
- * Without it, kernels before 5.16 switch on mitigations against speculation that slow this thread down
- * (Documentation/userspace-api/spec_ctrl.rst). They protect against code in this thread, and the filter is
+ * Without it, kernels before 5.16 switch on mitigations against speculation that slow these threads down
+ * (Documentation/userspace-api/spec_ctrl.rst). They protect against code of others in the process, and the filter is
  * not made for that.
  */
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
@@ -62,11 +64,13 @@ const HEADER = 16
 const memory = systemMemory(HEADER + 8 * (2 * Object.keys(systemCalls).length + 16))
 
 /**
- * Makes the calls in `denied` fail on the calling thread, for ever; threads that it starts inherit this.
+ * Makes the calls in `denied` fail in all threads of this process, for ever, also in those that are started later.
  * clone(2), if it is among them, may still start threads. Calls with the numbers of another architecture (int
- * 0x80 on x86-64) fail with EPERM. The thread needs no_new_privs or CAP_SYS_ADMIN.
+ * 0x80 on x86-64) fail with EPERM. The calling thread needs no_new_privs or CAP_SYS_ADMIN; the others get no_new_privs
+ * from it.
  *
- * @throws ErrnoError ENOSYS if {@link hasSeccomp} is false, EACCES without no_new_privs.
+ * @throws ErrnoError ENOSYS if {@link hasSeccomp} is false, EACCES without no_new_privs, EBUSY where another thread has a
+ *   filter of its own.
  */
 export function denyCalls(denied: Denied): void {
   if (architecture === undefined) throw new ErrnoError(errno.ENOSYS, 'seccomp')
@@ -82,7 +86,10 @@ export function denyCalls(denied: Denied): void {
     view.setUint8(at + 3, no)
     view.setUint32(at + 4, value, true)
   }
-  seccomp(architecture.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, address)
+  const flags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW
+  // The number of a thread that cannot have the same filter.
+  const odd = seccomp(architecture.seccomp, SECCOMP_SET_MODE_FILTER, flags, address)
+  if (odd !== 0) throw new ErrnoError(errno.EBUSY, 'seccomp')
 }
 
 /** An instruction: its code, how many instructions to skip if its condition holds and if not, and its operand. */

@@ -1,5 +1,5 @@
 /**
- * An answer that comes later. It is not a promise: the thread that serves a tree never returns to Node's
+ * An answer that comes later. It is not a promise: the process that serves a tree never returns to Node's
  * event loop, so a promise's callbacks would never run. The callbacks of a Deferred run at once.
  *
  * The tree that cannot answer yet keeps this object and settles it. The session that waits for it may cancel

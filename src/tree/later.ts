@@ -1,6 +1,6 @@
 /**
  * Calls `action` once, after `milliseconds`, unless the returned function is called before. The program that
- * serves a tree passes this in, because a thread in a loop of its own never runs Node's timers.
+ * serves a tree passes this in, because a process in a event loop never runs Node's timers.
  */
 export type Later = (milliseconds: number, action: () => void) => () => void
 

@@ -36,7 +36,7 @@ describe('a profile', () => {
     const path = profileOf([
       '(root)', // 1
       '',
-      ['start', 'file:///x/server/worker.js', koffi], // 2, 4
+      ['serve', 'file:///x/server/serving.js', koffi], // 2, 4
       ['(garbage collector)', ''], // 8
       [
         'run', // 16

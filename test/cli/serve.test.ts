@@ -279,7 +279,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for a sandbox at stdio',
       () => [shared, '--listen=stdio', '--sandbox=require'],
-      'a server at stdio has no thread of its own that could be confined.',
+      'a server at stdio has no process of its own that could be confined.',
     ],
     [
       'for an odd pattern',

@@ -1,18 +1,18 @@
 // Imported first: it must be loaded before any module of src/.
 import { type Fault, libc } from './faulty-libc.mjs'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
-import { closeEventfd, createEventfd, signalEventfd } from '../../src/sys/eventfd.ts'
 import { payloadBytes } from '../../src/9p/index.ts'
 import { startEngine } from '../../src/server/engine.ts'
 import { type ListeningSocket, listenAll } from '../../src/server/listening-socket.ts'
 import type { SandboxMode } from '../../src/server/sandbox.ts'
-import type { EngineMessage, EngineStart, Listen, Share } from '../../src/server/share.ts'
+import { type ServingEvents, ServingProcess } from '../../src/server/serving-process.ts'
+import type { EngineMessage, Listen, Share } from '../../src/server/share.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { attached, connected, sharePolicy, shareSettings } from '../support/directory-server.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
@@ -20,7 +20,7 @@ import { linux } from '../support/vhost-user/layouts.ts'
 import { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
 import { clientOn } from '../support/vhost-user/virtqueue-stream.ts'
 
-/** The calls of the engine's thread that fail. */
+/** The calls of the engine's process that fail. */
 interface Plan {
   readonly call: string
   readonly fault: Fault
@@ -38,15 +38,16 @@ beforeEach(() => {
   listen = { kind: 'unix', path: join(folder, 'socket') }
 })
 
-/** An engine's thread, started as startEngine does, with the faults of a plan. */
+const program = fileURLToPath(new URL('faulty-engine.cjs', import.meta.url))
+
+/** An engine's process, started as openEngine does, with the faults of a plan. */
 class FaultyEngine implements AsyncDisposable {
   readonly log: string[] = []
   readonly ended: Promise<void>
   /** The first message other than a log line. */
   readonly started: Promise<EngineMessage>
   readonly #sockets: readonly ListeningSocket[] = listenAll([listen])
-  readonly #stopFd = createEventfd()
-  readonly #commandFd = createEventfd()
+  readonly #process: ServingProcess
 
   constructor(plan: readonly Plan[], sandbox: SandboxMode) {
     const sockets = this.#sockets.map((socket) => ({
@@ -55,26 +56,35 @@ class FaultyEngine implements AsyncDisposable {
       resume: [],
     }))
     const { exports, limits } = share(sandbox)
-    const start: EngineStart = {
-      served: { exports, limits, sandbox },
-      sockets,
-      stopFd: this.#stopFd,
-      commandFd: this.#commandFd,
-    }
-    const worker = new Worker(new URL('./engine-thread.mjs', import.meta.url), {
-      workerData: { ...start, plan },
-      execArgv: [],
-    })
-    this.ended = new Promise((resolve, reject) => {
-      worker.once('error', reject)
-      worker.once('exit', () => resolve())
-    })
+    let start: (message: EngineMessage) => void = () => {}
     this.started = new Promise((resolve) => {
-      worker.on('message', (message: EngineMessage) => {
-        if (message.kind === 'log') this.log.push(message.line)
-        else resolve(message)
-      })
+      start = resolve
     })
+    let end: () => void = () => {}
+    this.ended = new Promise((resolve) => {
+      end = resolve
+    })
+    const events: ServingEvents = {
+      awaitsLarge: false,
+      message: (message) => {
+        if (message.kind === 'log') this.log.push(message.line)
+        else start(message)
+      },
+      ended: () => end(),
+      leftBehind: () => this.log.push('left behind'),
+    }
+    // Infinity is null in JSON.
+    const args = ['--v8-pool-size=1', program, JSON.stringify(plan)]
+    this.#process = new ServingProcess(
+      { served: { exports, limits, sandbox }, sockets },
+      events,
+      args,
+    )
+  }
+
+  /** How many descriptors it has open. */
+  descriptors(): number {
+    return openDescriptors(this.#process.pid)
   }
 
   /** The address at which the engine listens. */
@@ -85,11 +95,11 @@ class FaultyEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    signalEventfd(this.#stopFd)
+    this.#process.end()
     await this.ended
-    closeEventfd(this.#stopFd)
-    closeEventfd(this.#commandFd)
     for (const socket of this.#sockets) socket.close()
+    const last = this.log.pop()
+    if (last !== 'left open: ') throw new Error(`the engine ended with: ${last}`)
   }
 }
 
@@ -131,11 +141,6 @@ function closed(socket: Socket): Promise<void> {
   })
 }
 
-/** Resolves when the number of open descriptors is as before: threads and sockets take time to close. */
-function closedAgain(before: number): Promise<void> {
-  return vi.waitFor(() => expect(openDescriptors()).toBe(before))
-}
-
 describe('an engine whose call of libc fails serves on', () => {
   it.each([
     ['EMFILE', 'accept4: EMFILE'],
@@ -143,19 +148,15 @@ describe('an engine whose call of libc fails serves on', () => {
     ['ENOMEM', 'accept4: ENOMEM'],
     ['EINTR', 'connected'],
   ] as const)('accept with %s', async (name, words) => {
-    const before = openDescriptors()
-    {
-      await using engine = await serving({ call: 'accept4', fault: { errno: errno[name] } })
-      const socket = await connected(listen)
-      // With no descriptors left, the connection is refused. After a single failure, the next round accepts
-      // it.
-      if (name === 'EMFILE' || name === 'ENFILE') await closed(socket)
-      expect(await serves()).toBe(true)
-      expect(await serves()).toBe(true)
-      expect(engine.log.join()).toContain(words)
-      socket.destroy()
-    }
-    await closedAgain(before)
+    await using engine = await serving({ call: 'accept4', fault: { errno: errno[name] } })
+    const socket = await connected(listen)
+    // With no descriptors left, the connection is refused. After a single failure, the next round accepts
+    // it.
+    if (name === 'EMFILE' || name === 'ENFILE') await closed(socket)
+    expect(await serves()).toBe(true)
+    expect(await serves()).toBe(true)
+    expect(engine.log.join()).toContain(words)
+    socket.destroy()
   })
 
   it('accept with EMFILE again and again, and no descriptor in reserve', async () => {
@@ -228,9 +229,9 @@ describe('an engine whose call of libc fails serves on', () => {
   it('setsockopt of a connection: that one is ended', async () => {
     listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }
     await using engine = await serving({ call: 'setsockopt', fault: { errno: errno.EINVAL } })
-    const before = openDescriptors()
+    const before = engine.descriptors()
     await closed(await connected(listen))
-    await closedAgain(before)
+    await vi.waitFor(() => expect(engine.descriptors()).toBe(before), { timeout: 30_000 })
     expect(await serves()).toBe(true)
     expect(engine.log.join()).toContain('setsockopt: EINVAL')
   })
@@ -264,14 +265,10 @@ describe('a device whose call of libc fails', () => {
     ['sendmsg', 'EPIPE', 0],
     ['sendmsg', 'ENOMEM', 2],
   ] as const)('%s with %s (%i): its connection ends', async (call, name, skip) => {
-    const before = openDescriptors()
-    {
-      await using engine = await serving({ call, fault: { errno: errno[name] }, skip })
-      await expect(servesDevices()).rejects.toThrow(/EPIPE|ECONNRESET|answered "with the end"/)
-      expect(await servesDevices()).toBe(true)
-      await said(engine, `client 1: ${call}: ${name}`)
-    }
-    await closedAgain(before)
+    await using engine = await serving({ call, fault: { errno: errno[name] }, skip })
+    await expect(servesDevices()).rejects.toThrow(/EPIPE|ECONNRESET|answered "with the end"/)
+    expect(await servesDevices()).toBe(true)
+    await said(engine, `client 1: ${call}: ${name}`)
   })
 
   it.each([
@@ -289,59 +286,47 @@ describe('a device whose call of libc fails', () => {
 
   // After the two calls for the ring of cold reads.
   it.each([2, 3, 5])('mmap (%i): the frontend is told, and goes on', async (skip) => {
-    const before = openDescriptors()
+    const fault = { errno: errno.ENOMEM }
+    await using engine = await serving({ call: 'mmap', fault, skip })
     {
-      const fault = { errno: errno.ENOMEM }
-      await using engine = await serving({ call: 'mmap', fault, skip })
-      {
-        using device = new VirtualDevice(path())
-        expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
-        device.start()
-        const client = await clientOn(device, linux, 8192)
-        expect(await readFile(client)).toBe('hello')
-        client.close()
-      }
-      await said(engine, 'client 1: SET_MEM_TABLE failed: mmap: ENOMEM')
+      using device = new VirtualDevice(path())
+      expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
+      device.start()
+      const client = await clientOn(device, linux, 8192)
+      expect(await readFile(client)).toBe('hello')
+      client.close()
     }
-    await closedAgain(before)
+    await said(engine, 'client 1: SET_MEM_TABLE failed: mmap: ENOMEM')
   })
 
   // After the two calls of an engine that starts.
   it.each([2, 5])('statx of its memory (%i): the frontend is told', async (skip) => {
-    const before = openDescriptors()
-    {
-      const fault = { errno: errno.EIO }
-      await using engine = await serving({ call: 'statx', fault, skip })
-      using device = new VirtualDevice(path())
-      expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
-      device.sendMemory()
-      await said(engine, 'client 1: SET_MEM_TABLE failed: statx: EIO')
-    }
-    await closedAgain(before)
+    const fault = { errno: errno.EIO }
+    await using engine = await serving({ call: 'statx', fault, skip })
+    using device = new VirtualDevice(path())
+    expect(() => device.sendMemory()).toThrow('the backend did not take the memory: 1')
+    device.sendMemory()
+    await said(engine, 'client 1: SET_MEM_TABLE failed: statx: EIO')
   })
 
   it('write, of a notification: the device stops, and works after a reset', async () => {
-    const before = openDescriptors()
+    const fault = { errno: errno.EIO }
+    await using engine = await serving({ call: 'write', fault, skip: 5 })
     {
-      const fault = { errno: errno.EIO }
-      await using engine = await serving({ call: 'write', fault, skip: 5 })
-      {
-        using device = new VirtualDevice(path()).start()
-        const gone = await clientOn(device, linux, 8192)
-        const asking = (async () => {
-          for (;;) await readFile(gone)
-        })()
-        asking.catch(() => {})
-        await said(engine, 'client 1: the device has stopped: write: EIO')
-        gone.close()
-        device.reset()
-        const client = await clientOn(device, linux, 8192)
-        expect(await readFile(client)).toBe('hello')
-        client.close()
-      }
-      expect(await servesDevices()).toBe(true)
+      using device = new VirtualDevice(path()).start()
+      const gone = await clientOn(device, linux, 8192)
+      const asking = (async () => {
+        for (;;) await readFile(gone)
+      })()
+      asking.catch(() => {})
+      await said(engine, 'client 1: the device has stopped: write: EIO')
+      gone.close()
+      device.reset()
+      const client = await clientOn(device, linux, 8192)
+      expect(await readFile(client)).toBe('hello')
+      client.close()
     }
-    await closedAgain(before)
+    expect(await servesDevices()).toBe(true)
   })
 
   it.each([
@@ -387,20 +372,18 @@ describe('an engine that cannot start says why and leaves nothing', () => {
     ['epoll_ctl', 3],
     ['epoll_ctl', 4],
     ['eventfd', 0],
-  ])('where its thread has no %s (%i)', async (call, skip) => {
-    const before = openDescriptors()
+  ])('where its process has no %s (%i)', async (call, skip) => {
     {
       const fault = { errno: errno.EPERM }
       await using engine = new FaultyEngine([{ call, skip, fault }], 'off')
       expect(await engine.started).toEqual({ kind: 'failed', errno: errno.EPERM, what: call })
       await engine.ended
     }
-    await closedAgain(before)
     expect(readdirSync(folder)).toEqual(['file'])
   })
 
   it.each(
-    ['eventfd', 'socket', 'bind', 'fchmod', 'listen']
+    ['socket', 'bind', 'fchmod', 'listen']
       .map((call) => ['unix', call])
       .concat(['setsockopt', 'bind', 'listen', 'getsockname'].map((call) => ['tcp', call])),
   )('on %s where its starter has no %s', async (kind, call) => {
@@ -415,33 +398,27 @@ describe('an engine that cannot start says why and leaves nothing', () => {
 })
 
 describe('what an engine may do without', () => {
-  it('is a umask of its own', async () => {
-    await using engine = await serving({ call: 'unshare', fault: { errno: errno.EPERM } })
+  it('is that the kernel ends it with its starter', async () => {
+    await using engine = await serving({ call: 'prctl', fault: { errno: errno.EPERM } })
     expect(await serves()).toBe(true)
-    expect(engine.log[0]).toContain('the umask stays as it is')
-    expect(existsSync(join(folder, 'socket'))).toBe(true)
+    expect(engine.log[0]).toContain('the kernel does not end it with its starter: prctl: EPERM')
   })
 
   // The first three are the ring for cold reads.
   it.each(['syscall', 'mmap'])(
     'are reads that do not block other clients (no %s)',
     async (call) => {
-      const before = openDescriptors()
-      {
-        const plan = { call, fault: { errno: errno.ENOSYS }, times: Infinity }
-        await using engine = new FaultyEngine([plan], 'off')
-        expect(await engine.started).toEqual({ kind: 'serving' })
-        expect(await serves()).toBe(true)
-        expect(engine.log[0]).toMatch(/^reads that wait for a disk hold up others: /)
-      }
-      await closedAgain(before)
+      const plan = { call, fault: { errno: errno.ENOSYS }, times: Infinity }
+      await using engine = new FaultyEngine([plan], 'off')
+      expect(await engine.started).toEqual({ kind: 'serving' })
+      expect(await serves()).toBe(true)
+      expect(engine.log[0]).toMatch(/^reads that wait for a disk hold up others: /)
     },
   )
 
   it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])(
     'is its sandbox, unless that is required (call %i)',
     async (skip) => {
-      const before = openDescriptors()
       const plan = [
         { call: 'prctl', fault: { errno: errno.EPERM }, times: Infinity },
         { call: 'syscall', skip, fault: { errno: errno.EPERM }, times: Infinity },
@@ -459,7 +436,6 @@ describe('what an engine may do without', () => {
         expect(JSON.stringify(message)).toContain('no_new_privs')
         await strict.ended
       }
-      await closedAgain(before)
     },
   )
 })

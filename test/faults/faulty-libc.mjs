@@ -1,6 +1,6 @@
 // libc as the server sees it, with failures on demand. Import this before anything of src/: it
 // stands at the only door, koffi's `load`, so that src/ needs to know nothing of it. Plain
-// JavaScript, because engine threads load it, too.
+// JavaScript, because the processes of engines load it, too.
 
 import koffi from 'koffi'
 
@@ -31,7 +31,7 @@ koffi.load = (...path) => {
 function wrap(name, native) {
   return (...args) => {
     libc.calls.push(name)
-    const fault = libc.inject?.(name, libc.calls.length - 1)
+    const fault = libc.inject?.(name, libc.calls.length - 1, args)
     injected = undefined
     if (fault === undefined || 'most' in fault) {
       const at = lengthAt[name]

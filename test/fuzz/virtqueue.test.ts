@@ -49,7 +49,7 @@ async function playSome(first: number, goesOn: (seed: number) => boolean): Promi
   try {
     const server = await serveDevices(join(folder, 'tree'), {}, folder)
     const other = await server.client()
-    const descriptors = openDescriptors()
+    const descriptors = server.descriptors()
     for (; seed < first + EACH && goesOn(seed); seed++) {
       const driver = new HostileDriver(new Random(seed), server)
       for (let step = 0; step < STEPS; step++) {
@@ -59,7 +59,7 @@ async function playSome(first: number, goesOn: (seed: number) => boolean): Promi
       driver.close()
       await inTime(other.call.getattr({ fid: 0, mask: 0 }))
       // The connection is gone with all that belonged to it, its locks included.
-      await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors), { timeout: PATIENCE })
+      await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors), { timeout: PATIENCE })
     }
     expect(server.log.filter((line) => !words.test(line))).toEqual([])
     other.close()

@@ -4,7 +4,6 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
 import { flags, payloadBytes } from '../../src/9p/index.ts'
-import { openDescriptors } from '../support/descriptors.ts'
 import { attached, serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
@@ -72,7 +71,7 @@ describe('a client that ends while its lock waits', () => {
     await opened(holder, 1, 'f')
     await opened(other, 1, 'f')
     expect(await lock(holder, 1)).toEqual({ status: SUCCESS })
-    const before = openDescriptors()
+    const before = server.descriptors()
     const socket = await server.socket()
     const gone = await attached(socket)
     await opened(gone, 1, 'f')
@@ -83,7 +82,7 @@ describe('a client that ends while its lock waits', () => {
     socket.destroy()
     await expect(waits).rejects.toBeInstanceOf(Error)
     await vi.waitFor(() => expect(server.log.at(-1)).toContain('client 3: '))
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(before))
 
     expect(await lock(other, 1)).toEqual({ status: BLOCKED })
     await holder.call.clunk({ fid: 1 })

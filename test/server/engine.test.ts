@@ -191,7 +191,7 @@ describe('an engine', () => {
     const other = await server.client()
     await opened(other, 1, 'file')
     socket.pause()
-    const before = process.memoryUsage().rss
+    const before = server.memory()
     const reads = 4000
     const count = 65_000
     for (let i = 0; i < reads; i++) {
@@ -200,7 +200,7 @@ describe('an engine', () => {
     await expect.poll(() => socket.writableLength).toBe(0)
     for (let i = 0; i < 200; i++) expect((await read(other, 1, 0, 5)).toString()).toBe('hello')
     // All replies together are 260 MB.
-    expect(process.memoryUsage().rss - before).toBeLessThan(80_000_000)
+    expect(server.memory() - before).toBeLessThan(80_000_000)
     other.close()
     lazy.close()
   })
@@ -240,12 +240,12 @@ describe('an engine', () => {
     const many = Buffer.concat(
       Array.from({ length: 10_000 }, () => requestFrame(1, 'getattr', { fid: 0, mask: 0 })),
     )
-    const before = process.memoryUsage().rss
+    const before = server.memory()
     for (let i = 0; i < 20; i++) socket.write(many)
     await expect
       .poll(() => server.log.at(-1), PATIENCE)
       .toMatch(/^client 1: protocol error TOO_MANY_REQUESTS: \d+ bytes of replies wait to be taken/)
-    expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000)
+    expect(server.memory() - before).toBeLessThan(150_000_000)
     await other.call.getattr({ fid: 0, mask: 0 })
     other.close()
     socket.resume()
@@ -287,7 +287,7 @@ describe('an engine', () => {
   it('serves many connections', async () => {
     const most = { ...defaultLimits, connections: 200 }
     await using server = await serveDirectory(directory, { limits: most })
-    const before = openDescriptors()
+    const before = server.descriptors()
     const clients: Client[] = []
     // Not all at once: the kernel keeps at most 128 connections that were not accepted yet.
     for (let i = 0; i < 5; i++) {
@@ -297,7 +297,7 @@ describe('an engine', () => {
     const texts = await Promise.all(clients.map((client) => read(client, 1, 0, 5)))
     expect(new Set(texts.map(String))).toEqual(new Set(['hello']))
     for (const client of clients) client.close()
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(before))
   })
 
   it('ends connections when no descriptors are left, and serves the others', async () => {
@@ -369,7 +369,7 @@ describe('an engine', () => {
 
   it('keeps little for clients that send nothing, or half a frame', async () => {
     await using server = await serveDirectory(directory)
-    const before = process.memoryUsage().rss
+    const before = server.memory()
     const version = requestFrame(limits.NOTAG, 'version', {
       msize: limits.MSIZE_MAX,
       version: limits.VERSION,
@@ -390,7 +390,7 @@ describe('an engine', () => {
     await opened(client, 1, 'file')
     expect((await read(client, 1, 0, 5)).toString()).toBe('hello')
     // Two messages of 1 MiB each at most, and a little.
-    expect(process.memoryUsage().rss - before).toBeLessThan(61 * 2.3 * 2 ** 20)
+    expect(server.memory() - before).toBeLessThan(61 * 2.3 * 2 ** 20)
     for (const socket of sockets) socket.destroy()
     client.close()
   })

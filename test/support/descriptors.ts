@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** How many descriptors this process has open, all its threads together. */
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length
+/** How many descriptors a process has open, all its threads together. Default: this one. */
+export function openDescriptors(pid: number | 'self' = 'self'): number {
+  return readdirSync(`/proc/${pid}/fd`).length
 }
 
 /** What they stand for: paths, where they have some. */
@@ -17,9 +17,15 @@ export function openFiles(): string[] {
   })
 }
 
-/** How many mappings this process has of files in memory (memfd_create(2)). */
-export function memfdMappings(): number {
-  return readFileSync('/proc/self/maps', 'latin1')
+/** How many mappings a process has of files in memory (memfd_create(2)). Default: this one. */
+export function memfdMappings(pid: number | 'self' = 'self'): number {
+  return readFileSync(`/proc/${pid}/maps`, 'latin1')
     .split('\n')
     .filter((line) => line.includes('/memfd:lowerdir')).length
+}
+
+/** The resident memory of a process in bytes, without what it shares with others: RssAnon of proc_pid_status(5). */
+export function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
 }

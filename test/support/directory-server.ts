@@ -8,6 +8,7 @@ import { type Engine, startEngine } from '../../src/server/engine.ts'
 import type { Listen, Share } from '../../src/server/share.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import type { ViewPatterns } from '../../src/tree/view/sight.ts'
+import { openDescriptors, residentBytes } from './descriptors.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 /** An engine that serves a directory on a unix socket, and ways to talk to it. */
@@ -15,6 +16,10 @@ export interface DirectoryServer extends AsyncDisposable {
   readonly engine: Engine
   readonly socketPath: string
   readonly log: string[]
+  /** How many descriptors its process has open. */
+  descriptors(): number
+  /** The resident memory of its process, in bytes. */
+  memory(): number
   /** A connection without a client. */
   socket(): Promise<Socket>
   /** A client whose fid 0 is the directory. */
@@ -52,7 +57,19 @@ export async function serveDirectory(
   const engine = await startEngine(share, (line) => log.push(line))
   const socket = (): Promise<Socket> => connected({ kind: 'unix', path: socketPath })
   const client = async (msize?: number): Promise<Client> => attached(await socket(), msize)
-  return { engine, socketPath, log, socket, client, [Symbol.asyncDispose]: () => engine.close() }
+  const { pid = -1 } = engine
+  const descriptors = (): number => openDescriptors(pid)
+  const memory = (): number => residentBytes(pid)
+  return {
+    engine,
+    socketPath,
+    log,
+    descriptors,
+    memory,
+    socket,
+    client,
+    [Symbol.asyncDispose]: () => engine.close(),
+  }
 }
 
 /** A connection to where an engine listens. */

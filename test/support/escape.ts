@@ -1,25 +1,34 @@
-import { Worker } from 'node:worker_threads'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import { built } from './ordinary-user.ts'
 
-/** What a thread that has entered the sandbox tries to do. Each answers with what came of it. */
+const run = promisify(execFile)
+
+/** The path of a built module, for require(). */
+function path(module: string): string {
+  return fileURLToPath(built(module))
+}
+
+/** What a process that has entered the sandbox tries to do. Each answers with what came of it. */
 const script = `
 const fs = require('node:fs')
 const { join } = require('node:path')
 const { execFileSync } = require('node:child_process')
-const { parentPort, workerData: { exported, outside, readOnly } } = require('node:worker_threads')
+const { exported, outside, readOnly } = JSON.parse(process.argv[1])
 
-async function main() {
-  const { enterSandbox } = await import('${built('server/sandbox.js')}')
-  const { openat } = await import('${built('sys/files.js')}')
-  const { call } = await import('${built('sys/ffi.js')}')
-  const sockets = await import('${built('sys/sockets.js')}')
-  const { createEventfd, closeEventfd } = await import('${built('sys/eventfd.js')}')
+function main() {
+  const { enterSandbox } = require('${path('server/sandbox.js')}')
+  const { openat } = require('${path('sys/files.js')}')
+  const { call } = require('${path('sys/ffi.js')}')
+  const sockets = require('${path('sys/sockets.js')}')
+  const { createEventfd, closeEventfd } = require('${path('sys/eventfd.js')}')
   const execve = call('int', 'execve', 'pointer', 'pointer', 'pointer')
   const mount = call('int', 'mount', 'pointer', 'pointer', 'pointer', 'size', 'pointer')
   const ptrace = call('long', 'ptrace', 'size', 'int', 'pointer', 'pointer')
   const unshare = call('int', 'unshare', 'int')
   const syscall = call('int', 'syscall', 'size', 'size', 'pointer', 'pointer', 'pointer', 'pointer')
-  const { systemCalls } = await import('${built('sys/system-calls.js')}')
+  const { systemCalls } = require('${path('sys/system-calls.js')}')
   const kill = call('int', 'kill', 'int', 'int')
 
   const root = openat(-100, exported, fs.constants.O_DIRECTORY)
@@ -75,38 +84,25 @@ async function main() {
       answers[name] = error.code ?? String(error)
     }
   }
-  parentPort.postMessage({ log, answers })
+  console.log(JSON.stringify({ log, answers }))
 }
-main().catch((error) => parentPort.postMessage({ log: String(error), answers: {} }))
+main()
 `
 
-/** What a thread tells that tried to leave the sandbox. */
+/** What a process tells that tried to leave the sandbox. */
 export interface Escape {
   readonly log: string
   /** `done`, or the errno's name. */
   readonly answers: Readonly<Record<string, string>>
 }
 
-/** Lets a thread of this process enter the sandbox of an engine and try what it can. */
+/** Lets a process enter the sandbox of an engine and try what it can. */
 export async function tryToEscape(
   exported: string,
   outside: string,
   readOnly: boolean,
 ): Promise<Escape> {
-  const worker = new Worker(script, {
-    eval: true,
-    execArgv: [],
-    workerData: { exported, outside, readOnly },
-  })
-  return new Promise((resolve, reject) => {
-    worker.once('error', reject)
-    let escape: Escape | undefined
-    worker.once('message', (message: Escape) => {
-      escape = message
-    })
-    worker.once('exit', () => {
-      if (escape === undefined) reject(new Error('the thread ended without a word'))
-      else resolve(escape)
-    })
-  })
+  const values = JSON.stringify({ exported, outside, readOnly })
+  const { stdout } = await run(process.execPath, ['--eval', script, values])
+  return JSON.parse(stdout) as Escape
 }

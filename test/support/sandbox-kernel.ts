@@ -2,7 +2,7 @@ import { landlockAbi } from '../../src/sys/landlock.ts'
 import { hasSeccomp } from '../../src/sys/seccomp.ts'
 
 /**
- * Whether this kernel can confine a thread that serves a writable directory. Where it cannot, tests of
+ * Whether this kernel can confine a process that serves a writable directory. Where it cannot, tests of
  * the sandbox say that they are skipped; a machine that checks changes has to have it.
  */
 const isComplete = landlockAbi() >= 2 && hasSeccomp()

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { profiledServer } from '../../profiled.ts'
-import { type ServerProcess, listening } from '../../server-process.ts'
+import { type ServerProcess, listening, servedBy } from '../../server-process.ts'
 
 /**
  * Starts lowerdir's server as a user does, in a process of its own.
@@ -30,7 +30,7 @@ export function startProfiled(
   return start(profiledServer(tree, { kind: 'vhost-user', path: socket, tag }, profile), socket)
 }
 
-function start(args: readonly string[], socket: string): Promise<ServerProcess> {
+async function start(args: readonly string[], socket: string): Promise<ServerProcess> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  return listening('lowerdir', child, socket, () => child.kill())
+  return servedBy(await listening('lowerdir', child, socket, () => child.kill()))
 }

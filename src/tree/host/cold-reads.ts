@@ -1,6 +1,6 @@
 import type { Deferred } from '../deferred.ts'
 
-/** Reads that have to wait for a disk. The thread that serves the tree goes on meanwhile. */
+/** Reads that have to wait for a disk. The program that serves the tree goes on meanwhile. */
 export interface ColdReads {
   /**
    * Reads up to `length` bytes at `offset`. The descriptor may be closed meanwhile.

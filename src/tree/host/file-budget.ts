@@ -6,7 +6,7 @@ const FILE_BYTES = 512
 
 /**
  * Limits how many files a tree remembers. The limit of fids does not do that: a file also keeps the
- * directories above it, and a guest may make those as deep as it likes. A thread whose heap is full ends.
+ * directories above it, and a guest may make those as deep as it likes. A process whose heap is full ends.
  */
 export class FileBudget {
   readonly #most: number

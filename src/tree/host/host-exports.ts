@@ -10,7 +10,7 @@ import type { HostPolicy } from './policy.ts'
 import { fileLimit } from './file-budget.ts'
 import { HostTree } from './host-tree.ts'
 
-/** A directory of the host that clients may attach to. Plain data: it is sent to the thread that serves it. */
+/** A directory of the host that clients may attach to. Plain data: it is sent to the process that serves it. */
 export interface HostExport extends HostPolicy, ViewPatterns {
   /** The name that a client attaches to. `null` for the export of all names that no other export has. */
   readonly name: string | null
@@ -34,7 +34,7 @@ export class HostExports implements Exports {
     const trees: HostTree[] = []
     const byName = new Map<string, Tree>()
     const views: Tree[] = []
-    // All trees together get half of the process's descriptors, and half of the thread's heap.
+    // All trees together get half of the process's descriptors, and half of its heap.
     const share = {
       descriptors: Math.floor(descriptorLimit() / 2 / exports.length),
       files: Math.floor(fileLimit() / exports.length),

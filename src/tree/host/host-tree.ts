@@ -38,8 +38,8 @@ export class HostTree implements Tree {
    * @throws ENOENT, ENOTDIR, EACCES as openat(2); EINVAL for a file system that is a view of the kernel, such
    *   as /proc; EOPNOTSUPP for `mapped-xattr` if the file system keeps no extended attributes, and
    *   for `acls` if it keeps no ACLs.
-   * @param later how the thread that serves the tree sets timers.
-   * @param coldReads how it reads what is not in the page cache. Without it, the thread waits for the disk.
+   * @param later how the program that serves the tree sets timers.
+   * @param coldReads how it reads what is not in the page cache. Without it, the program waits for the disk.
    * @param now the host's clock, see births.ts.
    */
   constructor(

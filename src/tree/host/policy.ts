@@ -8,7 +8,7 @@ import type { LockTable } from './host-locks.ts'
 import type { Owners, Ownership } from './owners.ts'
 
 /**
- * How a directory of the host is exported. Plain data, so that it can be sent to the thread that serves it.
+ * How a directory of the host is exported. Plain data, so that it can be sent to the process that serves it.
  */
 export interface HostPolicy {
   readonly readOnly: boolean
@@ -35,7 +35,7 @@ export interface HostPolicy {
    * have. An open file needs one; a fid that is idle needs none.
    */
   readonly descriptors?: number
-  /** The most files that it may remember. Default: as many as fit into half of the thread's heap. */
+  /** The most files that it may remember. Default: as many as fit into half of the heap. */
   readonly files?: number
 }
 
@@ -55,6 +55,6 @@ export interface HostContext extends Omit<
   readonly self: number
   /** The locks of its files. */
   readonly locks: LockTable
-  /** Undefined if the thread waits for the disk itself. */
+  /** Undefined if the program waits for the disk itself. */
   readonly coldReads: ColdReads | undefined
 }

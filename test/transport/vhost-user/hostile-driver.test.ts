@@ -5,7 +5,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Client } from '../../../src/9p/client.ts'
 import { limits, payloadBytes } from '../../../src/9p/index.ts'
 import { rawFrame, requestFrame } from '../../support/frames.ts'
-import { openDescriptors } from '../../support/descriptors.ts'
 import { type DeviceServer, serveDevices } from '../../support/vhost-user/device-server.ts'
 import { INDIRECT, NEXT, WRITE } from '../../support/vhost-user/driver-queue.ts'
 import { u32s, vringAddress } from '../../support/vhost-user/frontend.ts'
@@ -45,14 +44,14 @@ function onOneEngine(): void {
   })
 
   beforeEach(() => {
-    descriptors = openDescriptors()
+    descriptors = server.descriptors()
     connect()
   })
 
   afterEach(async () => {
     device.close()
     // Nothing is left of it, whatever it did.
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors))
   })
 
   afterAll(async () => {

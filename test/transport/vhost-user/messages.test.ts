@@ -8,7 +8,7 @@ import { createMemfd } from '../../../src/sys/memfd.ts'
 import { TAG_BYTES_MAX } from '../../../src/transport/vhost-user/p9-device.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { request, type RequestName } from '../../../src/transport/vhost-user/requests.ts'
-import { memfdMappings, openDescriptors } from '../../support/descriptors.ts'
+import { memfdMappings } from '../../support/descriptors.ts'
 import { type DeviceServer, serveDevices, TAG } from '../../support/vhost-user/device-server.ts'
 import {
   Frontend,
@@ -29,7 +29,7 @@ let server: DeviceServer
 /** How many have connected. */
 let connections: number
 let frontend: Frontend
-/** With what the tests hand over, and without the connection. */
+/** Of the server, without the connection. */
 let descriptors: number
 /** A memory, and what wakes. */
 let memfd: number
@@ -52,14 +52,16 @@ function onOneEngine(): void {
   beforeEach(() => {
     memfd = createMemfd(4 * PAGE)
     eventfd = createEventfd()
-    descriptors = openDescriptors()
+    descriptors = server.descriptors()
     connect()
   })
 
   afterEach(async () => {
     frontend.close()
     // Whatever came along, nothing is left of it.
-    await vi.waitFor(() => expect([openDescriptors(), memfdMappings()]).toEqual([descriptors, 0]))
+    await vi.waitFor(() =>
+      expect([server.descriptors(), memfdMappings(server.engine.pid)]).toEqual([descriptors, 0]),
+    )
     for (const fd of [memfd, eventfd]) discard(fd)
   })
 
@@ -206,9 +208,9 @@ describe('a request', () => {
     frontend.send(name, right[name][0], [...belonging(name), eventfd, memfd, eventfd])
     if (answered.has(name)) frontend.answer()
     frontend.settle()
-    // Both ends of the connection, and what it keeps.
+    // The connection, and what it keeps.
     const kept = name === 'SET_VRING_KICK' || name === 'SET_VRING_CALL' ? 1 : 0
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2 + kept))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors + 1 + kept))
   })
 
   it('may come together with others, each with descriptors of its own', async () => {
@@ -231,7 +233,7 @@ describe('a request', () => {
     frontend.sendBytes(messageBytes('GET_FEATURES', Buffer.alloc(0)).subarray(7))
     expect(frontend.answer()?.request).toBe(request.GET_FEATURES)
     // GET_VRING_BASE gives both back.
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors + 1))
   })
 })
 
@@ -245,12 +247,12 @@ describe('a descriptor', () => {
       frontend.send('SET_MEM_TABLE', memoryTable([region, region]), [memfd, memfd])
     }
     frontend.settle()
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2 + 2))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors + 1 + 2))
     // So is the memory: the last table has two regions.
-    expect(memfdMappings()).toBe(2)
+    expect(memfdMappings(server.engine.pid)).toBe(2)
     frontend.send('SET_VRING_CALL', u64(1n << 8n))
     frontend.settle()
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors + 2 + 1))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors + 1 + 1))
   })
 
   it.each(['SET_VRING_KICK', 'SET_VRING_CALL'] as const)('must be there: %s', async (name) => {
@@ -440,7 +442,7 @@ describe('a frontend that dies', () => {
     frontend.close()
     const ends = ['closed by the frontend', 'recvmsg: ECONNRESET', 'sendmsg: EPIPE']
     await vi.waitFor(() => expect(ends).toContain(server.said(connections)[0]))
-    await vi.waitFor(() => expect(openDescriptors()).toBe(descriptors))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(descriptors))
     connect()
     frontend.settle()
   })

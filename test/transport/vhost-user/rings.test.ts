@@ -4,7 +4,6 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Client } from '../../../src/9p/client.ts'
 import { WINDOW_BYTES } from '../../../src/sys/mapping.ts'
 import { flags, limits, payloadBytes } from '../../../src/9p/index.ts'
-import { openDescriptors } from '../../support/descriptors.ts'
 import { memoryOf, requestFrame } from '../../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../../support/temporary.ts'
 import { type DeviceServer, serveDevices } from '../../support/vhost-user/device-server.ts'
@@ -238,7 +237,7 @@ describe('a request that waits', () => {
     const holder = await server.client()
     await holder.call.walk({ fid: 0, newfid: 1, names: ['file'] })
     await holder.call.lopen({ fid: 1, flags: flags.open.RDWR })
-    const before = openDescriptors()
+    const before = server.descriptors()
     const device = server.device().start()
     const client = await opened(device, 'file', flags.open.RDWR)
     expect(await lock(client, WRLCK)).toEqual({ status: SUCCESS })
@@ -250,7 +249,7 @@ describe('a request that waits', () => {
     expect(await waits).toEqual({ status: SUCCESS })
     await parts
     await lock(holder, UNLCK)
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+    await vi.waitFor(() => expect(server.descriptors()).toBe(before))
     holder.close()
   })
 })
