@@ -20,7 +20,7 @@ export interface Export {
   readonly server: ExportServer
 }
 
-/** Who serves an export: the control channel, an engine's thread, the main thread, or another process. */
+/** Who serves an export: the control channel, an engine, this process, or another program. */
 export type ExportServer =
   | { readonly kind: 'control' }
   | EngineExport
@@ -31,7 +31,7 @@ export type ExportServer =
 export interface EngineExport {
   readonly kind: 'engine'
   /** Exports with the same number share an engine. */
-  readonly thread: number
+  readonly engine: number
   readonly exported: HostExport
   readonly listen: Listen
 }
@@ -46,22 +46,23 @@ const WRITABLE = 'mmap'
 /**
  * The exports of a machine: the control channel, the root, the shares in their order.
  *
- * Each host directory has an engine of its own: a file system that hangs, as a network's may, then stops no other. But
- * each engine takes a tenth of a second to start, so a share that is hardly read goes with the root.
+ * Each writable share, and each of another file system than the root's, has an engine of its own: a file system that hangs,
+ * as a network's may, then stops no other, and an attacker in the engine of a share cannot write into another. But each
+ * engine is a process that takes a tenth of a second of CPU time to start, so the others go with the root.
  *
  * @param file the path of a file in the machine's folder, by its name.
  */
 export function planExports(plan: MachinePlan, file: (name: string) => string): Export[] {
   const exports = [controlExport(file('control.sock')), rootExport(plan, file('export0.sock'))]
-  let threads = 1
+  let engines = 1
   for (const [i, share] of plan.shares.entries()) {
     const index = i + 1
     const socket = file(`export${index}.sock`)
     if ('tree' in share) exports.push(treeExport(plan, share, index, socket))
     else if ('socket' in share) exports.push(processExport(plan, share, index))
     else {
-      const thread = share.withRoot === true ? 0 : threads++
-      exports.push(directoryExport(plan, share, index, thread, socket))
+      const engine = share.withRoot === true ? 0 : engines++
+      exports.push(directoryExport(plan, share, index, engine, socket))
     }
   }
   return exports
@@ -98,12 +99,12 @@ function directoryExport(
   plan: MachinePlan,
   { source, target, readOnly, owner, cache = WRITABLE, acls, withRoot }: DirectoryShare,
   index: number,
-  thread: number,
+  engine: number,
   socket: string,
 ): Export {
   const name = withRoot === true ? `share${index}` : null
   const exported = { name, directory: source, readOnly, owner, atime: plan.atime, acls }
-  const planned = engineExport(plan, exported, cache, index, thread, socket)
+  const planned = engineExport(plan, exported, cache, index, engine, socket)
   if (acls !== true) return { use: { target }, ...planned }
   return { use: { target }, ...planned, mount: { ...planned.mount, acls } }
 }
@@ -133,7 +134,7 @@ function engineExport(
   exported: HostExport,
   cache: CacheMode,
   index: number,
-  thread: number,
+  engine: number,
   socket: string,
 ): Pick<Export, 'mount' | 'socket' | 'server'> {
   const { name, readOnly } = exported
@@ -141,11 +142,11 @@ function engineExport(
   if (transport === 'tcp') {
     const mount = tcpMount(index, policy, msize)
     const listen = { kind: 'unix', path: socket } as const
-    return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+    return { mount, socket, server: { kind: 'engine', engine, exported, listen } }
   }
   const mount = virtioMount(index, policy, msize)
   const listen = { kind: 'vhost-user', path: socket, tag: mount.tag } as const
-  return { mount, socket, server: { kind: 'engine', thread, exported, listen } }
+  return { mount, socket, server: { kind: 'engine', engine, exported, listen } }
 }
 
 type MountPolicy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>

@@ -1,8 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kernel } from '../guest/kernel.ts'
 import { findParts } from '../provision/inventory.ts'
 import { ErrnoError, errnoOf } from '../sys/errno.ts'
+import { instead } from '../util/error.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import type { MachineOptions } from './options.ts'
 import { type Found, type FoundRoot, modulesTarget } from './plan.ts'
@@ -22,6 +25,7 @@ export async function findForPlan(options: MachineOptions): Promise<Found> {
     paths: { qemu: options.qemu, kernel: options.kernel },
   })
   const transport = await chooseTransport(options.transport ?? 'auto', qemu, kernel)
+  const root = findRoot(resolve(cwd, options.root ?? '/'), kernel)
   return {
     arch: process.arch === 'arm64' ? 'arm64' : 'x64',
     cwd,
@@ -30,8 +34,35 @@ export async function findForPlan(options: MachineOptions): Promise<Found> {
     kernel,
     busybox: busybox.path,
     transport,
-    root: findRoot(resolve(cwd, options.root ?? '/'), kernel),
+    root,
+    besideRoot: await onSameFileSystem(root.path, sharedDirectories(options, cwd)),
   }
+}
+
+/** How long a file system may take to say which one it is, in milliseconds. One that hangs is taken for another. */
+const DEVICE_TIMEOUT = 1000
+
+/** The directories that are shared read-only: the others have engines of their own anyway. */
+function sharedDirectories({ shares = [] }: MachineOptions, cwd: string): string[] {
+  return shares.flatMap(({ source, readOnly = false }) =>
+    readOnly && typeof source === 'string' ? [resolve(cwd, source)] : [],
+  )
+}
+
+/** Those of `directories` that are on the file system of `path`, and say so in time. */
+export async function onSameFileSystem(
+  path: string,
+  directories: readonly string[],
+): Promise<string[]> {
+  if (directories.length === 0) return []
+  const [device, ...devices] = await Promise.all([path, ...directories].map(deviceOf))
+  return directories.filter((_, i) => device !== undefined && devices[i] === device)
+}
+
+/** The number of the device, as in stat(2); undefined where there is no such directory, or it does not answer. */
+function deviceOf(path: string): Promise<number | undefined> {
+  const found = stat(path).then(({ dev }) => dev, instead(undefined))
+  return Promise.race([found, sleep(DEVICE_TIMEOUT, undefined, { ref: false })])
 }
 
 /** Looks at a directory that is to be a root. @throws ErrnoError when there is none, or it cannot be looked at. */

@@ -33,7 +33,7 @@ import { type ChosenTransport, type Transport, checkMsize } from './transport.ts
 
 /**
  * What a machine is made of: every choice made and every default filled in. It is plain data but for the trees that are
- * served on the main thread, so a snapshot keeps it as JSON.
+ * served by this process, so a snapshot keeps it as JSON.
  */
 export interface MachinePlan extends Board {
   readonly qemu: Qemu
@@ -94,11 +94,11 @@ export interface DirectoryShare {
   readonly cache?: CacheMode
   /** See GuestMount.acls. Default: false. */
   readonly acls?: boolean
-  /** Whether the root's thread serves it, instead of one of its own. A file system that hangs then stops both. */
+  /** Whether the root's engine serves it, instead of one of its own. A file system that hangs then stops both. */
   readonly withRoot?: boolean
 }
 
-/** A tree of any kind, served on the main thread. Several machines may have the same one. */
+/** A tree of any kind, served by this process. Several machines may have the same one. */
 export interface TreeShare {
   readonly tree: Tree
   /** An absolute path of the guest. */
@@ -155,6 +155,8 @@ export interface Found {
   readonly busybox: string
   readonly transport: ChosenTransport
   readonly root: FoundRoot
+  /** The directories among the shares' that are on the root's file system: absolute paths. */
+  readonly besideRoot: readonly string[]
 }
 
 /** What a plan takes from the directory that is the root. */
@@ -183,7 +185,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
  * @throws OptionError for an option that this host, QEMU, kernel or root cannot have; RangeError for a size that is none.
  */
 export function planMachine(options: PlanOptions, found: Found): MachinePlan {
-  const { root, kernel, cwd } = found
+  const { root, kernel, cwd, besideRoot } = found
   const { transport } = found.transport
   const { rootView } = options
   const hasModules = root.hasModules && shows(rootView ?? {}, modulesTarget(kernel))
@@ -201,7 +203,7 @@ export function planMachine(options: PlanOptions, found: Found): MachinePlan {
     atime: options.atime ?? 'preserve',
     sandbox: options.sandbox ?? 'auto',
     shares: [
-      ...(options.shares ?? []).map((share) => planShare(share, cwd)),
+      ...(options.shares ?? []).map((share) => planShare(share, cwd, besideRoot)),
       ...(hasModules ? [] : [modulesShare(kernel)]),
     ],
     upper: planUpper(options.upper ?? 'tmpfs', cwd),
@@ -275,6 +277,7 @@ function planInit(choice: 'auto' | GuestInit, root: FoundRoot): GuestInit {
 function planShare(
   { source, target, readOnly = false, owner = 'host', cache, acls = false }: MachineShare,
   cwd: string,
+  besideRoot: readonly string[],
 ): PlannedShare {
   if (acls && (typeof source !== 'string' || (owner !== 'host' && owner !== 'mapped-xattr'))) {
     throw new OptionError(
@@ -282,9 +285,10 @@ function planShare(
     )
   }
   const how = { target, readOnly, ...(cache === undefined ? {} : { cache }) }
-  return typeof source === 'string'
-    ? { source: resolve(cwd, source), owner, ...how, ...(acls && { acls }) }
-    : { tree: source, ...how }
+  if (typeof source !== 'string') return { tree: source, ...how }
+  const directory = resolve(cwd, source)
+  const withRoot = readOnly && besideRoot.includes(directory)
+  return { source: directory, owner, ...how, ...(acls && { acls }), ...(withRoot && { withRoot }) }
 }
 
 function planUpper(upper: NonNullable<MachineOptions['upper']>, cwd: string): MachinePlan['upper'] {

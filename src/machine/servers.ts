@@ -34,18 +34,18 @@ export interface MachineEngine {
  * Starts the servers of a machine's exports, all of them closed with `resources`. QEMU can connect to each from now on,
  * also to an engine that does not serve yet.
  *
- * @returns the engines, by their threads' numbers.
+ * @returns the engines, by their numbers.
  */
 export async function startServers(
   exports: readonly Export[],
   { control, sandbox, saved, log }: ServerOptions,
   resources: Resources,
 ): Promise<MachineEngine[]> {
-  const threads: EngineExport[][] = []
+  const engines: EngineExport[][] = []
   for (const { server, socket, use } of exports) {
     if (server.kind === 'engine') {
-      const thread = (threads[server.thread] ??= [])
-      thread.push(server)
+      const together = (engines[server.engine] ??= [])
+      together.push(server)
     } else if (server.kind === 'tree') {
       const what = typeof use === 'string' ? use : use.target
       await listenUnix(socket, resources, (stream) => {
@@ -58,13 +58,13 @@ export async function startServers(
       })
     }
   }
-  return threads.map((thread, i) => {
-    const directories = thread.map(({ exported }) => exported.directory).join(', ')
+  return engines.map((together, i) => {
+    const directories = together.map(({ exported }) => exported.directory).join(', ')
     const share = {
-      exports: thread.map(({ exported }) => exported),
+      exports: together.map(({ exported }) => exported),
       limits: defaultLimits,
       sandbox,
-      listen: thread.map(({ listen }) => listen),
+      listen: together.map(({ listen }) => listen),
       resume: saved[i] ?? [],
     }
     const engine = resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))

@@ -15,4 +15,5 @@ export const found: Found = {
   busybox: '/usr/bin/busybox',
   transport: { transport: 'vhost-user', reason: 'QEMU has the device' },
   root: { path: '/', uid: 0, hasSystemd: true, hasInit: true, hasModules: true },
+  besideRoot: ['/beside'],
 }

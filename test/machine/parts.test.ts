@@ -1,11 +1,14 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { planExports } from '../../src/machine/exports.ts'
+import { onSameFileSystem } from '../../src/machine/find.ts'
 import { initDevices, machineParts } from '../../src/machine/parts.ts'
 import type { Device } from '../../src/machine/devices/device.ts'
 import type { PlanOptions } from '../../src/machine/options.ts'
 import { planMachine } from '../../src/machine/plan.ts'
 import { SyntheticTree } from '../../src/tree/synthetic/synthetic-tree.ts'
 import { directory } from '../../src/tree/synthetic/entry.ts'
+import { temporaryDirectory } from '../support/temporary.ts'
 import { found } from './found.ts'
 
 const file = (name: string): string => `/run/${name}`
@@ -59,23 +62,34 @@ describe('the parts of a machine', () => {
   })
 })
 
-it('a directory has an engine of its own, but for the kernel’s modules', () => {
+it('a directory has an engine of its own if it is writable or another file system', () => {
   const host = { ...found, root: { ...found.root, hasModules: false } }
   const tree = new SyntheticTree(directory())
   const shares = [
-    { source: '/a', target: '/a' },
+    { source: '/beside', target: '/a' },
     { source: tree, target: '/t' },
-    { source: '/b', target: '/b', readOnly: true },
+    { source: '/elsewhere', target: '/b', readOnly: true },
+    { source: '/beside', target: '/c', readOnly: true },
   ]
   const exports = planExports(planMachine({ shares, msize: '8K' }, host), file)
   const servers = exports.map(({ server }) =>
-    server.kind === 'engine' ? [server.thread, server.exported.name] : server.kind,
+    server.kind === 'engine' ? [server.engine, server.exported.name] : server.kind,
   )
-  expect(servers).toEqual(['control', [0, null], [1, null], 'tree', [2, null], [0, 'share4']])
+  // The last one is the kernel's modules.
+  const withRoot = [
+    [0, 'share4'],
+    [0, 'share5'],
+  ]
+  expect(servers).toEqual(['control', [0, null], [1, null], 'tree', [2, null], ...withRoot])
   expect(exports[3]).toMatchObject({
     use: { target: '/t' },
     socket: '/run/export2.sock',
     mount: { transport: 'tcp', port: 566, msize: 8192, cache: 'none', readOnly: false },
   })
   expect(exports[5]?.mount).toMatchObject({ name: 'share4', readOnly: true, msize: 8192 })
+})
+
+it('a directory that is not there, or on another file system, is not on the root’s', async () => {
+  const folder = temporaryDirectory()
+  expect(await onSameFileSystem(folder, [folder, '/proc', join(folder, 'none')])).toEqual([folder])
 })

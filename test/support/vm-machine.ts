@@ -81,6 +81,7 @@ export async function bootMachine(
         busybox: await vmBusybox(),
         transport: { transport: kind.transport, reason: 'the test says so' },
         root: findRoot('/', kernel),
+        besideRoot: [],
       },
     ),
     shares: [],
