@@ -34,6 +34,7 @@ const table = {
       'tree/groups.ts',
       'tree/locks.ts',
       'tree/tree.ts',
+      'tree/try-again.ts',
     ],
   },
   // The protocol alone, for any runtime.

@@ -10,11 +10,13 @@ import { type Memory, type Pieces, heapMemory } from '../sys/memory.ts'
 import type { ReplyPlace } from '../sys/reply-place.ts'
 import { Deferred, type Outcome } from '../tree/deferred.ts'
 import type { Exports } from '../tree/tree.ts'
+import { TryAgain } from '../tree/try-again.ts'
 import type { DeferredRequest } from './deferred-requests.ts'
 import { type Answer, type LateAnswer, handlers } from './handlers.ts'
 import { type SavedSession, checkSaved, reviveFids, savedSession } from './saved-session.ts'
 import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './session-limits.ts'
 import { SessionState, detail } from './session-state.ts'
+import { repeatable, repeated } from './repeated.ts'
 import { changesTree, checkTree } from './tree-changes.ts'
 import { type Message, decodeRequest, requestOfType } from './wire/codec.ts'
 import { NoRoomError, Reader } from './wire/cursor.ts'
@@ -161,7 +163,7 @@ export class Session extends SessionState {
     this.#answering = true
     try {
       if (changesTree(message, request)) checkTree(this.fids, message.name, request)
-      const answer = handlers[message.name](this, request)
+      const answer = this.#attempt(message, request)
       if (answer instanceof Deferred) this.#defer(message, tag, answer, place)
       else this.#reply(tag, message.name, answer)
     } catch (error) {
@@ -171,6 +173,20 @@ export class Session extends SessionState {
     while (this.#ready.length > 0) {
       if (this.#ready[0]?.place.isBackedUp === true) return
       this.#ready.shift()?.deliver()
+    }
+  }
+
+  /** Does what is asked for, or asks again later if the tree would have to wait for another program. */
+  #attempt<M extends MessageName>(
+    message: Message & { name: M },
+    request: T<M>,
+  ): Answer<M> | Deferred<LateAnswer<M>> {
+    const attempt = (): Answer<M> | Deferred<LateAnswer<M>> => handlers[message.name](this, request)
+    try {
+      return attempt()
+    } catch (error) {
+      if (!(error instanceof TryAgain) || !repeatable.has(message.name)) throw error
+      return repeated(error, attempt as () => LateAnswer<M> | Deferred<LateAnswer<M>>)
     }
   }
 

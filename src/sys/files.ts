@@ -24,7 +24,6 @@ const native = {
   unlinkat: call('int', 'unlinkat', 'int', 'pointer', 'int'),
   chmod: call('int', 'chmod', 'pointer', 'uint32'),
   fchownat: call('int', 'fchownat', 'int', 'pointer', 'uint32', 'uint32', 'int'),
-  truncate: call('int', 'truncate', 'pointer', 'int64'),
   utimensat: call('int', 'utimensat', 'int', 'pointer', 'pointer', 'int'),
   fstatfs: call('int', 'fstatfs', 'int', 'pointer'),
 }
@@ -33,6 +32,14 @@ export const { pread, pwrite, lseek, getdents64 } = native
 export const fsync = call('int', 'fsync', 'int')
 export const fdatasync = call('int', 'fdatasync', 'int')
 export const ftruncate = call('int', 'ftruncate', 'int', 'int64')
+
+const fcntl = call('int', 'fcntl', 'int', 'int', 'size')
+const F_SETFL = 4
+
+/** Sets O_APPEND, O_NOATIME and O_NONBLOCK of an open file: F_SETFL of fcntl(2), which ignores the other flags. */
+export function setStatusFlags(fd: number, flags: number): void {
+  fcntl(fd, F_SETFL, flags)
+}
 
 /**
  * close(2). It is not repeated after EINTR: Linux has closed the descriptor even then, and its number may be
@@ -138,11 +145,6 @@ export function chmod(fd: number, mode: number): void {
 /** chown(2) of a descriptor's file, also of a symlink. O_PATH is enough. See {@link UNCHANGED}. */
 export function fchown(fd: number, uid: number, gid: number): void {
   native.fchownat(fd, emptyString(), uid, gid, AT_EMPTY_PATH)
-}
-
-/** truncate(2) of a descriptor's file. O_PATH is enough. This process must be allowed to write to the file. */
-export function truncate(fd: number, size: number): void {
-  native.truncate(cString(descriptorPath(fd)), size)
 }
 
 /** A time for {@link utimens}: seconds and nanoseconds, the present, or no change. */

@@ -221,7 +221,7 @@ describe('Tlopen', () => {
     const before = clean.answers.slice(0, opening).flatMap(({ calls }) => calls)
     const index = clean.openingCalls.length + before.length + 1
     const run = scenes.host.run(index, { errno: errno.EPERM })
-    expect(run.answers[opening]?.calls).toEqual(['statx', 'openat', 'openat'])
+    expect(run.answers[opening]?.calls).toEqual(['statx', 'openat', 'openat', 'fcntl'])
     expect(run.answers[opening]?.answer).toBe(clean.answers[opening]?.answer)
     expect(run.left).toBe(0)
   })

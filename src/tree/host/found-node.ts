@@ -83,7 +83,9 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
 
   setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
     this.mayChange()
-    changeAttributes(this.descriptor(), this.hostType, changes, file, uid, this.context)
+    changeAttributes(this.descriptor(), this.hostType, changes, file, uid, this.context, (flags) =>
+      this.reopen(flags),
+    )
   }
 
   readlink(): string {

@@ -5,6 +5,7 @@ import { Stat, statx, statxAt } from '../../sys/statx.ts'
 import { modes } from '../flags.ts'
 import type { Holder, Newcomer } from './descriptors.ts'
 import { versionOf } from './identity.ts'
+import { openNow } from './open-now.ts'
 import type { HostContext } from './policy.ts'
 import { type FoundFile, JUST_NOW, LONG_AGO, type SavedFile } from './saved-file.ts'
 
@@ -377,12 +378,16 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     }
   }
 
-  /** Opens this file again, with other flags. */
+  /** Opens this file again, with other flags. @throws TryAgain as {@link openNow}. */
   protected reopen(flags: number): number {
+    const { context } = this
     const fd = this.descriptor()
     this.#pins++
     try {
-      return this.context.descriptors.open(this.context.self, `${fd}`, flags)
+      // Directories have no leases.
+      if (this.hostType === modes.DIRECTORY)
+        return context.descriptors.open(context.self, `${fd}`, flags)
+      return openNow(context, fd, flags)
     } finally {
       this.#pins--
     }

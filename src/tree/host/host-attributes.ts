@@ -1,9 +1,11 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import { UNCHANGED, chmod, fchown, ftruncate, truncate, utimens } from '../../sys/files.ts'
+import { O_CLOEXEC, O_WRONLY } from '../../sys/constants.ts'
+import { UNCHANGED, chmod, fchown, ftruncate, utimens } from '../../sys/files.ts'
 import { type Stat, statx } from '../../sys/statx.ts'
 import type { AttributeChanges, Attributes } from '../attributes.ts'
 import { modes } from '../flags.ts'
 import { NO_UID, type OpenNode, type Owner } from '../tree.ts'
+import type { Descriptors } from './descriptors.ts'
 import { HostFile } from './file.ts'
 import { versionOf } from './identity.ts'
 import type { HostContext } from './policy.ts'
@@ -43,6 +45,7 @@ export function fillAttributes(
  * @param type its S_IFMT bits on the host.
  * @param file the client's open file of it, if any.
  * @param uid the guest's user who asks for the changes.
+ * @param reopen opens the file again, as HeldFile.reopen, and keeps `fd` meanwhile.
  */
 export function changeAttributes(
   fd: number,
@@ -50,7 +53,8 @@ export function changeAttributes(
   changes: AttributeChanges,
   file: OpenNode | null,
   uid: number,
-  { owners, credentials }: HostContext,
+  { owners, credentials, descriptors }: HostContext,
+  reopen: (flags: number) => number,
 ): void {
   const { mode, size, atime, mtime, ctime } = changes
   // In the order of the kernel's notify_change. A change of owner may clear setuid bits that the same request
@@ -68,7 +72,7 @@ export function changeAttributes(
   if (size !== undefined) {
     if (type !== modes.FILE) throw new ErrnoError(errno.EINVAL, 'truncate')
     if (mustDropPrivileges(uid, credentials)) dropPrivileges(fd)
-    resize(fd, file, size)
+    resize(file, size, descriptors, reopen)
   }
   const changesTimes = atime !== undefined || mtime !== undefined
   if (changesTimes) utimens(fd, atime ?? 'keep', mtime ?? 'keep')
@@ -109,7 +113,12 @@ export function giveTo(
  * Sets the size, through the open file if it was opened for writing. Its permissions were checked at the
  * open: a program may make a file read-only and still write to it.
  */
-function resize(fd: number, file: OpenNode | null, size: number): void {
+function resize(
+  file: OpenNode | null,
+  size: number,
+  descriptors: Descriptors,
+  reopen: (flags: number) => number,
+): void {
   if (file instanceof HostFile) {
     try {
       ftruncate(file.fd, size)
@@ -119,5 +128,11 @@ function resize(fd: number, file: OpenNode | null, size: number): void {
       if (!(error instanceof ErrnoError) || error.errno !== errno.EINVAL) throw error
     }
   }
-  truncate(fd, size)
+  // Not truncate(2), which waits for the holder of a lease.
+  const writable = reopen(O_WRONLY | O_CLOEXEC)
+  try {
+    ftruncate(writable, size)
+  } finally {
+    descriptors.discard(writable)
+  }
 }

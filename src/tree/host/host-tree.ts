@@ -93,6 +93,7 @@ export class HostTree implements Tree {
           later,
           policy.lockScope ?? (policy.readOnly ? 'guests' : 'host'),
         ),
+        later,
         coldReads,
       }
       const kind = policy.owner === 'mapped-xattr' ? MappedNode : HostNode

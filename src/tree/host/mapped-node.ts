@@ -73,7 +73,15 @@ export class MappedNode extends HostNode {
     }
     if (mode !== undefined) store(fd, { mode: type | (mode & modes.PERMISSIONS) })
     if (size !== undefined && this.mustDropPrivileges(uid)) this.dropPrivileges(fd)
-    changeAttributes(fd, this.hostType, { size, atime, mtime, ctime }, file, uid, this.context)
+    changeAttributes(
+      fd,
+      this.hostType,
+      { size, atime, mtime, ctime },
+      file,
+      uid,
+      this.context,
+      (flags) => this.reopen(flags),
+    )
   }
 
   override readlink(): string {

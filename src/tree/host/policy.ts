@@ -1,4 +1,5 @@
 import type { Credentials } from '../../sys/process.ts'
+import type { Later } from '../later.ts'
 import type { Births } from './births.ts'
 import type { ColdReads } from './cold-reads.ts'
 import type { Descriptors } from './descriptors.ts'
@@ -55,6 +56,8 @@ export interface HostContext extends Omit<
   readonly self: number
   /** The locks of its files. */
   readonly locks: LockTable
+  /** Sets a timer. */
+  readonly later: Later
   /** Undefined if the program waits for the disk itself. */
   readonly coldReads: ColdReads | undefined
 }
