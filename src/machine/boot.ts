@@ -62,7 +62,7 @@ export async function bootMachine(
   const control = new Control(snapshot?.machine.control)
   const exports = planExports(plan, (name) => folder.file(name))
   const saved = snapshot?.machine.servers ?? []
-  const servers = await startServers(
+  const engines = await startServers(
     exports,
     { control, sandbox: plan.sandbox, saved, log },
     resources,
@@ -107,9 +107,8 @@ export async function bootMachine(
   folder.adopt(qemu.pid)
   endWhenAborted(watch, signal)
 
-  const engines = servers.map(({ engine }) => engine)
   const serving = Promise.all(engines.map((engine) => engine.serving))
-  for (const { directories, engine } of servers) void endWith(engine, directories, watch)
+  for (const engine of engines) void endWith(engine, watch)
   void watch.ended.then((reason) => control.end(reason))
   const up =
     snapshot === undefined ? control.ready : goOn(snapshot, watch.qmp, control, engines, log)
@@ -158,15 +157,13 @@ function endWhenAborted(watch: Watch, signal: AbortSignal): void {
 }
 
 /** Ends the machine when one of its engines ends. `serving` has rejected already for an engine that could not start. */
-async function endWith(engine: Engine, directories: string, watch: Watch): Promise<void> {
+async function endWith(engine: Engine, watch: Watch): Promise<void> {
   const hasBegun = await engine.serving.then(
     () => true,
     () => false,
   )
   if (!hasBegun) return
-  await engine.ended.catch((error: unknown) =>
-    watch.end(`The server of ${directories} failed: ${String(error)}.`),
-  )
+  await engine.ended.catch((error: unknown) => watch.end(`${messageOf(error)}.`))
 }
 
 /**

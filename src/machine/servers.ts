@@ -24,12 +24,6 @@ export interface ServerOptions {
   readonly log: (line: string) => void
 }
 
-/** An engine of a machine, and the directories that it serves, for messages. */
-export interface MachineEngine {
-  readonly directories: string
-  readonly engine: Engine
-}
-
 /**
  * Starts the servers of a machine's exports, all of them closed with `resources`. QEMU can connect to each from now on,
  * also to an engine that does not serve yet.
@@ -40,7 +34,7 @@ export async function startServers(
   exports: readonly Export[],
   { control, sandbox, saved, log }: ServerOptions,
   resources: Resources,
-): Promise<MachineEngine[]> {
+): Promise<Engine[]> {
   const engines: EngineExport[][] = []
   for (const { server, socket, use } of exports) {
     if (server.kind === 'engine') {
@@ -67,7 +61,6 @@ export async function startServers(
       listen: together.map(({ listen }) => listen),
       resume: saved[i] ?? [],
     }
-    const engine = resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))
-    return { directories, engine }
+    return resources.use(openEngine(share, (line) => log(`${directories}: ${line}`)))
   })
 }

@@ -98,11 +98,18 @@ export function openEngine(
     else if (message.errno === null) refused = new SandboxError(message.what)
     else refused = new ErrnoError(message.errno, message.what)
   }
+  /** Why it has ended, unless it was told to. A caller who waits until it serves needs the errno itself. */
+  const reasonOf = (failure: Error | undefined): Error | undefined => {
+    if (refused !== undefined && !hasServed) return refused
+    const own = refused && new Error(`has failed: ${refused.message}`, { cause: refused })
+    const reason = own ?? failure
+    return reason && endOf(share, child, reason)
+  }
   const onEnd = (failure: Error | undefined): void => {
     isOver = true
     process.off('exit', onProcessExit)
     const unclosed = closeAll(sockets)
-    const why = refused ?? (failure && endOf(share, child, failure)) ?? unclosed
+    const why = reasonOf(failure) ?? unclosed
     const byItself = closing ? undefined : new Error(`The server of ${names(share)} has ended.`)
     const reason = why ?? byItself
     if (reason === undefined) ended.resolve()

@@ -34,7 +34,7 @@ function lock(client: Client, type: number, wait = 0, procId = 1): Promise<numbe
   return sent.then(({ status }) => status)
 }
 
-/** Both kinds of server: an engine's thread with its own timers, and Node's event loop. */
+/** Both kinds of server: an engine's process with its own timers, and Node's event loop. */
 const kinds: Record<string, () => Promise<() => Promise<Client>>> = {
   'an engine': async () => {
     const server = await serveDirectory(directory)

@@ -6,12 +6,9 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  readdirSync,
-  readlinkSync,
   realpathSync,
   rmSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -25,12 +22,13 @@ import { Cli, processesOf } from '../support/vm-cli.ts'
 import { type PrintedDevice, heldBy, printedDevice } from '../support/vm-device.ts'
 import { bootMachine, kernelSuites, newest, sh } from '../support/vm-machine.ts'
 import { makeTree } from '../support/vm-tree.ts'
+import { servingProcesses } from '../../bench/serving-processes.ts'
 import { within } from '../support/within.ts'
 
 /**
  * Guests whose files come over vhost-user: the oldest and the newest kernel, at the same time. Each has the
- * devices of its root and of two shares, whose servers are threads of this process, and a device of one more
- * server, a process that both guests are clients of. The tests build on each other: the last ones end guests and
+ * devices of its root and of two shares, whose servers this process has started, and a device of one more
+ * server that both guests are clients of. The tests build on each other: the last ones end guests and
  * servers.
  */
 
@@ -52,7 +50,7 @@ const resources = new Resources()
 const guests: Guest[] = []
 let server: Cli
 let device: PrintedDevice
-/** What the server held, and what this process had of guests' memory, before the last guest came. */
+/** What the server held, and what this process's servers had of guests' memory, before the last guest came. */
 let heldBefore: ReturnType<typeof heldBy>
 let mappedBefore: number
 
@@ -61,8 +59,8 @@ beforeAll(async () => {
   mkdirSync(served)
   await startServer()
   for (const suite of kernelSuites) {
-    heldBefore = heldBy(server.child.pid!)
-    mappedBefore = heldBy(process.pid).mappings
+    heldBefore = heldBy(servingProcesses(server.child.pid!)[0]!)
+    mappedBefore = mappings()
     guests.push(await boot(suite))
   }
 })
@@ -71,6 +69,11 @@ afterAll(async () => {
   await resources[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true })
 })
+
+/** How many mappings of guests' memory the servers have that this process has started. */
+function mappings(): number {
+  return servingProcesses(process.pid).reduce((sum, pid) => sum + heldBy(pid).mappings, 0)
+}
 
 async function startServer(): Promise<void> {
   const where = `vhost-user:${join(folder, 'served.sock')},tag=served`
@@ -278,9 +281,11 @@ describe('guests of one server', () => {
     expect((await second.machine.ended).message).toBe('QEMU was ended by SIGKILL.')
     const script = 'flock /served/killed true && cat /in/random-1 > /served/works'
     expect(await sh(first.machine, script)).toEqual({ status: 0, stdout: '', stderr: '' })
-    await vi.waitFor(() => expect(heldBy(server.child.pid!)).toEqual(heldBefore))
+    await vi.waitFor(() =>
+      expect(heldBy(servingProcesses(server.child.pid!)[0]!)).toEqual(heldBefore),
+    )
     await second.machine[Symbol.asyncDispose]()
-    expect(heldBy(process.pid).mappings).toBe(mappedBefore)
+    expect(mappings()).toBe(mappedBefore)
   })
 
   it('go on without one that is killed, and another takes its place', async () => {
@@ -298,16 +303,12 @@ describe('guests of one server', () => {
     ).toEqual({ status: 0, stdout: 'also made\n', stderr: '' })
   })
 
-  it('end with the reason when their serving thread ends', async () => {
+  it('end with the reason when a serving process ends', async () => {
     const { machine } = guests.at(-1)!
-    // One of them tells the thread to stop, without its starter. The others cause a wake-up without effect.
-    for (const fd of readdirSync('/proc/self/fd')) {
-      if (linkOf(fd) === 'anon_inode:[eventfd]')
-        writeSync(Number(fd), Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]))
-    }
+    for (const pid of servingProcesses(process.pid)) process.kill(pid, 'SIGKILL')
     const reason = await within(60, 'the guest ends', machine.ended)
     expect(reason.message).toMatch(
-      /^The server of \S+ failed: Error: the server of \S+ has ended by itself\.$/,
+      /^The server of \S+ \(process \d+\) has ended by itself, by SIGKILL\.$/,
     )
     // How the servers have ended is all that there is to say, again.
     await Promise.allSettled(guests.map((guest) => guest.machine[Symbol.asyncDispose]()))
@@ -326,12 +327,4 @@ async function answers(machine: QemuMachine): Promise<void> {
 async function askedForAnswer(machine: QemuMachine): Promise<boolean> {
   const { exitStatus } = machine.run({ argv: ['/bin/true'], env: {}, cwd: '/', stdin: null })
   return (await exitStatus) === 0
-}
-
-function linkOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
-  } catch {
-    return ''
-  }
 }
