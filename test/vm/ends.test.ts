@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { servingProcesses } from '../../bench/serving-processes.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { BOOT_SECONDS, Cli } from '../support/vm-cli.ts'
 
@@ -97,6 +98,19 @@ describe.each([
     expect(status).toBe(expected)
     expect(stderr).not.toContain('Error')
     expectNothingLeft(cli)
+  })
+
+  it('during a command ends everything, also servers that do not answer', async () => {
+    await using cli = start()
+    await cli.printed('command runs', BOOT_SECONDS)
+    const servers = servingProcesses(cli.child.pid!)
+    expect(servers).not.toEqual([])
+    for (const pid of servers) process.kill(pid, 'SIGSTOP')
+    cli.child.kill(signal)
+    const { status } = await cli.end()
+    expect(status).toBe(expected)
+    expectNothingLeft(cli)
+    expect(servers.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([])
   })
 })
 
