@@ -146,13 +146,15 @@ export class ServingProcess {
   #take(frames: MessageFrames, piece: Buffer): void {
     // Nothing counts any more after it has sent what it must not.
     if (this.#failure !== undefined) return
+    let messages: EngineMessage[] = []
     try {
-      for (const value of frames.push(piece)) this.#events.message(engineMessage(value))
+      messages = frames.push(piece).map(engineMessage)
     } catch (error) {
       // It is not trusted to serve either.
       this.#failure = new Error(`was ended: ${messageOf(error)}`, { cause: error })
       this.kill()
     }
+    for (const message of messages) this.#events.message(message)
   }
 
   #write(message: EngineStart | EngineCommand): void {
