@@ -28,10 +28,11 @@ export function qemuArguments(
 
 /**
  * The file of the kernel. An emulated CPU decompresses an image slowly; KVM's does not, and the image's own start moves
- * the kernel to a random address, as on a real machine.
+ * the kernel to a random address, as on a real machine. It also asks the firmware what the screen is: without, Linux has no
+ * text console on a graphics card (struct screen_info).
  */
-function bootImage({ kernel, accelerator }: MachinePlan): string {
-  return accelerator === 'tcg' ? (kernel.elf ?? kernel.image) : kernel.image
+function bootImage({ kernel, accelerator, screen }: MachinePlan): string {
+  return accelerator === 'tcg' && !screen ? (kernel.elf ?? kernel.image) : kernel.image
 }
 
 /**

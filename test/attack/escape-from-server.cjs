@@ -5,7 +5,7 @@
 const fs = require('node:fs/promises')
 const { connect } = require('node:net')
 const { Worker } = require('node:worker_threads')
-const { once } = require('node:events')
+const events = require('node:events')
 const { Loop } = require('../../dist/server/loop.js')
 const { StarterChannel } = require('../../dist/server/starter-channel.js')
 
@@ -21,7 +21,7 @@ const attempts = {
   'unlink inside': () => fs.unlink(inside),
   'list /': () => fs.readdir('/'),
   'read another process': () => fs.readFile(`/proc/${process.ppid}/environ`),
-  connect: () => once(connect(port, '127.0.0.1'), 'connect'),
+  connect: () => events.once(connect(port, '127.0.0.1'), 'connect'),
   'read outside in a new thread': async () => {
     const code = `require('node:fs').readFileSync(${JSON.stringify(outside)})`
     const worker = new Worker(code, { eval: true })
@@ -29,12 +29,17 @@ const attempts = {
   },
 }
 
+/** @returns {error is { code: string }} */
+function isCoded(error) {
+  return error instanceof Error && 'code' in error
+}
+
 async function attack(channel) {
   const answers = {}
   for (const [name, attempt] of Object.entries(attempts)) {
     answers[name] = await attempt().then(
       () => 'done',
-      (error) => error.code ?? String(error),
+      (/** @type {unknown} */ error) => (isCoded(error) ? error.code : String(error)),
     )
   }
   channel.tell({ kind: 'log', line: JSON.stringify(answers) })

@@ -60,6 +60,9 @@ describe('QEMU’s command line', () => {
     const kernel = { ...spec.kernel, elf: '/boot/vmlinuz.elf' }
     expect(valuesOf('-kernel', qemuArguments({ ...spec, accelerator, kernel }))).toEqual([file])
     expect(valuesOf('-kernel', qemuArguments({ ...spec, accelerator }))).toEqual(['/boot/vmlinuz'])
+    // Linux finds a graphics card's text console only through the image's start.
+    const withScreen = qemuArguments({ ...spec, accelerator, kernel, screen: true })
+    expect(valuesOf('-kernel', withScreen)).toEqual(['/boot/vmlinuz'])
   })
 
   it('forwards a port of a network without any other way out to each export', () => {
