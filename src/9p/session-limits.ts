@@ -58,7 +58,7 @@ export const limitTable = {
     default: Math.floor(getHeapStatistics().heap_size_limit / 4),
     least: 1 << 20,
     most: 2 ** 36,
-    help: 'bytes for what all clients together hold, at most a quarter of the heap; beyond it as fids, xattrBytes, locks',
+    help: 'bytes that all clients together may hold',
   },
 } as const satisfies Record<string, Limit>
 

@@ -45,7 +45,7 @@ export const serve = command({
     locks: {
       type: 'string',
       value: 'guests|host',
-      help: "whom clients' locks keep out: each other (default with --read-only), or the host's programs too",
+      help: "whom locks keep out: guests (default with --read-only), or the host's programs too",
     },
     limit: {
       type: 'string',
@@ -77,8 +77,9 @@ ${LISTEN_WORDS}.
 vhost-user:PATH is the fastest way to a guest: QEMU gives the guest a 9P device, and the guest mounts it by its
 tag (default ${DEFAULT_TAG}). QEMU 11.1 can do that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
 
-An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=… or ,locks=… The options of the
-same names are the defaults of all exports. Write a comma that is part of DIR twice.
+An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve ,atime=guest
+,locks=guests ,locks=host. The options of the same names are the defaults of all exports.
+Write a comma that is part of DIR twice.
 
 ${limitHelp()}`,
 

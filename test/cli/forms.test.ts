@@ -96,7 +96,16 @@ describe('an export as the help writes it', () => {
     const sentence =
       /An export's DIR may be followed by ([^]*?)\. /.exec(stdout.toString())?.[1] ?? ''
     const options = sentence.split(/\s+/).filter((word) => word.startsWith(','))
-    expect(options).toEqual([',ro', ',rw', ',owner=…', ',map=…', ',atime=preserve', ',atime=guest'])
+    expect(options).toEqual([
+      ',ro',
+      ',rw',
+      ',owner=…',
+      ',map=…',
+      ',atime=preserve',
+      ',atime=guest',
+      ',locks=guests',
+      ',locks=host',
+    ])
     const policy = { readOnly: false, owner: 'host', atime: 'preserve' } as const
     const meanings = options.map((option) => {
       const value = option.startsWith(',map') ? '0:1:2' : '1:2'
@@ -112,6 +121,8 @@ describe('an export as the help writes it', () => {
       { ...host, owner: [{ guest: 0, host: 1, count: 2 }] },
       host,
       { ...host, atime: 'guest' },
+      { ...host, lockScope: 'guests' },
+      { ...host, lockScope: 'host' },
     ])
   })
 })
