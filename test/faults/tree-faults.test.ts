@@ -58,9 +58,11 @@ const absorbed: readonly Absorbed[] = [
   { requests: ['walk'], call: 'openat', answer: 'shorter', reason: shorter },
   { requests: ['walk'], call: 'statx', answer: 'shorter', reason: shorter },
   { requests: ['walk'], call: 'getxattr', answer: 'shorter', reason: shorter },
+  { requests: ['walk'], call: 'name_to_handle_at', answer: 'shorter', reason: shorter },
   { requests: 'all', call: 'openat', errno: 'EMFILE', answer: 'any', reason: 'others give back' },
   { requests: changing, call: 'openat', answer: 'any', reason: stale },
   { requests: changing, call: 'statx', answer: 'any', reason: stale },
+  { requests: changing, call: 'name_to_handle_at', answer: 'any', reason: stale },
   { requests: ['lock'], call: 'openat', answer: 'any', reason: atHand },
   { requests: ['lock', 'clunk'], call: 'fcntl', answer: 'waiter', reason: 'it was for that lock' },
 ]
