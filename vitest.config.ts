@@ -53,6 +53,7 @@ const longest = [
   'test/vm/node-test',
   'test/vm/vitest',
   'test/vm/disks',
+  'test/vm/not-answering',
   'test/vm/leaks',
 ]
 

@@ -39,7 +39,7 @@ import { getTtyText, waitUntilTtyMatches } from './tty.ts'
 import { waitForConsoleText, waitForQmpEvent } from './waits/qemu.ts'
 import { repeat, waitForFile, waitForOpenUnixSocket, waitForPort } from './waits/shell.ts'
 import { waitForUnit } from './waits/unit.ts'
-import type { WaitOptions } from './waits/wait.ts'
+import { type WaitOptions, bounded } from './waits/wait.ts'
 import { type DisplayOptions, getWindowNames, waitForWindow, waitForX } from './windows.ts'
 
 // What {@link Machine} keeps private, set by the class itself.
@@ -793,8 +793,8 @@ export class Machine implements AsyncDisposable {
    * @throws MachineError when the clock does not become right: the host has too much else to do, or something in the guest
    *   sets it otherwise; and when the machine ends first.
    */
-  setClock(): Promise<void> {
-    return this.#guest.qemu.setClock()
+  setClock(options: WaitOptions = {}): Promise<void> {
+    return bounded(this.#guest, 'the clock', options, () => this.#guest.qemu.setClock())
   }
 
   /**

@@ -24,7 +24,7 @@ const events: { readonly [R in Readiness]: number } = {
   both: EPOLLIN | EPOLLOUT,
 }
 
-/** The loop of an engine thread. Everything that serves a share runs inside of {@link Loop.run}. */
+/** The loop of a serving process. Everything that serves a share runs inside of {@link Loop.run}. */
 export class Loop implements EventLoop {
   readonly #watched = new Map<Watched, Registration>()
   readonly #byId = new Map<number, Watched>()

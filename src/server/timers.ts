@@ -8,7 +8,7 @@ interface Waiting extends Timer {
 }
 
 /**
- * The timers of an engine thread. They have a descriptor instead of the timeout of epoll_wait(2). That would
+ * The timers of a serving process. They have a descriptor instead of the timeout of epoll_wait(2). That would
  * have to be found out before each wait, which costs as much as some requests do.
  */
 export class Timers implements Watched {

@@ -87,6 +87,7 @@ const waits: Readonly<Record<string, (bounds: WaitOptions) => PromiseLike<unknow
   shutdown: (bounds) => vm.shutdown(bounds),
   reboot: (bounds) => vm.reboot(bounds),
   waitForShutdown: (bounds) => vm.waitForShutdown(bounds),
+  setClock: (bounds) => vm.setClock(bounds),
   snapshot: (bounds) => vm.snapshot(undefined, bounds),
 }
 
