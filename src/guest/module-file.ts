@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { isElf } from '../util/elf-header.ts'
 import { type Compression, type Decompressor, decompress } from './decompress.ts'
-
-const ELF_MAGIC = 0x7f454c46
 
 /**
  * Reads a kernel module as the bytes that the kernel loads, whether it is stored plain (.ko) or
@@ -14,9 +13,7 @@ export async function readModule(file: string, how: Decompressor = {}): Promise<
   const compression = compressionOf(file)
   const bytes =
     compression === undefined ? stored : await decompress(file, stored, compression, how)
-  if (bytes.length < 4 || bytes.readUInt32BE(0) !== ELF_MAGIC) {
-    throw new Error(`${file} is not a kernel module.`)
-  }
+  if (!isElf(bytes)) throw new Error(`${file} is not a kernel module.`)
   return bytes
 }
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { elfHeader } from '../util/elf-header.ts'
 import { type Compression, NoDecompressorError, decompress } from './decompress.ts'
 
 /**
@@ -52,9 +53,9 @@ const XEN_ELFNOTE_PHYS32_ENTRY = 18
 
 /** Whether an ELF file of 64 bits has the note without which QEMU does not boot it. */
 function hasPvhEntry(elf: Buffer): boolean {
-  if (elf.length < 64 || elf.readUInt32BE(0) !== 0x7f454c46 || elf[4] !== 2) return false
-  const table = Number(elf.readBigUInt64LE(32))
-  const [entrySize, count] = [elf.readUInt16LE(54), elf.readUInt16LE(56)]
+  const header = elfHeader(elf)
+  if (header === undefined) return false
+  const { table, entrySize, count } = header
   for (let at = table; at < table + entrySize * count && at + 56 <= elf.length; at += entrySize) {
     if (elf.readUInt32LE(at) !== PT_NOTE) continue
     const start = Number(elf.readBigUInt64LE(at + 8))
