@@ -17,20 +17,23 @@ let interruption
 /**
  * Runs a program to its end. Its output goes to this script's output, or with `capture` into the result.
  * The code of a program that a signal ended is 128 + the signal's number, and 127 if it cannot be started.
+ * After `limitMs` milliseconds its whole group is killed.
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ capture?: boolean }} [options]
+ * @param {{ capture?: boolean, cwd?: string, limitMs?: number }} [options]
  * @returns {Promise<{ code: number, output: string }>}
  */
-export async function run(command, args, { capture = false } = {}) {
+export async function run(command, args, { capture = false, cwd, limitMs } = {}) {
   const out = capture ? 'pipe' : 'inherit'
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', out, out] })
+  const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', out, out] })
   if (child.pid) groups.add(child.pid)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text) => (output += text))
   }
+  const { pid } = child
+  const timer = pid && limitMs && setTimeout(() => send(pid, 'SIGKILL'), limitMs)
   const code = await new Promise((resolve) => {
     child.once('close', (status, signal) => resolve(status ?? 128 + constants.signals[signal]))
     child.once('error', (error) => {
@@ -38,6 +41,7 @@ export async function run(command, args, { capture = false } = {}) {
       resolve(127)
     })
   })
+  if (timer) clearTimeout(timer)
   if (interruption) await end()
   groups.delete(child.pid)
   return { code, output }

@@ -4,8 +4,8 @@
 //   npm run mutate -- src/tree/host/lock-ranges.ts     all mutants of a file
 //   npm run mutate -- --sample 200 --seed 7            200 mutants, drawn from all that faces a guest
 
-import { spawn } from 'node:child_process'
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdtempSync,
@@ -21,6 +21,7 @@ import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 // Its successor belongs to a package that is not ours to import.
 import { parseAst } from 'vitest/node'
+import { runTool } from './child.mjs'
 import { mutantsOf } from './mutants.mjs'
 import { ready } from './ready.mjs'
 
@@ -54,8 +55,9 @@ console.log(`${all.length} mutants in ${files.length} files; ${chosen.length} ar
 const workers = Math.min(availableParallelism(), chosen.length)
 const copies = Array.from({ length: workers }, copyProject)
 process.once('exit', () => copies.forEach((copy) => rmSync(copy, { recursive: true, force: true })))
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 
+/** The tests that were seen to pass without a mutant, by their copy. */
+const passed = new Set()
 const survivors = []
 const queue = [...chosen]
 let tried = 0
@@ -95,8 +97,6 @@ async function isNoticed(copy, { source, built, text }) {
   }
 }
 
-const passed = new Set()
-
 /** Tests that fail without a mutant would kill every one. */
 async function haveToPass(copy, tests) {
   const key = `${copy} ${tests.join(' ')}`
@@ -121,13 +121,8 @@ function testsFor(source) {
 
 /** Whether tests pass in a copy of the project. */
 async function pass(copy, tests) {
-  const vitest = join(copy, 'node_modules/.bin/vitest')
-  const args = [vitest, 'run', '--project=unit', '--bail=1', '--reporter=dot', ...tests]
-  const child = spawn(process.execPath, args, { cwd: copy, stdio: 'ignore', detached: true })
-  const timer = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), limitMs)
-  const code = await new Promise((resolve) => child.once('close', resolve))
-  clearTimeout(timer)
-  return code === 0
+  const args = ['run', '--project=unit', '--bail=1', '--reporter=dot', ...tests]
+  return (await runTool('vitest', args, { capture: true, cwd: copy, limitMs })).code === 0
 }
 
 function mutantsIn(source) {
@@ -166,6 +161,8 @@ function drawn(items, count, start) {
 /** A copy whose dist/ can be changed. Vitest takes the tests' real paths, so links will not do for those. */
 function copyProject() {
   const copy = mkdtempSync(join(tmpdir(), 'lowerdir-mutate-'))
+  // Tests run programs of it as other users, too.
+  chmodSync(copy, 0o755)
   for (const name of readdirSync('.')) {
     if (name === 'node_modules' || name.startsWith('.')) continue
     cpSync(name, join(copy, name), { recursive: true })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
@@ -70,5 +70,5 @@ it(
 function churn(shared: string, round: number): void {
   const file = join(shared, `of-the-host-${round % 7}`)
   writeFileSync(file, `round ${round}`)
-  if (existsSync(file)) renameSync(file, join(shared, `of-the-host-${(round + 3) % 7}`))
+  renameSync(file, join(shared, `of-the-host-${(round + 3) % 7}`))
 }
