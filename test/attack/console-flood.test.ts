@@ -12,7 +12,6 @@ import {
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
-import { Answering } from '../../src/driver/answering.ts'
 import type { Guest } from '../../src/driver/guest.ts'
 import { keepJournal } from '../../src/driver/keep-journal.ts'
 import { ConsoleSearch } from '../../src/driver/waits/console-search.ts'
@@ -22,6 +21,7 @@ import { Recorder } from '../../src/record/recorder.ts'
 import { readMachines } from '../../src/report/machine-folder.ts'
 import { writeReport } from '../../src/report/write-report.ts'
 import { START, fileResult, testResult } from '../report/sample.ts'
+import { scriptedGuest } from '../support/scripted-guest.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { lowerdir } from '../support/vm-cli.ts'
 
@@ -148,20 +148,7 @@ describe('a journal without an end', () => {
       })(),
       { objectMode: false },
     )
-    const running = {
-      stdout,
-      stderr: Readable.from([]),
-      exitStatus: Promise.resolve(0),
-      kill: () => {},
-      giveUp: () => {},
-    }
-    return {
-      name: 'm',
-      defaultTimeout: 60,
-      upset: new AbortController().signal,
-      answering: new Answering({ grace: 60, heard: () => 0, onSilent: () => {} }),
-      qemu: { runScript: () => running },
-    } as unknown as Guest
+    return scriptedGuest(() => ({ stdout }))
   }
 
   it('is kept with its beginning and its end, and read no faster than it is written', async () => {

@@ -1,42 +1,31 @@
 import { once } from 'node:events'
 import { type Socket, connect as connectSocket, createServer } from 'node:net'
 import { join } from 'node:path'
-import { PassThrough, duplexPair } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Client } from '../../src/9p/client.ts'
+import type { Client } from '../../src/9p/client.ts'
 import { open } from '../../src/9p/wire/flags.ts'
-import { NOFID } from '../../src/9p/wire/limits.ts'
-import { Control, type GuestCommand } from '../../src/machine/control/control.ts'
+import type { Control, GuestCommand } from '../../src/machine/control/control.ts'
 import { payloadBytes } from '../../src/sys/memory.ts'
+import { ControlClient } from '../support/control-client.ts'
 import { memoryOf } from '../support/frames.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
 let control: Control
 let client: Client
-let lastFid: number
+let openFile: ControlClient['open']
 
 beforeEach(() => connect(1 << 17))
 
 /** A guest connects to a control channel of its own. */
 async function connect(msize: number): Promise<void> {
-  control = new Control()
-  const [ours, theirs] = duplexPair({ highWaterMark: 1 << 24 })
-  void control.serve(theirs, () => {})
-  client = await Client.connect(ours, msize)
-  lastFid = 0
-  await client.call.attach({ fid: 0, afid: NOFID, uname: '', aname: '', uid: 0 })
+  const guest = await ControlClient.connect(msize, 1 << 24)
+  ;({ control, client } = guest)
+  openFile = (...how) => guest.open(...how)
 }
 
 afterEach(() => client.close())
-
-async function openFile(flags: number, ...names: string[]): Promise<number> {
-  const fid = ++lastFid
-  const { qids } = await client.call.walk({ fid: 0, newfid: fid, names })
-  if (qids.length < names.length) throw new Error(`${names.join('/')} is not there`)
-  await client.call.lopen({ fid, flags })
-  return fid
-}
 
 function write(fid: number, bytes: Uint8Array): ReturnType<Client['send']> {
   const data = { memory: memoryOf(bytes), offset: 0, length: bytes.length }
@@ -73,9 +62,8 @@ describe('the output of a command that the host does not read', () => {
   beforeEach(async () => {
     command = control.run('cat /dev/zero', new PassThrough())
     stdout = await openFile(open.WRONLY, 'slots', '1', 'stdout')
-    await client.call.walk({ fid: 0, newfid: ++lastFid, names: ['slots', '1', 'script'] })
-    await client.call.lopen({ fid: lastFid, flags: open.RDONLY })
-    await client.call.read({ fid: lastFid, offset: 0, count: 8191 })
+    const script = await openFile(open.RDONLY, 'slots', '1', 'script')
+    await client.call.read({ fid: script, offset: 0, count: 8191 })
   })
 
   it('is not kept where a write is refused, however many are sent at once', async () => {

@@ -1,5 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -15,7 +14,8 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CHILD, OWNER } from '../../src/machine/reaper.ts'
 import { RuntimeFolder } from '../../src/machine/runtime-folder.ts'
-import { built, ordinaryId } from '../support/ordinary-user.ts'
+import { ordinaryId } from '../support/ordinary-user.ts'
+import { FolderProcesses, type Running, makeFolder, sweep } from '../support/folder-processes.ts'
 import { needsRoot, temporaryDirectory } from '../support/temporary.ts'
 
 /** A folder like /tmp. */
@@ -24,7 +24,7 @@ let tmp: string
 let parent: string
 /** A directory of this user's, elsewhere. */
 let home: string
-const children: ChildProcess[] = []
+const processes = new FolderProcesses()
 
 beforeEach(() => {
   needsRoot('makes files of another user')
@@ -39,40 +39,13 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.unstubAllEnvs()
-  for (const child of children) child.kill('SIGKILL')
+  processes[Symbol.dispose]()
 })
-
-/** What making a folder does first. */
-function sweep(): void {
-  RuntimeFolder.create()[Symbol.dispose]()
-}
-
-interface Running {
-  readonly child: ChildProcess
-  readonly identity: string
-}
-
-async function sleeper(): Promise<Running> {
-  const child = spawn('sleep', ['1000'])
-  children.push(child)
-  await once(child, 'spawn')
-  using folder = RuntimeFolder.create()
-  folder.adopt(child.pid!)
-  return { child, identity: readFileSync(folder.file(CHILD), 'utf8') }
-}
 
 /** A victim that runs, and the identity of a process that does not: together what a sweep acts on. */
 async function victim(): Promise<Running & { readonly dead: string }> {
-  const dead = await sleeper()
-  dead.child.kill('SIGKILL')
-  await once(dead.child, 'exit')
-  return { ...(await sleeper()), dead: dead.identity }
-}
-
-function makeFolder(path: string, files: Readonly<Record<string, string>>): string {
-  mkdirSync(path)
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content)
-  return path
+  const dead = await processes.dead()
+  return { ...(await processes.sleep()), dead }
 }
 
 function giveAway(path: string): void {
@@ -205,14 +178,7 @@ describe('the reaper', () => {
   /** Kills a process that has a reaper, and waits until the reaper has removed the folder `vm-last` of it. */
   async function reap(identity: string): Promise<void> {
     const last = makeFolder(join(parent, 'vm-zz-last'), { [OWNER]: identity })
-    const program = `
-      import { startReaper } from ${JSON.stringify(built('machine/reaper.js'))}
-      startReaper(${JSON.stringify(parent)}, ${JSON.stringify(identity)})
-      console.log('ready')
-      setInterval(() => {}, 1000)`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
-    children.push(child)
-    await once(child.stdout, 'data')
+    const child = await processes.withReaper(parent, identity)
     child.kill('SIGKILL')
     await vi.waitFor(() => expect(existsSync(last)).toBe(false))
   }
@@ -235,14 +201,7 @@ describe('the reaper', () => {
 
   it('removes nothing through a symlink in the place of the parent', async () => {
     const { identity, dead, ...running } = await victim()
-    const program = `
-      import { startReaper } from ${JSON.stringify(built('machine/reaper.js'))}
-      startReaper(${JSON.stringify(parent)}, ${JSON.stringify(dead)})
-      console.log('ready')
-      setInterval(() => {}, 1000)`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
-    children.push(child)
-    await once(child.stdout, 'data')
+    const child = await processes.withReaper(parent, dead)
     execFileSync('mv', [parent, `${parent}-aside`])
     symlinkSync(home, parent)
     makeFolder(join(home, 'vm-x'), { [OWNER]: dead, [CHILD]: identity })

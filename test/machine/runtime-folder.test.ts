@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { CHILD, OWNER } from '../../src/machine/reaper.ts'
 import { RuntimeFolder } from '../../src/machine/runtime-folder.ts'
+import { FolderProcesses, makeFolder, sweep } from '../support/folder-processes.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 
 let base: string
-const children: ChildProcess[] = []
+const processes = new FolderProcesses()
 
 beforeEach(() => {
   base = temporaryDirectory()
@@ -18,40 +18,14 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.unstubAllEnvs()
-  for (const child of children) child.kill('SIGKILL')
+  processes[Symbol.dispose]()
 })
-
-/** What making a folder does first. */
-function sweep(): void {
-  RuntimeFolder.create()[Symbol.dispose]()
-}
 
 /** A folder as a process with this identity would have left it. */
 function leave(name: string, owner: string, child?: string): string {
   using first = RuntimeFolder.create()
   const folder = join(dirname(first.path), name)
-  mkdirSync(folder)
-  writeFileSync(join(folder, OWNER), owner)
-  if (child !== undefined) writeFileSync(join(folder, CHILD), child)
-  return folder
-}
-
-/** A process, and the identity that a folder gives it. */
-async function sleeper(): Promise<{ readonly child: ChildProcess; readonly identity: string }> {
-  const child = spawn('sleep', ['1000'])
-  children.push(child)
-  await once(child, 'spawn')
-  using folder = RuntimeFolder.create()
-  folder.adopt(child.pid!)
-  return { child, identity: readFileSync(folder.file(CHILD), 'utf8') }
-}
-
-/** The identity of a process that has ended. */
-async function deadIdentity(): Promise<string> {
-  const { child, identity } = await sleeper()
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-  return identity
+  return makeFolder(folder, { [OWNER]: owner, ...(child === undefined ? {} : { [CHILD]: child }) })
 }
 
 it('is this user’s alone, and gone when disposed of', () => {
@@ -63,23 +37,23 @@ it('is this user’s alone, and gone when disposed of', () => {
 })
 
 it('removes the folders of a dead process, and ends its children', async () => {
-  const { child, identity } = await sleeper()
+  const { child, identity } = await processes.sleep()
   const ended = once(child, 'exit')
-  const stale = leave('vm-stale', await deadIdentity(), identity)
+  const stale = leave('vm-stale', await processes.dead(), identity)
   sweep()
   expect(existsSync(stale)).toBe(false)
   expect(await ended).toEqual([null, 'SIGKILL'])
 })
 
 it('leaves a living process’s folder alone', async () => {
-  const { identity } = await sleeper()
+  const { identity } = await processes.sleep()
   const theirs = leave('vm-theirs', identity)
   sweep()
   expect(existsSync(theirs)).toBe(true)
 })
 
 it('distinguishes a process from an earlier one with the same id', async () => {
-  const { child, identity } = await sleeper()
+  const { child, identity } = await processes.sleep()
   const earlier = `${identity.slice(0, identity.lastIndexOf('.'))}.1`
   const stale = leave('vm-reused', earlier, earlier)
   sweep()
@@ -88,7 +62,7 @@ it('distinguishes a process from an earlier one with the same id', async () => {
 })
 
 it('leaves the folder of a process in another container, or of another boot, alone', async () => {
-  const { child, identity } = await sleeper()
+  const { child, identity } = await processes.sleep()
   const [boot, namespace, ...process] = identity.split('.')
   const others = [
     leave('vm-container', [boot, Number(namespace) + 1, ...process].join('.'), identity),

@@ -1,36 +1,25 @@
 import { text } from 'node:stream/consumers'
-import { PassThrough, Readable, duplexPair } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Client } from '../../../src/9p/client.ts'
-import { Control, type GuestCommand } from '../../../src/machine/control/control.ts'
+import type { Client } from '../../../src/9p/client.ts'
+import type { Control, GuestCommand } from '../../../src/machine/control/control.ts'
 import { open } from '../../../src/9p/wire/flags.ts'
-import { NOFID } from '../../../src/9p/wire/limits.ts'
 import { heapMemory, payloadBytes } from '../../../src/sys/memory.ts'
+import { ControlClient } from '../../support/control-client.ts'
 
 let control: Control
 let client: Client
-let lastFid: number
+/** What the agent does with a file. */
+let openFile: ControlClient['open']
 
 beforeEach(async () => {
-  control = new Control()
-  const [ours, theirs] = duplexPair()
-  void control.serve(theirs, () => {})
-  client = await Client.connect(ours, 65_536)
-  lastFid = 0
-  await client.call.attach({ fid: 0, afid: NOFID, uname: '', aname: '', uid: 0 })
+  const guest = await ControlClient.connect(65_536)
+  ;({ control, client } = guest)
+  openFile = (...how) => guest.open(...how)
 })
 
 afterEach(() => client.close())
-
-/** What the agent does with a file: walk and open. */
-async function openFile(flags: number, ...names: string[]): Promise<number> {
-  const fid = ++lastFid
-  const { qids } = await client.call.walk({ fid: 0, newfid: fid, names })
-  if (qids.length < names.length) throw new Error(`${names.join('/')} is not there`)
-  await client.call.lopen({ fid, flags })
-  return fid
-}
 
 /** The guest's end of a slot: what its carriers hold open. */
 interface GuestSlot {
