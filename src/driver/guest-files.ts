@@ -176,7 +176,7 @@ async function sendDirectory(
     sparse.length === 0
       ? archive
       : Readable.from(withSparse(from, sparse, archive), { objectMode: false })
-  // Where nobody reads on, tar has to end.
+  // Once its output is no longer read, tar has to end.
   input.once('close', () => archive.destroy())
   const steps = [
     `${RECEIVE_SPARSE}\n${BUSYBOX} mkdir -p ${to}`,

@@ -20,7 +20,7 @@ const CONSOLE_LINES = 20
 export async function shellInteract(guest: RunningGuest): Promise<number> {
   const { name, qemu, parts } = guest
   using terminal = new OwnTerminal('shellInteract')
-  // All keys go to the guest: nobody could leave the shell of a guest that does not answer.
+  // All keys go to the guest, so there is no way out of the shell of a guest that does not answer.
   await guest.exec(':', { timeout: SHELL_TIMEOUT, quiet: true })
   const argv = [
     '/bin/sh',

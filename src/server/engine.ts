@@ -191,7 +191,7 @@ export function openEngine(
   }
 }
 
-/** A promise and its two ends. Its rejection is not an unhandled one, even if nobody awaits it. */
+/** A promise and its two ends. A rejection that is not awaited does not end the process. */
 function deferred(): { promise: Promise<void>; resolve(): void; reject(error: Error): void } {
   let resolve = (): void => {}
   let reject = (_error: Error): void => {}

@@ -5,7 +5,7 @@ export type Range = readonly [from: number, to: number]
 export interface Clues {
   /** The time in milliseconds since the epoch. */
   readonly time: number
-  /** The time less the uptime: it changes when somebody sets the clock, and otherwise does not. */
+  /** The time less the uptime: it changes when the clock is set, and otherwise does not. */
   readonly base: Range
 }
 

@@ -9,7 +9,7 @@ import type { FileRanges } from './lock-ranges.ts'
  */
 export const SEARCH_STEPS = 20_000
 
-/** What somebody wants to lock: the lock, the key of its owner, and the ranges of its file. */
+/** A lock that a request asks for, the key of its owner, and the ranges of its file. */
 export interface Wish {
   readonly lock: Lock
   readonly key: string
