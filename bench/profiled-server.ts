@@ -1,4 +1,4 @@
-import { defaultLimits } from '../src/9p/session-limits.ts'
+import { defaultLimits } from '../src/session/session-limits.ts'
 import { openEngine } from '../src/server/engine.ts'
 import type { Listen } from '../src/server/share.ts'
 import { profiledProgram } from './profiled.ts'

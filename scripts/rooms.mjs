@@ -10,6 +10,19 @@ import { fileURLToPath } from 'node:url'
 
 const src = fileURLToPath(new URL('../src/', import.meta.url))
 
+/** The files of tree/ that are its interface: what sessions know of it. */
+const treeInterface = [
+  'tree/attributes.ts',
+  'tree/deferred.ts',
+  'tree/directory.ts',
+  'tree/flags.ts',
+  'tree/groups.ts',
+  'tree/limits.ts',
+  'tree/locks.ts',
+  'tree/tree.ts',
+  'tree/try-again.ts',
+]
+
 /**
  * `rooms`: the other rooms, or files and folders of them, that this room may import.
  * `packages`: the npm packages that it may import. `pure`: it may not even import Node's modules.
@@ -22,34 +35,32 @@ const table = {
   util: { first: 'error.ts', rooms: [] },
   sys: { first: 'ffi.ts', rooms: [], packages: ['koffi'] },
   tree: { first: 'tree.ts', rooms: ['util', 'sys'] },
+  // What codecs are made of, for any runtime.
+  wire: { first: 'cursor.ts', rooms: ['sys'], pure: true },
+  session: {
+    first: 'session-limits.ts',
+    rooms: ['util', 'sys', 'wire', ...treeInterface, '9p/wire/limits.ts'],
+  },
   '9p': {
     first: 'session.ts',
-    rooms: [
-      'util',
-      'sys',
-      'tree/attributes.ts',
-      'tree/deferred.ts',
-      'tree/directory.ts',
-      'tree/flags.ts',
-      'tree/groups.ts',
-      'tree/locks.ts',
-      'tree/tree.ts',
-      'tree/try-again.ts',
-    ],
+    rooms: ['util', 'sys', 'wire', 'session', ...treeInterface],
   },
   // The protocol alone, for any runtime.
   '9p/wire': { rooms: [], pure: true },
   transport: { first: 'event-loop.ts', rooms: ['util', 'sys'] },
   // These two speak 9P's frames. The rest of the room knows no protocol.
-  'transport/stream': { rooms: ['9p', 'tree/tree.ts'] },
-  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'tree/tree.ts'] },
-  server: { first: 'engine.ts', rooms: ['util', 'sys', 'tree', '9p', 'transport'] },
+  'transport/stream': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
+  'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
+  server: {
+    first: 'engine.ts',
+    rooms: ['util', 'sys', 'tree', 'session', '9p', 'transport'],
+  },
   guest: { first: 'init.ts', rooms: ['util'] },
   provision: { first: 'inventory.ts', rooms: ['util', 'guest'] },
   network: { first: 'switch.ts', rooms: ['util'] },
   machine: {
     first: 'plan.ts',
-    rooms: ['util', 'sys', 'tree', '9p', 'transport', 'server', 'provision', 'guest'],
+    rooms: ['util', 'sys', 'tree', 'session', '9p', 'transport', 'server', 'provision', 'guest'],
   },
   record: { first: 'event.ts', rooms: ['util'] },
   driver: {

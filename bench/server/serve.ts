@@ -1,4 +1,4 @@
-import { defaultLimits } from '../../src/9p/session-limits.ts'
+import { defaultLimits } from '../../src/session/session-limits.ts'
 import { startEngine } from '../../src/server/engine.ts'
 
 /** A process that serves a folder with lowerdir's server until its parent disconnects. */

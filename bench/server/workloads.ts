@@ -1,5 +1,5 @@
 import { errno } from '../../src/sys/errno.ts'
-import { Reader } from '../../src/9p/wire/cursor.ts'
+import { Reader } from '../../src/wire/cursor.ts'
 import { readDirent } from '../../src/9p/wire/dirent.ts'
 import { getattr, lock, open } from '../../src/9p/wire/flags.ts'
 import { IO_HEADER_BYTES } from '../../src/9p/wire/limits.ts'

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { ErrnoError } from '../sys/errno.ts'
 import { decodeReply, encodeRequest } from './wire/codec.ts'
-import { Reader, Writer } from './wire/cursor.ts'
+import { Reader, Writer } from '../wire/cursor.ts'
 import { frameSize, frameTag, frameType } from './wire/frame.ts'
 import { HEADER_BYTES, MSIZE_MIN, NOTAG, VERSION } from './wire/limits.ts'
 import { heapMemory } from '../sys/memory.ts'

@@ -1,6 +1,6 @@
 import type { DirectoryEntry, DirectoryVisitor } from '../tree/directory.ts'
 import { entryTypes, modes } from '../tree/flags.ts'
-import type { Writer } from './wire/cursor.ts'
+import type { Writer } from '../wire/cursor.ts'
 import { direntBytes } from './wire/dirent.ts'
 import { QID_BYTES } from './wire/limits.ts'
 import { qidTypeOf } from './wire/qid.ts'

@@ -1,9 +1,9 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { type ClientMemory, heapBytes } from './client-memory.ts'
+import { type ClientMemory, heapBytes } from '../session/client-memory.ts'
 import { NOFID } from './wire/limits.ts'
 import type { Node, OpenNode, Tree } from '../tree/tree.ts'
 import type { XattrValue } from './xattr-values.ts'
-import { LimitError } from './session-limits.ts'
+import { LimitError } from '../session/session-limits.ts'
 
 /** What a fid stands for: a node, and the open file or directory if the fid was opened. */
 export interface Fid {

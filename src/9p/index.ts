@@ -3,8 +3,6 @@ export { Client, type Methods } from './client.ts'
 export {
   type Message,
   type Reply,
-  type Struct,
-  type Values,
   decodeReply,
   decodeRequest,
   encodeError,
@@ -12,10 +10,11 @@ export {
   encodeRequest,
   requestOfType,
 } from './wire/codec.ts'
-export { Reader, Writer } from './wire/cursor.ts'
-export type { Kind, KindName, KindValue } from './wire/kinds.ts'
+export { Reader, Writer } from '../wire/cursor.ts'
+export type { Kind, Struct, Values } from '../wire/struct.ts'
+export type { KindName, KindValue } from './wire/kinds.ts'
 export { type Dirent, readDirent, writeDirent } from './wire/dirent.ts'
-export { ProtocolError, type ProtocolErrorCode } from './wire/protocol-error.ts'
+export { ProtocolError, type ProtocolErrorCode } from '../wire/protocol-error.ts'
 export * as flags from './wire/flags.ts'
 export { frameSize, frameTag, frameType } from './wire/frame.ts'
 export * as limits from './wire/limits.ts'

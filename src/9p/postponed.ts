@@ -1,8 +1,8 @@
 import type { ReplyPlace } from '../sys/reply-place.ts'
-import { type ClientMemory, heapBytes } from './client-memory.ts'
+import { type ClientMemory, heapBytes } from '../session/client-memory.ts'
 import type { Message } from './wire/codec.ts'
 import type { MessageName, T } from './wire/messages.ts'
-import { ProtocolError } from './wire/protocol-error.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
 
 /** A request that was read and not yet carried out. */
 export interface Postponed {

@@ -5,7 +5,7 @@ import { locksOf } from '../tree/groups.ts'
 import type { Node, OpenNode, SavedNodes, Tree } from '../tree/tree.ts'
 import { type SavedXattr, reviveXattr } from './xattr-values.ts'
 import type { Attached, Fid, FidTable, Opened } from './fids.ts'
-import type { SessionLimits } from './session-limits.ts'
+import type { SessionLimits } from '../session/session-limits.ts'
 import type { SessionState } from './session-state.ts'
 
 /** To be increased with every change of the format. */

@@ -1,12 +1,13 @@
 import type { LockClient } from '../tree/locks.ts'
 import type { Exports } from '../tree/tree.ts'
 import { AttributesReply } from './attributes-reply.ts'
-import { SessionLocks, clientMemory } from './client-memory.ts'
-import { DeferredRequests } from './deferred-requests.ts'
+import { SessionLocks, clientMemory } from '../session/client-memory.ts'
+import { DeferredRequests } from '../session/deferred-requests.ts'
 import { FidTable } from './fids.ts'
 import { PostponedRequests } from './postponed.ts'
-import { ReplyBuilder } from './reply-builder.ts'
-import type { SessionLimits } from './session-limits.ts'
+import { P9ReplyBuilder } from './reply-builder.ts'
+import { detail } from '../util/error.ts'
+import type { SessionLimits } from '../session/session-limits.ts'
 import { XattrMemory } from './xattr-values.ts'
 
 /** The state of a session. All handlers of requests work on it. */
@@ -25,7 +26,7 @@ export class SessionState {
   /** Requests that are postponed until replies can leave again. */
   readonly postponed: PostponedRequests
   /** The reply to the request that is being carried out. */
-  readonly reply = new ReplyBuilder()
+  readonly reply = new P9ReplyBuilder()
   /** Each getattr fills it anew. */
   readonly attributes = new AttributesReply()
   protected readonly log: (line: string) => void
@@ -61,9 +62,4 @@ export class SessionState {
     this.deferred.cancel(tag)
     this.postponed.forget(tag)
   }
-}
-
-/** An error for the log, with its stack. */
-export function detail(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -11,19 +11,33 @@ import type { ReplyPlace } from '../sys/reply-place.ts'
 import { Deferred, type Outcome } from '../tree/deferred.ts'
 import type { Exports } from '../tree/tree.ts'
 import { TryAgain } from '../tree/try-again.ts'
-import type { DeferredRequest } from './deferred-requests.ts'
+import type { DeferredRequest } from '../session/deferred-requests.ts'
 import { type Answer, type LateAnswer, handlers } from './handlers.ts'
 import { type SavedSession, checkSaved, reviveFids, savedSession } from './saved-session.ts'
-import { LimitError, type LimitName, type SessionLimits, defaultLimits } from './session-limits.ts'
-import { SessionState, detail } from './session-state.ts'
-import { repeatable, repeated } from './repeated.ts'
+import {
+  LimitError,
+  type LimitName,
+  type SessionLimits,
+  defaultLimits,
+} from '../session/session-limits.ts'
+import { detail } from '../util/error.ts'
+import { SessionState } from './session-state.ts'
+import { repeated } from '../session/repeated.ts'
 import { changesTree, checkTree } from './tree-changes.ts'
 import { type Message, decodeRequest, requestOfType } from './wire/codec.ts'
-import { NoRoomError, Reader } from './wire/cursor.ts'
+import { NoRoomError, Reader } from '../wire/cursor.ts'
 import { frameTag, frameType } from './wire/frame.ts'
 import { HEADER_BYTES, MSIZE_MIN } from './wire/limits.ts'
 import type { MessageName, PayloadMessage, R, T } from './wire/messages.ts'
-import { ProtocolError } from './wire/protocol-error.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
+
+/** The requests that may be repeated: all that they ask for again has the same result, and they have no payload. */
+const repeatable: ReadonlySet<MessageName> = new Set<MessageName>([
+  'lopen',
+  'lcreate',
+  'setattr',
+  'readlink',
+])
 
 /**
  * One client's session: version, fids, tags, and the way from a request to its reply. It does not know how

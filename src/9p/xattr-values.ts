@@ -1,11 +1,12 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from './wire/limits.ts'
+import { checkXattrName } from '../session/names.ts'
+import { XATTR_SIZE_MAX } from './wire/limits.ts'
 import { type Memory, type Payload, fillPayload, heapMemory, payloadBytes } from '../sys/memory.ts'
 import { xattrFlags } from '../tree/flags.ts'
 import { xattrsOf } from '../tree/groups.ts'
 import type { Node } from '../tree/tree.ts'
-import { type ClientMemory, heapBytes } from './client-memory.ts'
-import { LimitError } from './session-limits.ts'
+import { type ClientMemory, heapBytes } from '../session/client-memory.ts'
+import { LimitError } from '../session/session-limits.ts'
 
 /**
  * The value of an extended attribute that the client reads or writes, through a fid of Txattrwalk or
@@ -151,13 +152,6 @@ function writable(
 export function reviveXattr(node: Node, saved: SavedXattr, room: XattrMemory): XattrValue {
   const value = Buffer.from(saved.value, 'base64')
   return saved.kind === 'read' ? readable(value, room) : writable(node, saved, value, room)
-}
-
-/** @throws ERANGE as xattr(7)'s calls for a name that is empty or too long, EINVAL for a name with a NUL. */
-function checkXattrName(name: string): string {
-  if (name === '' || name.length > XATTR_NAME_MAX) throw new ErrnoError(errno.ERANGE, 'xattr name')
-  if (name.includes('\0')) throw new ErrnoError(errno.EINVAL, 'xattr name')
-  return name
 }
 
 function refuse(operation: string): never {

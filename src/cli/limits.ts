@@ -1,4 +1,4 @@
-import { type Limits, defaultLimits, limitTable } from '../9p/session-limits.ts'
+import { type Limits, defaultLimits, limitTable } from '../session/session-limits.ts'
 import { UserError } from './user-error.ts'
 import { parseCount } from './values.ts'
 

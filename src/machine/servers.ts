@@ -1,4 +1,4 @@
-import { type SessionLimits, defaultLimits } from '../9p/session-limits.ts'
+import { type SessionLimits, defaultLimits } from '../session/session-limits.ts'
 import { type Engine, openEngine } from '../server/engine.ts'
 import type { SandboxMode } from '../server/sandbox.ts'
 import type { SavedConnection } from '../server/share.ts'

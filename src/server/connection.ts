@@ -1,6 +1,6 @@
 import { discard } from '../sys/files.ts'
 import { isReceived, receive, send } from '../sys/sockets.ts'
-import type { SessionLimits } from '../9p/session-limits.ts'
+import type { SessionLimits } from '../session/session-limits.ts'
 import type { Exports } from '../tree/tree.ts'
 import { HOLD_BYTES_MAX } from '../transport/hold.ts'
 import { type SavedStream, StreamSession, reasonFor } from '../transport/stream/stream-session.ts'

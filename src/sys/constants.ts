@@ -21,6 +21,7 @@ export const {
 } = constants
 
 export const O_CLOEXEC = 0o2000000
+export const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 export const O_PATH = 0o10000000
 
 export const AT_FDCWD = -100

@@ -21,6 +21,21 @@ const native = {
   mknodat: call('long', 'syscall', 'int64', 'int64', 'pointer', 'int64', 'int64'),
   linkat: call('int', 'linkat', 'int', 'pointer', 'int', 'pointer', 'int'),
   renameat: call('int', 'renameat', 'int', 'pointer', 'int', 'pointer'),
+  // By number, as mknodat: glibc has it since 2.28, and musl not at all.
+  renameat2: call('long', 'syscall', 'int64', 'int64', 'pointer', 'int64', 'pointer', 'uint32'),
+  fallocate: call('int', 'fallocate', 'int', 'int', 'int64', 'int64'),
+  syncfs: call('int', 'syncfs', 'int'),
+  copyFileRange: call(
+    'long',
+    'syscall',
+    'int64',
+    'int64',
+    'pointer',
+    'int64',
+    'pointer',
+    'size',
+    'uint32',
+  ),
   unlinkat: call('int', 'unlinkat', 'int', 'pointer', 'int'),
   chmod: call('int', 'chmod', 'pointer', 'uint32'),
   fchownat: call('int', 'fchownat', 'int', 'pointer', 'uint32', 'uint32', 'int'),
@@ -131,6 +146,46 @@ export function linkat(
 
 export function renameat(from: number, oldName: string, to: number, newName: string): void {
   native.renameat(from, cString(oldName, 0), to, cString(newName, 1))
+}
+
+const SYS_renameat2 = process.arch === 'arm64' ? 276 : 316
+
+/** renameat2(2). @param flags RENAME_* of linux/fs.h. */
+export function renameat2(
+  from: number,
+  oldName: string,
+  to: number,
+  newName: string,
+  flags: number,
+): void {
+  native.renameat2(SYS_renameat2, from, cString(oldName, 0), to, cString(newName, 1), flags)
+}
+
+/** fallocate(2). */
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  native.fallocate(fd, mode, offset, length)
+}
+
+/** syncfs(2). The descriptor must not be an O_PATH one. */
+export function syncfs(fd: number): void {
+  native.syncfs(fd)
+}
+
+const SYS_copy_file_range = process.arch === 'arm64' ? 285 : 326
+const offsets = systemMemory(16)
+
+/** copy_file_range(2). Neither descriptor's position changes. @returns how many bytes were copied. */
+export function copyFileRange(
+  from: number,
+  offset: number,
+  to: number,
+  toOffset: number,
+  length: number,
+): number {
+  offsets.view.setBigInt64(0, BigInt(offset), true)
+  offsets.view.setBigInt64(8, BigInt(toOffset), true)
+  const { address } = offsets
+  return native.copyFileRange(SYS_copy_file_range, from, address, to, address + 8, length, 0)
 }
 
 export function unlinkat(directory: number, name: string, flags: number): void {

@@ -54,5 +54,8 @@ export const entryTypes = {
   SOCKET: 12,
 } as const
 
+/** Flags of renameat2(2) (include/uapi/linux/fs.h). */
+export const renameFlags = { NOREPLACE: 0x1, EXCHANGE: 0x2, WHITEOUT: 0x4 } as const
+
 /** Flags of setxattr(2) (include/uapi/linux/xattr.h). */
 export const xattrFlags = { CREATE: 0x1, REPLACE: 0x2 } as const

@@ -1,6 +1,6 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
 import type { Locks } from './locks.ts'
-import type { Names, Node, OpenFile, Xattrs } from './tree.ts'
+import type { Names, Node, OpenFile, Space, Xattrs } from './tree.ts'
 
 /**
  * The optional groups of a node and of an open file. Where a tree lacks a group, the client gets the errno
@@ -20,6 +20,11 @@ export function xattrsOf(node: Node): Xattrs {
 /** @throws EOPNOTSUPP where files cannot be locked. */
 export function locksOf(file: OpenFile): Locks {
   return file.locks ?? missing(errno.EOPNOTSUPP, 'locks')
+}
+
+/** @throws EOPNOTSUPP where a file's space cannot be seen. */
+export function spaceOf(file: OpenFile): Space {
+  return file.space ?? missing(errno.EOPNOTSUPP, 'space of a file')
 }
 
 /** The target of a symlink. @throws EINVAL for a node that is none. */

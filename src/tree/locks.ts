@@ -23,6 +23,8 @@ export interface LockOwner {
   readonly client: LockClient
   readonly clientId: string
   readonly procId: number
+  /** The number of its process in the guest, for others to see, where that is not `procId`. */
+  readonly pid?: number
 }
 
 /** A range, the type of its lock, and the owner. */
@@ -36,6 +38,8 @@ export interface LockHolder extends LockRange {
   readonly type: LockType
   readonly clientId: string
   readonly procId: number
+  /** The number of the owner's process in its guest; 0 if it is not known. */
+  readonly pid: number
 }
 
 /** The locks that are taken through one open file, as fcntl(2) has them. */

@@ -99,6 +99,13 @@ export const NO_UID = 0xffffffff
 export interface Node extends FileIdentity {
   /** The same as a check of `type`, but some trees know it much sooner. */
   readonly isDirectory: boolean
+  /**
+   * The same object for all nodes of this tree that stand for one file under one name, as long as one of them is in use. A
+   * session that gives nodes numbers knows by it which of them it knows already.
+   */
+  readonly key: object
+  /** Whether `other`, a node of this tree that was looked up just now, stands for the same file, maybe under another name. */
+  isSameFile(other: Node): boolean
 
   /** Adds a use of this node. */
   retain(): void
@@ -121,6 +128,8 @@ export interface Node extends FileIdentity {
    */
   setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void
   statfs(): FileSystemStatistics
+  /** Writes all files of the file system to its disk (syncfs(2)). @throws EIO, ENOSPC, … */
+  syncfs?(): void
 
   /**
    * Opens a file or a directory for the user `uid`, who attached.
@@ -152,6 +161,13 @@ export interface Names {
     owner: Owner,
     attributes: Attributes | null,
   ): { readonly node: Node; readonly file: OpenNode }
+  /** Makes a file without a name in this directory and opens it (O_TMPFILE of open(2)). @throws EOPNOTSUPP as open(2). */
+  tmpfile?(
+    flags: number,
+    mode: number,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): { readonly node: Node; readonly file: OpenNode }
   mkdir(name: string, mode: number, owner: Owner, attributes: Attributes | null): Node
   /**
    * Makes a FIFO, a socket, a device or an empty file.
@@ -173,8 +189,11 @@ export interface Names {
   /**
    * Renames `oldName` here to `newName` in `directory`, a node of the same tree. The node of the old name
    * then has the new one.
+   *
+   * @param flags see renameFlags in flags.ts. @throws EEXIST with NOREPLACE where `newName` exists; EINVAL for flags that
+   *   this tree or its host's file system does not know.
    */
-  rename(oldName: string, directory: Node, newName: string): void
+  rename(oldName: string, directory: Node, newName: string, flags?: number): void
   /**
    * Removes a name. `directory` says whether it must be a directory: ENOTDIR if it is none, EISDIR if it is
    * one and must not be.
@@ -228,14 +247,40 @@ export interface OpenFile {
   /**
    * Writes `from` at `offset` and returns how many of its bytes. There may be fewer when no more have room,
    * and the client asks again for the rest. `from` is valid during the call.
+   *
+   * @param dropsPrivileges whether the file's setuid and setgid bits have to be cleared. They may be anyway, by who has
+   *   opened the file.
    */
-  write(offset: number, from: Payload): number | Deferred<number>
+  write(offset: number, from: Payload, dropsPrivileges?: boolean): number | Deferred<number>
   fsync(dataOnly: boolean): void
   readonly locks?: Locks | undefined
+  readonly space?: Space | undefined
   /** The state of this open file, if its answers depend on what has happened since the open. */
   state?(): string | undefined
   /** Also unlocks what was locked through this file. A request that waits for such a lock gets EBADF. */
   close(): void
+}
+
+/** The space that an open file takes on its disk: what it has of it, and what it shares. */
+export interface Space {
+  /**
+   * fallocate(2).
+   *
+   * @param mode FALLOC_FL_* of linux/falloc.h. @throws EOPNOTSUPP for a mode that the file system does not have, ENOSPC, …
+   */
+  allocate(mode: number, offset: number, length: number): void
+  /**
+   * Where data or a hole begins, from `offset` on.
+   *
+   * @param whence SEEK_DATA or SEEK_HOLE of lseek(2). @throws ENXIO behind the end, EINVAL for another `whence`.
+   */
+  seek(offset: number, whence: number): number
+  /**
+   * Copies at most `length` bytes to another open file of this tree, without reading them (copy_file_range(2)).
+   *
+   * @returns how many bytes. @throws EXDEV or EOPNOTSUPP where the file system cannot: the client then copies them itself.
+   */
+  copyTo(offset: number, to: OpenFile, toOffset: number, length: number): number
 }
 
 /** An open directory. */

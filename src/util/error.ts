@@ -35,3 +35,8 @@ export function instead<T>(value: T, ...codes: readonly string[]): (error: unkno
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
+
+/** An error for the log, with its stack. */
+export function detail(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

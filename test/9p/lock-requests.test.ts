@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { errno } from '../../src/sys/errno.ts'
 import { flags, type R, type T } from '../../src/9p/index.ts'
-import { defaultLimits } from '../../src/9p/session-limits.ts'
+import { defaultLimits } from '../../src/session/session-limits.ts'
 import { FakeTree } from '../support/fake-tree.ts'
 import { fieldsOf, SessionProbe } from '../support/session-probe.ts'
 

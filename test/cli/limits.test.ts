@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { limitHelp, parseLimits } from '../../src/cli/limits.ts'
-import { defaultLimits, limitTable } from '../../src/9p/session-limits.ts'
+import { defaultLimits, limitTable } from '../../src/session/session-limits.ts'
 
 describe('limits', () => {
   it('are the defaults where none is named', () => {

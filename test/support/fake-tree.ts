@@ -127,10 +127,15 @@ export class FakeNode implements Node, Names, Xattrs {
   /** Values of extended attributes by their names. */
   readonly xattrValues = new Map<string, Uint8Array>()
   read: Read = () => 0
+  readonly key = this
   target = 'target'
   readonly #tree: FakeTree
   #parent: FakeNode = this
   #uses = 0
+
+  isSameFile(other: Node): boolean {
+    return other === this
+  }
 
   constructor(tree: FakeTree, name: string, type: number, number: number) {
     this.#tree = tree
@@ -316,7 +321,7 @@ export class FakeNode implements Node, Names, Xattrs {
         conflict: ({ type, start, end }) => {
           tree.calls.push(`getlock ${type} ${start}-${end}`)
           if (end === 0n) return undefined
-          return { type: 'read', start: 5n, end, clientId: 'another', procId: 7 }
+          return { type: 'read', start: 5n, end, clientId: 'another', procId: 7, pid: 7 }
         },
         held: () => [],
       },

@@ -1,5 +1,5 @@
 import { limits, payloadBytes, type Qid, type R, readDirent, Reader } from '../../src/9p/index.ts'
-import { defaultLimits, type SessionLimits } from '../../src/9p/session-limits.ts'
+import { defaultLimits, type SessionLimits } from '../../src/session/session-limits.ts'
 import type { SavedSession } from '../../src/9p/saved-session.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/host-tree.ts'

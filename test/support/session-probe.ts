@@ -9,7 +9,7 @@ import {
   run,
   type T,
 } from '../../src/9p/index.ts'
-import { defaultLimits, type SessionLimits } from '../../src/9p/session-limits.ts'
+import { defaultLimits, type SessionLimits } from '../../src/session/session-limits.ts'
 import type { SavedSession } from '../../src/9p/saved-session.ts'
 import { Session } from '../../src/9p/session.ts'
 import type { ReplyPlace } from '../../src/sys/reply-place.ts'

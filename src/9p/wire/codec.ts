@@ -1,6 +1,7 @@
-import type { Reader, Writer } from './cursor.ts'
-import { ProtocolError } from './protocol-error.ts'
-import { type KindName, kinds } from './kinds.ts'
+import type { Reader, Writer } from '../../wire/cursor.ts'
+import { ProtocolError } from '../../wire/protocol-error.ts'
+import { type Struct, structs } from '../../wire/struct.ts'
+import { kinds } from './kinds.ts'
 import { HEADER_BYTES, READ_OVERHEAD } from './limits.ts'
 import {
   type MessageName,
@@ -12,41 +13,6 @@ import {
   messages,
 } from './messages.ts'
 
-export type Values = Record<string, unknown>
-
-/** Reads and writes the fields of one message. */
-export interface Struct {
-  read(from: Reader): Values
-  write(to: Writer, values: Readonly<Values>): void
-}
-
-/**
- * The codec of a list of fields. Only here a field meets its kind.
- *
- * It is compiled: `{ fid: 'u32', mask: 'mask' }` becomes
- *
- *     read: (from) => ({ fid: u32.read(from), mask: mask.read(from) })
- *     write: (to, values) => { u32.write(to, values.fid); mask.write(to, values.mask) }
- *
- * One loop for all messages would be one function to V8, which can then optimize neither for the kinds nor
- * for the shape of the values. Writing a Rgetattr took twice as long with it, and reading one eight times as
- * long. The compiled text contains only names from the table.
- */
-function struct(fields: Readonly<Record<string, KindName>>): Struct {
-  const entries = Object.entries(fields)
-  const read = entries.map(([name, kind]) => `${name}: ${kind}.read(from)`)
-  const write = entries.map(([name, kind]) => `${kind}.write(to, values.${name})`)
-  // oxlint-disable-next-line typescript/no-implied-eval -- no text from outside
-  const compile = new Function(
-    ...Object.keys(kinds),
-    `return {
-      read: (from) => ({ ${read.join(', ')} }),
-      write: (to, values) => { ${write.join('; ')} },
-    }`,
-  ) as (...codecs: readonly unknown[]) => Struct
-  return compile(...Object.values(kinds))
-}
-
 /** A row of the table, ready to be used on frames. */
 export interface Message {
   readonly name: MessageName
@@ -54,6 +20,8 @@ export interface Message {
   readonly T: Struct
   readonly R: Struct
 }
+
+const struct = structs(kinds)
 
 const byName = {} as Record<MessageName, Message>
 const byType: (Message | undefined)[] = Array.from({ length: 256 }, () => undefined)

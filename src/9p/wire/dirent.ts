@@ -1,4 +1,4 @@
-import type { Reader, Writer } from './cursor.ts'
+import type { Reader, Writer } from '../../wire/cursor.ts'
 import type { Qid } from './qid.ts'
 import { kinds } from './kinds.ts'
 import { QID_BYTES } from './limits.ts'

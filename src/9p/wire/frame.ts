@@ -1,4 +1,4 @@
-import { ProtocolError } from './protocol-error.ts'
+import { ProtocolError } from '../../wire/protocol-error.ts'
 import { HEADER_BYTES } from './limits.ts'
 import type { Memory } from '../../sys/memory.ts'
 

@@ -1,16 +1,8 @@
-import type { Reader, Writer } from './cursor.ts'
-import { ProtocolError } from './protocol-error.ts'
+import type { Kind } from '../../wire/struct.ts'
+import { ProtocolError } from '../../wire/protocol-error.ts'
 import { WALK_NAMES_MAX } from './limits.ts'
 import { type Payload, payloadBytes } from '../../sys/memory.ts'
 import type { Qid } from './qid.ts'
-
-/** How one kind of field is read from and written to the wire. */
-export interface Kind<V> {
-  /** The least number of bytes that a field of this kind takes. */
-  readonly least: number
-  read(from: Reader): V
-  write(to: Writer, value: V): void
-}
 
 function list<V>(item: Kind<V>): Kind<readonly V[]> {
   return {

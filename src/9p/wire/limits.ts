@@ -24,17 +24,12 @@ export const MSIZE_MAX = 1 << 20
 /** Most names in one Twalk (walk(5), P9_MAXWELEM). */
 export const WALK_NAMES_MAX = 16
 
-/** Longest name of a directory entry in bytes (NAME_MAX). */
-export const NAME_BYTES_MAX = 255
-
-/** Longest symlink target in bytes, and room for its NUL (PATH_MAX). */
-export const PATH_BYTES_MAX = 4096
-
-/** Longest name of an extended attribute in bytes (XATTR_NAME_MAX). */
-export const XATTR_NAME_MAX = 255
-
-/** Longest value of an extended attribute, and longest list of names, in bytes (XATTR_SIZE_MAX). */
-export const XATTR_SIZE_MAX = 65536
+export {
+  NAME_BYTES_MAX,
+  PATH_BYTES_MAX,
+  XATTR_NAME_MAX,
+  XATTR_SIZE_MAX,
+} from '../../tree/limits.ts'
 
 /** Bytes of a qid: type[1] version[4] path[8]. */
 export const QID_BYTES = 13

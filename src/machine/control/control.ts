@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
-import { type SessionLimits, defaultLimits } from '../../9p/session-limits.ts'
+import { type SessionLimits, defaultLimits } from '../../session/session-limits.ts'
 import { CLOCK } from '../../guest/agent.ts'
 import type { Holdable } from '../../transport/hold.ts'
 import { DuplexConnection } from '../../transport/stream/duplex.ts'

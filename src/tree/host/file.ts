@@ -1,15 +1,27 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
-import { fdatasync, fsync, pread, pwrite } from '../../sys/files.ts'
+import {
+  copyFileRange,
+  fallocate,
+  fdatasync,
+  fsync,
+  lseek,
+  pread,
+  pwrite,
+} from '../../sys/files.ts'
 import { preadv, pwritev } from '../../sys/vectors.ts'
 import type { Payload } from '../../sys/memory.ts'
 import type { Deferred } from '../deferred.ts'
 import type { DirectoryVisitor } from '../directory.ts'
-import type { OpenDirectory, OpenFile } from '../tree.ts'
+import type { OpenDirectory, OpenFile, Space } from '../tree.ts'
 import { CANNOT_TELL, readIfCached } from './cached-read.ts'
 import type { ColdReads } from './cold-reads.ts'
 import { type EntryRules, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './host-locks.ts'
 import type { HostContext } from './policy.ts'
+
+/** For lseek(2) (include/uapi/linux/fs.h). */
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 
 /** What an open file needs of the node that it was opened from. */
 interface OpenedNode {
@@ -20,7 +32,7 @@ interface OpenedNode {
 }
 
 /** An open descriptor of a regular file of the host. It owns the descriptor. */
-export class HostFile implements OpenFile {
+export class HostFile implements OpenFile, Space {
   readonly fd: number
   readonly #node: OpenedNode
   /** Whether writes take the file's setuid and setgid bits, see privileges.ts. */
@@ -60,14 +72,38 @@ export class HostFile implements OpenFile {
     return pread(this.fd, memory.address + at, length, offset)
   }
 
-  write(offset: number, { memory, offset: at, length, pieces }: Payload): number {
-    if (this.dropsPrivileges && length > 0) this.#node.dropPrivileges(this.fd)
+  write(
+    offset: number,
+    { memory, offset: at, length, pieces }: Payload,
+    dropsPrivileges = this.dropsPrivileges,
+  ): number {
+    if ((dropsPrivileges || this.dropsPrivileges) && length > 0) this.#node.dropPrivileges(this.fd)
     if (pieces !== undefined) return pwritev(this.fd, pieces.vector, pieces.count, offset)
     return pwrite(this.fd, memory.address + at, length, offset)
   }
 
   fsync(dataOnly: boolean): void {
     sync(this.fd, dataOnly)
+  }
+
+  get space(): Space {
+    return this
+  }
+
+  allocate(mode: number, offset: number, length: number): void {
+    if (this.dropsPrivileges) this.#node.dropPrivileges(this.fd)
+    fallocate(this.fd, mode, offset, length)
+  }
+
+  seek(offset: number, whence: number): number {
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new ErrnoError(errno.EINVAL, 'lseek')
+    return lseek(this.fd, BigInt(offset), whence)
+  }
+
+  copyTo(offset: number, to: OpenFile, toOffset: number, length: number): number {
+    if (!(to instanceof HostFile)) throw new ErrnoError(errno.EXDEV, 'copy_file_range')
+    if (to.dropsPrivileges) to.#node.dropPrivileges(to.fd)
+    return copyFileRange(this.fd, offset, to.fd, toOffset, length)
   }
 
   get locks(): FileLocks {

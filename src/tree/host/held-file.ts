@@ -298,6 +298,29 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
   }
 
   /**
+   * A client has exchanged the names of two files.
+   *
+   * @param other the other file; undefined for one that is not known.
+   */
+  protected exchangeWith(
+    other: Self | undefined,
+    directory: Self,
+    name: string,
+    itsDirectory: Self,
+    itsName: string,
+  ): void {
+    // Neither takes the other's name away.
+    this.#forget()
+    other?.forgetName()
+    this.moveTo(directory, name)
+    other?.moveTo(itsDirectory, itsName)
+  }
+
+  protected forgetName(): void {
+    this.#forget()
+  }
+
+  /**
    * The name is gone, or leads to another file. From now on the descriptor is kept, because it could not be
    * fetched again.
    */
@@ -305,6 +328,14 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     this.#forget()
     this.#marks |= NAMELESS
     if (this.#fd >= 0) this.pin()
+  }
+
+  /** A client has given this file, which has no name, a name again. */
+  protected regainName(directory: Self, name: string): void {
+    if (!this.#isNameless || this.#parent === null) return
+    this.#marks &= ~NAMELESS
+    if (this.#fd >= 0) this.unpin()
+    this.moveTo(directory, name)
   }
 
   /** Keeps a descriptor until {@link unpin}, if it can get one. */
@@ -391,6 +422,29 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
     } finally {
       this.#pins--
     }
+  }
+
+  get key(): object {
+    return this
+  }
+
+  /** See Node.isSameFile. */
+  isSameFile(other: object): boolean {
+    if (other === this) return true
+    if (!(other instanceof HeldFile) || !this.#hasInodeOf(other as HeldFile<Self>)) return false
+    // Inode numbers are used again. `other` has this one now; this file still has it if it is still there.
+    return (this.#isIdentified && (other as HeldFile<Self>).#isIdentified) || this.#isThere()
+  }
+
+  #hasInodeOf(other: HeldFile<Self>): boolean {
+    return (
+      this.context === other.context &&
+      this.#inoLow === other.#inoLow &&
+      this.#inoHigh === other.#inoHigh &&
+      this.device === other.device &&
+      this.hostType === other.hostType &&
+      (this.#birth === 0 || other.#birth === 0 || this.#birth === other.#birth)
+    )
   }
 
   get #isNameless(): boolean {
@@ -492,9 +546,10 @@ export abstract class HeldFile<Self extends HeldFile<Self>> implements Holder, N
 
   /** Removes this file from the known files of its directory. */
   #forget(): void {
-    if (this.#parent !== null && this.#parent.#children !== null) {
-      this.#parent.#children.delete(this.#name)
-    }
+    if (this.#parent === null || this.#parent.#children === null) return
+    const siblings = this.#parent.#children
+    // After an exchange of two names, the name may have another file already.
+    if (siblings.get(this.#name) === this.self()) siblings.delete(this.#name)
   }
 }
 

@@ -155,14 +155,15 @@ export class LockTable {
     const first = file?.ranges.conflict(keyOf(lock.owner), lock)
     if (first !== undefined) {
       const { type, start, end, owner } = first
-      return { type, start, end, procId: owner.procId, clientId: owner.clientId }
+      const { procId, clientId, pid = procId } = owner
+      return { type, start, end, procId, clientId, pid }
     }
     if (this.#scope === 'guests') return undefined
     const found = file?.anchor
       ? file.anchor.conflict(lock.type, lock)
       : ofdConflict(through.fd, lock.type, lock)
     // The host's process ids mean nothing to a guest.
-    return found && { ...found, procId: 0, clientId: '' }
+    return found && { ...found, procId: 0, clientId: '', pid: 0 }
   }
 
   /** See Locks.held. */

@@ -5,10 +5,14 @@ import {
   AT_SYMLINK_FOLLOW,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
+  O_RDONLY,
+  O_TMPFILE,
+  O_TRUNC,
 } from '../../sys/constants.ts'
 import {
   descriptorPath,
@@ -16,12 +20,14 @@ import {
   mkdirat,
   mknodat,
   renameat,
+  renameat2,
+  syncfs,
   symlinkat,
   unlinkat,
 } from '../../sys/files.ts'
 import { statx } from '../../sys/statx.ts'
 import type { Attributes } from '../attributes.ts'
-import { modes, openFlags } from '../flags.ts'
+import { modes, openFlags, renameFlags } from '../flags.ts'
 import type { DeviceNumber, Names, Node, OpenNode, Owner } from '../tree.ts'
 import { giveTo, hostOwner } from './host-attributes.ts'
 import { FoundNode } from './found-node.ts'
@@ -93,6 +99,41 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     }
   }
 
+  tmpfile(
+    flags: number,
+    mode: number,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): { node: Node; file: OpenNode } {
+    const { context } = this
+    const host = (hostFlags(flags, context, false) | O_TMPFILE) & ~(O_NONBLOCK | O_EXCL | O_TRUNC)
+    const newborn = this.newborn(modes.FILE | (mode & modes.PERMISSIONS), owner)
+    this.mayChange()
+    const fd = context.descriptors.open(context.self, `${this.descriptor()}`, host, newborn.mode)
+    try {
+      newborn.finish(fd)
+      const held = context.descriptors.open(context.self, `${fd}`, O_PATH | O_CLOEXEC)
+      const node = this.adopt('', held, attributes, newborn.type)
+      node.loseName()
+      return { node, file: node.opened(fd, flags, owner.uid) }
+    } catch (error) {
+      context.descriptors.discard(fd)
+      throw error
+    }
+  }
+
+  /** See Node.syncfs. */
+  syncfs(): void {
+    const { descriptors } = this.context
+    // No O_PATH descriptor can be synced, and of the files only directories may be opened without harm.
+    const fd = this.reopen(O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    try {
+      syncfs(fd)
+    } finally {
+      descriptors.discard(fd)
+    }
+  }
+
   mkdir(name: string, mode: number, owner: Owner, attributes: Attributes | null): HostNode {
     const newborn = this.newborn(modes.DIRECTORY | (mode & modes.PERMISSIONS), owner)
     mkdirat(this.directory(), name, newborn.mode)
@@ -126,12 +167,13 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
       const directory = this.directory()
       const path = descriptorPath(target.descriptor())
       linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW)
+      target.regainName(this, name)
     } finally {
       this.unpin()
     }
   }
 
-  rename(oldName: string, directory: Node, newName: string): void {
+  rename(oldName: string, directory: Node, newName: string, flags = 0): void {
     if (!this.isNeighbour(directory)) throw new ErrnoError(errno.EXDEV, 'rename')
     const moved = this.child(oldName)
     const replaced = directory.child(newName)
@@ -139,14 +181,19 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     replaced?.keep()
     try {
       const from = this.directory()
-      renameat(from, oldName, directory.directory(), newName)
+      if (flags === 0) renameat(from, oldName, directory.directory(), newName)
+      else renameat2(from, oldName, directory.directory(), newName, flags)
     } finally {
       this.unpin()
       replaced?.unpin()
     }
     if (moved === replaced) return
-    replaced?.loseName()
-    moved?.moveTo(directory, newName)
+    if ((flags & renameFlags.EXCHANGE) === 0) {
+      replaced?.loseName()
+      moved?.moveTo(directory, newName)
+    } else if (moved !== undefined) {
+      moved.exchangeWith(replaced, directory, newName, this, oldName)
+    } else replaced?.moveTo(this, oldName)
   }
 
   unlink(name: string, directory: boolean): void {

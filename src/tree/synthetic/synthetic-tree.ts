@@ -116,6 +116,14 @@ class SyntheticNode implements Node, FileIdentity {
     return this.#entry.kind === 'directory'
   }
 
+  get key(): object {
+    return this.#entry
+  }
+
+  isSameFile(other: Node): boolean {
+    return other.key === this.#entry
+  }
+
   get type(): number {
     return this.isDirectory ? modes.DIRECTORY : modes.FILE
   }

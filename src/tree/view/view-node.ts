@@ -1,5 +1,6 @@
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
+import { renameFlags } from '../flags.ts'
 import { namesOf, targetOf } from '../groups.ts'
 import type { DeviceNumber, Names, Node, OpenNode, Owner, Place, Xattrs } from '../tree.ts'
 import type { Sight } from './sight.ts'
@@ -56,6 +57,14 @@ export class ViewNode implements Node, Names {
     return this.inner.xattrs
   }
 
+  get key(): object {
+    return this.inner.key
+  }
+
+  isSameFile(other: Node): boolean {
+    return other instanceof ViewNode && this.inner.isSameFile(other.inner)
+  }
+
   retain(): void {
     this.inner.retain()
   }
@@ -92,6 +101,10 @@ export class ViewNode implements Node, Names {
     return this.inner.statfs()
   }
 
+  syncfs(): void {
+    this.inner.syncfs?.()
+  }
+
   open(flags: number, uid: number, state?: string): OpenNode {
     return opened(this.inner.open(flags, uid, state), this.#sight)
   }
@@ -107,6 +120,18 @@ export class ViewNode implements Node, Names {
     const created = namesOf(this.inner).create(name, flags, mode, owner, attributes)
     // Without EXCL, create may have opened a directory that existed.
     return { node: this.#child(created.node, sight), file: opened(created.file, sight) }
+  }
+
+  tmpfile(
+    flags: number,
+    mode: number,
+    owner: Owner,
+    attributes: Attributes | null,
+  ): { node: Node; file: OpenNode } {
+    const names = namesOf(this.inner)
+    if (names.tmpfile === undefined) throw new ErrnoError(errno.EOPNOTSUPP, 'tmpfile')
+    const { node, file } = names.tmpfile(flags, mode, owner, attributes)
+    return { node: this.#child(node, this.#sight), file }
   }
 
   mkdir(name: string, mode: number, owner: Owner, attributes: Attributes | null): ViewNode {
@@ -142,7 +167,7 @@ export class ViewNode implements Node, Names {
    * sight. So the same must be shown at the new place. If not, the answer is EXDEV, and mv(1) then copies
    * what it sees.
    */
-  rename(oldName: string, directory: Node, newName: string): void {
+  rename(oldName: string, directory: Node, newName: string, flags = 0): void {
     const to = this.#ours(directory, 'rename')
     const before = this.#sightOf(oldName)
     const after = to.node.#sight.at(newName)
@@ -151,8 +176,17 @@ export class ViewNode implements Node, Names {
       if (this.#leads(oldName)) throw new ErrnoError(errno.EXDEV, 'rename')
       if (!after.shown) throw hidden('rename')
     }
-    namesOf(this.inner).rename(oldName, to.inner, newName)
+    if ((flags & renameFlags.EXCHANGE) !== 0) this.#sameSight(to.node, newName, oldName)
+    namesOf(this.inner).rename(oldName, to.inner, newName, flags)
+    if ((flags & renameFlags.EXCHANGE) !== 0) this.#remember()
     to.node.#remember()
+  }
+
+  /** Checks for an exchange that what has `name` in `from` may come here as `newName`. */
+  #sameSight(from: ViewNode, name: string, newName: string): void {
+    const before = from.#sightOf(name)
+    const after = this.#sight.at(newName)
+    if (after === null || !after.equals(before)) throw new ErrnoError(errno.EXDEV, 'rename')
   }
 
   unlink(name: string, directory: boolean): void {

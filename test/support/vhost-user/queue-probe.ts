@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs'
 import { limits, type MessageName, type R, type T } from '../../../src/9p/index.ts'
-import { defaultLimits } from '../../../src/9p/session-limits.ts'
+import { defaultLimits } from '../../../src/session/session-limits.ts'
 import { GuestMemory } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { P9Device } from '../../../src/transport/vhost-user/p9-device.ts'
 import type { Queue } from '../../../src/transport/vhost-user/queue.ts'

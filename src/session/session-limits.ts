@@ -1,6 +1,12 @@
+/**
+ * What sessions of all wire protocols have in common: limits, memory, names, requests that wait.
+ *
+ * This file has one row for each limit.
+ */
+
 import { getHeapStatistics } from 'node:v8'
 import { ErrnoError } from '../sys/errno.ts'
-import { MSIZE_MAX, MSIZE_MIN } from './wire/limits.ts'
+import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 
 /** A limit on what a client may ask for: its default, and the values that may be set. */
 interface Limit {

@@ -1,5 +1,11 @@
+/**
+ * What the codecs of all wire protocols are made of.
+ *
+ * Cursors read and write little-endian fields; struct.ts compiles the codec of a list of fields.
+ */
+
 import { ProtocolError } from './protocol-error.ts'
-import type { Memory, Pieces } from '../../sys/memory.ts'
+import type { Memory, Pieces } from '../sys/memory.ts'
 
 const TWO_32 = 0x1_0000_0000
 

@@ -9,6 +9,7 @@ export type ProtocolErrorCode =
   | 'UNEXPECTED_REPLY'
   | 'DUPLICATE_TAG'
   | 'NO_VERSION'
+  | 'NO_INIT'
   | 'TOO_MANY_REQUESTS'
 
 /** The peer has broken the protocol: the connection has to end. */

@@ -8,9 +8,9 @@ export interface DeferredRequest {
   frame: Buffer | undefined
 }
 
-/** The requests of a session whose replies are deferred (tree/deferred.ts), by tag. */
-export class DeferredRequests {
-  readonly #byTag = new Map<number, DeferredRequest>()
+/** The requests of a session whose replies are deferred (tree/deferred.ts), by tag, or, in FUSE, by their unique number. */
+export class DeferredRequests<Request extends DeferredRequest = DeferredRequest> {
+  readonly #byTag = new Map<number, Request>()
   readonly #report: (tag: number, error: unknown) => void
 
   /** @param report is called when cancelling a request fails. */
@@ -22,7 +22,7 @@ export class DeferredRequests {
     return this.#byTag.size
   }
 
-  get(tag: number): DeferredRequest | undefined {
+  get(tag: number): Request | undefined {
     return this.#byTag.size === 0 ? undefined : this.#byTag.get(tag)
   }
 
@@ -30,7 +30,7 @@ export class DeferredRequests {
     return this.#byTag.size > 0 && this.#byTag.has(tag)
   }
 
-  add(tag: number, request: DeferredRequest): void {
+  add(tag: number, request: Request): void {
     this.#byTag.set(tag, request)
   }
 
@@ -38,7 +38,7 @@ export class DeferredRequests {
    * Removes a request whose reply is about to be made. @returns false when it was cancelled; another request
    * may have its tag.
    */
-  finish(tag: number, request: DeferredRequest): boolean {
+  finish(tag: number, request: Request): boolean {
     return this.#byTag.get(tag) === request && this.#byTag.delete(tag)
   }
 
@@ -52,6 +52,13 @@ export class DeferredRequests {
       if (frame === undefined) throw new Error(`the request with tag ${tag} cannot be saved`)
       return frame
     })
+  }
+
+  /** Takes a request out. It is not cancelled: its session answers it. */
+  take(tag: number): Request | undefined {
+    const request = this.#byTag.get(tag)
+    this.#byTag.delete(tag)
+    return request
   }
 
   /** Forgets the request with this tag, if there is one. Its tag may be used again. */

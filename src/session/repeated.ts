@@ -1,14 +1,5 @@
 import { Deferred } from '../tree/deferred.ts'
 import { TryAgain } from '../tree/try-again.ts'
-import type { MessageName } from './wire/messages.ts'
-
-/** The requests that may be repeated: all that they ask for again has the same result, and they have no payload. */
-export const repeatable: ReadonlySet<MessageName> = new Set<MessageName>([
-  'lopen',
-  'lcreate',
-  'setattr',
-  'readlink',
-])
 
 /** The first pause between two attempts and the longest one, in milliseconds. */
 const FIRST_PAUSE = 5

@@ -1,0 +1,13 @@
+/** Limits of Linux's own, for files of every kind (include/uapi/linux/limits.h). */
+
+/** Longest name of a directory entry in bytes (NAME_MAX). */
+export const NAME_BYTES_MAX = 255
+
+/** Longest symlink target in bytes, and room for its NUL (PATH_MAX). */
+export const PATH_BYTES_MAX = 4096
+
+/** Longest name of an extended attribute in bytes (XATTR_NAME_MAX). */
+export const XATTR_NAME_MAX = 255
+
+/** Longest value of an extended attribute, and longest list of names, in bytes (XATTR_SIZE_MAX). */
+export const XATTR_SIZE_MAX = 65536
