@@ -47,13 +47,20 @@ const table = {
   },
   // The protocol alone, for any runtime.
   '9p/wire': { rooms: [], pure: true },
+  fuse: {
+    first: 'session.ts',
+    rooms: ['util', 'sys', 'wire', 'session', ...treeInterface],
+  },
+  // The protocol alone, for any runtime.
+  'fuse/wire': { rooms: [], pure: true },
   transport: { first: 'event-loop.ts', rooms: ['util', 'sys'] },
   // These two speak 9P's frames. The rest of the room knows no protocol.
   'transport/stream': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
   'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
+  'transport/vhost-user/fs-device.ts': { rooms: ['fuse', 'wire', 'session', 'tree/tree.ts'] },
   server: {
     first: 'engine.ts',
-    rooms: ['util', 'sys', 'tree', 'session', '9p', 'transport'],
+    rooms: ['util', 'sys', 'tree', 'session', '9p', 'fuse', 'transport'],
   },
   guest: { first: 'init.ts', rooms: ['util'] },
   provision: { first: 'inventory.ts', rooms: ['util', 'guest'] },

@@ -107,7 +107,7 @@ export class Commands {
   /** @throws Error where a client cannot be saved, or the server cannot know what it has received. */
   #connections(): { readonly place: number; readonly connection: Connection }[] {
     return [...this.#clients].map(({ watched, place, listen }) => {
-      if (listen.kind === 'vhost-user') {
+      if (listen.kind === 'vhost-user' || listen.kind === 'virtiofs') {
         throw new Error('QEMU cannot save a vhost-user device: use the transport tcp')
       }
       if (listen.kind === 'tcp' || !(watched instanceof Connection)) {

@@ -3,7 +3,15 @@
 // A server of its own, with its sockets.
 export { type Engine, startEngine } from './engine.ts'
 export { SandboxError, type SandboxMode } from './sandbox.ts'
-export type { Listen, SavedConnection, Served, Share, VhostUserListen } from './share.ts'
+export type {
+  Listen,
+  SavedConnection,
+  Served,
+  Share,
+  VhostUserListen,
+  VirtiofsListen,
+} from './share.ts'
+export type { Caching, FusePolicy } from '../fuse/caching.ts'
 
 export type { Holdable } from '../transport/hold.ts'
 export type { SavedStream } from '../transport/stream/stream-session.ts'
@@ -18,7 +26,7 @@ export type { SavedXattr } from '../9p/xattr-values.ts'
 
 // A connection that the caller has, such as a socket of Node's.
 export { serveDuplex } from '../transport/stream/duplex.ts'
-export { type Limits, type SessionLimits, defaultLimits } from '../9p/session-limits.ts'
+export { type Limits, type SessionLimits, defaultLimits } from '../session/session-limits.ts'
 
 // What is served.
 export { type HostExport, HostExports } from '../tree/host/host-exports.ts'

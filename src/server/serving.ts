@@ -5,7 +5,9 @@ import { dieWithParent, ignoreSignals } from '../sys/process.ts'
 import { setNoDelay } from '../sys/sockets.ts'
 import { HostExports } from '../tree/host/host-exports.ts'
 import type { Watched } from '../transport/event-loop.ts'
+import type { Device } from '../transport/vhost-user/device.ts'
 import type * as backend from '../transport/vhost-user/backend.ts'
+import type * as fsDevice from '../transport/vhost-user/fs-device.ts'
 import type * as p9Device from '../transport/vhost-user/p9-device.ts'
 import type { Exports } from '../tree/tree.ts'
 import { type Client, Commands } from './commands.ts'
@@ -14,7 +16,7 @@ import { Listener } from './listener.ts'
 import { LogBudget } from './log-budget.ts'
 import { Loop } from './loop.ts'
 import { SandboxError, enterSandbox } from './sandbox.ts'
-import type { EngineStart, Listen } from './share.ts'
+import type { EngineStart, Listen, Served } from './share.ts'
 import { StarterChannel } from './starter-channel.ts'
 import { coldReads } from './uring-reads.ts'
 
@@ -79,9 +81,7 @@ function serveExports(
     )
     // The folder that the starter was in can be unmounted meanwhile.
     process.chdir('/')
-    const devices = start.sockets.some(({ listen }) => listen.kind === 'vhost-user')
-      ? loadDevices()
-      : undefined
+    const devices = loadDevices(new Set(start.sockets.map(({ listen }) => listen.kind)))
     // The sandbox cannot be left again, so it comes last before clients are served.
     log(enterSandbox(served.sandbox, exports.trees))
     prepare(start, exports, loop, channel, devices, log)
@@ -97,12 +97,32 @@ function serveExports(
 type Devices = ReturnType<typeof loadDevices>
 
 /** Loaded on demand: a tenth of what this process loads, and many engines do not use it. */
-function loadDevices() {
+function loadDevices(kinds: ReadonlySet<Listen['kind']>) {
   const load = createRequire(import.meta.url)
+  const has9p = kinds.has('vhost-user')
+  const hasFs = kinds.has('virtiofs')
   return {
-    ...(load('../transport/vhost-user/backend.js') as typeof backend),
-    ...(load('../transport/vhost-user/p9-device.js') as typeof p9Device),
+    ...(has9p || hasFs ? (load('../transport/vhost-user/backend.js') as typeof backend) : {}),
+    ...(has9p ? (load('../transport/vhost-user/p9-device.js') as typeof p9Device) : {}),
+    ...(hasFs ? (load('../transport/vhost-user/fs-device.js') as typeof fsDevice) : {}),
   }
+}
+
+/** The device at an address; undefined for an address of streams. */
+function deviceAt(
+  listen: Listen,
+  devices: Devices,
+  exports: Exports,
+  limits: Served['limits'],
+  log: (line: string) => void,
+): Device | undefined {
+  if (listen.kind === 'vhost-user' && devices.P9Device !== undefined) {
+    return new devices.P9Device({ exports, limits, tag: listen.tag, log })
+  }
+  if (listen.kind === 'virtiofs' && devices.FsDevice !== undefined) {
+    return new devices.FsDevice({ exports, limits, policy: listen, tag: listen.offersTag, log })
+  }
+  return undefined
 }
 
 /** Accepts the clients of all sockets, and obeys the starter, as soon as the loop runs. */
@@ -111,7 +131,7 @@ function prepare(
   exports: Exports,
   loop: Loop,
   channel: StarterChannel,
-  devices: Devices | undefined,
+  devices: Devices,
   log: (line: string) => void,
 ): void {
   const { limits } = served
@@ -145,14 +165,15 @@ function prepare(
       loop.remove(client.watched)
     }
     const saved = resume[place]?.shift()
+    const device = deviceAt(listen, devices, exports, limits, say)
     const watched =
-      listen.kind === 'vhost-user' && devices !== undefined
+      device !== undefined && devices.Backend !== undefined
         ? new devices.Backend(
             fd,
             loop,
-            new devices.P9Device({ exports, limits, tag: listen.tag, log: say }),
+            device,
             { log: say, onEnd },
-            listen.unsealed === true ? 'any' : 'sealed',
+            'unsealed' in listen && listen.unsealed ? 'any' : 'sealed',
           )
         : new Connection(fd, loop, exports, limits, say, onEnd)
     const client: Client = { watched, place, listen }

@@ -1,4 +1,6 @@
-import type { Limits } from '../9p/session-limits.ts'
+import type { FusePolicy } from '../fuse/caching.ts'
+import type { FsDeviceOptions } from '../transport/vhost-user/fs-device.ts'
+import type { Limits } from '../session/session-limits.ts'
 import type { SavedStream } from '../transport/stream/stream-session.ts'
 import type { HostExport } from '../tree/host/host-exports.ts'
 import type { SandboxMode } from './sandbox.ts'
@@ -8,6 +10,7 @@ export type Listen =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | VhostUserListen
+  | VirtiofsListen
 
 /**
  * A unix socket at which virtual machine monitors get a virtio 9P device. The server is the vhost-user
@@ -22,6 +25,19 @@ export interface VhostUserListen {
    * Whether the machine's memory may be a file that its VMM could truncate, which ends the server (SIGBUS). Default:
    * false, and such a VMM's connection is ended.
    */
+  readonly unsealed?: boolean
+}
+
+/** A unix socket at which virtual machine monitors get a virtio file system device. The server is the vhost-user backend. */
+export interface VirtiofsListen extends FusePolicy {
+  readonly kind: 'virtiofs'
+  readonly path: string
+  /**
+   * The mount tag, 1 to 36 bytes of UTF-8, for front ends that ask the backend for it, see {@link FsDeviceOptions.tag}.
+   * QEMU has it on its command line.
+   */
+  readonly offersTag?: string | undefined
+  /** As for {@link VhostUserListen}. */
   readonly unsealed?: boolean
 }
 
