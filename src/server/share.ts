@@ -1,5 +1,4 @@
 import type { FusePolicy } from '../fuse/caching.ts'
-import type { FsDeviceOptions } from '../transport/vhost-user/fs-device.ts'
 import type { Limits } from '../session/session-limits.ts'
 import type { SavedStream } from '../transport/stream/stream-session.ts'
 import type { HostExport } from '../tree/host/host-exports.ts'
@@ -33,7 +32,7 @@ export interface VirtiofsListen extends FusePolicy {
   readonly kind: 'virtiofs'
   readonly path: string
   /**
-   * The mount tag, 1 to 36 bytes of UTF-8, for front ends that ask the backend for it, see {@link FsDeviceOptions.tag}.
+   * The mount tag, 1 to 36 bytes of UTF-8, for front ends that ask the backend for it, see FsDeviceOptions.
    * QEMU has it on its command line.
    */
   readonly offersTag?: string | undefined
