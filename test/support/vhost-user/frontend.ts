@@ -154,9 +154,14 @@ export function u32s(...values: readonly number[]): Buffer {
   )
 }
 
-/** "A vring address description", of queue 0. */
-export function vringAddress(descriptors: number, used: number, available: number): Buffer {
-  return Buffer.concat([u32s(0, 0), u64(descriptors), u64(used), u64(available), u64(0)])
+/** "A vring address description". */
+export function vringAddress(
+  descriptors: number,
+  used: number,
+  available: number,
+  index = 0,
+): Buffer {
+  return Buffer.concat([u32s(index, 0), u64(descriptors), u64(used), u64(available), u64(0)])
 }
 
 /** "Memory regions description". */

@@ -26,7 +26,7 @@ export type Layout = (
 ) => Chain | undefined
 
 /** A piece of memory to be taken: so many bytes, so far into their page or wherever. */
-interface Piece {
+export interface Piece {
   readonly length: number
   readonly skip?: number
 }
@@ -62,7 +62,7 @@ export const linux: Layout = (ram, heap, frame, room) => {
 const headers = { READ_OVERHEAD: 11, WRITE_HEADER_BYTES: limits.WRITE_HEADER_BYTES }
 
 /** The pages of a buffer that begins `skip` bytes into the first page. */
-function pages(bytes: number, skip: number): Piece[] {
+export function pages(bytes: number, skip: number): Piece[] {
   const pieces: Piece[] = []
   for (let left = bytes, into = skip; left > 0; into = 0) {
     const length = Math.min(left, PAGE - into)
@@ -101,7 +101,7 @@ function singles(bytes: number): Piece[] {
 }
 
 /** @param isSplit whether a piece that reaches over the end of a page has a descriptor for each page. */
-function laidOut(
+export function laidOut(
   ram: GuestRam,
   heap: GuestHeap,
   frame: Buffer,

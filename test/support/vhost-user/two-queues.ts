@@ -132,8 +132,7 @@ export class TwoQueues implements Disposable {
     const [descriptors, used, available] = [driver.descriptors, driver.used, driver.available].map(
       (address) => ram.userAddress(address),
     ) as [number, number, number]
-    const address = vringAddress(descriptors, used, available)
-    address.writeUInt32LE(index)
+    const address = vringAddress(descriptors, used, available, index)
     frontend.send('SET_VRING_NUM', u32s(index, driver.size))
     frontend.send('SET_VRING_BASE', u32s(index, base))
     frontend.send('SET_VRING_ADDR', address)

@@ -13,6 +13,10 @@ const read = raw('long', 'read', 'int', 'pointer', 'size')
 const counter = systemMemory(8)
 
 export interface DeviceOptions extends QueueOptions {
+  /** How many queues there are, all alike. Default: 1. */
+  readonly queues?: number
+  /** What the driver agrees to beside the features of rings. Default: those of a 9P device. */
+  readonly features?: bigint
   readonly regions?: readonly RegionPlace[]
   /** Whether its memory can be sealed, as QEMU's can. */
   readonly seals?: 'allowed' | 'none'
@@ -21,25 +25,54 @@ export interface DeviceOptions extends QueueOptions {
 /** A queue as Linux has it in QEMU. */
 export const usualQueue: QueueOptions = { size: 128, eventIndex: true, indirect: true, start: 0 }
 
+/** One queue of a device as its machine has it. It owns its descriptors. */
+export class VirtualQueue {
+  driver: DriverQueue
+  /** By which the driver notifies the device, and the other way round. */
+  readonly kickFd = createEventfd()
+  readonly callFd = createEventfd()
+
+  constructor(driver: DriverQueue) {
+    this.driver = driver
+  }
+
+  kick(): void {
+    signalEventfd(this.kickFd)
+  }
+
+  /** How often the device has woken the driver since this was asked last. */
+  calls(): number {
+    return read(this.callFd, counter.address, 8) === 8
+      ? Number(counter.view.getBigUint64(0, true))
+      : 0
+  }
+
+  close(): void {
+    discard(this.kickFd)
+    discard(this.callFd)
+  }
+}
+
 /**
- * A 9P device of a virtual machine, as QEMU sets it up (hw/virtio/vhost.c and vhost-user-base.c): a
- * frontend, the guest's memory, and the driver's queue in it.
+ * A device of a virtual machine, as QEMU sets it up (hw/virtio/vhost.c, vhost-user-base.c and vhost-user-fs.c): a
+ * frontend, the guest's memory, and the driver's queues in it. A 9P device has one queue, which `queue`, `kick` and so on
+ * are about.
  */
 export class VirtualDevice implements Disposable {
   readonly frontend: Frontend
   readonly ram: GuestRam
   readonly heap: GuestHeap
-  queue: DriverQueue
-  /** By which the driver notifies the device, and the other way round. */
-  readonly kickFd = createEventfd()
-  readonly callFd = createEventfd()
-  #options: QueueOptions
+  readonly queues: readonly VirtualQueue[]
+  #options: Partial<DeviceOptions> & QueueOptions
 
   constructor(path: string, options: Partial<DeviceOptions> = {}) {
     this.#options = { ...usualQueue, ...options }
     this.ram = new GuestRam(options.regions, options.seals)
     this.heap = new GuestHeap(this.ram)
-    this.queue = new DriverQueue(this.ram, this.heap, this.#options)
+    this.queues = Array.from(
+      { length: options.queues ?? 1 },
+      () => new VirtualQueue(this.#newDriver()),
+    )
     this.frontend = new Frontend(path)
     try {
       this.#negotiate()
@@ -47,6 +80,26 @@ export class VirtualDevice implements Disposable {
       this.close()
       throw error
     }
+  }
+
+  #newDriver(): DriverQueue {
+    return new DriverQueue(this.ram, this.heap, this.#options)
+  }
+
+  get queue(): DriverQueue {
+    return this.#first.driver
+  }
+
+  get kickFd(): number {
+    return this.#first.kickFd
+  }
+
+  get callFd(): number {
+    return this.#first.callFd
+  }
+
+  get #first(): VirtualQueue {
+    return this.queues[0]!
   }
 
   #negotiate(): void {
@@ -62,24 +115,30 @@ export class VirtualDevice implements Disposable {
   /** As a driver starts the device, or a machine goes on that was paused. */
   start(base = this.#options.start): this {
     this.configure(base)
-    this.frontend.send('SET_VRING_ENABLE', u32s(0, 1))
+    for (const index of this.queues.keys()) {
+      this.frontend.send('SET_VRING_ENABLE', u32s(index, 1))
+    }
     this.frontend.settle()
     return this
   }
 
   /** All of {@link start} but the last step. */
   configure(base = this.#options.start): void {
-    const { frontend, queue } = this
+    const { frontend } = this
     frontend.send('SET_FEATURES', u64(this.features))
     this.sendMemory()
-    frontend.send('SET_VRING_NUM', u32s(0, queue.size))
-    frontend.send('SET_VRING_BASE', u32s(0, base))
-    const [descriptors, used, available] = [queue.descriptors, queue.used, queue.available].map(
-      (address) => this.ram.userAddress(address),
-    ) as [number, number, number]
-    frontend.send('SET_VRING_ADDR', vringAddress(descriptors, used, available))
-    frontend.send('SET_VRING_KICK', u64(0), [this.kickFd])
-    frontend.send('SET_VRING_CALL', u64(0), [this.callFd])
+    for (const [index, { driver, kickFd, callFd }] of this.queues.entries()) {
+      frontend.send('SET_VRING_NUM', u32s(index, driver.size))
+      frontend.send('SET_VRING_BASE', u32s(index, base))
+      const [descriptors, used, available] = [
+        driver.descriptors,
+        driver.used,
+        driver.available,
+      ].map((address) => this.ram.userAddress(address)) as [number, number, number]
+      frontend.send('SET_VRING_ADDR', vringAddress(descriptors, used, available, index))
+      frontend.send('SET_VRING_KICK', u64(index), [kickFd])
+      frontend.send('SET_VRING_CALL', u64(index), [callFd])
+    }
   }
 
   sendMemory(regions = this.ram.regions): void {
@@ -95,34 +154,37 @@ export class VirtualDevice implements Disposable {
   get features(): bigint {
     const { eventIndex, indirect } = this.#options
     const { VERSION_1, PROTOCOL_FEATURES, EVENT_IDX, INDIRECT_DESC } = feature
-    const always = MOUNT_TAG | VERSION_1 | PROTOCOL_FEATURES
+    const always = (this.#options.features ?? MOUNT_TAG) | VERSION_1 | PROTOCOL_FEATURES
     return always | (eventIndex ? EVENT_IDX : 0n) | (indirect ? INDIRECT_DESC : 0n)
   }
 
-  /** As when the machine is paused, or its driver reset. @returns where the device would go on. */
+  /** As when the machine is paused, or its driver reset. @returns where the device would go on with the first queue. */
   stop(): number {
-    this.frontend.send('SET_VRING_ENABLE', u32s(0, 0))
-    return this.frontend.ask('GET_VRING_BASE', u32s(0, 0)).readUInt32LE(4)
+    const bases = [...this.queues.keys()].map((index) => {
+      this.frontend.send('SET_VRING_ENABLE', u32s(index, 0))
+      return this.frontend.ask('GET_VRING_BASE', u32s(index, 0)).readUInt32LE(4)
+    })
+    return bases[0]!
   }
 
-  /** As when a machine starts anew: another driver, another queue, and nothing of what was. */
+  /** As when a machine starts anew: another driver, other queues, and nothing of what was. */
   reset(options: Partial<QueueOptions> = {}): this {
     this.stop()
     this.#options = { ...this.#options, ...options }
-    this.queue = new DriverQueue(this.ram, this.heap, this.#options)
-    this.calls()
+    for (const queue of this.queues) {
+      queue.driver = this.#newDriver()
+      queue.calls()
+    }
     return this.start()
   }
 
   kick(): void {
-    signalEventfd(this.kickFd)
+    this.#first.kick()
   }
 
   /** How often the device has woken the driver since this was asked last. */
   calls(): number {
-    return read(this.callFd, counter.address, 8) === 8
-      ? Number(counter.view.getBigUint64(0, true))
-      : 0
+    return this.#first.calls()
   }
 
   /** Whether the device wakes the driver within the time. */
@@ -133,8 +195,7 @@ export class VirtualDevice implements Disposable {
   /** As when the VMM dies. */
   close(): void {
     this.frontend.close()
-    discard(this.kickFd)
-    discard(this.callFd)
+    for (const queue of this.queues) queue.close()
     this.ram.close()
   }
 
