@@ -31,8 +31,8 @@ describe("the file system bench's driver", () => {
   it('gets the replies that it expects in each workload', async () => {
     await using mount = await mounted()
     const { driver, folder } = mount
-    for (const { prepare } of workloads) {
-      const load = measure(driver, prepare(driver, folder), 3, 10, () => 0)
+    for (const workload of workloads) {
+      const load = measure(driver, workload.prepare(driver, folder), 3, 10, () => 0)
       driver.clear()
       expect(load.rate).toBeGreaterThan(0)
       expect(load.latency99).toBeGreaterThanOrEqual(load.latency)
