@@ -9,7 +9,8 @@ import { TAG_BYTES_MAX } from '../../../src/transport/vhost-user/p9-device.ts'
 import type { MemoryRegion } from '../../../src/transport/vhost-user/guest-memory.ts'
 import { request, type RequestName } from '../../../src/transport/vhost-user/requests.ts'
 import { memfdMappings } from '../../support/descriptors.ts'
-import { type DeviceServer, serveDevices, TAG } from '../../support/vhost-user/device-server.ts'
+import { TAG } from '../../support/vhost-user/device-kinds.ts'
+import { type DeviceServer, serveDevices } from '../../support/vhost-user/device-server.ts'
 import {
   Frontend,
   memoryTable,
