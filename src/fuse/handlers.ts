@@ -444,8 +444,9 @@ function nodeOf(
   flags: number,
   fh: number,
 ): KnownNode {
-  // The node of an open file is the one that it was opened from.
-  return (flags & GETATTR_FH) === 0 || fh === NO_HANDLE ? nodes.get(nodeid) : files.get(fh).node
+  // The node of an open file is the one that it was opened from, unless the client has forgotten that.
+  const isOpen = (flags & GETATTR_FH) !== 0 && fh !== NO_HANDLE
+  return nodes.get(isOpen ? files.get(fh).node.id : nodeid)
 }
 
 function attributesOf(session: FuseSessionState, known: KnownNode): AttributesFor {

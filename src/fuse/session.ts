@@ -110,8 +110,11 @@ export class FuseSession extends FuseSessionState {
     const request = this.deferred.take(unique)
     if (request === undefined) return
     const { deferred, place, header } = request
-    deferred.cancel()
-    this.#refuse(place, header, errno.EINTR)
+    try {
+      deferred.cancel()
+    } finally {
+      this.#refuse(place, header, errno.EINTR)
+    }
   }
 
   /** Ends the session: every file is closed, every node and every waiting request forgotten. */

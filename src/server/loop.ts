@@ -129,7 +129,8 @@ export class Loop implements EventLoop {
   }
 
   #findPolled(): void {
-    this.#polled = [...this.#watched.keys()].flatMap(({ polled }) => polled ?? [])
+    // Several descriptors may tell of the same work.
+    this.#polled = [...new Set([...this.#watched.keys()].flatMap(({ polled }) => polled ?? []))]
     this.#polledChanged = true
   }
 

@@ -68,7 +68,7 @@ export class Backend implements Watched {
     this.#events = events
     this.#offered = device.features | transportFeatures
     this.#queues = new Queues(device, (index) => this.#rings[index]?.notify(), events.log)
-    this.#rings = this.#queues.all.map((queue) => new Vring(queue, loop))
+    this.#rings = this.#queues.all.map((queue) => new Vring(queue, this.#queues, loop))
   }
 
   ready(): void {

@@ -1,6 +1,6 @@
 import { FuseSession } from '../../fuse/session.ts'
 import type { FusePolicy } from '../../fuse/caching.ts'
-import { opcodeAt, requestOfOpcode } from '../../fuse/wire/codec.ts'
+import { fieldsEnd, opcodeAt, requestOfOpcode } from '../../fuse/wire/codec.ts'
 import {
   IN_HEADER_BYTES,
   IO_BYTES_MAX,
@@ -102,14 +102,16 @@ class FsChain implements ChainServer {
       throw new VirtqueueError(`a request with room for ${writable.total} bytes of a reply`)
     }
     if (opcode === messages.write.opcode && total > WRITE_HEADER_BYTES) {
-      const tail = readable.pieces(WRITE_HEADER_BYTES, total - WRITE_HEADER_BYTES)
+      const bytes = fieldsEnd(gathered, 0, total) - WRITE_HEADER_BYTES
+      const tail = readable.pieces(WRITE_HEADER_BYTES, Math.max(0, bytes))
       session.receive(gathered, 0, total, this.#reply, tail)
       return
     }
     if (total > gathered.bytes.length) {
       throw new ProtocolError('FRAME_TOO_LARGE', `a request of ${total} bytes`)
     }
-    readable.copyTo(gathered.bytes.subarray(0, total))
+    // Not the bytes before once more: the driver could have changed them since they were looked at.
+    readable.copyTo(gathered.bytes.subarray(WRITE_HEADER_BYTES, total), WRITE_HEADER_BYTES)
     session.receive(gathered, 0, total, this.#reply)
   }
 }

@@ -1,7 +1,7 @@
 import { Chain, type ChainOwner, type ChainServer } from './chain.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import { type Polled, type Turn, endlessTurn } from '../event-loop.ts'
-import { type RingAddresses, Virtqueue } from './virtqueue.ts'
+import { type RingAddresses, Virtqueue, VirtqueueError } from './virtqueue.ts'
 
 /**
  * After so many requests the driver is notified, so that it takes their answers while further ones are made.
@@ -189,13 +189,22 @@ export class Queue implements ChainOwner, Polled {
     const late = this.#late
     this.#late = []
     // The device still has these chains, so the driver leaves their descriptors as they are.
-    for (const chain of this.#waiting) this.#read(chain, chain.head)
+    for (const chain of this.#waiting) this.#readAgain(chain)
     for (const { chain, length, bytes } of late) {
-      this.#read(chain, chain.head)
+      this.#readAgain(chain)
       chain.writable.copyFrom(bytes)
       ring.addUsed(chain.head, length)
       this.#free.push(chain)
     }
+  }
+
+  /** @throws VirtqueueError as Chain.read, and for a chain whose request or room has become another one. */
+  #readAgain(chain: Chain): void {
+    const { readable, writable } = chain
+    const [asked, room] = [readable.total, writable.total]
+    this.#read(chain, chain.head)
+    if (readable.total === asked && writable.total === room) return
+    throw new VirtqueueError('a chain that has changed while the device had it')
   }
 }
 

@@ -1,18 +1,23 @@
 import type { Device } from './device.ts'
+import { type Polled, type Turn, endlessTurn } from '../event-loop.ts'
 import { Queue } from './queue.ts'
 import { messageOf } from '../../util/error.ts'
 
 /**
- * All queues of a device. Each starts and stops by itself, but all break together: a driver that breaks the
+ * All queues of a device, which have their turn together: a driver gets no more time by using more queues. Each starts and stops by itself, but all break together: a driver that breaks the
  * rules in one of them is not trusted in the others. The device then stops until its driver resets it (virtio
  * 1.3, 2.1.2, DEVICE_NEEDS_RESET).
  */
-export class Queues {
+export class Queues implements Polled {
   readonly all: readonly Queue[]
   readonly #device: Device
   readonly #log: (line: string) => void
   /** Queues that ran when the device broke, and that the front end has not stopped since. */
   readonly #broken = new Set<Queue>()
+  /** The index of the queue that is served first in the next turn. */
+  #first = 0
+  /** Whether the last turn was over before all queues had been served. */
+  isBehind = false
 
   /**
    * @param notify notifies the driver of chains that were given back in the queue with this index.
@@ -48,6 +53,36 @@ export class Queues {
   close(): void {
     for (const queue of this.all) queue.stop()
     this.#reset()
+  }
+
+  poll(turn: Turn = endlessTurn): boolean {
+    const { all } = this
+    let found = false
+    for (let i = 0; i < all.length; i++) {
+      const index = (this.#first + i) % all.length
+      if (!(all[index] as Queue).poll(turn)) continue
+      found = true
+      // A device of one queue is spared the look at the clock.
+      if (all.length > 1 && turn.isOver) {
+        this.#first = (index + 1) % all.length
+        this.isBehind = true
+        return true
+      }
+    }
+    this.isBehind = false
+    return found
+  }
+
+  enableNotifications(): boolean {
+    let hasWork = false
+    for (const queue of this.all) {
+      if (queue.enableNotifications()) hasWork = true
+    }
+    return hasWork
+  }
+
+  disableNotifications(): void {
+    for (const queue of this.all) queue.disableNotifications()
   }
 
   #break(queue: Queue, error: unknown): void {

@@ -1,8 +1,9 @@
 import { drainEventfd, signalEventfd } from '../../sys/eventfd.ts'
 import { discard } from '../../sys/files.ts'
-import type { EventLoop, Polled, Turn, Watched } from '../event-loop.ts'
+import type { EventLoop, Turn, Watched } from '../event-loop.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import type { Queue } from './queue.ts'
+import type { Queues } from './queues.ts'
 import { feature } from './requests.ts'
 import type { RingAddresses } from './virtqueue.ts'
 
@@ -19,13 +20,16 @@ export class Vring {
   next = 0
   isEnabled = false
   readonly queue: Queue
+  readonly #device: Queues
   readonly #loop: EventLoop
   #isStarted = false
   #kick: Kick | undefined
   #call = -1
 
-  constructor(queue: Queue, loop: EventLoop) {
+  /** @param device has the queue among its own. */
+  constructor(queue: Queue, device: Queues, loop: EventLoop) {
     this.queue = queue
+    this.#device = device
     this.#loop = loop
   }
 
@@ -47,7 +51,7 @@ export class Vring {
   /** @param fd an eventfd with which the driver notifies that chains are available. */
   setKick(fd: number): void {
     this.#removeKick()
-    const kick = new Kick(fd, this.queue)
+    const kick = new Kick(fd, this.#device)
     this.#loop.add(kick)
     this.#kick = kick
   }
@@ -95,16 +99,18 @@ export class Vring {
 class Kick implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
-  readonly polled: Polled
+  /** All queues of the device: their turn is one. */
+  readonly polled: Queues
 
-  constructor(fd: number, queue: Polled) {
+  constructor(fd: number, device: Queues) {
     this.fd = fd
-    this.polled = queue
+    this.polled = device
   }
 
   ready(turn: Turn): void {
     drainEventfd(this.fd)
-    this.polled.poll(turn)
+    // A device that was notified in each of its queues has no turn for each. The loop polls it in the next round.
+    if (!this.polled.isBehind) this.polled.poll(turn)
   }
 
   close(): void {

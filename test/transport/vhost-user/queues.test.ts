@@ -3,17 +3,17 @@ import type { RequestName } from '../../../src/transport/vhost-user/requests.ts'
 import { openDescriptors } from '../../support/descriptors.ts'
 import { CountingDevice, IMPOSSIBLE, LATER } from '../../support/vhost-user/counting-device.ts'
 import { u32s, u64, vringAddress } from '../../support/vhost-user/frontend.ts'
-import { TwoQueues } from '../../support/vhost-user/two-queues.ts'
+import { ManyQueues } from '../../support/vhost-user/many-queues.ts'
 
 /** As long as that of a virtio-fs device (virtio 1.3, 5.11.4), and what it says is the device's own. */
 const config = Uint8Array.from({ length: 44 }, (_, i) => i + 1)
 
 let device: CountingDevice
-let machine: TwoQueues
+let machine: ManyQueues
 
 beforeEach(() => {
   device = new CountingDevice(config)
-  machine = new TwoQueues(device)
+  machine = new ManyQueues(device)
 })
 
 afterEach(() => machine[Symbol.dispose]())
@@ -39,7 +39,7 @@ describe('a front end is told', () => {
   })
 
   it('that there is no configuration space, where there is none', () => {
-    using plain = new TwoQueues(new CountingDevice(new Uint8Array()))
+    using plain = new ManyQueues(new CountingDevice(new Uint8Array()))
     expect(plain.frontend.ask('GET_PROTOCOL_FEATURES').readBigUInt64LE()).toBe(0x9n)
     expect(plain.frontend.ask('GET_CONFIG', u32s(0, 1, 0)).length).toBe(0)
   })
@@ -135,7 +135,7 @@ describe('a machine that ends', () => {
   it('leaves nothing open', () => {
     const before = openDescriptors()
     {
-      using other = new TwoQueues(device)
+      using other = new ManyQueues(device)
       other.negotiate(device.features).start(0).start(1).send(1, LATER)
       expect(openDescriptors()).toBeGreaterThan(before)
     }

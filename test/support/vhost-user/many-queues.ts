@@ -4,7 +4,13 @@ import { createEventfd, signalEventfd } from '../../../src/sys/eventfd.ts'
 import { discard } from '../../../src/sys/files.ts'
 import { accept, listenUnix } from '../../../src/sys/sockets.ts'
 import { systemMemory } from '../../../src/sys/system-memory.ts'
-import { endlessTurn, type EventLoop, type Watched } from '../../../src/transport/event-loop.ts'
+import {
+  endlessTurn,
+  type EventLoop,
+  type Polled,
+  type Turn,
+  type Watched,
+} from '../../../src/transport/event-loop.ts'
 import { Backend } from '../../../src/transport/vhost-user/backend.ts'
 import type { Device } from '../../../src/transport/vhost-user/device.ts'
 import { feature } from '../../../src/transport/vhost-user/requests.ts'
@@ -33,6 +39,12 @@ interface MachineQueue {
   readonly callFd: number
 }
 
+/** The memory of a request and of its answer. */
+interface Sent {
+  readonly into: number
+  readonly taken: readonly number[]
+}
+
 /** An event loop in which nothing happens but in {@link Turns.turn}. */
 class Turns implements EventLoop {
   readonly #watched = new Set<Watched>()
@@ -47,13 +59,17 @@ class Turns implements EventLoop {
 
   changed(): void {}
 
+  get polled(): Polled[] {
+    return [...new Set([...this.#watched].flatMap(({ polled }) => polled ?? []))]
+  }
+
   /** Serves descriptors until none is readable. */
-  turn(): void {
+  turn(turn = endlessTurn): void {
     for (let more = true; more;) {
       more = false
       for (const watched of this.#watched) {
         if (!this.#watched.has(watched) || !isReadable(watched.fd, 0)) continue
-        watched.ready(endlessTurn)
+        watched.ready(turn)
         more = true
       }
     }
@@ -75,8 +91,8 @@ class InlineFrontend extends Frontend {
   }
 }
 
-/** A device of two queues, its backend, and the virtual machine around it, all on one thread. */
-export class TwoQueues implements Disposable {
+/** A device of some queues, its backend, and the virtual machine around it, all on one thread. */
+export class ManyQueues implements Disposable {
   readonly ram = new GuestRam()
   readonly heap = new GuestHeap(this.ram)
   readonly log: string[] = []
@@ -85,9 +101,10 @@ export class TwoQueues implements Disposable {
   readonly frontend: Frontend
   readonly queues: readonly MachineQueue[]
   readonly #loop = new Turns()
-  readonly #answers = new Map<DriverQueue, Map<number, { address: number; length: number }>>()
+  readonly #sent = new Map<DriverQueue, Map<number, Sent>>()
 
-  constructor(device: Device) {
+  /** @param count how many queues the machine sets up, from the first on. */
+  constructor(device: Device, count = 2) {
     const path = join(temporaryDirectory(), 'device')
     const listener = listenUnix(path)
     this.frontend = new InlineFrontend(path, () => this.turn())
@@ -100,7 +117,7 @@ export class TwoQueues implements Disposable {
     })
     discard(listener)
     this.#loop.add(backend)
-    this.queues = [0, 1].map(() => ({
+    this.queues = Array.from({ length: count }, () => ({
       driver: this.newDriver(),
       kickFd: createEventfd(),
       callFd: createEventfd(),
@@ -111,17 +128,27 @@ export class TwoQueues implements Disposable {
     return new DriverQueue(this.ram, this.heap, usualQueue)
   }
 
-  turn(): void {
-    this.#loop.turn()
+  /** @param turn what is served of each descriptor that is readable. */
+  turn(turn?: Turn): void {
+    this.#loop.turn(turn)
+  }
+
+  /** What the loop would poll. */
+  get polled(): readonly Polled[] {
+    return this.#loop.polled
+  }
+
+  kick(index: number): void {
+    signalEventfd(this.#queue(index).kickFd)
   }
 
   /** Agrees to all features that `device` has, and tells of the guest's memory. */
   negotiate(features: bigint): this {
-    const { frontend, ram } = this
+    const { frontend } = this
     const { VERSION_1, PROTOCOL_FEATURES, EVENT_IDX, INDIRECT_DESC } = feature
     const all = features | VERSION_1 | PROTOCOL_FEATURES | EVENT_IDX | INDIRECT_DESC
     frontend.send('SET_FEATURES', u64(all))
-    frontend.acknowledged('SET_MEM_TABLE', memoryTable(ram.regions), ram.files)
+    this.tellMemory()
     return this
   }
 
@@ -154,33 +181,74 @@ export class TwoQueues implements Disposable {
     return base!
   }
 
-  /** Makes a request available that has room for `room` bytes of an answer, and lets the device have its turn. */
-  send(index: number, text: string, room = 100): void {
-    const { driver, kickFd } = this.#queue(index)
+  /**
+   * Makes a request available that has room for `room` bytes of an answer, and lets the device have its turn.
+   *
+   * @param cuts where the request is cut into descriptors.
+   * @returns the head of its chain.
+   */
+  send(
+    index: number,
+    request: string | Uint8Array,
+    room = 100,
+    cuts: readonly number[] = [],
+  ): number {
+    const { kickFd, driver } = this.#queue(index)
+    const head = this.offer(index, request, room, cuts)
+    driver.listen()
+    signalEventfd(kickFd)
+    this.turn()
+    return head
+  }
+
+  /** The same, but for the device's turn. */
+  offer(
+    index: number,
+    request: string | Uint8Array,
+    room = 100,
+    cuts: readonly number[] = [],
+  ): number {
+    const { driver } = this.#queue(index)
     const { heap, ram } = this
-    const address = heap.need(text.length)
-    ram.bytes(address, text.length).write(text)
-    const parts = [{ address, length: text.length, isWritable: false }]
+    const bytes = Buffer.from(request)
+    const parts = [0, ...cuts].map((from, i) => {
+      const part = bytes.subarray(from, cuts[i])
+      const address = heap.need(part.length)
+      ram.bytes(address, part.length).set(part)
+      return { address, length: part.length, isWritable: false }
+    })
     const into = heap.need(room)
     if (room > 0) parts.push({ address: into, length: room, isWritable: true })
     const head = driver.add(parts)
     if (head === undefined) throw new Error('the queue is full')
-    const answers = this.#answers.get(driver) ?? new Map()
-    this.#answers.set(driver, answers.set(head, { address: into, length: room }))
-    driver.listen()
-    signalEventfd(kickFd)
-    this.turn()
+    const sent = this.#sent.get(driver) ?? new Map<number, Sent>()
+    const taken = [...new Set([...parts.map(({ address }) => address), into])]
+    this.#sent.set(driver, sent.set(head, { into, taken }))
+    return head
   }
 
   /** The answers that the device has given in the queue of this index since this was asked last. */
   answers(index: number): string[] {
+    return this.take(index).map((bytes) => bytes.toString())
+  }
+
+  /** The same as bytes. */
+  take(index: number): Buffer[] {
     const { driver } = this.#queue(index)
-    const texts: string[] = []
+    const sent = this.#sent.get(driver)
+    const given: Buffer[] = []
     for (let used = driver.take(); used !== undefined; used = driver.take()) {
-      const { address } = this.#answers.get(driver)!.get(used.head)!
-      texts.push(this.ram.bytes(address, used.length).toString())
+      const { into, taken } = sent!.get(used.head)!
+      given.push(Buffer.from(this.ram.bytes(into, used.length)))
+      for (const address of taken) this.heap.free(address)
     }
-    return texts
+    return given
+  }
+
+  /** Tells of the guest's memory once more, as when some was added: rings that run stop and go on. */
+  tellMemory(): void {
+    const { frontend, ram } = this
+    frontend.acknowledged('SET_MEM_TABLE', memoryTable(ram.regions), ram.files)
   }
 
   /** How often the device has notified the driver of this queue since this was asked last. */
