@@ -8,6 +8,7 @@ import { ProvisionError } from '../src/provision/provision-error.ts'
 import { reportAllocations } from './device/allocations.ts'
 import { benchDriver, driverWorkloads } from './driver/bench-driver.ts'
 import { driverReport } from './driver/driver-report.ts'
+import { benchFs, fsWorkloads } from './fs/bench-fs.ts'
 import { benchGuest, guestWorkloads } from './guest/bench-guest.ts'
 import { writeDocument } from './guest/document.ts'
 import type { kernelSuites } from './guest/prerequisites.ts'
@@ -16,17 +17,18 @@ import { benchServer, serverWorkloads } from './server/bench-server.ts'
 
 const usage = `Measures lowerdir and other servers in turns, and prints how they compare.
 
-npm run bench -- [server|device|driver|guest] [OPTION ...] [WORD ...]
+npm run bench -- [server|device|fs|driver|guest] [OPTION ...] [WORD ...]
 
   server             the servers alone: requests over a unix socket, to lowerdir and to diod
   device             the memory that a request allocates in the server, and the functions that allocate it
+  fs                 the file system device: requests of a driver without a guest, to lowerdir and to virtiofsd
   driver             the test driver: how long machines take to boot, and commands to run in them
   guest              programs in a VM, whose QEMU has a device for each of lowerdir, QEMU's own
                      virtio-9p, virtiofsd and diod
-                     (without any of these words, all four)
+                     (without any of these words, all five)
 
   --quick            measure less: shows large differences, not small ones
-  --rounds N         driver, guest: how often everything is measured (default 5 and 3; quick: 2 and 1)
+  --rounds N         fs, driver, guest: how often everything is measured (default 9, 5 and 3; quick: 3, 2 and 1)
   --cpus N,M         guest: the numbers of virtual CPUs, with a boot for each (default 1,2; quick: 1)
   --kernel NAME      guest: newest or oldest of Debian's kernels, or both; both measures the oldest one only with
                      cache=none and one virtual CPU (default both; quick: newest)
@@ -34,9 +36,10 @@ npm run bench -- [server|device|driver|guest] [OPTION ...] [WORD ...]
   --whole            guest: measure the whole tree in every round, not a different part of it in each
   --write            guest: write the results to docs/performance.md and its plots
   --verbose          guest: show what QEMU and the guest print
-  --profile FILE     server: write a .cpuprofile of lowerdir's server to FILE
+  --profile FILE     server, fs: write a .cpuprofile of lowerdir's server to FILE
   WORD ...           only workloads whose name contains one of the words
                      server: ${serverWorkloads.join(', ')}
+                     fs: ${fsWorkloads.join(', ')}
                      driver: ${driverWorkloads.join(', ')}
                      guest: ${guestWorkloads.join(', ')}
 
@@ -58,7 +61,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const { quick } = values
-const allKinds: ReadonlySet<string> = new Set(['server', 'device', 'driver', 'guest'])
+const allKinds: ReadonlySet<string> = new Set(['server', 'device', 'fs', 'driver', 'guest'])
 
 try {
   if (values.help) console.log(usage)
@@ -95,6 +98,11 @@ async function bench(): Promise<void> {
   }
   const roundsOr = (number: string): number =>
     parseCount('rounds', values.rounds ?? number, 1, 1000)
+  if (isWanted('fs', fsWorkloads)) {
+    const rounds = roundsOr(quick ? '3' : '9')
+    const { profile } = values
+    await benchFs({ quick, rounds, profile, words, scratch, print: (line) => console.log(line) })
+  }
   if (isWanted('driver', driverWorkloads)) {
     const rounds = roundsOr(quick ? '2' : '5')
     console.log(driverReport(await benchDriver({ rounds, quick, words, scratch })))

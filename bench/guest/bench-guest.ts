@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ProgressLine } from '../../src/cli/progress.ts'
 import { quote } from '../../src/util/shell.ts'
 import type { FoundKernel } from '../../src/provision/kernel.ts'
 import { describeMachine } from '../machine.ts'
+import { MemoryFolder } from '../memory-folder.ts'
 import {
   type BenchGuest,
   type BenchGuestOptions,
@@ -174,19 +175,4 @@ function notes(
     `medians of ${least === most ? most : `${least} to ${most}`} rounds (one round of the slow peers); ` +
       'every run on a file system that has just been mounted',
   ]
-}
-
-/** A folder in memory, so that the disk is not measured. It is also removed when the process exits. */
-class MemoryFolder implements Disposable {
-  readonly path = mkdtempSync('/dev/shm/lowerdir-bench-')
-  readonly #remove = (): void => rmSync(this.path, { recursive: true, force: true, maxRetries: 5 })
-
-  constructor() {
-    process.once('exit', this.#remove)
-  }
-
-  [Symbol.dispose](): void {
-    process.off('exit', this.#remove)
-    this.#remove()
-  }
 }

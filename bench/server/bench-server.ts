@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describeMachine, version } from '../machine.ts'
+import { LoadProcess } from '../load-process.ts'
 import { provideProgram } from '../programs.ts'
-import { Client } from './client.ts'
 import { fillFolder } from './folder.ts'
-import type { Load } from './load.ts'
+import type { Load, LoadRequest } from './load.ts'
 import { FIDS, addNames, memoryPerFid } from './fid-memory.ts'
 import { place } from './placement.ts'
 import { heading, line } from './server-report.ts'
@@ -40,7 +41,9 @@ export async function benchServer(options: ServerBenchOptions): Promise<void> {
   await fillFolder(folder)
   await using ours = await startLowerdir(folder, join(scratch, 'lowerdir.sock'), profile)
   await using theirs = await startDiod(diod, folder, join(scratch, 'diod.sock'))
-  using client = new Client()
+  using client = new LoadProcess<LoadRequest, Load>(
+    fileURLToPath(new URL('./load.js', import.meta.url)),
+  )
 
   print(`lowerdir ${version('package.json')} and diod ${diod.version}, over a unix socket`)
   print(describeMachine())

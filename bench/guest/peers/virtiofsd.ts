@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import type { Program } from '../../programs.ts'
-import { type ServerProcess, listening } from '../../server-process.ts'
+import { startVirtiofsd } from '../../virtiofsd.ts'
 import { type CacheMode, type Peer, cacheModes } from '../peer.ts'
 
 /** virtiofsd's names of the cache modes: here the server has the option, not the mount. */
-const modes: Readonly<Record<CacheMode, string>> = { none: 'never', loose: 'always' }
+const modes: Readonly<Record<CacheMode, 'never' | 'always'>> = { none: 'never', loose: 'always' }
 
 /** The Rust server, over vhost-user: one process and one device for each cache mode. */
 export const virtiofsd: Peer = {
@@ -17,7 +15,7 @@ export const virtiofsd: Peer = {
     const qemuArguments: string[] = []
     for (const cache of cacheModes) {
       const socket = join(folder, `${tag(cache)}.sock`)
-      const server = await startVirtiofsd(programs.virtiofsd, tree, socket, cache)
+      const server = await startVirtiofsd(programs.virtiofsd, tree, socket, modes[cache])
       pids.set(cache, resources.use(server).pid)
       const id = `chardev-${tag(cache)}`
       qemuArguments.push('-chardev', `socket,id=${id},path=${socket}`)
@@ -34,17 +32,4 @@ export const virtiofsd: Peer = {
 
 function tag(cache: CacheMode): string {
   return `virtiofsd-${modes[cache]}`
-}
-
-function startVirtiofsd(
-  { command, args }: Program,
-  tree: string,
-  socket: string,
-  cache: CacheMode,
-): Promise<ServerProcess> {
-  const own = ['--sandbox', 'none', '--shared-dir', tree, '--cache', modes[cache]]
-  const child = spawn(command, [...args, ...own, '--socket-path', socket], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  return listening('virtiofsd', child, socket, () => child.kill())
 }
