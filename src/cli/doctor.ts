@@ -50,7 +50,7 @@ export const doctor = command({
 /** The transport of `run`, and why. */
 async function describeTransport({ qemu, kernel }: Inventory): Promise<string> {
   if (qemu.found === undefined || kernel.found === undefined) {
-    return 'vhost-user if QEMU and the kernel can do it, else tcp'
+    return 'virtiofs or 9p if QEMU and the kernel can do it, else tcp'
   }
   const { transport, reason } = await chooseTransport('auto', qemu.found, kernel.found)
   return `${transport}: ${reason}`

@@ -70,8 +70,8 @@ const flags = {
   accel: { type: 'string', value: 'auto|kvm|tcg', help: 'how the guest runs (default auto)' },
   transport: {
     type: 'string',
-    value: 'auto|vhost-user|tcp',
-    help: 'how files get to the guest (default auto: vhost-user where QEMU can, which is faster)',
+    value: 'auto|virtiofs|9p|tcp',
+    help: 'how files get to the guest (default auto: the first of these that QEMU and the kernel can)',
   },
   msize: {
     type: 'string',

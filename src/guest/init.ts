@@ -105,7 +105,7 @@ ip link set lo up
 # Processes in the root neither see the NIC of the exports nor can they take it down.
 ${exportNetworkLines(`eth${nics.length}`)}
 in_exports_net mount ${mountArguments(control)} /control || die 'the control channel cannot be mounted over 9P'
-in_exports_net mount ${mountArguments(root)} /lower || die 'the root cannot be mounted over 9P'
+in_exports_net mount ${mountArguments(root)} /lower || die 'the root cannot be mounted'
 ${upperLines(upper)}# Inode numbers of the host may use all 64 bits: none are left to mark the layer with.
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/upper,workdir=/upper/work,xino=off overlay /root ||
   die 'overlayfs cannot be mounted over the root'
@@ -162,7 +162,7 @@ ${network === 'user network' ? route : ''}`
 
 function shareLines(share: GuestShare): string {
   const target = quote(share.target)
-  const failure = quote(`the share ${share.target} cannot be mounted over 9P`)
+  const failure = quote(`the share ${share.target} cannot be mounted`)
   return `within mkdir -p ${target}
 in_exports_net chroot . /run/lowerdir/busybox mount ${mountArguments(share)} ${target} || die ${failure}
 `

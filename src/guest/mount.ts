@@ -1,10 +1,13 @@
-/** What the guest's client may cache of an export (Documentation/filesystems/9p.rst). */
+/**
+ * What the guest's client may cache of an export. Over 9P as Documentation/filesystems/9p.rst has it, over virtio-fs as
+ * fuse/caching.ts.
+ */
 export const cacheModes = ['none', 'mmap', 'loose'] as const
 
 export type CacheMode = (typeof cacheModes)[number]
 
-/** A 9P export as the guest mounts it. */
-export type GuestMount = TcpMount | VirtioMount
+/** An export as the guest mounts it. */
+export type GuestMount = TcpMount | VirtioMount | VirtiofsMount
 
 /** An export behind a port of QEMU's user network. */
 export interface TcpMount extends MountPolicy {
@@ -13,7 +16,15 @@ export interface TcpMount extends MountPolicy {
   readonly port: number
 }
 
-/** An export that is a virtio device of its own. */
+/** An export that is a virtio file system device. The server decides what the client may cache. */
+export interface VirtiofsMount {
+  readonly transport: 'virtiofs'
+  /** The device's mount tag: letters, digits and any of . _ - */
+  readonly tag: string
+  readonly readOnly: boolean
+}
+
+/** An export that is a 9P device. */
 export interface VirtioMount extends MountPolicy {
   readonly transport: 'virtio'
   /** The device's mount tag: letters, digits and any of . _ - */
@@ -58,11 +69,15 @@ export const VIRTIO_MSIZE = 4096 * (128 - 3)
 
 /** The arguments of a mount(8), for a shell: its options and what it mounts. */
 export function mountArguments(mount: GuestMount): string {
+  if (mount.transport === 'virtiofs') {
+    // A read-only mount keeps attributes after reads; otherwise the access times might have changed.
+    return `-t virtiofs -o ${mount.readOnly ? 'ro,noatime' : 'rw'} ${mount.tag}`
+  }
   const source = mount.transport === 'tcp' ? EXPORT_ADDRESS : mount.tag
   return `-t 9p -o ${options(mount)} ${source}`
 }
 
-function options(mount: GuestMount): string {
+function options(mount: TcpMount | VirtioMount): string {
   return [
     mount.transport === 'tcp' ? `trans=tcp,port=${mount.port}` : 'trans=virtio',
     ...(mount.name === undefined ? [] : [`aname=${mount.name}`]),

@@ -97,16 +97,16 @@ function rootExport(plan: MachinePlan, socket: string): Export {
 
 function directoryExport(
   plan: MachinePlan,
-  { source, target, readOnly, owner, cache = WRITABLE, acls, withRoot }: DirectoryShare,
+  { source, target, readOnly, owner, cache = WRITABLE, acls, withRoot, transport }: DirectoryShare,
   index: number,
   engine: number,
   socket: string,
 ): Export {
   const name = withRoot === true ? `share${index}` : null
   const exported = { name, directory: source, readOnly, owner, atime: plan.atime, acls }
-  const planned = engineExport(plan, exported, cache, index, engine, socket)
-  if (acls !== true) return { use: { target }, ...planned }
-  return { use: { target }, ...planned, mount: { ...planned.mount, acls } }
+  const over = { ...plan, transport: transport ?? plan.transport }
+  const planned = engineExport(over, exported, cache, index, engine, socket, acls)
+  return { use: { target }, ...planned }
 }
 
 function treeExport(
@@ -136,9 +136,28 @@ function engineExport(
   index: number,
   engine: number,
   socket: string,
+  acls?: boolean,
 ): Pick<Export, 'mount' | 'socket' | 'server'> {
   const { name, readOnly } = exported
-  const policy = { readOnly, cache, ...(name === null ? {} : { name }) }
+  if (transport === 'virtiofs') {
+    const mount = { transport, tag: tagOf(index), readOnly } as const
+    const listen = {
+      kind: transport,
+      path: socket,
+      caching: cache,
+      // Locks of read-only files keep nobody out but the guest's own processes, and its kernel knows these.
+      remoteLocks: !readOnly,
+      exportName: name ?? undefined,
+      acls,
+    } as const
+    return { mount, socket, server: { kind: 'engine', engine, exported, listen } }
+  }
+  const policy = {
+    readOnly,
+    cache,
+    ...(name === null ? {} : { name }),
+    ...(acls === true && { acls }),
+  }
   if (transport === 'tcp') {
     const mount = tcpMount(index, policy, msize)
     const listen = { kind: 'unix', path: socket } as const
@@ -149,7 +168,7 @@ function engineExport(
   return { mount, socket, server: { kind: 'engine', engine, exported, listen } }
 }
 
-type MountPolicy = Pick<GuestMount, 'readOnly' | 'cache' | 'name'>
+type MountPolicy = Pick<TcpMount, 'readOnly' | 'cache' | 'name' | 'acls'>
 
 /** @param index 0 for the root, 1 for the first share. */
 function tcpMount(index: number, policy: MountPolicy, msize: number | null): TcpMount {
@@ -157,6 +176,10 @@ function tcpMount(index: number, policy: MountPolicy, msize: number | null): Tcp
 }
 
 function virtioMount(index: number, policy: MountPolicy, msize: number | null): VirtioMount {
-  const tag = index === 0 ? 'root' : `share${index}`
-  return { transport: 'virtio', tag, msize: msize ?? VIRTIO_MSIZE, ...policy }
+  return { transport: 'virtio', tag: tagOf(index), msize: msize ?? VIRTIO_MSIZE, ...policy }
+}
+
+/** The mount tag of an export. */
+function tagOf(index: number): string {
+  return index === 0 ? 'root' : `share${index}`
 }

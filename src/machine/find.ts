@@ -24,7 +24,12 @@ export async function findForPlan(options: MachineOptions): Promise<Found> {
   const { qemu, kernel, busybox } = await findParts({
     paths: { qemu: options.qemu, kernel: options.kernel },
   })
-  const transport = await chooseTransport(options.transport ?? 'auto', qemu, kernel)
+  const transport = await chooseTransport(
+    options.transport ?? 'auto',
+    qemu,
+    kernel,
+    options.msize !== undefined,
+  )
   const root = findRoot(resolve(cwd, options.root ?? '/'), kernel)
   return {
     arch: process.arch === 'arm64' ? 'arm64' : 'x64',

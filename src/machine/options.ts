@@ -43,11 +43,14 @@ export interface MachineOptions {
   readonly screen?: boolean
   /** How QEMU runs the guest's instructions; `kvm` fails where KVM cannot be used. Default: `auto`. */
   readonly accel?: AcceleratorChoice | undefined
-  /** How files get to the guest. A machine that is to be saved takes `tcp`. Default: `auto`. */
+  /**
+   * How files get to the guest: `virtiofs`, `9p`, or `tcp`, which is slower and which every QEMU has. A machine that is to be
+   * saved takes `tcp`. Default: `auto`, the first of these that QEMU and the guest's kernel can.
+   */
   readonly transport?: TransportChoice | undefined
   /**
    * The largest 9P message to and from the root and the shares: a number of bytes, or `64K`, `1M`. From 4096 bytes to
-   * 512,000 over vhost-user and to 1 MiB over tcp, which are the defaults.
+   * 512,000 over `9p` and to 1 MiB over `tcp`, which are the defaults. With it files do not take `virtiofs`.
    */
   readonly msize?: number | string | undefined
   /** The kernel's image. Default: the one that `lowerdir setup` has fetched. */

@@ -96,6 +96,8 @@ export interface DirectoryShare {
   readonly acls?: boolean
   /** Whether the root's engine serves it, instead of one of its own. A file system that hangs then stops both. */
   readonly withRoot?: boolean
+  /** Default: the machine's. */
+  readonly transport?: Transport
 }
 
 /** A tree of any kind, served by this process. Several machines may have the same one. */
@@ -288,7 +290,17 @@ function planShare(
   if (typeof source !== 'string') return { tree: source, ...how }
   const directory = resolve(cwd, source)
   const withRoot = readOnly && besideRoot.includes(directory)
-  return { source: directory, owner, ...how, ...(acls && { acls }), ...(withRoot && { withRoot }) }
+  // Over virtio-fs it is the server that gives a new file the default ACL of its directory, and it cannot do so with ACLs that
+  // are stored. Over 9P the client does.
+  const transport = acls && owner === 'mapped-xattr' ? ({ transport: 'tcp' } as const) : {}
+  return {
+    source: directory,
+    owner,
+    ...how,
+    ...(acls && { acls }),
+    ...(withRoot && { withRoot }),
+    ...transport,
+  }
 }
 
 function planUpper(upper: NonNullable<MachineOptions['upper']>, cwd: string): MachinePlan['upper'] {

@@ -33,7 +33,19 @@ const LANDMARKS = [
 ] as const
 
 /** The rooms of our own code that a guest and its saved state depend on. */
-const ROOMS = ['9p', 'guest', 'machine', 'server', 'sys', 'transport', 'tree', 'util'] as const
+const ROOMS = [
+  '9p',
+  'fuse',
+  'guest',
+  'machine',
+  'server',
+  'session',
+  'sys',
+  'transport',
+  'tree',
+  'util',
+  'wire',
+] as const
 
 /**
  * A hash of all that goes into a snapshot: the plan; stat(2) of the files that the plan names; the root's place, and stat(2)

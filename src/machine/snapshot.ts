@@ -143,7 +143,7 @@ async function copyInitramfs(from: string, to: string): Promise<void> {
 
 /** @throws Error for a plan with a part that cannot be saved. */
 function checkSavable({ transport, shares, nics }: MachinePlan): void {
-  if (transport === 'vhost-user') {
+  if (transport !== 'tcp') {
     throw new Error(
       'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
     )

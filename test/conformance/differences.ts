@@ -71,7 +71,7 @@ export const differences: readonly Difference[] = [
     sometimes: true,
     caches: ['none'],
     suites: ['sid'],
-    transports: ['vhost-user'],
+    transports: ['9p'],
   },
   {
     title: 'No shared mappings with cache=none',

@@ -13,7 +13,7 @@ export const found: Found = {
   },
   kernel: { image: '/boot/vmlinuz', release: '6.1', modules: '/kernels/lib/modules/6.1' },
   busybox: '/usr/bin/busybox',
-  transport: { transport: 'vhost-user', reason: 'QEMU has the device' },
+  transport: { transport: '9p', reason: 'QEMU has the device' },
   root: { path: '/', uid: 0, hasSystemd: true, hasInit: true, hasModules: true },
   besideRoot: ['/beside'],
 }

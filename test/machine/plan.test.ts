@@ -28,7 +28,7 @@ describe('a plan', () => {
       kernel: found.kernel,
       busybox: '/usr/bin/busybox',
       accelerator: 'tcg',
-      transport: 'vhost-user',
+      transport: '9p',
       msize: null,
       root: '/',
       rootOwner: 'host',

@@ -12,7 +12,7 @@ import { type DirectoryServer, serveDirectory } from '../support/directory-serve
 import { bootMachine, kernelSuites, newest, oldest, sh } from '../support/vm-machine.ts'
 
 /** Every way to a share: each cache mode over each transport. */
-const ways = (['vhost-user', 'tcp'] as const).flatMap((transport) =>
+const ways = (['virtiofs', '9p', 'tcp'] as const).flatMap((transport) =>
   cacheModes.map((cache) => ({ transport, cache, name: `${transport}-${cache}` })),
 )
 
@@ -26,7 +26,7 @@ const isComplete = process.env['LOWERDIR_CONFORMANCE'] === 'all'
 function waysOf(suite: string): typeof ways {
   if (isComplete) return ways
   return ways.filter(({ transport, cache }) => {
-    const isNewest = (transport === 'vhost-user') !== (cache === 'mmap')
+    const isNewest = (transport === '9p') !== (cache === 'mmap')
     return suite === (isNewest ? newest.kernel : oldest.kernel)
   })
 }
@@ -54,8 +54,9 @@ describe.each(kernelSuites)('the kernel of Debian %s', (suite) => {
       // Other users act in it, too.
       chmodSync(source, 0o755)
       const share = { target: `/${name}`, readOnly: false, cache }
-      if (transport === 'vhost-user') shares.push({ ...share, source, owner: 'host' } as const)
-      else {
+      if (transport !== 'tcp') {
+        shares.push({ ...share, source, owner: 'host', transport } as const)
+      } else {
         const sockets = join(folder, `${name}.sockets`)
         mkdirSync(sockets)
         const server = await serveDirectory(source, {}, sockets)

@@ -205,7 +205,7 @@ cat /etc/shadow`
 
       beforeAll(async () => {
         const socket = (name: string): string => join(stage.home, `${name}.sock`)
-        const isDevice = kind.transport === 'vhost-user'
+        const isDevice = kind.transport === '9p'
         const serve = (name: string, directory: string, ...options: string[]): string[] => [
           'serve',
           directory,

@@ -34,7 +34,7 @@ echo done`
 
 const people = [
   ['root', 0, 'tcp'],
-  ['an ordinary user', ordinaryId, 'vhost-user'],
+  ['an ordinary user', ordinaryId, 'virtiofs'],
 ] as const
 
 beforeAll(async () => void (await vmQemu(newest.qemu)))

@@ -45,7 +45,7 @@ beforeAll(async () => {
 
 describe.each([
   ['bookworm', 'tcp'],
-  ['trixie', 'vhost-user'],
+  ['trixie', 'virtiofs'],
 ] as const)('systemd of Debian %s, over %s', (suite, transport) => {
   let vm: Machine
 

@@ -2,7 +2,7 @@ import { EXPORT_ADDRESS } from '../../guest/mount.ts'
 import type { Export } from '../exports.ts'
 import { type Device, value } from './device.ts'
 import { NIC } from './nics.ts'
-import { P9_MODULE, vhostUserDevice } from './vhost-user.ts'
+import { FS_MODULE, P9_MODULE, fsDevice, vhostUserDevice } from './vhost-user.ts'
 
 /** A user network that the init script hides from the guest, and a `guestfwd` of it for each export over tcp. */
 function exportNetwork(exports: readonly Export[]): Device {
@@ -30,11 +30,13 @@ function exportDevice({ socket, mount, use }: Export, index: number): Device {
     init: typeof use === 'string' ? { [use]: mount } : { share: { ...mount, ...use } },
   }
   if (mount.transport === 'tcp') return common
+  const isFs = mount.transport === 'virtiofs'
+  const device = isFs ? fsDevice(mount.tag) : vhostUserDevice(mount.tag)
   return {
     ...common,
-    device: ['-device', `${vhostUserDevice(mount.tag)},chardev=${id}`],
+    device: ['-device', `${device},chardev=${id}`],
     sharesMemory: true,
-    modules: [P9_MODULE],
+    modules: [isFs ? FS_MODULE : P9_MODULE],
   }
 }
 

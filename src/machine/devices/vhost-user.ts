@@ -22,6 +22,20 @@ export function vhostUserDevice(tag: string): string {
   return `${VHOST_USER_DEVICE},virtio-id=${VIRTIO_ID_9P},num_vqs=1,vq_size=${QUEUE_SIZE},config_size=${configSize}`
 }
 
+/** QEMU's device for virtio-fs backends, since 4.2 (hw/virtio/vhost-user-fs-pci.c). */
+export const FS_DEVICE = 'vhost-user-fs-pci'
+
+/** The kernel module that drives such a device. */
+export const FS_MODULE = 'virtiofs'
+
+/** QEMU's largest queue. Linux's driver makes larger requests with it: 1 MiB (virtio_fs_get_tree). */
+const FS_QUEUE_SIZE = 1024
+
+/** The properties of a file system device with the mount tag `tag`, which QEMU itself tells the guest. */
+export function fsDevice(tag: string): string {
+  return `${FS_DEVICE},tag=${tag},queue-size=${FS_QUEUE_SIZE}`
+}
+
 /** Memory of the guest that backends can map: QEMU's object, and what `-machine` says of it. */
 export function sharedMemory(size: string): { readonly object: string; readonly machine: string } {
   return {
