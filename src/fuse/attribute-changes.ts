@@ -18,9 +18,14 @@ export function changesOf(request: T<'setattr'>): AttributeChanges {
     mtime: has(setattr.MTIME)
       ? time(has(setattr.MTIME_NOW), request.mtimeSec, request.mtimeNsec)
       : undefined,
-    ctime: has(setattr.CTIME) ? 'now' : undefined,
+    // Without anything to change it is a change of the ctime alone, as by a chown(2) to the same owner.
+    ctime: (valid & CHANGES) === 0 ? 'now' : undefined,
   }
 }
+
+/** A client that sends a ctime changes something else as well. */
+const CHANGES =
+  setattr.MODE | setattr.UID | setattr.GID | setattr.SIZE | setattr.ATIME | setattr.MTIME
 
 function time(isNow: boolean, seconds: number, nanoseconds: number): FileTime {
   return isNow ? 'now' : { seconds, nanoseconds }

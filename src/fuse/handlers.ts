@@ -3,22 +3,15 @@ import { fillPayload } from '../sys/memory.ts'
 import { checkName, checkXattrName } from '../session/names.ts'
 import { Deferred } from '../tree/deferred.ts'
 import { modes, openFlags, xattrFlags } from '../tree/flags.ts'
-import { locksOf, namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
+import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
+import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
 import { NO_UID, type Node, type OpenNode, type Owner } from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
 import { EntryWriter, PlusWriter } from './entry-writer.ts'
 import { agree } from './init.ts'
-import {
-  WHOLE,
-  flockOwner,
-  getlkReply,
-  lockOwner,
-  lockRange,
-  lockType,
-  processOwner,
-} from './lock-requests.ts'
+import { WHOLE, getlkReply, lockOwner, lockRange, lockType, locksFor } from './lock-requests.ts'
 import type { KnownNode } from './nodes.ts'
 import { NO_HANDLE } from './open-files.ts'
 import type { FuseSessionState } from './session-state.ts'
@@ -243,7 +236,9 @@ export const handlers: Handlers = {
     if (fh === NO_HANDLE) return done
     const { file } = session.files.get(fh)
     try {
-      if ((releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0) unlock(session, file, owner, flockOwner)
+      if ((releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0 && !file.isDirectory) {
+        unlock(session, file.flocks, owner)
+      }
     } finally {
       session.files.close(fh)
     }
@@ -258,7 +253,8 @@ export const handlers: Handlers = {
   flush(session, { fh, lockOwner: owner }) {
     // Nothing is kept here that could be written now. The client then does not ask again.
     if (!session.policy.remoteLocks) throw new ErrnoError(errno.ENOSYS, 'flush')
-    if (fh !== NO_HANDLE) unlock(session, session.files.get(fh).file, owner, processOwner)
+    const file = fh === NO_HANDLE ? null : session.files.get(fh).file
+    if (file !== null && !file.isDirectory) unlock(session, file.locks, owner)
     return done
   },
 
@@ -330,19 +326,21 @@ export const handlers: Handlers = {
 
   getlk(session, request) {
     const file = session.files.file(request.fh, null, 0)
-    const owner = lockOwner(session.locks, request)
+    const owner = lockOwner(session.locks, request.owner, request.pid)
     const type = lockType(request.type) ?? 'write'
-    const conflict = locksOf(file).conflict({ ...lockRange(request), type, owner })
+    const locks = locksFor(file, request.flags)
+    const conflict = locks.conflict({ ...lockRange(request), type, owner })
     return getlkReply(request, conflict)
   },
 
   setlk(session, request) {
     const file = session.files.file(request.fh, null, 0)
-    const owner = lockOwner(session.locks, request)
+    const locks = locksFor(file, request.flags)
+    const owner = lockOwner(session.locks, request.owner, request.pid)
     const type = lockType(request.type)
     const range = lockRange(request)
-    if (type === null) locksOf(file).unlock(range, owner)
-    else if (locksOf(file).lock({ ...range, type, owner }, false) !== true) {
+    if (type === null) locks.unlock(range, owner)
+    else if (locks.lock({ ...range, type, owner }, false) !== true) {
       throw new ErrnoError(errno.EAGAIN, 'lock')
     }
     return done
@@ -352,9 +350,11 @@ export const handlers: Handlers = {
     const type = lockType(request.type)
     if (type === null) return handlers.setlk(session, request, nobody)
     const file = session.files.file(request.fh, null, 0)
-    const lock = { ...lockRange(request), type, owner: lockOwner(session.locks, request) }
+    const owner = lockOwner(session.locks, request.owner, request.pid)
+    const lock = { ...lockRange(request), type, owner }
+    const locks = locksFor(file, request.flags)
     if (!session.mayDefer) throw new ErrnoError(errno.ENOLCK, 'lock')
-    return waitForLock(() => locksOf(file).lock(lock, true))
+    return waitForLock(() => locks.lock(lock, true))
   },
 
   interrupt(session, { unique }) {
@@ -560,14 +560,9 @@ function hasDefaultAcl(above: Node): boolean {
   }
 }
 
-function unlock(
-  { locks }: FuseSessionState,
-  file: OpenNode,
-  owner: bigint,
-  ownerOf: typeof flockOwner,
-): void {
-  if (file.isDirectory || locks.held === 0) return
-  file.locks?.unlock(WHOLE, ownerOf(locks, owner))
+/** Ends all locks of an owner in a file. */
+function unlock(session: FuseSessionState, locks: Locks | undefined, owner: bigint): void {
+  if (session.locks.held > 0) locks?.unlock(WHOLE, lockOwner(session.locks, owner))
 }
 
 /** What READDIRPLUS tells of a name. A file that has gone meanwhile has nothing to tell. */

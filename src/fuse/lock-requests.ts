@@ -1,5 +1,14 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/locks.ts'
+import { flocksOf, locksOf } from '../tree/groups.ts'
+import type {
+  LockClient,
+  LockHolder,
+  LockOwner,
+  LockRange,
+  LockType,
+  Locks,
+} from '../tree/locks.ts'
+import type { OpenFile } from '../tree/tree.ts'
 import { LK_FLOCK, lock as wire } from './wire/flags.ts'
 import type { R, T } from './wire/messages.ts'
 
@@ -22,20 +31,14 @@ export function lockType(type: number): LockType | null {
   throw new ErrnoError(errno.EINVAL, 'type of a lock')
 }
 
-/** The owner of a lock of fcntl(2), or, with LK_FLOCK, of flock(2), which belongs to an open file. */
-export function lockOwner(
-  client: LockClient,
-  { owner, flags, pid }: Pick<T<'setlk'>, 'owner' | 'flags' | 'pid'>,
-): LockOwner {
-  return (flags & LK_FLOCK) === 0 ? processOwner(client, owner, pid) : flockOwner(client, owner)
+/** The locks that a request is about: those of fcntl(2), or, with LK_FLOCK, those of flock(2). */
+export function locksFor(file: OpenFile, flags: number): Locks {
+  return (flags & LK_FLOCK) === 0 ? locksOf(file) : flocksOf(file)
 }
 
-export function processOwner(client: LockClient, owner: bigint, pid = 0): LockOwner {
+/** The owner of a lock: a process, or, with flock(2), an open file. @param pid 0 if it is not known. */
+export function lockOwner(client: LockClient, owner: bigint, pid = 0): LockOwner {
   return { client, clientId: owner.toString(16), procId: 0, pid }
-}
-
-export function flockOwner(client: LockClient, owner: bigint): LockOwner {
-  return { client, clientId: `flock ${owner.toString(16)}`, procId: 0, pid: 0 }
 }
 
 /** The lock that conflicts with the request; without a conflict, the request's own range with F_UNLCK. */

@@ -156,7 +156,7 @@ export function checkMsize(msize: number | null, transport: Transport): number |
   if (msize === null) return null
   if (transport === 'virtiofs') {
     throw new OptionError(
-      'The largest message (msize) is 9P\'s, and virtio-fs has none: leave one of the two out.',
+      "The largest message (msize) is 9P's, and virtio-fs has none: leave one of the two out.",
     )
   }
   const most = MOST[transport]

@@ -22,6 +22,11 @@ export function locksOf(file: OpenFile): Locks {
   return file.locks ?? missing(errno.EOPNOTSUPP, 'locks')
 }
 
+/** @throws EOPNOTSUPP where files have no locks of flock(2). */
+export function flocksOf(file: OpenFile): Locks {
+  return file.flocks ?? missing(errno.EOPNOTSUPP, 'flock')
+}
+
 /** @throws EOPNOTSUPP where a file's space cannot be seen. */
 export function spaceOf(file: OpenFile): Space {
   return file.space ?? missing(errno.EOPNOTSUPP, 'space of a file')

@@ -253,7 +253,13 @@ export interface OpenFile {
    */
   write(offset: number, from: Payload, dropsPrivileges?: boolean): number | Deferred<number>
   fsync(dataOnly: boolean): void
+  /** Locks of fcntl(2), and of flock(2) for clients that do not tell the two apart. */
   readonly locks?: Locks | undefined
+  /**
+   * Locks of flock(2), for clients that tell them apart: they keep out each other and no locks of fcntl(2), as on a file
+   * system of Linux's own.
+   */
+  readonly flocks?: Locks | undefined
   readonly space?: Space | undefined
   /** The state of this open file, if its answers depend on what has happened since the open. */
   state?(): string | undefined

@@ -29,6 +29,7 @@ export const differences: readonly Difference[] = [
       'times before 1970 have nanoseconds',
     ],
     found: /\+ +(0n|1234567890000000000n)/,
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'Times are late',
@@ -51,6 +52,7 @@ export const differences: readonly Difference[] = [
     found: /\d+ blocks/,
     caches: ['loose'],
     suites: ['bookworm'],
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'A directory that was not read to its end goes on where it was',
@@ -82,6 +84,7 @@ export const differences: readonly Difference[] = [
     ],
     found: /mmap: EINVAL/,
     caches: ['none'],
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'A shared mapping and reads of the file differ until msync(2)',
@@ -89,32 +92,51 @@ export const differences: readonly Difference[] = [
     found: /- 'mapped'/,
     caches: ['mmap'],
     suites: ['bookworm'],
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'Each name of a file has its own mappings',
     behaviours: ['a shared mapping is the same through each name of the file'],
     found: /'text' !== 'next'/,
     caches: ['mmap'],
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'A socket has one name',
     behaviours: ['a server is reached through each name of its socket'],
     found: /connect ECONNREFUSED/,
     caches: ['none', 'mmap'],
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'No fallocate(2)',
     behaviours: ['space is kept for a file', 'a hole is made into a file'],
     found: /fallocate: EOPNOTSUPP/,
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'No O_TMPFILE',
     behaviours: ['a file is made without a name, and given one'],
     found: /open: EOPNOTSUPP/,
+    transports: ['9p', 'tcp'],
   },
   {
     title: 'No flags of renameat2(2)',
     behaviours: ['renaming without replacing', 'renaming two names into each other'],
     found: /renameat2: EINVAL/,
+    transports: ['9p', 'tcp'],
+  },
+  {
+    title: 'No shared mappings over virtio-fs with cache=none',
+    behaviours: [
+      'a shared mapping and the file are the same',
+      'a shared mapping is the same through each name of the file',
+      'a file that is open for reading can be mapped shared',
+      'a file that is open for writing can be mapped shared, for reading alone',
+    ],
+    found: /mmap: ENODEV/,
+    caches: ['none'],
+    suites: ['bookworm'],
+    transports: ['virtiofs'],
   },
 ]

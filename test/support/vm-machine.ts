@@ -29,9 +29,6 @@ export interface GuestKind {
 export const oldest: GuestKind = { qemu: 'bookworm', kernel: 'bookworm', transport: 'tcp' }
 export const newest: GuestKind = { qemu: 'sid', kernel: 'sid', transport: '9p' }
 
-/** Both with their files over virtio-fs, which any QEMU can do. */
-export const oldestFs: GuestKind = { ...oldest, transport: 'virtiofs' }
-export const newestFs: GuestKind = { ...newest, transport: 'virtiofs' }
 
 /** Debian's suites whose kernels guests are tested with. */
 export const kernelSuites = [oldest.kernel, newest.kernel]

@@ -41,17 +41,20 @@ export class HostFile implements OpenFile, Space {
   /** Undefined if the file system cannot tell which bytes are in the page cache. */
   #coldReads: ColdReads | undefined
   #locks: FileLocks | undefined
+  readonly #flockTable: LockTable
+  #flocks: FileLocks | undefined
 
   constructor(
     fd: number,
     node: OpenedNode,
     dropsPrivileges: boolean,
-    { locks, coldReads }: Pick<HostContext, 'locks' | 'coldReads'>,
+    { locks, flocks, coldReads }: Pick<HostContext, 'locks' | 'flocks' | 'coldReads'>,
   ) {
     this.fd = fd
     this.#node = node
     this.dropsPrivileges = dropsPrivileges
     this.#table = locks
+    this.#flockTable = flocks
     this.#coldReads = coldReads
   }
 
@@ -111,9 +114,15 @@ export class HostFile implements OpenFile, Space {
     return this.#locks
   }
 
+  get flocks(): FileLocks {
+    this.#flocks ??= new FileLocks(this.#flockTable, this.fd)
+    return this.#flocks
+  }
+
   close(): void {
     try {
       this.#locks?.close()
+      this.#flocks?.close()
     } finally {
       this.#node.closeFile(this.fd)
     }

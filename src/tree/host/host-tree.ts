@@ -93,6 +93,9 @@ export class HostTree implements Tree {
           later,
           policy.lockScope ?? (policy.readOnly ? 'guests' : 'host'),
         ),
+        // The host's programs do not see these: through one descriptor it could be shown one lock alone, and not which
+        // clients share it.
+        flocks: new LockTable(descriptors, self, policy.readOnly, later, 'guests'),
         later,
         coldReads,
       }

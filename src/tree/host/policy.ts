@@ -56,6 +56,8 @@ export interface HostContext extends Omit<
   readonly self: number
   /** The locks of its files. */
   readonly locks: LockTable
+  /** Their locks of flock(2), where clients tell them apart. */
+  readonly flocks: LockTable
   /** Sets a timer. */
   readonly later: Later
   /** Undefined if the program waits for the disk itself. */

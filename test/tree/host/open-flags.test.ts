@@ -30,6 +30,7 @@ function context(changes: Partial<HostContext & HostContext['credentials']> = {}
     births: new Births(Date.now),
     self: -1,
     locks: new LockTable(descriptors, -1, false, laterOnEventLoop),
+    flocks: new LockTable(descriptors, -1, false, laterOnEventLoop),
     later: () => () => {},
     coldReads: undefined,
   }
