@@ -2,15 +2,15 @@ import { resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { ErrnoError } from '../sys/errno.ts'
 import { whenAborted } from '../util/promises.ts'
-import { startEngine } from '../server/engine.ts'
+import { type Engine, openEngine } from '../server/engine.ts'
 import { ListenError } from '../server/listening-socket.ts'
 import { sandboxModes } from '../server/sandbox.ts'
 import type { Served, Share } from '../server/share.ts'
 import { serveDuplex } from '../transport/stream/duplex.ts'
-import { type HostExport, HostExports } from '../tree/host/host-exports.ts'
+import { ExportError, type HostExport, HostExports } from '../tree/host/host-exports.ts'
 import { command } from './command.ts'
 import { type ExportPolicy, parseExports } from './export.ts'
-import { UserError, checkDirectory, explain } from './user-error.ts'
+import { UserError, explain } from './user-error.ts'
 import { Interrupted, abortOnSignals } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
 import { explainListen } from './explain-listen.ts'
@@ -125,6 +125,10 @@ ${limitHelp()}`,
       if (!(error instanceof ErrnoError)) throw error
       const what = `${exports.map(({ directory }) => directory).join(', ')} cannot be served`
       if (error instanceof ListenError) throw explainListen(what, error)
+      if (error instanceof ExportError && error.exported.name !== null) {
+        const { name, directory } = error.exported
+        throw explain(`The export ${name}, ${directory} cannot be served`, error)
+      }
       throw explain(`${what} at ${addresses.join(', ')}`, error)
     }
     return 0
@@ -143,9 +147,7 @@ function whatToServe(
         `serve takes a directory or --export, not both: add --export NAME=${directory} instead.`,
       )
     }
-    const exports = parseExports(named, policy)
-    for (const { name, directory: path } of exports) checkDirectory(`The export ${name},`, path)
-    return exports
+    return parseExports(named, policy)
   }
   if (directory === undefined || others.length > 0) {
     throw new UserError(
@@ -157,19 +159,26 @@ function whatToServe(
 
 /** Serves until a signal asks this process to end. */
 async function serveSockets(share: Share, log: (line: string) => void): Promise<void> {
-  const signal = abortOnSignals()
-  await using engine = await startEngine(share, log)
+  const interrupted = whenAborted(abortOnSignals())
+  await using engine = openEngine(share, log)
+  try {
+    // The process opens the directories, so that a file system that hangs stops that process alone.
+    await Promise.race([engine.serving, interrupted])
+    announce(engine, share)
+    await Promise.race([engine.ended, interrupted])
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error
+  }
+}
+
+/** Says what is served, and how clients mount it. */
+function announce(engine: Engine, share: Share): void {
   for (const { name, directory, readOnly } of share.exports) {
     const as = name === null ? '' : ` as ${name}`
     printError(`lowerdir: serving ${directory}${as}${readOnly ? ' read-only' : ''}.`)
   }
   for (const listen of engine.listen) {
     for (const line of mountLines(listen, share.limits.msize, share.exports)) print(line)
-  }
-  try {
-    await Promise.race([engine.ended, whenAborted(signal)])
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error
   }
 }
 

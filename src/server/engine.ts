@@ -9,6 +9,7 @@ import { ErrnoError } from '../sys/errno.ts'
 import { checkSaved } from '../9p/saved-session.ts'
 import type { Holdable } from '../transport/hold.ts'
 import { type ListeningSocket, listenAll } from './listening-socket.ts'
+import { ExportError } from '../tree/host/host-exports.ts'
 import { SandboxError } from './sandbox.ts'
 import { ServingProcess } from './serving-process.ts'
 import type { EngineCommand, EngineMessage, Listen, SavedConnection, Share } from './share.ts'
@@ -45,7 +46,7 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
  * Starts a process that serves `share` and resolves once it does.
  *
  * @param log as for {@link openEngine}.
- * @throws what {@link openEngine} throws; ErrnoError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
+ * @throws what {@link openEngine} throws; ExportError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
  *   SandboxError when one is required and incomplete; Error when there can be no further process.
  */
 export async function startEngine(
@@ -96,7 +97,11 @@ export function openEngine(
     else if (message.kind === 'refused')
       asked.shift()?.reject(new Error(refusal(share, message.why)))
     else if (message.errno === null) refused = new SandboxError(message.what)
-    else refused = new ErrnoError(message.errno, message.what)
+    else {
+      const error = new ErrnoError(message.errno, message.what)
+      const exported = exports[message.index ?? -1]
+      refused = exported === undefined ? error : new ExportError(error, exported)
+    }
   }
   /** Why it has ended, unless it was told to. A caller who waits until it serves needs the errno itself. */
   const reasonOf = (failure: Error | undefined): Error | undefined => {

@@ -29,7 +29,7 @@ export { serveDuplex } from '../transport/stream/duplex.ts'
 export { type Limits, type SessionLimits, defaultLimits } from '../session/session-limits.ts'
 
 // What is served.
-export { type HostExport, HostExports } from '../tree/host/host-exports.ts'
+export { ExportError, type HostExport, HostExports } from '../tree/host/host-exports.ts'
 export { HostTree } from '../tree/host/host-tree.ts'
 export type { ColdReads } from '../tree/host/cold-reads.ts'
 export type { IdRange, Ownership } from '../tree/host/owners.ts'

@@ -3,7 +3,7 @@ import { ErrnoError, errnoOf } from '../sys/errno.ts'
 import { discard } from '../sys/files.ts'
 import { dieWithParent, ignoreSignals } from '../sys/process.ts'
 import { setNoDelay } from '../sys/sockets.ts'
-import { HostExports } from '../tree/host/host-exports.ts'
+import { ExportError, HostExports } from '../tree/host/host-exports.ts'
 import type { Watched } from '../transport/event-loop.ts'
 import type { Device } from '../transport/vhost-user/device.ts'
 import type * as backend from '../transport/vhost-user/backend.ts'
@@ -40,10 +40,12 @@ export function serve(): void {
     serveExports(start, channel, log)
   } catch (error) {
     if (error instanceof SandboxError) {
-      channel.tell({ kind: 'failed', errno: null, what: error.message })
+      channel.tell({ kind: 'failed', errno: null, what: error.message, index: null })
     } else {
       const what = error instanceof ErrnoError ? error.operation : String(error)
-      channel.tell({ kind: 'failed', errno: errnoOf(error), what })
+      const index =
+        error instanceof ExportError ? start.served.exports.indexOf(error.exported) : null
+      channel.tell({ kind: 'failed', errno: errnoOf(error), what, index })
     }
   }
   channel.flush()

@@ -81,8 +81,16 @@ export type EngineCommand = 'hold' | 'save' | 'go on' | 'stop'
 /** A serving process's messages to its starter. */
 export type EngineMessage =
   | { readonly kind: 'serving' }
-  /** The process cannot start. Without an errno, `what` is a sentence about the sandbox. */
-  | { readonly kind: 'failed'; readonly errno: number | null; readonly what: string }
+  /**
+   * The process cannot start. Without an errno, `what` is a sentence about the sandbox. `index` is that of the export that
+   * cannot be served; null where it is about none.
+   */
+  | {
+      readonly kind: 'failed'
+      readonly errno: number | null
+      readonly what: string
+      readonly index: number | null
+    }
   | { readonly kind: 'log'; readonly line: string }
   /** A session was resumed, without `lost` of its files. */
   | { readonly kind: 'resumed'; readonly lost: number }
@@ -97,14 +105,18 @@ export type EngineMessage =
  * @throws Error if it is no message.
  */
 export function engineMessage(value: unknown): EngineMessage {
-  const { kind, errno, what, line, lost, saved, why } = Object(value) as Record<string, unknown>
+  const { kind, errno, what, index, line, lost, saved, why } = Object(value) as Record<
+    string,
+    unknown
+  >
   if (kind === 'serving') return { kind }
   if (kind === 'log' && typeof line === 'string') return { kind, line }
   if (kind === 'resumed' && Number.isSafeInteger(lost)) return { kind, lost: Number(lost) }
   if (kind === 'done' && Array.isArray(saved)) return { kind, saved: saved as SavedConnection[] }
   if (kind === 'refused' && typeof why === 'string') return { kind, why }
   if (kind === 'failed' && typeof what === 'string') {
-    if (errno === null || typeof errno === 'number') return { kind, errno, what }
+    const of = Number.isSafeInteger(index) ? Number(index) : null
+    if (errno === null || typeof errno === 'number') return { kind, errno, what, index: of }
   }
   throw new Error(`the server has sent what is no message: ${JSON.stringify(value).slice(0, 100)}`)
 }

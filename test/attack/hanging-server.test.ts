@@ -95,6 +95,23 @@ describe.skipIf(cannotHang)('a server whose file system hangs', () => {
   )
 })
 
+describe.skipIf(cannotHang)('a file system that hangs before it is served', () => {
+  it.each([
+    ['the only directory', (path: string) => [path]],
+    ['one of several', (path: string) => ['--export', `a=${path}`, '--export', `b=${folder}`]],
+  ])('leaves lowerdir serve the ability to end: %s', async (_what, exported) => {
+    const shared = join(folder, 'hanging')
+    const files = await HangingFiles.mount(shared, 'root')
+    const path = join(folder, 'socket')
+    const hanging = files.hanging()
+    await using cli = Cli.start(['serve', ...exported(shared), '--listen', `unix:${path}`])
+    await hanging
+    cli.child.kill('SIGTERM')
+    const { status, stdout } = await cli.end()
+    expect([status, stdout.toString(), existsSync(path)]).toEqual([0, '', false])
+  })
+})
+
 describe('a server that does not answer', () => {
   it('is killed when it is closed', async () => {
     const server = await serveDirectory(folder)

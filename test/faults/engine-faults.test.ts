@@ -355,27 +355,29 @@ describe('a device whose call of libc fails', () => {
 })
 
 describe('an engine that cannot start says why and leaves nothing', () => {
+  // The last number is that of the export that it says it of.
   it.each([
-    ['getrlimit', 0],
-    ['openat', 0],
+    ['getrlimit', 0, null],
+    ['openat', 0, 0],
     // The second one is /proc/self/fd.
-    ['openat', 1],
-    ['fstatfs', 0],
-    ['statx', 0],
-    ['statx', 1],
-    ['timerfd_create', 0],
-    ['epoll_create1', 0],
+    ['openat', 1, 0],
+    ['fstatfs', 0, 0],
+    ['statx', 0, 0],
+    ['statx', 1, 0],
+    ['timerfd_create', 0, null],
+    ['epoll_create1', 0, null],
     // Timers, cold reads, the listener, the starter's channel.
-    ['epoll_ctl', 0],
-    ['epoll_ctl', 1],
-    ['epoll_ctl', 2],
-    ['epoll_ctl', 3],
-    ['eventfd', 0],
-  ])('where its process has no %s (%i)', async (call, skip) => {
+    ['epoll_ctl', 0, null],
+    ['epoll_ctl', 1, null],
+    ['epoll_ctl', 2, null],
+    ['epoll_ctl', 3, null],
+    ['eventfd', 0, null],
+  ])('where its process has no %s (%i)', async (call, skip, index) => {
     {
       const fault = { errno: errno.EPERM }
       await using engine = new FaultyEngine([{ call, skip, fault }], 'off')
-      expect(await engine.started).toEqual({ kind: 'failed', errno: errno.EPERM, what: call })
+      const why = { kind: 'failed', errno: errno.EPERM, what: call, index }
+      expect(await engine.started).toEqual(why)
       await engine.ended
     }
     expect(readdirSync(folder)).toEqual(['file'])

@@ -22,11 +22,16 @@ export class HangingFiles {
     this.#lines = lines
   }
 
-  /** @param path where it is mounted; a directory is made there. */
-  static async mount(path: string): Promise<HangingFiles> {
+  /**
+   * @param path where it is mounted; a directory is made there.
+   * @param what hangs: the file `hangs` alone, or the directory as well.
+   */
+  static async mount(path: string, what: 'file' | 'root' = 'file'): Promise<HangingFiles> {
     needsRoot('mounts a file system')
     mkdirSync(path)
-    const child = spawn(process.execPath, [program, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [program, path, what], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const lines = createInterface({ input: child.stdout })
     afterwards(() => {
       child.kill('SIGKILL')

@@ -1,16 +1,17 @@
 // A file system of a user's program (fuse(4)) that hangs on demand: a stand-in for a network's that is gone.
 //
-//   node hanging-fuse.mjs MOUNTPOINT
+//   node hanging-fuse.mjs MOUNTPOINT [root]
 //
 // It has one directory with the files `file`, which can be opened and read, and `hangs`: whoever opens that one waits,
-// uninterruptibly and even when killed, until this program ends. It prints `mounted`, and `hanging` when it happens.
+// uninterruptibly and even when killed, until this program ends. With `root` so does whoever asks for the attributes of the
+// directory itself, as anybody has to who serves it. It prints `mounted`, and `hanging` when it happens.
 // The layouts are those of include/uapi/linux/fuse.h, version 7.31.
 
 import { spawnSync } from 'node:child_process'
 import { openSync, readSync, writeSync } from 'node:fs'
 
 const FUSE_FD = 3
-const [mountpoint = ''] = process.argv.slice(2)
+const [mountpoint = '', hangsAtRoot] = process.argv.slice(2)
 const device = openSync('/dev/fuse', 'r+')
 const options = `fd=${FUSE_FD},rootmode=40000,user_id=0,group_id=0`
 const { status } = spawnSync('mount', ['-i', '-t', 'fuse', '-o', options, 'hanging', mountpoint], {
@@ -59,6 +60,10 @@ function answer(opcode, node, body) {
     case 1:
       return entry(body.toString('utf8', 0, body.indexOf(0)))
     case 3:
+      if (node === 1 && hangsAtRoot === 'root') {
+        console.log('hanging')
+        return undefined
+      }
       return Buffer.concat([Buffer.alloc(16), attributes(node)])
     case 14:
       if (node !== names.hangs) return Buffer.alloc(16)

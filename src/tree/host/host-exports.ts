@@ -17,6 +17,16 @@ export interface HostExport extends HostPolicy, ViewPatterns {
   readonly directory: string
 }
 
+/** One of several exports cannot be served. */
+export class ExportError extends ErrnoError {
+  readonly exported: HostExport
+
+  constructor({ errno: number, operation }: ErrnoError, exported: HostExport) {
+    super(number, operation)
+    this.exported = exported
+  }
+}
+
 /**
  * Several directories of the host. Each is a tree, and the aname of an attach chooses one. It owns the trees.
  */
@@ -29,7 +39,7 @@ export class HostExports implements Exports {
   /** The export of all names that no other export has. */
   readonly #other: Tree | undefined
 
-  /** @throws as HostTree, for the first directory that cannot be opened. The others are closed then. */
+  /** @throws ExportError, with HostTree's errno, for the first export that cannot be opened. The others are closed then. */
   constructor(exports: readonly HostExport[], later?: Later, coldReads?: ColdReads) {
     const trees: HostTree[] = []
     const byName = new Map<string, Tree>()
@@ -40,8 +50,9 @@ export class HostExports implements Exports {
       files: Math.floor(fileLimit() / exports.length),
     }
     try {
-      for (const { name, directory, only, hide, ...policy } of exports) {
-        const tree = new HostTree(directory, { ...share, ...policy }, later, coldReads)
+      for (const exported of exports) {
+        const { name, only, hide } = exported
+        const tree = openTree(exported, share, later, coldReads)
         trees.push(tree)
         const view = viewOf(tree, { only, hide })
         views.push(view)
@@ -66,5 +77,20 @@ export class HostExports implements Exports {
 
   close(): void {
     for (const tree of this.trees) tree.close()
+  }
+}
+
+/** @param share of the descriptors and the heap. @throws ExportError */
+function openTree(
+  exported: HostExport,
+  share: Pick<HostPolicy, 'descriptors' | 'files'>,
+  later: Later | undefined,
+  coldReads: ColdReads | undefined,
+): HostTree {
+  const { name: _name, directory, only: _only, hide: _hide, ...policy } = exported
+  try {
+    return new HostTree(directory, { ...share, ...policy }, later, coldReads)
+  } catch (error) {
+    throw error instanceof ErrnoError ? new ExportError(error, exported) : error
   }
 }
