@@ -27,7 +27,13 @@ export type { Transport, TransportChoice } from './machine/transport.ts'
 export type { BootPhase } from './machine/hooks.ts'
 export type { CacheMode } from './guest/mount.ts'
 export type { GuestInit, GuestPhase } from './guest/init.ts'
-export type { IdRange, Ownership } from './tree/host/owners.ts'
+export type {
+  IdRange,
+  IdStep,
+  IdTranslation,
+  OwnerTranslation,
+  Ownership,
+} from './tree/host/owners.ts'
 export type { ViewPatterns } from './tree/view/sight.ts'
 export type { Tree } from './tree/tree.ts'
 export type { NodeTestContext } from './driver/node-test-context.ts'

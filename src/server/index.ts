@@ -32,7 +32,13 @@ export { type Limits, type SessionLimits, defaultLimits } from '../session/sessi
 export { ExportError, type HostExport, HostExports } from '../tree/host/host-exports.ts'
 export { HostTree } from '../tree/host/host-tree.ts'
 export type { ColdReads } from '../tree/host/cold-reads.ts'
-export type { IdRange, Ownership } from '../tree/host/owners.ts'
+export type {
+  IdRange,
+  IdStep,
+  IdTranslation,
+  OwnerTranslation,
+  Ownership,
+} from '../tree/host/owners.ts'
 export type { HostPolicy } from '../tree/host/policy.ts'
 export { type ViewPatterns } from '../tree/view/sight.ts'
 export { PatternError } from '../tree/view/glob.ts'

@@ -61,8 +61,8 @@ export function changeAttributes(
   // sets again, and a new size changes the times.
   const changesOwner = changes.uid !== undefined || changes.gid !== undefined
   if (changesOwner) {
-    const toUid = changes.uid === undefined ? UNCHANGED : owners.toHost(changes.uid)
-    const toGid = changes.gid === undefined ? UNCHANGED : owners.toHost(changes.gid)
+    const toUid = changes.uid === undefined ? UNCHANGED : owners.toHostUid(changes.uid)
+    const toGid = changes.gid === undefined ? UNCHANGED : owners.toHostGid(changes.gid)
     if (toUid !== UNCHANGED || toGid !== UNCHANGED) fchown(fd, toUid, toGid)
   }
   if (mode !== undefined) {
@@ -84,11 +84,11 @@ export function changeAttributes(
  * The host's owner of a new file. It is the guest's user if the server may give files away. If not, the
  * server's own user keeps the file.
  *
- * @throws EINVAL, before the file is made, for a user or group that the host has no number for.
+ * @throws EINVAL or EPERM, before the file is made, for a user or group that the host has no number for.
  */
 export function hostOwner({ uid, gid }: Owner, { credentials, owners }: HostContext): Owner {
   if (!credentials.chown) return { uid: UNCHANGED, gid: UNCHANGED }
-  return { uid: uid === NO_UID ? UNCHANGED : owners.toHost(uid), gid: owners.toHost(gid) }
+  return { uid: uid === NO_UID ? UNCHANGED : owners.toHostUid(uid), gid: owners.toHostGid(gid) }
 }
 
 /** Gives a new file its mode, and the owner that {@link hostOwner} has chosen. */

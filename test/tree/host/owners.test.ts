@@ -23,11 +23,9 @@ describe('ranges of ids', () => {
       [999, 100_999],
       [5000, 7],
     ] as const) {
-      expect([owners.uid(host), owners.gid(host), owners.toHost(guest)]).toEqual([
-        guest,
-        guest,
-        host,
-      ])
+      const toGuest = [owners.uid(host), owners.gid(host)]
+      const toHost = [owners.toHostUid(guest), owners.toHostGid(guest)]
+      expect([...toGuest, ...toHost]).toEqual([guest, guest, host, host])
     }
   })
 
@@ -35,9 +33,60 @@ describe('ranges of ids', () => {
     const owners = ownersOf(ranges)
     for (const host of [0, 6, 8, 99_999, 101_000, 0xffff_fffe]) expect(owners.uid(host)).toBe(65534)
     for (const guest of [1000, 4999, 5001, 65534, 0xffff_fffe]) {
-      expect(() => owners.toHost(guest)).toThrow(expect.objectContaining({ errno: errno.EINVAL }))
+      const refused = expect.objectContaining({ errno: errno.EINVAL })
+      expect(() => owners.toHostUid(guest)).toThrow(refused)
+      expect(() => owners.toHostGid(guest)).toThrow(refused)
     }
-    expect(owners.toHost(UNCHANGED)).toBe(UNCHANGED)
+    expect(owners.toHostUid(UNCHANGED)).toBe(UNCHANGED)
+    expect(owners.toHostGid(UNCHANGED)).toBe(UNCHANGED)
+  })
+})
+
+describe('a translation of ids', () => {
+  const same = { toHost: [], toGuest: [] }
+
+  it('is made in each direction and for users and groups apart, and leaves other ids alone', () => {
+    const users = {
+      toHost: [{ from: 0, count: 10, to: 1000 }],
+      toGuest: [{ from: 7, count: 3, to: 70, isSquashed: true }],
+    }
+    const owners = ownersOf({ users, groups: same, others: 'same' })
+    expect([0, 9, 10].map((id) => owners.toHostUid(id))).toEqual([1000, 1009, 10])
+    expect([6, 7, 9, 10, 1000].map((id) => owners.uid(id))).toEqual([6, 70, 70, 10, 1000])
+    expect([0, 9, 10].map((id) => owners.toHostGid(id))).toEqual([0, 9, 10])
+    expect([7, 1000].map((id) => owners.gid(id))).toEqual([7, 1000])
+  })
+
+  it('squashes all ids of a guest without changing what is not to be changed', () => {
+    const toHost = [{ from: 0, count: 0xffff_ffff, to: 1001, isSquashed: true }]
+    const owners = ownersOf({ users: { toHost, toGuest: [] }, groups: same, others: 'same' })
+    expect([0, 1, 0xffff_fffe, UNCHANGED].map((id) => owners.toHostUid(id))).toEqual([
+      1001,
+      1001,
+      1001,
+      UNCHANGED,
+    ])
+  })
+
+  it('refuses ids that are forbidden', () => {
+    const users = { toHost: [{ from: 5, count: 2, to: null }], toGuest: [] }
+    const owners = ownersOf({ users, groups: same, others: 'same' })
+    expect([4, 7].map((id) => owners.toHostUid(id))).toEqual([4, 7])
+    for (const guest of [5, 6]) {
+      expect(() => owners.toHostUid(guest)).toThrow(expect.objectContaining({ errno: errno.EPERM }))
+    }
+  })
+
+  it.each([
+    [[], 'same', false],
+    [[{ from: 0, count: 1, to: 0 }], 'same', false],
+    [[{ from: 1, count: 9, to: 100 }], 'same', false],
+    [[{ from: 0, count: 1, to: 1000 }], 'same', true],
+    [[{ from: 0, count: 1, to: null }], 'same', true],
+    [[{ from: 0, count: 9, to: 0 }], 'none', true],
+  ] as const)('%j for users, others: %s: root is another user: %s', (toHost, others, isMapped) => {
+    const owners = ownersOf({ users: { toHost, toGuest: [] }, groups: same, others })
+    expect(owners.isMapped).toBe(isMapped)
   })
 })
 
