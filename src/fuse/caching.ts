@@ -66,6 +66,11 @@ export interface FusePolicy {
   readonly remoteLocks: boolean
   /** Whether the guest's kernel may write later what its programs have written (writeback cache). */
   readonly writeback?: boolean | undefined
+  /**
+   * Whether the guest has extended attributes. Default: true. Otherwise its kernel asks for each kind of request once, and
+   * then no more.
+   */
+  readonly xattrs?: boolean | undefined
   /** Whether the guest's kernel asks for POSIX ACLs and checks permissions by them. */
   readonly acls?: boolean | undefined
 }

@@ -274,7 +274,7 @@ export const handlers: Handlers = {
   },
 
   setxattr(session, { size, flags, name, value }, { nodeid }) {
-    const { node } = session.nodes.get(nodeid)
+    const node = attributed(session, nodeid)
     checkXattrName(name)
     if ((flags & ~(xattrFlags.CREATE | xattrFlags.REPLACE)) !== 0) {
       throw new ErrnoError(errno.EINVAL, 'setxattr flags')
@@ -290,17 +290,17 @@ export const handlers: Handlers = {
   },
 
   getxattr(session, { size, name }, { nodeid }) {
-    const { node } = session.nodes.get(nodeid)
+    const node = attributed(session, nodeid)
     return putXattr(session, xattrsOf(node).getXattr(checkXattrName(name)), size)
   },
 
   listxattr(session, { size }, { nodeid }) {
-    const { node } = session.nodes.get(nodeid)
+    const node = attributed(session, nodeid)
     return putXattr(session, xattrsOf(node).listXattrs(), size)
   },
 
   removexattr(session, { name }, { nodeid }) {
-    const { node } = session.nodes.get(nodeid)
+    const node = attributed(session, nodeid)
     xattrsOf(node).removeXattr(checkXattrName(name))
     return done
   },
@@ -563,6 +563,12 @@ function hasDefaultAcl(above: Node): boolean {
 /** Ends all locks of an owner in a file. */
 function unlock(session: FuseSessionState, locks: Locks | undefined, owner: bigint): void {
   if (session.locks.held > 0) locks?.unlock(WHOLE, lockOwner(session.locks, owner))
+}
+
+/** A node whose extended attributes are asked for. @throws ENOSYS where the guest is to have none, which it remembers. */
+function attributed({ nodes, policy }: FuseSessionState, nodeid: number): Node {
+  if (policy.xattrs === false) throw new ErrnoError(errno.ENOSYS, 'extended attributes')
+  return nodes.get(nodeid).node
 }
 
 /** What READDIRPLUS tells of a name. A file that has gone meanwhile has nothing to tell. */
