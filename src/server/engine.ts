@@ -28,7 +28,10 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
    * {@link startEngine} does.
    */
   readonly serving: Promise<void>
-  /** Resolves when the process has ended. Rejects if it has ended without {@link close}. */
+  /**
+   * Resolves when the process has ended: by {@link close}, or because the only client of {@link Served.once} has gone.
+   * Rejects if it has ended otherwise.
+   */
   readonly ended: Promise<void>
   /**
    * Resolves when the clients of all sessions of {@link Share.resume} have connected, with the number of files that could
@@ -74,7 +77,7 @@ export function openEngine(
   log: (line: string) => void,
   program?: readonly string[],
 ): Engine {
-  const { exports, limits, sandbox, resume = [] } = share
+  const { exports, limits, sandbox, once, resume = [] } = share
   for (const { stream } of resume) checkSaved(stream.session, limits)
   const sockets = listenAll(share.listen)
   const asked: Asked[] = []
@@ -89,7 +92,10 @@ export function openEngine(
 
   const onMessage = (message: EngineMessage): void => {
     if (message.kind === 'log') log(message.line)
-    else if (message.kind === 'serving') {
+    else if (message.kind === 'left') {
+      closing = true
+      child?.end()
+    } else if (message.kind === 'serving') {
       hasServed = true
       serving.resolve()
     } else if (message.kind === 'resumed') resuming.one(message.lost)
@@ -133,7 +139,7 @@ export function openEngine(
   try {
     child = new ServingProcess(
       {
-        served: { exports, limits, sandbox },
+        served: { exports, limits, sandbox, once },
         sockets: sockets.map(({ fd, listen }, index) => ({
           fd,
           listen,

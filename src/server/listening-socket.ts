@@ -1,8 +1,8 @@
 import { lstatSync, rmSync } from 'node:fs'
 import { ErrnoError } from '../sys/errno.ts'
 import { discard } from '../sys/files.ts'
-import { boundPort, listenTcp, listenUnix } from '../sys/sockets.ts'
-import { fromText } from '../util/text.ts'
+import { adoptListening, boundPort, listenTcp, listenUnix } from '../sys/sockets.ts'
+import { fromText, toText } from '../util/text.ts'
 import type { Listen } from './share.ts'
 
 /** An address cannot be listened on. */
@@ -26,7 +26,10 @@ export class ListeningSocket {
   /** The file of a unix socket, until it is removed. */
   #file: { readonly path: string; readonly dev: bigint; readonly ino: bigint } | undefined
 
-  /** @throws ErrnoError when the address cannot be listened on: EADDRINUSE, EACCES, ENOENT, … */
+  /**
+   * @throws ErrnoError when the address cannot be listened on: EADDRINUSE, EACCES, ENOENT, …; for a given socket as
+   *   {@link adoptListening}, and it is left open.
+   */
   constructor(listen: Listen) {
     if (listen.kind === 'tcp') {
       this.fd = listenTcp(listen.host, listen.port)
@@ -36,6 +39,11 @@ export class ListeningSocket {
         discard(this.fd)
         throw error
       }
+      return
+    }
+    if ('fd' in listen && listen.fd !== undefined) {
+      this.listen = { ...listen, path: toText(adoptListening(listen.fd)) }
+      this.fd = listen.fd
       return
     }
     this.fd = listenUnix(fromText(listen.path))

@@ -136,7 +136,7 @@ function prepare(
   devices: Devices,
   log: (line: string) => void,
 ): void {
-  const { limits } = served
+  const { limits, once = false } = served
   const clients = new Set<Client>()
   const commands = new Commands(
     clients,
@@ -151,6 +151,11 @@ function prepare(
   const resume = sockets.map((socket) => [...socket.resume])
 
   const onAccept = (fd: number, place: number, listen: Listen): void => {
+    if (once && number > 0) {
+      discard(fd)
+      log('the only client has come already, and another one is not let in')
+      return
+    }
     if (clients.size >= limits.connections) {
       discard(fd)
       if (!isFull) log(`${clients.size} clients are connected, and more are not let in`)
@@ -165,6 +170,7 @@ function prepare(
       clients.delete(client)
       isFull = false
       loop.remove(client.watched)
+      if (once) channel.tell({ kind: 'left' })
     }
     const saved = resume[place]?.shift()
     const device = deviceAt(listen, devices, exports, limits, say)
@@ -185,6 +191,7 @@ function prepare(
       if (!(error instanceof ErrnoError)) throw error
       // The loop has closed it.
       say(`could not be accepted: ${error.message}`)
+      if (once) channel.tell({ kind: 'left' })
       return
     }
     clients.add(client)

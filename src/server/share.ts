@@ -30,7 +30,13 @@ export interface VhostUserListen {
 /** A unix socket at which virtual machine monitors get a virtio file system device. The server is the vhost-user backend. */
 export interface VirtiofsListen extends FusePolicy {
   readonly kind: 'virtiofs'
+  /** The path of the socket. With {@link fd} it is for messages alone, and replaced by the one that the socket has. */
   readonly path: string
+  /**
+   * A listening unix socket that the starter already has, such as one of systemd's. The engine takes it over and closes it.
+   * Its maker removes its file.
+   */
+  readonly fd?: number | undefined
   /**
    * The mount tag, 1 to 36 bytes of UTF-8, for front ends that ask the backend for it, see FsDeviceOptions.
    * QEMU has it on its command line.
@@ -45,6 +51,8 @@ export interface Served {
   readonly exports: readonly HostExport[]
   readonly limits: Limits
   readonly sandbox: SandboxMode
+  /** Whether to serve the first client alone, and to end when it has gone. Default: false. */
+  readonly once?: boolean | undefined
 }
 
 /** What an engine serves, and where. */
@@ -92,6 +100,8 @@ export type EngineMessage =
       readonly index: number | null
     }
   | { readonly kind: 'log'; readonly line: string }
+  /** The only client of {@link Served.once} has gone. */
+  | { readonly kind: 'left' }
   /** A session was resumed, without `lost` of its files. */
   | { readonly kind: 'resumed'; readonly lost: number }
   /** A command is done, with the sessions for `save`; or it is refused, and `why` is a part of a sentence. */
@@ -109,7 +119,7 @@ export function engineMessage(value: unknown): EngineMessage {
     string,
     unknown
   >
-  if (kind === 'serving') return { kind }
+  if (kind === 'serving' || kind === 'left') return { kind }
   if (kind === 'log' && typeof line === 'string') return { kind, line }
   if (kind === 'resumed' && Number.isSafeInteger(lost)) return { kind, lost: Number(lost) }
   if (kind === 'done' && Array.isArray(saved)) return { kind, saved: saved as SavedConnection[] }

@@ -1,7 +1,8 @@
 import { lstatSync, unlinkSync } from 'node:fs'
+import { O_NONBLOCK } from './constants.ts'
 import { ErrnoError, errno } from './errno.ts'
 import { call, lastErrno, raw } from './ffi.ts'
-import { discard } from './files.ts'
+import { discard, setStatusFlags } from './files.ts'
 import { cString, systemMemory } from './system-memory.ts'
 
 const AF_UNIX = 1
@@ -11,6 +12,9 @@ const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
+const SO_TYPE = 3
+const SO_ACCEPTCONN = 30
+const SO_DOMAIN = 39
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 export const MSG_DONTWAIT = 0x40
@@ -31,6 +35,7 @@ const native = {
   accept4: raw('int', 'accept4', 'int', 'pointer', 'pointer', 'int'),
   getsockname: call('int', 'getsockname', 'int', 'pointer', 'pointer'),
   setsockopt: call('int', 'setsockopt', 'int', 'int', 'int', 'pointer', 'uint32'),
+  getsockopt: call('int', 'getsockopt', 'int', 'int', 'int', 'pointer', 'pointer'),
   recv: raw('long', 'recv', 'int', 'pointer', 'size', 'int'),
   send: raw('long', 'send', 'int', 'pointer', 'size', 'int'),
   ioctl: call('int', 'ioctl', 'int', 'size', 'pointer'),
@@ -72,6 +77,27 @@ export function listenUnix(path: string): number {
     discard(fd)
     throw error
   }
+}
+
+/**
+ * Makes a listening unix socket of another program's, such as systemd's or libvirt's, one that {@link accept} does not wait
+ * for. The caller owns it.
+ *
+ * @returns the path that it is bound to, a byte string; empty for one without a path.
+ * @throws ErrnoError EINVAL for a socket of another kind, EBADF and ENOTSOCK for what is none.
+ */
+export function adoptListening(fd: number): string {
+  const isListening =
+    optionOf(fd, SO_DOMAIN) === AF_UNIX &&
+    optionOf(fd, SO_TYPE) === SOCK_STREAM &&
+    optionOf(fd, SO_ACCEPTCONN) === 1
+  if (!isListening) throw new ErrnoError(errno.EINVAL, 'listening unix socket')
+  setStatusFlags(fd, O_NONBLOCK)
+  option.view.setUint32(0, address.bytes.length, true)
+  native.getsockname(fd, address.address, option.address)
+  const length = Math.min(option.view.getUint32(0, true), address.bytes.length)
+  const path = address.bytes.toString('latin1', 2, Math.max(2, length))
+  return path.split('\0', 1)[0] ?? ''
 }
 
 /** A connection to the unix socket at `path`; it blocks. */
@@ -201,6 +227,12 @@ export function sendBlocking(fd: number, at: number, length: number): void {
 function setOption(fd: number, level: number, name: number): void {
   option.view.setUint32(0, 1, true)
   native.setsockopt(fd, level, name, option.address, 4)
+}
+
+function optionOf(fd: number, name: number): number {
+  option.view.setUint32(4, 4, true)
+  native.getsockopt(fd, SOL_SOCKET, name, option.address, option.address + 4)
+  return option.view.getInt32(0, true)
 }
 
 /** Returns -1 where the errno of a failed call means "not now". @throws ErrnoError for any other errno. */

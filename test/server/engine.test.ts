@@ -10,6 +10,9 @@ import { limits, payloadBytes } from '../../src/9p/index.ts'
 import { defaultLimits } from '../../src/session/session-limits.ts'
 import { startEngine } from '../../src/server/engine.ts'
 import type { Listen, Share } from '../../src/server/share.ts'
+import { discard } from '../../src/sys/files.ts'
+import { adoptListening, connectUnix, listenUnix } from '../../src/sys/sockets.ts'
+import { fromText } from '../../src/util/text.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import {
   attached,
@@ -416,6 +419,57 @@ describe('an engine', () => {
     const said = server.log.filter((line) => line.includes('limit'))
     expect(said).toEqual(['client 1: has reached its limit of 5 fids, more is answered ENFILE'])
     client.close()
+  })
+})
+
+describe('an engine for one client', () => {
+  it('closes the connections of all others, and ends when that one has gone', async () => {
+    await using server = await serveDirectory(directory, { once: true })
+    const client = await server.client()
+    for (let i = 0; i < 3; i++) await closed(await server.socket())
+    await opened(client, 1, 'file')
+    expect((await read(client, 1, 0, 5)).toString()).toBe('hello')
+    client.close()
+    await server.engine.ended
+    expect(existsSync(server.socketPath)).toBe(false)
+    expect(server.log).toContain('the only client has come already, and another one is not let in')
+  })
+
+  it('waits for it, and can be closed meanwhile', async () => {
+    const server = await serveDirectory(directory, { once: true })
+    await server.engine.close()
+    await server.engine.ended
+  })
+})
+
+describe('a socket that the engine is given', () => {
+  const given = (path: string, fd: number): Listen => {
+    return { kind: 'virtiofs', path: '', fd, caching: 'none', remoteLocks: false }
+  }
+
+  it('is taken over and closed, and its file stays', async () => {
+    const path = join(directory, 'given')
+    const before = openDescriptors()
+    const fd = listenUnix(fromText(path))
+    const server = await serveDirectory(directory, { listen: [given(path, fd)] })
+    expect(server.engine.listen).toEqual([expect.objectContaining({ path, fd })])
+    const socket = await connected({ kind: 'unix', path })
+    socket.destroy()
+    await vi.waitFor(() => expect(server.log).toContain('client 1: closed by the frontend'))
+    await server.engine.close()
+    expect(existsSync(path)).toBe(true)
+    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
+  })
+
+  it('is refused if it is none that listens, and stays open', async () => {
+    const path = join(directory, 'given')
+    const fd = listenUnix(fromText(path))
+    const client = connectUnix(fromText(path))
+    const wrong = serveDirectory(directory, { listen: [given(path, client)] })
+    await expect(wrong).rejects.toMatchObject({ errno: errno.EINVAL })
+    expect(adoptListening(fd)).toBe(fromText(path))
+    discard(client)
+    discard(fd)
   })
 })
 
