@@ -2,32 +2,40 @@ import { resolve } from 'node:path'
 import { EXPORT_ADDRESS, VIRTIO_MSIZE } from '../guest/mount.ts'
 import { value } from '../machine/devices/device.ts'
 import { sharedMemory, vhostUserDevice } from '../machine/devices/vhost-user.ts'
-import type { Listen } from '../server/share.ts'
+import type { Listen, VirtiofsListen } from '../server/share.ts'
 import { UserError } from './user-error.ts'
 import { splitAtCommas } from './values.ts'
-
-/** The default tag of a vhost-user device. */
-export const DEFAULT_TAG = 'lowerdir'
+import {
+  DEFAULT_TAG,
+  type Mountable,
+  type VirtiofsAddress,
+  parseVirtiofs,
+  virtiofsLines,
+} from './virtiofs-address.ts'
 
 /** A tag that needs no quotes in a shell or in QEMU's arguments. 31 is the limit of QEMU's own virtio-9p. */
 const TAG = /^[\w.-]{1,31}$/
 
 /** What `--listen` takes, for the help and for errors. */
 export const LISTEN_FORMS =
-  'unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio'
+  'unix:PATH, virtiofs:PATH[,OPTION…], vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio'
 
 /** What the words of {@link LISTEN_FORMS} stand for. */
 export const LISTEN_WORDS =
   'HOST is an IPv4 address or localhost (default 127.0.0.1), and PORT is 0 to 65535 (0: any free port)'
+
+/** An address to listen on, as it was given. */
+export type Address = Exclude<Listen, VirtiofsListen> | VirtiofsAddress
 
 /**
  * An address of {@link LISTEN_FORMS} other than `stdio`.
  *
  * @param remote whether to allow addresses that other machines can reach.
  */
-export function parseListen(text: string, remote: boolean): Listen {
-  const [, kind, rest = ''] = /^(unix|vhost-user|tcp):(.+)$/.exec(text) ?? []
+export function parseListen(text: string, remote: boolean): Address {
+  const [, kind, rest = ''] = /^(unix|virtiofs|vhost-user|tcp):(.+)$/.exec(text) ?? []
   if (kind === 'unix') return { kind, path: resolve(rest) }
+  if (kind === 'virtiofs') return parseVirtiofs(text, rest)
   if (kind === 'vhost-user') return parseVhostUser(text, rest)
   const [, host = '127.0.0.1', port] = /^(?:([\d.]+|localhost):)?(\d+)$/.exec(rest) ?? []
   if (kind !== 'tcp' || port === undefined || Number(port) > 65535) {
@@ -46,7 +54,7 @@ export function parseListen(text: string, remote: boolean): Listen {
 }
 
 /** `PATH[,tag=NAME][,unsealed]`. A comma that is part of PATH is written twice. */
-function parseVhostUser(text: string, rest: string): Listen {
+function parseVhostUser(text: string, rest: string): Address {
   const [path = '', ...words] = splitAtCommas(rest)
   let tag = DEFAULT_TAG
   let unsealed = false
@@ -72,20 +80,18 @@ function parseVhostUser(text: string, rest: string): Listen {
   return { kind: 'vhost-user', path: resolve(path), tag, ...(unsealed && { unsealed }) }
 }
 
-/** What a client can mount: the only export, which has no name, or one of several. */
-export interface Mountable {
-  /** The mount option aname. */
-  readonly name: string | null
-  readonly readOnly: boolean
-}
-
 /**
  * The commands that mount what is served at an address, one for each of `exports`, below a comment that
  * says on which machine they are run.
  *
  * @param msize the largest message that the server takes, in bytes.
  */
-export function mountLines(listen: Listen, msize: number, exports: readonly Mountable[]): string[] {
+export function mountLines(
+  listen: Address,
+  msize: number,
+  exports: readonly Mountable[],
+): string[] {
+  if (listen.kind === 'virtiofs') return virtiofsLines(listen, exports)
   /** @param transport the options of the transport for the export of an index. */
   const mounts = (
     transport: (index: number) => string,

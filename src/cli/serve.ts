@@ -14,21 +14,22 @@ import { UserError, explain } from './user-error.ts'
 import { Interrupted, abortOnSignals } from './interrupt.ts'
 import { limitHelp, parseLimits } from './limits.ts'
 import { explainListen } from './explain-listen.ts'
-import { DEFAULT_TAG, LISTEN_FORMS, LISTEN_WORDS, mountLines, parseListen } from './listen.ts'
+import { type Address, LISTEN_FORMS, LISTEN_WORDS, mountLines, parseListen } from './listen.ts'
 import { parsePolicy, policyOptions } from './policy.ts'
 import { parseChoice } from './values.ts'
 import { parseView, viewNotes, viewOptions } from './view.ts'
+import { DEFAULT_TAG, VIRTIOFS_FORM, virtiofsListen } from './virtiofs-address.ts'
 import { print, printError } from './print.ts'
 
 export const serve = command({
-  summary: 'share directories over 9P2000.L',
+  summary: 'share directories over virtio-fs and 9P2000.L',
   usage: 'serve DIR|--export NAME=DIR… --listen ADDRESS [OPTION…]',
   options: {
     listen: {
       type: 'string',
       multiple: true,
       value: 'ADDRESS',
-      help: `${LISTEN_FORMS}; more below`,
+      help: 'unix:PATH, virtiofs:PATH, vhost-user:PATH, tcp:[HOST:]PORT or stdio; more below',
     },
     export: {
       type: 'string',
@@ -74,8 +75,18 @@ It serves until Ctrl-C or SIGTERM ends it.
 
 Only this user can connect to a unix socket.
 ${LISTEN_WORDS}.
-vhost-user:PATH is the fastest way to a guest: QEMU gives the guest a 9P device, and the guest mounts it by its
-tag (default ${DEFAULT_TAG}). QEMU 11.1 can do that; 10.0 and 7.2 cannot. Write a comma that is part of PATH twice.
+virtiofs:PATH is the fastest way to a guest: QEMU, libvirt, cloud-hypervisor or crosvm gives the guest a file system
+device, and the guest mounts it by its tag. The whole form is
+    ${VIRTIOFS_FORM}
+with tag ${DEFAULT_TAG} and cache mmap by default.
+  cache      none (or never): the guest's kernel keeps nothing. mmap (or auto): names and attributes for a second, and
+             content until the file changes. loose (or always): everything, for trees that nothing else changes
+  writeback  the guest's kernel may write later what its programs have written
+  export     which of several --export
+  config     VMMs may ask for the tag. crosvm needs that; QEMU 7.1 to 8.0 crash of it
+  unsealed   accept memory that the VMM could truncate, such as cloud-hypervisor's
+vhost-user:PATH gives the guest a 9P device. QEMU 11.1 can do that; 10.0 and 7.2 cannot.
+Write a comma that is part of PATH twice.
 
 An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve ,atime=guest
 ,locks=guests ,locks=host. The options of the same names are the defaults of all exports.
@@ -119,7 +130,7 @@ ${limitHelp()}`,
       } else {
         const remote = values['allow-other-machines'] ?? false
         const listen = addresses.map((text) => parseListen(text, remote))
-        await serveSockets({ ...served, listen }, log)
+        await serveSockets(served, listen, log)
       }
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
@@ -158,13 +169,21 @@ function whatToServe(
 }
 
 /** Serves until a signal asks this process to end. */
-async function serveSockets(share: Share, log: (line: string) => void): Promise<void> {
+async function serveSockets(
+  served: Served,
+  addresses: readonly Address[],
+  log: (line: string) => void,
+): Promise<void> {
+  const listen = addresses.map((address) =>
+    address.kind === 'virtiofs' ? virtiofsListen(address, served.exports) : address,
+  )
+  const share: Share = { ...served, listen }
   const interrupted = whenAborted(abortOnSignals())
   await using engine = openEngine(share, log)
   try {
     // The process opens the directories, so that a file system that hangs stops that process alone.
     await Promise.race([engine.serving, interrupted])
-    announce(engine, share)
+    announce(engine, share, addresses)
     await Promise.race([engine.ended, interrupted])
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error
@@ -172,13 +191,15 @@ async function serveSockets(share: Share, log: (line: string) => void): Promise<
 }
 
 /** Says what is served, and how clients mount it. */
-function announce(engine: Engine, share: Share): void {
+function announce(engine: Engine, share: Share, addresses: readonly Address[]): void {
   for (const { name, directory, readOnly } of share.exports) {
     const as = name === null ? '' : ` as ${name}`
     printError(`lowerdir: serving ${directory}${as}${readOnly ? ' read-only' : ''}.`)
   }
-  for (const listen of engine.listen) {
-    for (const line of mountLines(listen, share.limits.msize, share.exports)) print(line)
+  for (const [i, bound] of engine.listen.entries()) {
+    const address = bound.kind === 'virtiofs' ? addresses[i] : bound
+    if (address === undefined) continue
+    for (const line of mountLines(address, share.limits.msize, share.exports)) print(line)
   }
 }
 

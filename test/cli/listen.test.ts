@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { mountLines, parseListen } from '../../src/cli/listen.ts'
+import { parseVirtiofs, virtiofsLines, virtiofsListen } from '../../src/cli/virtiofs-address.ts'
 
 describe('an address to listen on', () => {
   it.each([
@@ -36,11 +37,11 @@ describe('an address to listen on', () => {
   it.each([
     [
       'vhost-user:',
-      'use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
+      'use unix:PATH, virtiofs:PATH[,OPTION…], vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
     ],
     [
       'tcp:65536',
-      'use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
+      'use unix:PATH, virtiofs:PATH[,OPTION…], vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio.',
     ],
     ['vhost-user:,tag=x', 'the path is missing; use vhost-user:PATH[,tag=NAME]'],
     [
@@ -148,5 +149,150 @@ describe('the lines to mount what listens', () => {
       '#   -chardev socket,id=p565,path=/run/a,,b',
       `#   -device virtio-net-pci,netdev=n9 -netdev user,id=n9,restrict=on,${forwards.join(',')}`,
     ])
+  })
+})
+
+describe('an address for virtio-fs', () => {
+  const plain = {
+    kind: 'virtiofs',
+    path: '/run/x',
+    tag: 'lowerdir',
+    caching: 'mmap',
+    writeback: false,
+    exportName: undefined,
+    config: false,
+    unsealed: false,
+  } as const
+
+  it.each([
+    ['/run/x', plain],
+    ['x', { ...plain, path: join(process.cwd(), 'x') }],
+    ['/a,,b,tag=src-1', { ...plain, path: '/a,b', tag: 'src-1' }],
+    [
+      '/run/x,config,unsealed,writeback,export=out,cache=loose,tag=t',
+      {
+        ...plain,
+        tag: 't',
+        caching: 'loose',
+        writeback: true,
+        exportName: 'out',
+        config: true,
+        unsealed: true,
+      },
+    ],
+    ['/run/x,cache=none', { ...plain, caching: 'none' }],
+    ['/run/x,cache=mmap', plain],
+    ['/run/x,cache=never', { ...plain, caching: 'none' }],
+    ['/run/x,cache=auto', plain],
+    ['/run/x,cache=always', { ...plain, caching: 'loose' }],
+    [`/run/x,tag=${'t'.repeat(36)}`, { ...plain, tag: 't'.repeat(36) }],
+  ])('%s', (rest, address) => {
+    expect(parseListen(`virtiofs:${rest}`, false)).toEqual(address)
+  })
+
+  it.each([
+    [',tag=x', 'the path is missing; use virtiofs:PATH[,tag=NAME][,cache=MODE]'],
+    ['/x,b', "'b' is none of tag=NAME, cache=MODE, writeback, export=NAME, config, unsealed."],
+    ['/x,', "'' is none of tag=NAME"],
+    ['/x,tag', "'tag' is none of tag=NAME"],
+    ['/x,config=1', "'config=1' is none of tag=NAME"],
+    ['/x,constructor', "'constructor' is none of tag=NAME"],
+    ['/x,tag=a,tag=b', 'tag is given more than once. Say which one holds.'],
+    ['/x,config,config', 'config is given more than once.'],
+    ['/x,tag=', 'a tag is 1 to 36 letters'],
+    ['/x,tag=a b', 'a tag is 1 to 36 letters'],
+    [`/x,tag=${'t'.repeat(37)}`, 'a tag is 1 to 36 letters'],
+    ['/x,cache=some', 'cache=some is none of none, mmap, loose, never, auto, always.'],
+    ['/x,cache=toString', 'cache=toString is none of none'],
+  ])('is not %s', (rest, words) => {
+    const text = `virtiofs:${rest}`
+    expect(() => parseListen(text, false)).toThrow(`--listen ${text}: ${words}`)
+  })
+})
+
+describe('what is served at an address for virtio-fs', () => {
+  const one = {
+    name: null,
+    directory: '/srv',
+    readOnly: false,
+    owner: 'host',
+    atime: 'preserve',
+  } as const
+  const several = [
+    { ...one, name: 'src', readOnly: true },
+    { ...one, name: 'out' },
+  ]
+  const address = (rest: string): ReturnType<typeof parseVirtiofs> =>
+    parseVirtiofs(`virtiofs:${rest}`, rest)
+
+  it('is the only export', () => {
+    expect(virtiofsListen(address('/x'), [one])).toEqual({
+      kind: 'virtiofs',
+      path: '/x',
+      caching: 'mmap',
+      exportName: undefined,
+      remoteLocks: true,
+      writeback: false,
+      acls: false,
+      offersTag: undefined,
+      unsealed: false,
+    })
+    const [, out] = several
+    expect(virtiofsListen(address('/x'), [out!])).toMatchObject({ exportName: 'out' })
+  })
+
+  it('is the export that it names, of several', () => {
+    expect(virtiofsListen(address('/x,export=src'), several)).toMatchObject({ exportName: 'src' })
+    expect(() => virtiofsListen(address('/x'), several)).toThrow(
+      '--listen virtiofs:/x: a device has one export: say which, with one of export=src, export=out.',
+    )
+    expect(() => virtiofsListen(address('/x,export=no'), several)).toThrow(
+      '--listen virtiofs:/x: there is no export no, with one of export=src, export=out.',
+    )
+    expect(() => virtiofsListen(address('/x,export=no'), [one])).toThrow('leave out export=no.')
+  })
+
+  it('offers the tag to VMMs only where the user says so', () => {
+    expect(virtiofsListen(address('/x,tag=t,config'), [one])).toMatchObject({ offersTag: 't' })
+    expect(virtiofsListen(address('/x,tag=t'), [one]).offersTag).toBe(undefined)
+  })
+
+  it.each([
+    [{ readOnly: false }, true],
+    [{ readOnly: false, lockScope: 'guests' }, true],
+    [{ readOnly: true }, false],
+    [{ readOnly: true, lockScope: 'guests' }, true],
+    [{ readOnly: true, lockScope: 'host' }, true],
+  ] as const)('keeps the locks of %j itself: %s', (policy, remoteLocks) => {
+    expect(virtiofsListen(address('/x'), [{ ...one, ...policy }])).toMatchObject({ remoteLocks })
+  })
+
+  it.each([
+    [{ owner: 'host' }, false],
+    [{ owner: 'host', acls: true }, true],
+    [{ owner: 'mapped-xattr', acls: true }, true],
+    [{ owner: { uid: 0, gid: 0 }, acls: true }, false],
+  ] as const)('has ACLs with %j: %s', (policy, acls) => {
+    expect(virtiofsListen(address('/x'), [{ ...one, ...policy }])).toMatchObject({ acls })
+  })
+
+  it('is mounted by its tag, below what each VMM needs', () => {
+    expect(virtiofsLines(address("/run/a,,b's,tag=src,export=src"), several)).toEqual([
+      '# In a guest of QEMU (tested: 7.2 and 11.1) with these arguments; -m and size= may be larger:',
+      '#   -m 1G -object memory-backend-memfd,id=memory,size=1G,share=on -machine q35,memory-backend=memory',
+      "#   -chardev socket,id=fs-src,path=/run/a,,b's -device vhost-user-fs-pci,chardev=fs-src,tag=src,queue-size=1024",
+      '# Or of libvirt, with this in its domain:',
+      `#   <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>`,
+      `#   <filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='/run/a,b&apos;s'/><target dir='src'/></filesystem>`,
+      '# Or of cloud-hypervisor (not tested; its memory cannot be sealed, so it needs ,unsealed):',
+      "#   --memory size=1G,shared=on --fs tag=src,socket=/run/a,b's,num_queues=1,queue_size=1024",
+      '# Or of crosvm (not tested; it needs ,config, of which QEMU 7.1 to 8.0 crash):',
+      "#   --vhost-user fs,socket=/run/a,b's",
+      'mount -t virtiofs -o ro,noatime src /mnt/src',
+    ])
+    expect(virtiofsLines(address('/x,export=out'), several).at(-1)).toBe(
+      'mount -t virtiofs lowerdir /mnt/out',
+    )
+    expect(virtiofsLines(address('/x'), [one]).at(-1)).toBe('mount -t virtiofs lowerdir /mnt')
   })
 })

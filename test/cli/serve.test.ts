@@ -6,7 +6,10 @@ import { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
 import { limits, payloadBytes } from '../../src/9p/index.ts'
 import { attached, connected } from '../support/directory-server.ts'
+import { FuseClient } from '../support/fuse/client.ts'
+import { DeviceChannel, fsDevice } from '../support/fuse/device-channel.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
+import { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
 import { Cli, lowerdir } from '../support/vm-cli.ts'
 
 let folder: string
@@ -119,6 +122,38 @@ describe('lowerdir serve', () => {
     )
   })
 
+  it('serves virtio-fs, and says how each VMM gets it and how a guest mounts it', async () => {
+    const options = ['--read-only', `--listen=virtiofs:${path},tag=src,cache=loose`]
+    await using cli = await servingWhen('mount -t virtiofs', ...options)
+    expect(cli.stdout).toContain(`path=${path} -device vhost-user-fs-pci,chardev=fs-src,tag=src,`)
+    expect(cli.stdout).toMatch(/\nmount -t virtiofs -o ro,noatime src \/mnt\n$/)
+    const guest = (): Promise<FuseClient> =>
+      FuseClient.connect(new DeviceChannel(new VirtualDevice(path, fsDevice()).start()))
+    const [first, second] = [await guest(), await guest()]
+    for (const each of [first, second]) {
+      const { entry } = await each.call.lookup({ name: 'file' })
+      // Files of a read-only tree are opened without asking.
+      const { data } = await each.call.read({ fh: 0, size: 100 }, { nodeid: entry.nodeid })
+      expect(payloadBytes(data).toString()).toBe('content')
+      const mkdir = each.call.mkdir({ name: 'made', mode: 0o755 })
+      await expect(mkdir).rejects.toMatchObject({ errno: errno.EROFS })
+      each.close()
+    }
+  })
+
+  it('serves the export that an address for virtio-fs names', async () => {
+    const exports = [`--export=src=${shared},ro`, `--export=out=${folder}`]
+    const listen = `--listen=virtiofs:${path},export=out`
+    await using cli = Cli.start(['serve', ...exports, listen])
+    await cli.printed('mount -t virtiofs lowerdir /mnt/out\n')
+    const guest = await FuseClient.connect(
+      new DeviceChannel(new VirtualDevice(path, fsDevice()).start()),
+    )
+    await guest.call.mkdir({ name: 'made', mode: 0o755 })
+    expect(existsSync(join(folder, 'made'))).toBe(true)
+    guest.close()
+  })
+
   it('serves one client over its standard streams', async () => {
     await using cli = Cli.start(['serve', shared, '--listen=stdio'], { input: null })
     const { stdin, stdout } = cli.child
@@ -197,7 +232,7 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'without an address',
       () => [shared],
-      'serve needs an address for its clients: add --listen with unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp',
+      'serve needs an address for its clients: add --listen with unix:PATH, virtiofs:PATH[,OPTION…], vhost-user:PATH[,tag=NAME][,unsealed], tcp',
     ],
     ['for a missing directory', () => ['/no/such', '--listen=tcp:0'], 'no such file or directory'],
     [
@@ -243,13 +278,18 @@ describe('lowerdir serve fails and says what to do', () => {
     [
       'for an odd address',
       () => [shared, '--listen=ftp:1'],
-      '--listen ftp:1: use unix:PATH, vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio. HOST is an IPv4 ' +
+      '--listen ftp:1: use unix:PATH, virtiofs:PATH[,OPTION…], vhost-user:PATH[,tag=NAME][,unsealed], tcp:[HOST:]PORT or stdio. HOST is an IPv4 ' +
         'address or localhost (default 127.0.0.1), and PORT is 0 to 65535 (0: any free port).',
     ],
     [
       'for stdio and another address',
       () => [shared, '--listen=stdio', '--listen=tcp:0'],
       '--listen stdio cannot be combined with another address',
+    ],
+    [
+      'for an address of virtio-fs that does not say which export',
+      () => [`--export=a=${shared}`, `--export=b=${shared}`, '--listen=virtiofs:/tmp/x'],
+      '--listen virtiofs:/tmp/x: a device has one export: say which, with one of export=a, export=b.',
     ],
     [
       'for too small a message',
