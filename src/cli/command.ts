@@ -26,6 +26,13 @@ export interface Command<O extends Record<string, Option> = Record<string, Optio
   run(values: Values<O>, positionals: readonly string[]): Promise<number>
 }
 
+/** A command with another program's command line, which it understands itself. */
+export interface Program {
+  readonly summary: string
+  /** Runs it; resolves with the process's exit status. */
+  main(args: readonly string[]): Promise<number>
+}
+
 export type Values<O extends Record<string, Option>> = {
   readonly [Name in keyof O]?: O[Name] extends { readonly type: 'boolean' }
     ? boolean

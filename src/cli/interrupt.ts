@@ -11,9 +11,11 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted'
   /** As a shell reports it: 128 + the signal's number. */
   readonly exitStatus: number
+  readonly signal: keyof typeof numbers
 
   constructor(signal: keyof typeof numbers) {
     super(`ended by ${signal}`)
+    this.signal = signal
     this.exitStatus = 128 + numbers[signal]
   }
 }

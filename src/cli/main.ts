@@ -4,15 +4,16 @@
  * bin/lowerdir imports it.
  */
 
-import { readFileSync } from 'node:fs'
 import { didYouMean } from '../util/nearest.ts'
-import type { Command } from './command.ts'
+import type { Command, Program } from './command.ts'
 import { print, printError } from './print.ts'
+import { version } from './version.ts'
 
 /** Each command, loaded only when it is asked for. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
+const commands: Readonly<Record<string, () => Promise<Command | Program>>> = {
   run: async () => (await import('./run.ts')).run,
   serve: async () => (await import('./serve.ts')).serve,
+  virtiofsd: async () => (await import('./virtiofsd.ts')).virtiofsd,
   test: async () => (await import('./test.ts')).test,
   setup: async () => (await import('./setup.ts')).setup,
   root: async () => (await import('./root.ts')).root,
@@ -45,8 +46,10 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     printError(`lowerdir: there is no command ${name}.${guess} \`lowerdir --help\` lists them.`)
     return FAILURE
   }
+  const command = await load()
+  if ('main' in command) return command.main(args)
   const { runCommand } = await import('./command.ts')
-  return runCommand(name, await load(), args)
+  return runCommand(name, command, args)
 }
 
 async function overview(): Promise<string> {
@@ -60,11 +63,6 @@ async function overview(): Promise<string> {
 ${lines.join('\n')}
 
 \`lowerdir COMMAND --help\`, or \`lowerdir help COMMAND\`, lists a command's options.`
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 /** Prints an error: its message, and the stack where it is a mistake in lowerdir. Returns the exit status. */

@@ -32,6 +32,8 @@ export interface CliOptions {
   readonly input?: string | Uint8Array | null
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
+  /** Descriptors that it inherits, as 3 and so on. */
+  readonly inherits?: readonly number[]
 }
 
 /** How it ended: a signal is 128 + its number. */
@@ -58,12 +60,12 @@ export class Cli implements AsyncDisposable {
     this.#own =
       folder === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-'))) : undefined
     this.folder = folder ?? this.#own ?? ''
-    const { input, env, cwd = '/' } = options
+    const { input, env, cwd = '/', inherits = [] } = options
     const [command = '', ...args] = argv
     this.child = spawn(command, args, {
       cwd,
       env: { ...process.env, XDG_RUNTIME_DIR: undefined, TMPDIR: this.folder, ...env },
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...inherits],
     })
     living.add(this)
     // A child that does not want its input is no mistake of the test's.
@@ -90,6 +92,11 @@ export class Cli implements AsyncDisposable {
   /** `lowerdir ARGS`, as the user who runs the tests. */
   static start(args: readonly string[], options: CliOptions = {}): Cli {
     return new Cli([process.execPath, mainFile, ...args], undefined, options)
+  }
+
+  /** A program of bin/, under its own name. */
+  static program(name: string, args: readonly string[], options: CliOptions = {}): Cli {
+    return new Cli([process.execPath, join(clone, 'bin', name), ...args], undefined, options)
   }
 
   /** `lowerdir ARGS`, which may have so many descriptors. */
