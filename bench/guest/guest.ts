@@ -101,6 +101,7 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
         reason: 'what is not measured stays out of the way of what is',
       },
       root: findRoot('/', kernel),
+      uid: process.getuid?.() ?? 0,
       besideRoot: [],
     },
   )

@@ -1,4 +1,5 @@
 import type { DirectoryEntry, DirectoryVisitor } from '../tree/directory.ts'
+import { entryTypes, modes } from '../tree/flags.ts'
 import type { Writer } from '../wire/cursor.ts'
 import { type Entry, putEntry } from './wire/kinds.ts'
 import { DIRENTPLUS_BYTES, DIRENT_BYTES } from './wire/limits.ts'
@@ -12,8 +13,12 @@ export class EntryWriter implements DirectoryVisitor {
   /** Whether an entry did not fit. */
   isFull = false
 
-  constructor(to: Writer) {
+  readonly #typeOf: TypeOf
+
+  /** @param typeOf finds the type of an entry where the host does not tell it. */
+  constructor(to: Writer, typeOf: TypeOf) {
     this.to = to
+    this.#typeOf = typeOf
   }
 
   /** An entry is at most 4/3 as long as the host's entry: that is so for names of one to four bytes. */
@@ -23,7 +28,11 @@ export class EntryWriter implements DirectoryVisitor {
 
   visit(entry: DirectoryEntry): boolean {
     if (!this.fits(DIRENT_BYTES, entry)) return false
-    this.putName(entry)
+    const { type, bytes, start, end } = entry
+    this.putName(
+      entry,
+      type === entryTypes.UNKNOWN ? this.#typeOf(latin1(bytes, start, end)) : type,
+    )
     return true
   }
 
@@ -34,7 +43,10 @@ export class EntryWriter implements DirectoryVisitor {
   }
 
   /** struct fuse_dirent: ino[8] off[8] namelen[4] type[4] name[], zeroes up to a multiple of 8 */
-  protected putName({ ino, cookieLow, cookieHigh, type, bytes, start, end }: DirectoryEntry): void {
+  protected putName(
+    { ino, cookieLow, cookieHigh, bytes, start, end }: DirectoryEntry,
+    type: number,
+  ): void {
     const length = end - start
     const { view, bytes: target } = this.to.memory
     const at = this.to.take(aligned(DIRENT_BYTES + length))
@@ -49,6 +61,9 @@ export class EntryWriter implements DirectoryVisitor {
   }
 }
 
+/** The type of a name's file, one of entryTypes. A guest's overlayfs goes by the types of its upper layer's entries. */
+export type TypeOf = (name: string) => number
+
 /** What READDIRPLUS tells of an entry beside its name; undefined where it tells nothing. */
 export type Describe = (name: string) => Entry | undefined
 
@@ -58,7 +73,7 @@ export class PlusWriter extends EntryWriter {
 
   /** @param describe looks a name up. It is called for an entry that has room, and for no other. */
   constructor(to: Writer, describe: Describe) {
-    super(to)
+    super(to, () => entryTypes.UNKNOWN)
     this.#describe = describe
   }
 
@@ -80,9 +95,15 @@ export class PlusWriter extends EntryWriter {
       const at = this.to.take(DIRENTPLUS_BYTES - DIRENT_BYTES)
       this.to.memory.bytes.fill(0, at, this.to.position)
     } else putEntry(this.to, described)
-    this.putName(entry)
+    const isUnknown = entry.type === entryTypes.UNKNOWN && described !== undefined
+    this.putName(entry, isUnknown ? entryType(described.attributes.mode) : entry.type)
     return true
   }
+}
+
+/** The type of an entry whose file has this mode (IFTODT of dirent.h). */
+export function entryType(mode: number): number {
+  return (mode & modes.TYPE) >> 12
 }
 
 const DOT = 0x2e

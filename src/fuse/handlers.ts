@@ -2,14 +2,14 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { fillPayload } from '../sys/memory.ts'
 import { checkName, checkXattrName } from '../session/names.ts'
 import { Deferred } from '../tree/deferred.ts'
-import { modes, openFlags, xattrFlags } from '../tree/flags.ts'
+import { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
 import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
 import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
 import { NO_UID, type Node, type OpenNode, type Owner } from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
-import { EntryWriter, PlusWriter } from './entry-writer.ts'
+import { EntryWriter, PlusWriter, entryType } from './entry-writer.ts'
 import { agree } from './init.ts'
 import { WHOLE, getlkReply, lockOwner, lockRange, lockType, locksFor } from './lock-requests.ts'
 import type { KnownNode } from './nodes.ts'
@@ -309,7 +309,7 @@ export const handlers: Handlers = {
     const directory = session.files.directory(fh, unasked(session, fh, nodeid), uid)
     const to = session.reply.payloadWriter(size)
     const start = to.position
-    const entries = new EntryWriter(to)
+    const entries = new EntryWriter(to, (name) => typeOf(session.nodes.get(nodeid).node, name))
     directory.readdir(offset, entries)
     return filled(entries, to.position - start)
   },
@@ -579,6 +579,21 @@ function describe(session: FuseSessionState, above: Node, name: string): Entry |
   } catch (error) {
     // The client then looks the name up, and hears of the failure if it matters.
     if (error instanceof ErrnoError) return undefined
+    throw error
+  }
+}
+
+/** The type of a directory's entry, for {@link EntryWriter}. A file that has gone meanwhile has none. */
+function typeOf(above: Node, name: string): number {
+  try {
+    const found = above.lookup(name, null)
+    try {
+      return entryType(found.type)
+    } finally {
+      found.release()
+    }
+  } catch (error) {
+    if (error instanceof ErrnoError) return entryTypes.UNKNOWN
     throw error
   }
 }

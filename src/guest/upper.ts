@@ -1,7 +1,11 @@
 import { quote } from '../util/shell.ts'
+import { type GuestMount, mountArguments } from './mount.ts'
 
-/** The disk that holds the guest's upper layer. */
-export interface UpperDevice {
+/** What holds the guest's upper layer: a disk, or an export. */
+export type UpperDevice = UpperDisk | { readonly mount: GuestMount }
+
+/** A disk that holds the upper layer. */
+export interface UpperDisk {
   /** As in `/dev/vda`. */
   readonly device: string
   /** Its image on the host, for messages. */
@@ -12,15 +16,20 @@ export interface UpperDevice {
 
 /** Shell commands for the guest's init that mount the upper layer's file system at /upper. The lower layer is at /lower. */
 export function upperLines(upper: UpperDevice | null): string {
-  const made = upper === null ? 'mount -t tmpfs upper /upper\n' : diskLines(upper)
+  const made = upper === null ? 'mount -t tmpfs upper /upper\n' : deviceLines(upper)
   return `${made}mkdir -p /upper/upper /upper/work\n`
+}
+
+function deviceLines(upper: UpperDevice): string {
+  if ('device' in upper) return diskLines(upper)
+  return `mount ${mountArguments(upper.mount)} /upper || die 'the directory of the upper layer cannot be mounted'\n`
 }
 
 /**
  * A disk that can be mounted is never formatted, also where the host found it empty: another machine may have used it in
  * between. The root's own mke2fs makes the file system if there is one, since busybox's makes none with a journal.
  */
-function diskLines({ device, file, isEmpty }: UpperDevice): string {
+function diskLines({ device, file, isEmpty }: UpperDisk): string {
   const failure = `the disk ${file} is neither empty nor an ext4 file system that can be mounted; it is as it was`
   const make = `{
   if [ -x /lower/sbin/mke2fs ] && mount -o bind /dev /lower/dev; then

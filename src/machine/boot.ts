@@ -17,6 +17,7 @@ import type { MachinePlan } from './plan.ts'
 import { setRightSoon } from './right-clock.ts'
 import { QemuProcess } from './qemu-process.ts'
 import type { Qmp } from './qmp.ts'
+import { takeUpperDirectory } from './upper-directory.ts'
 import type { Resources } from './resources.ts'
 import { RuntimeFolder } from './runtime-folder.ts'
 import { INCOMING, loadMemory, openMemory } from './saved-memory.ts'
@@ -59,6 +60,9 @@ export async function bootMachine(
   const folder = resources.use(RuntimeFolder.create())
   if (hooks.keep) folder.keep()
 
+  if (plan.upper !== null && 'directory' in plan.upper) {
+    takeUpperDirectory(plan.upper.directory, resources)
+  }
   const control = new Control(snapshot?.machine.control)
   const exports = planExports(plan, (name) => folder.file(name))
   const saved = snapshot?.machine.servers ?? []

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import type { UpperDevice } from '../guest/upper.ts'
+import type { UpperDisk } from '../guest/upper.ts'
 import type { DiskImage } from './devices/disk.ts'
-import type { MachinePlan, PlannedDisk, PlannedUpper } from './plan.ts'
+import type { MachinePlan, PlannedDisk, PlannedUpperDisk } from './plan.ts'
 import type { RuntimeFolder } from './runtime-folder.ts'
 
 /** How much of a disk is read in one piece, in bytes. */
@@ -12,7 +12,7 @@ export interface PreparedDisks {
   /** In the order of their devices: the upper layer's first. */
   readonly images: readonly DiskImage[]
   /** What the init script is told of the upper layer's disk. */
-  readonly upper: UpperDevice | null
+  readonly upper: UpperDisk | null
 }
 
 /**
@@ -26,8 +26,8 @@ export async function prepareDisks(
   folder: RuntimeFolder,
 ): Promise<PreparedDisks> {
   const images: DiskImage[] = []
-  let device: UpperDevice | null = null
-  if (upper !== null) {
+  let device: UpperDisk | null = null
+  if (upper !== null && 'file' in upper) {
     const isEmpty = await prepareUpper(upper)
     device = { device: '/dev/vda', file: upper.file, isEmpty }
     images.push({ file: upper.file, format: 'raw', readOnly: false })
@@ -49,7 +49,7 @@ async function imageOf(
 }
 
 /** Makes the image where there is none. @returns whether the image is empty. */
-async function prepareUpper({ file, sizeMiB }: PlannedUpper): Promise<boolean> {
+async function prepareUpper({ file, sizeMiB }: PlannedUpperDisk): Promise<boolean> {
   try {
     // `a` makes a file that is missing, and leaves the content of one that is there.
     await using image = await open(file, 'a+', 0o600)

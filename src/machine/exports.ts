@@ -9,11 +9,17 @@ import {
 import type { Listen } from '../server/share.ts'
 import type { HostExport } from '../tree/host/host-exports.ts'
 import type { Tree } from '../tree/tree.ts'
-import type { DirectoryShare, MachinePlan, SocketShare, TreeShare } from './plan.ts'
+import type {
+  DirectoryShare,
+  MachinePlan,
+  PlannedUpperDirectory,
+  SocketShare,
+  TreeShare,
+} from './plan.ts'
 
 /** A tree that the guest mounts: how it mounts the tree, and who serves it. */
 export interface Export {
-  readonly use: 'control' | 'root' | { readonly target: string }
+  readonly use: 'control' | 'root' | 'upper' | { readonly target: string }
   readonly mount: GuestMount
   /** The unix socket of the server, which QEMU connects to. */
   readonly socket: string
@@ -65,7 +71,31 @@ export function planExports(plan: MachinePlan, file: (name: string) => string): 
       exports.push(directoryExport(plan, share, index, engine, socket))
     }
   }
+  if (plan.upper !== null && 'directory' in plan.upper) {
+    const index = plan.shares.length + 1
+    const socket = file(`export${index}.sock`)
+    exports.push({ use: 'upper', ...upperExport(plan, plan.upper, index, engines, socket) })
+  }
   return exports
+}
+
+/** The directory that the upper layer is in. This machine alone has it, so its client may cache all of it. */
+function upperExport(
+  plan: MachinePlan,
+  { directory, owner }: PlannedUpperDirectory,
+  index: number,
+  engine: number,
+  socket: string,
+): Pick<Export, 'mount' | 'socket' | 'server'> {
+  const exported = {
+    name: null,
+    directory,
+    readOnly: false,
+    owner,
+    atime: plan.atime,
+    lockScope: 'guests',
+  } as const
+  return engineExport(plan, exported, 'loose', index, engine, socket)
 }
 
 function controlExport(socket: string): Export {

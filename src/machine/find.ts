@@ -40,6 +40,7 @@ export async function findForPlan(options: MachineOptions): Promise<Found> {
     busybox: busybox.path,
     transport,
     root,
+    uid: process.getuid?.() ?? 0,
     besideRoot: await onSameFileSystem(root.path, sharedDirectories(options, cwd)),
   }
 }

@@ -16,8 +16,11 @@ export interface MachineOptions {
   readonly rootOwner?: Ownership
   /** Which part of the root the guest sees. Default: all. */
   readonly rootView?: ViewPatterns
-  /** Where the guest's writes go: memory, or a disk that lasts. Default: `tmpfs`. */
-  readonly upper?: 'tmpfs' | UpperDisk
+  /**
+   * Where the guest's writes go: memory, or a disk or a directory of the host that lasts. A path with a slash is a directory.
+   * Default: `tmpfs`.
+   */
+  readonly upper?: 'tmpfs' | `${string}/${string}` | UpperDisk | UpperDirectory
   /** The machine's host name, and its name in messages and artifacts. Default: `machine`. */
   readonly name?: string
   /** The guest's memory: a number of MiB, or `512M`, `2G`. Default: 1024. */
@@ -94,6 +97,17 @@ export interface UpperDisk {
   readonly disk: string
   /** The size of an image that is made: a number of MiB, or `512M`, `2G`. Default: `4G`. */
   readonly size?: number | string
+}
+
+/**
+ * A directory of the host that holds the upper layer, so that what the guest writes outlasts the machine as plain files: its
+ * folder `upper` has them as overlayfs keeps them, where a device 0/0 is a file that was removed. It takes the transport
+ * virtiofs. As an ordinary user, their owners and modes are kept beside the files (`mapped-xattr`). Two machines cannot have
+ * the same directory at once.
+ */
+export interface UpperDirectory {
+  /** Made where there is none. */
+  readonly directory: string
 }
 
 /** A share: a directory of the host, or a tree of any kind. */

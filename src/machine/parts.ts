@@ -1,5 +1,5 @@
 import type { InitDevice, InitDevices } from '../guest/init.ts'
-import type { UpperDevice } from '../guest/upper.ts'
+import type { UpperDisk } from '../guest/upper.ts'
 import { generation } from './devices/board.ts'
 import { monitor, screen, serialConsole, terminal } from './devices/consoles.ts'
 import type { Device } from './devices/device.ts'
@@ -20,7 +20,7 @@ export interface HostEnds {
   /** The images of the disks: the upper layer's first. */
   readonly disks: readonly DiskImage[]
   /** What the init script is told of the upper layer's disk. */
-  readonly upper: UpperDevice | null
+  readonly upper: UpperDisk | null
 }
 
 /**

@@ -121,8 +121,18 @@ export interface SocketShare {
   readonly cache?: CacheMode
 }
 
-/** The disk that the upper layer is on: a raw image, made where there is none. */
-export interface PlannedUpper {
+/** What the upper layer is on. */
+export type PlannedUpper = PlannedUpperDisk | PlannedUpperDirectory
+
+/** A directory of the host, which the machine serves. */
+export interface PlannedUpperDirectory {
+  /** An absolute path. */
+  readonly directory: string
+  readonly owner: Ownership
+}
+
+/** A disk: a raw image, made where there is none. */
+export interface PlannedUpperDisk {
   /** An absolute path. */
   readonly file: string
   readonly sizeMiB: number
@@ -157,6 +167,8 @@ export interface Found {
   readonly busybox: string
   readonly transport: ChosenTransport
   readonly root: FoundRoot
+  /** The user of this process. */
+  readonly uid: number
   /** The directories among the shares' that are on the root's file system: absolute paths. */
   readonly besideRoot: readonly string[]
 }
@@ -208,7 +220,7 @@ export function planMachine(options: PlanOptions, found: Found): MachinePlan {
       ...(options.shares ?? []).map((share) => planShare(share, cwd, besideRoot)),
       ...(hasModules ? [] : [modulesShare(kernel)]),
     ],
-    upper: planUpper(options.upper ?? 'tmpfs', cwd),
+    upper: planUpper(options.upper ?? 'tmpfs', found),
     disks: (options.disks ?? []).map((disk) => planDisk(disk, cwd)),
     memoryMiB: memoryMiB(options),
     cpus: options.cpus ?? 1,
@@ -303,12 +315,30 @@ function planShare(
   }
 }
 
-function planUpper(upper: NonNullable<MachineOptions['upper']>, cwd: string): MachinePlan['upper'] {
+function planUpper(
+  upper: NonNullable<MachineOptions['upper']>,
+  { cwd, uid, transport }: Found,
+): MachinePlan['upper'] {
   if (upper === 'tmpfs') return null
-  return {
-    file: resolve(cwd, upper.disk),
-    sizeMiB: mebibytes(upper.size ?? '4G', 'upper.size'),
+  if (typeof upper === 'string' && !upper.includes('/')) {
+    throw new OptionError(
+      `upper: "${upper}" is neither tmpfs nor a path. Write ./${upper} for a directory.`,
+    )
   }
+  if (typeof upper !== 'string' && 'disk' in upper) {
+    return {
+      file: resolve(cwd, upper.disk),
+      sizeMiB: mebibytes(upper.size ?? '4G', 'upper.size'),
+    }
+  }
+  if (transport.transport !== 'virtiofs') {
+    throw new OptionError(
+      `upper: a directory takes the transport virtiofs, and files take ${transport.transport} here: ${transport.reason}.`,
+    )
+  }
+  // Another user than root can neither give files away nor set the attributes that overlayfs keeps.
+  const directory = typeof upper === 'string' ? upper : upper.directory
+  return { directory: resolve(cwd, directory), owner: uid === 0 ? 'host' : 'mapped-xattr' }
 }
 
 function planDisk(disk: MachineDisk, cwd: string): PlannedDisk {

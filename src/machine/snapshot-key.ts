@@ -65,7 +65,7 @@ export async function snapshotKey(plan: MachinePlan, doing: string): Promise<str
     join(kernel.modules, 'modules.dep'),
     busybox,
     ...(initrd === null ? [] : [initrd]),
-    ...(upper === null ? [] : [upper.file]),
+    ...(upper !== null && 'file' in upper ? [upper.file] : []),
     ...disks.flatMap((disk) => ('file' in disk ? [disk.file] : [])),
   ].filter((path) => isAbsolute(path))
   const shared = shares.flatMap((share) => ('source' in share ? [share.source] : []))

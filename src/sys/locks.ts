@@ -77,6 +77,25 @@ export function accessMode(fd: number): 'read' | 'write' | 'both' {
   return mode === O_RDWR ? 'both' : mode === O_WRONLY ? 'write' : 'read'
 }
 
+const nativeFlock = call('int', 'flock', 'int', 'int')
+const LOCK_EX = 2
+const LOCK_NB = 4
+
+/**
+ * flock(2): locks a file or directory for the descriptor's open file description.
+ *
+ * @returns false when another one has it locked. @throws ErrnoError as flock(2).
+ */
+export function lockWhole(fd: number): boolean {
+  try {
+    nativeFlock(fd, LOCK_EX | LOCK_NB)
+    return true
+  } catch (error) {
+    if (error instanceof ErrnoError && error.errno === errno.EAGAIN) return false
+    throw error
+  }
+}
+
 /** Another descriptor of the same open file description (F_DUPFD_CLOEXEC). */
 export function duplicate(fd: number): number {
   return fcntl(fd, F_DUPFD_CLOEXEC, 0)

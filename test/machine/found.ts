@@ -15,5 +15,6 @@ export const found: Found = {
   busybox: '/usr/bin/busybox',
   transport: { transport: '9p', reason: 'QEMU has the device' },
   root: { path: '/', uid: 0, hasSystemd: true, hasInit: true, hasModules: true },
+  uid: 1000,
   besideRoot: ['/beside'],
 }

@@ -77,6 +77,28 @@ describe('a plan', () => {
     expect(initrd).toBe('/home/me/d.cpio')
   })
 
+  it.each([
+    [{ directory: 'kept' }, '/home/me/kept'],
+    ['./kept', '/home/me/kept'],
+    ['/var/kept', '/var/kept'],
+  ] as const)('puts the upper layer into a directory, over virtio-fs: %j', (upper, directory) => {
+    const over = { transport: 'virtiofs', reason: 'QEMU has the device' } as const
+    const planned = (uid: number): unknown =>
+      planMachine({ upper }, { ...found, uid, transport: over }).upper
+    expect(planned(0)).toEqual({ directory, owner: 'host' })
+    expect(planned(1000)).toEqual({ directory, owner: 'mapped-xattr' })
+    expect(() => planMachine({ upper }, found)).toThrow(
+      'upper: a directory takes the transport virtiofs, and files take 9p here: QEMU has the device.',
+    )
+  })
+
+  it('takes a word for a mistake, and not for a directory', () => {
+    const upper = 'tmp' as 'tmpfs'
+    expect(() => planMachine({ upper }, found)).toThrow(
+      'upper: "tmp" is neither tmpfs nor a path. Write ./tmp for a directory.',
+    )
+  })
+
   it('passes a tree on as it is', () => {
     const tree = new SyntheticTree(directory())
     const { shares } = planMachine({ shares: [{ source: tree, target: '/t' }] }, found)

@@ -29,7 +29,6 @@ export interface GuestKind {
 export const oldest: GuestKind = { qemu: 'bookworm', kernel: 'bookworm', transport: 'tcp' }
 export const newest: GuestKind = { qemu: 'sid', kernel: 'sid', transport: '9p' }
 
-
 /** Debian's suites whose kernels guests are tested with. */
 export const kernelSuites = [oldest.kernel, newest.kernel]
 
@@ -82,6 +81,7 @@ export async function bootMachine(
         busybox: await vmBusybox(),
         transport: { transport: kind.transport, reason: 'the test says so' },
         root: findRoot('/', kernel),
+        uid: process.getuid?.() ?? 0,
         besideRoot: [],
       },
     ),

@@ -1,4 +1,4 @@
-import type { UpperDevice } from '../../guest/upper.ts'
+import type { UpperDisk } from '../../guest/upper.ts'
 import { type Device, value } from './device.ts'
 
 /** A disk's image as QEMU gets it. */
@@ -21,7 +21,7 @@ export function diskId(index: number): string {
  *
  * @param upper what the init script knows of the disk that the upper layer is on.
  */
-export function disk(image: DiskImage, index: number, upper?: UpperDevice): Device {
+export function disk(image: DiskImage, index: number, upper?: UpperDisk): Device {
   const id = diskId(index)
   const device = [...blockDevice(image, id), '-device', `virtio-blk-pci,drive=${id}`]
   if (upper === undefined) return { device, modules: ['virtio_blk'] }

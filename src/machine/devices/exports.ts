@@ -1,4 +1,5 @@
-import { EXPORT_ADDRESS } from '../../guest/mount.ts'
+import type { InitDevice } from '../../guest/init.ts'
+import { EXPORT_ADDRESS, type GuestMount } from '../../guest/mount.ts'
 import type { Export } from '../exports.ts'
 import { type Device, value } from './device.ts'
 import { NIC } from './nics.ts'
@@ -27,7 +28,7 @@ function exportDevice({ socket, mount, use }: Export, index: number): Device {
   const id = chardev(index)
   const common = {
     backend: ['-chardev', `socket,id=${id},path=${value(socket)}`],
-    init: typeof use === 'string' ? { [use]: mount } : { share: { ...mount, ...use } },
+    init: initOf(mount, use),
   }
   if (mount.transport === 'tcp') return common
   const isFs = mount.transport === 'virtiofs'
@@ -38,6 +39,11 @@ function exportDevice({ socket, mount, use }: Export, index: number): Device {
     sharesMemory: true,
     modules: [isFs ? FS_MODULE : P9_MODULE],
   }
+}
+
+function initOf(mount: GuestMount, use: Export['use']): InitDevice {
+  if (use === 'upper') return { upper: { mount } }
+  return typeof use === 'string' ? { [use]: mount } : { share: { ...mount, ...use } }
 }
 
 function chardev(index: number): string {
