@@ -13,5 +13,6 @@ if (!/^\d{1,4}$/.test(values.minutes)) {
 
 await ready()
 process.env.LOWERDIR_SOAK_SECONDS = String(60 * Number(values.minutes))
-const vitest = ['run', '--project=unit', '--disable-console-intercept', 'test/soak']
+// Vitest would take what follows this option for its value.
+const vitest = ['run', 'test/soak', '--project=unit', '--disable-console-intercept']
 process.exitCode = (await runTool('vitest', vitest)).code

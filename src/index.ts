@@ -18,7 +18,13 @@ export { share, type ShareFiles } from './driver/share.ts'
 export type { ShareContent, ShareFault, ShareFile, ShareOperation } from './driver/share-file.ts'
 
 // Their options.
-export type { BootOptions, MachineDisk, MachineShare, UpperDisk } from './driver/options.ts'
+export type {
+  BootOptions,
+  MachineDisk,
+  MachineShare,
+  UpperDirectory,
+  UpperDisk,
+} from './driver/options.ts'
 export type { WatchOptions } from './driver/assemble.ts'
 export type { RestoreOptions } from './driver/restore.ts'
 export type { MachineOptions, PortForward } from './machine/options.ts'

@@ -4,7 +4,7 @@ import type { TestReference } from '../record/event.ts'
 import type { TestContext } from './owning-test.ts'
 
 export { memoryMiB } from '../machine/plan.ts'
-export type { MachineDisk, MachineShare, UpperDisk } from '../machine/options.ts'
+export type { MachineDisk, MachineShare, UpperDirectory, UpperDisk } from '../machine/options.ts'
 
 /** A machine, as {@link boot} makes it. */
 export interface BootOptions extends MachineOptions {

@@ -81,12 +81,12 @@ describe('a plan', () => {
     [{ directory: 'kept' }, '/home/me/kept'],
     ['./kept', '/home/me/kept'],
     ['/var/kept', '/var/kept'],
-  ] as const)('puts the upper layer into a directory, over virtio-fs: %j', (upper, directory) => {
+  ] as const)('puts the upper layer into a directory, over virtio-fs: %j', (upper, path) => {
     const over = { transport: 'virtiofs', reason: 'QEMU has the device' } as const
     const planned = (uid: number): unknown =>
       planMachine({ upper }, { ...found, uid, transport: over }).upper
-    expect(planned(0)).toEqual({ directory, owner: 'host' })
-    expect(planned(1000)).toEqual({ directory, owner: 'mapped-xattr' })
+    expect(planned(0)).toEqual({ directory: path, owner: 'host' })
+    expect(planned(1000)).toEqual({ directory: path, owner: 'mapped-xattr' })
     expect(() => planMachine({ upper }, found)).toThrow(
       'upper: a directory takes the transport virtiofs, and files take 9p here: QEMU has the device.',
     )
