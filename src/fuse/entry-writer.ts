@@ -12,6 +12,7 @@ export class EntryWriter implements DirectoryVisitor {
   protected readonly to: Writer
   /** Whether an entry did not fit. */
   isFull = false
+  readonly #start: number
 
   readonly #typeOf: TypeOf
 
@@ -19,6 +20,12 @@ export class EntryWriter implements DirectoryVisitor {
   constructor(to: Writer, typeOf: TypeOf) {
     this.to = to
     this.#typeOf = typeOf
+    this.#start = to.position
+  }
+
+  /** How many bytes were written. */
+  get bytes(): number {
+    return this.to.position - this.#start
   }
 
   /** An entry is at most 4/3 as long as the host's entry: that is so for names of one to four bytes. */

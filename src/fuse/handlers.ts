@@ -6,7 +6,7 @@ import { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
 import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
 import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
-import { NO_UID, type Node, type OpenNode, type Owner } from '../tree/tree.ts'
+import { NO_UID, type Node, type OpenDirectory, type OpenNode, type Owner } from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
 import { EntryWriter, PlusWriter, entryType } from './entry-writer.ts'
@@ -176,7 +176,9 @@ export const handlers: Handlers = {
 
   open(session, { flags, openFlags: how }, { nodeid, uid }) {
     const { opensUnasked, file: keeps } = session.caching
-    if (opensUnasked && session.tree.readOnly && has(session, init.NO_OPEN_SUPPORT)) {
+    // A lock needs an open file: it ends with it.
+    const isNeeded = !opensUnasked || !session.tree.readOnly || session.policy.remoteLocks
+    if (!isNeeded && has(session, init.NO_OPEN_SUPPORT)) {
       throw new ErrnoError(errno.ENOSYS, 'open')
     }
     const by = (how & OPEN_KILL_SUIDGID) === 0 ? uid : NO_UID
@@ -308,20 +310,15 @@ export const handlers: Handlers = {
   readdir(session, { fh, offset, size }, { nodeid, uid }) {
     const directory = session.files.directory(fh, unasked(session, fh, nodeid), uid)
     const to = session.reply.payloadWriter(size)
-    const start = to.position
-    const entries = new EntryWriter(to, (name) => typeOf(session.nodes.get(nodeid).node, name))
-    directory.readdir(offset, entries)
-    return filled(entries, to.position - start)
+    const above = session.nodes.get(nodeid).node
+    return list(directory, offset, new EntryWriter(to, (name) => typeOf(above, name)))
   },
 
   readdirplus(session, { fh, offset, size }, { nodeid, uid }) {
     const { node } = session.nodes.get(nodeid)
     const directory = session.files.directory(fh, unasked(session, fh, nodeid), uid)
     const to = session.reply.payloadWriter(size)
-    const start = to.position
-    const entries = new PlusWriter(to, (name) => describe(session, node, name))
-    directory.readdir(offset, entries)
-    return filled(entries, to.position - start)
+    return list(directory, offset, new PlusWriter(to, (name) => describe(session, node, name)))
   },
 
   getlk(session, request) {
@@ -469,6 +466,7 @@ const MEANINGFUL =
   openFlags.TRUNC |
   openFlags.APPEND |
   openFlags.NONBLOCK |
+  openFlags.DSYNC |
   openFlags.SYNC |
   openFlags.NOATIME
 
@@ -524,11 +522,12 @@ function createIn(
 }
 
 /**
- * Owner and mode of a new file, as inode_init_owner of fs/inode.c has them: in a directory with a setgid bit it gets the
+ * Owner and mode of a new file, which the client can be told of, as inode_init_owner of fs/inode.c has them: in a directory with a setgid bit it gets the
  * directory's group, and a new directory the bit as well.
  *
  * @param mode with the S_IFMT bits.
  * @param umask the process's. The client has applied it already unless there may be ACLs.
+ * @throws ENFILE where the client knows as many nodes as it may.
  */
 function newcomer(
   session: FuseSessionState,
@@ -538,7 +537,8 @@ function newcomer(
   gid: number,
   umask = 0,
 ): { readonly owner: Owner; readonly mode: number } {
-  const { attributesAbove } = session
+  const { attributesAbove, nodes } = session
+  nodes.checkRoom()
   above.getattr(attributesAbove)
   const isMasked = has(session, init.DONT_MASK) && !hasDefaultAcl(above)
   const its = isMasked ? mode & ~(umask & 0o777) : mode
@@ -598,10 +598,20 @@ function typeOf(above: Node, name: string): number {
   }
 }
 
-/** As getdents(2): a reply without entries would mean the end of the directory. */
-function filled({ isFull }: EntryWriter, bytes: number): number {
-  if (isFull && bytes === 0) throw new ErrnoError(errno.EINVAL, 'readdir size')
-  return bytes
+/**
+ * Shows entries as getdents(2) does. What fails after some were shown is for the next request to tell: the client has to hear
+ * of the nodes among them.
+ *
+ * @returns how many bytes. @throws EINVAL where not even one entry has room, since none would mean the end.
+ */
+function list(directory: OpenDirectory, offset: bigint, entries: EntryWriter): number {
+  try {
+    directory.readdir(offset, entries)
+  } catch (error) {
+    if (!(error instanceof ErrnoError) || entries.bytes === 0) throw error
+  }
+  if (entries.isFull && entries.bytes === 0) throw new ErrnoError(errno.EINVAL, 'readdir size')
+  return entries.bytes
 }
 
 function putBytes(session: FuseSessionState, bytes: Uint8Array): number {

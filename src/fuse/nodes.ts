@@ -78,8 +78,7 @@ export class NodeTable {
       return known
     }
     try {
-      if (this.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
-      this.#memory.check(heapBytes.fid, errno.ENFILE)
+      this.checkRoom()
     } catch (error) {
       node.release()
       throw error
@@ -88,6 +87,12 @@ export class NodeTable {
     this.#add(added)
     this.seen(added, attributes)
     return added
+  }
+
+  /** To be called before a file is made, which the client will be told of. @throws ENFILE as {@link tell}. */
+  checkRoom(): void {
+    if (this.size >= this.#limit) throw new LimitError('fids', errno.ENFILE)
+    this.#memory.check(heapBytes.fid, errno.ENFILE)
   }
 
   /** The attributes of a node, which say whether its file has several names. */
@@ -137,8 +142,9 @@ export class NodeTable {
   }
 
   /** The known node of the same file under another name. */
-  #otherName(node: Node, { nlink, ino }: Attributes): KnownNode | undefined {
-    if (nlink < 2 || node.isDirectory) return undefined
+  #otherName(node: Node, { ino }: Attributes): KnownNode | undefined {
+    // Not by `nlink`: the known name may be the one that is gone.
+    if (this.#linked.size === 0 || node.isDirectory) return undefined
     const known = this.#linked.get(ino)
     if (known === undefined) return undefined
     if (known.node.isSameFile(node)) return known

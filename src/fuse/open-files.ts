@@ -26,7 +26,7 @@ const KEPT = 64
  * The open files of one session, which it owns.
  *
  * On a read-only tree that is cached, a client opens files without asking (FUSE_NO_OPEN_SUPPORT), and reads with file handle
- * 0. The files that were read last are kept open, by their nodes.
+ * 0. The files that were read last are kept open, by their nodes, as long as the tree needs no descriptor for others.
  */
 export class OpenFiles {
   readonly #byHandle = new Map<number, OpenHandle>()
@@ -141,6 +141,7 @@ export class OpenFiles {
         }
       }
       file = node.node.open(openFlags.RDONLY, uid)
+      file.lend?.({ mayClose: () => this.#lastUsed !== node, close: () => this.forget(node) })
     } else this.#byNode.delete(node)
     this.#byNode.set(node, file)
     this.#lastUsed = node

@@ -6,6 +6,7 @@
 import { ErrnoError, errno, errnoName, errnoOf } from '../sys/errno.ts'
 import { type Memory, type Pieces, heapMemory } from '../sys/memory.ts'
 import type { ReplyPlace } from '../sys/reply-place.ts'
+import { Aside } from './aside.ts'
 import { repeated } from '../session/repeated.ts'
 import {
   LimitError,
@@ -35,7 +36,7 @@ import {
 import { IN_HEADER_BYTES } from './wire/limits.ts'
 import type { MessageName, R, T } from './wire/messages.ts'
 
-/** The requests that may be repeated: all that they ask for again has the same result, and they have no payload. */
+/** The requests that may be repeated: all that they ask for again has the same result. */
 const repeatable: ReadonlySet<MessageName> = new Set<MessageName>([
   'open',
   'create',
@@ -175,10 +176,21 @@ export class FuseSession extends FuseSessionState {
       return handlers[name](this, request, header)
     } catch (error) {
       if (!(error instanceof TryAgain) || !repeatable.has(name)) throw error
-      const attempt = (): LateAnswer<M> | Deferred<LateAnswer<M>> =>
-        handlers[name](this, request, header) as LateAnswer<M> | Deferred<LateAnswer<M>>
-      return repeated(error, attempt)
+      return repeated(error, () => this.#repeat(name, header, request))
     }
+  }
+
+  /** Does once more what is asked for. A payload is put aside: the place of the last reply is another request's. */
+  #repeat<M extends MessageName>(
+    name: M,
+    header: RequestHeader,
+    request: T<M>,
+  ): LateAnswer<M> | Deferred<LateAnswer<M>> {
+    const aside = new Aside()
+    this.reply.begin(aside)
+    const answer: unknown = handlers[name](this, request, header)
+    const late = typeof answer === 'number' ? aside.bytes(answer) : answer
+    return late as LateAnswer<M> | Deferred<LateAnswer<M>>
   }
 
   #defer<M extends MessageName>(

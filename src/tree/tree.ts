@@ -233,9 +233,19 @@ export interface Xattrs {
 /** An open file or directory. */
 export type OpenNode = OpenFile | OpenDirectory
 
+/** What keeps an open file for later use, and can do without it. */
+export interface Keeper {
+  /** Whether the file is in no use now. */
+  mayClose(): boolean
+  /** Closes it. */
+  close(): void
+}
+
 /** An open regular file. */
 export interface OpenFile {
   readonly isDirectory: false
+  /** From now on the tree may have `keeper` close this file, where it needs the descriptor for others. */
+  lend?(keeper: Keeper): void
   /**
    * Fills `into` from `offset` on and returns how many bytes; 0 at the end of the file. Fewer bytes than
    * asked for do not mean the end: the client asks again. A deferred answer has bytes of its own, no more
@@ -292,6 +302,8 @@ export interface Space {
 /** An open directory. */
 export interface OpenDirectory {
   readonly isDirectory: true
+  /** As for {@link OpenFile}. */
+  lend?(keeper: Keeper): void
   /**
    * Shows `visitor` the entries behind `cookie` until it has no room; 0 is the beginning. Without any entry,
    * it is the end.

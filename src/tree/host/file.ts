@@ -12,9 +12,10 @@ import { preadv, pwritev } from '../../sys/vectors.ts'
 import type { Payload } from '../../sys/memory.ts'
 import type { Deferred } from '../deferred.ts'
 import type { DirectoryVisitor } from '../directory.ts'
-import type { OpenDirectory, OpenFile, Space } from '../tree.ts'
+import type { Keeper, OpenDirectory, OpenFile, Space } from '../tree.ts'
 import { CANNOT_TELL, readIfCached } from './cached-read.ts'
 import type { ColdReads } from './cold-reads.ts'
+import type { Holder } from './descriptors.ts'
 import { type EntryRules, readEntries } from './entries.ts'
 import { FileLocks, type LockTable } from './host-locks.ts'
 import type { HostContext } from './policy.ts'
@@ -27,8 +28,14 @@ const SEEK_HOLE = 4
 interface OpenedNode {
   /** See privileges.ts. */
   dropPrivileges(fd: number): void
-  /** One of its open files is about to be closed. @throws as close(2). */
-  closeFile(fd: number): void
+  /** Registers what may have an open file closed, see OpenFile.lend. */
+  lend(keeper: Keeper): Holder
+  /**
+   * One of its open files is about to be closed.
+   *
+   * @param lent what {@link lend} has returned, if it was called. @throws as close(2).
+   */
+  closeFile(fd: number, lent: Holder | undefined): void
 }
 
 /** An open descriptor of a regular file of the host. It owns the descriptor. */
@@ -43,6 +50,7 @@ export class HostFile implements OpenFile, Space {
   #locks: FileLocks | undefined
   readonly #flockTable: LockTable
   #flocks: FileLocks | undefined
+  #lent: Holder | undefined
 
   constructor(
     fd: number,
@@ -119,12 +127,16 @@ export class HostFile implements OpenFile, Space {
     return this.#flocks
   }
 
+  lend(keeper: Keeper): void {
+    this.#lent ??= this.#node.lend(keeper)
+  }
+
   close(): void {
     try {
-      this.#locks?.close()
       this.#flocks?.close()
+      this.#locks?.close()
     } finally {
-      this.#node.closeFile(this.fd)
+      this.#node.closeFile(this.fd, this.#lent)
     }
   }
 }
@@ -133,6 +145,7 @@ export class HostFile implements OpenFile, Space {
 export class HostDirectory implements OpenDirectory {
   readonly #fd: number
   readonly #node: OpenedNode & EntryRules
+  #lent: Holder | undefined
 
   constructor(fd: number, node: OpenedNode & EntryRules) {
     this.#fd = fd
@@ -153,8 +166,12 @@ export class HostDirectory implements OpenDirectory {
     sync(this.#fd, dataOnly)
   }
 
+  lend(keeper: Keeper): void {
+    this.#lent ??= this.#node.lend(keeper)
+  }
+
   close(): void {
-    this.#node.closeFile(this.#fd)
+    this.#node.closeFile(this.#fd, this.#lent)
   }
 }
 

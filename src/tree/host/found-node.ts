@@ -5,7 +5,8 @@ import { Stat, statx, statxAt } from '../../sys/statx.ts'
 import type { AttributeChanges, Attributes, FileSystemStatistics } from '../attributes.ts'
 import { modes, openFlags } from '../flags.ts'
 import type { Described } from '../saved-nodes.ts'
-import type { OpenNode, Xattrs } from '../tree.ts'
+import type { Keeper, OpenNode, Xattrs } from '../tree.ts'
+import type { Holder } from './descriptors.ts'
 import { changeAttributes, fillAttributes } from './host-attributes.ts'
 import type { EntryRules } from './entries.ts'
 import { HostDirectory, HostFile } from './file.ts'
@@ -211,7 +212,14 @@ export abstract class FoundNode<Self extends FoundNode<Self>>
     return false
   }
 
-  closeFile(fd: number): void {
+  lend(keeper: Keeper): Holder {
+    const holder = { mayGiveBack: () => keeper.mayClose(), giveBack: () => keeper.close() }
+    this.context.descriptors.add(holder)
+    return holder
+  }
+
+  closeFile(fd: number, lent: Holder | undefined): void {
+    if (lent !== undefined) this.context.descriptors.delete(lent)
     try {
       this.context.descriptors.close(fd)
     } finally {

@@ -1,6 +1,6 @@
 import type { DirectoryEntry, DirectoryVisitor } from '../directory.ts'
 import { entryTypes } from '../flags.ts'
-import type { OpenDirectory } from '../tree.ts'
+import type { Keeper, OpenDirectory } from '../tree.ts'
 import type { Sight } from './sight.ts'
 
 /** An open directory that leaves out hidden entries. Cookies are those of the tree below. */
@@ -20,6 +20,10 @@ export class ViewDirectory implements OpenDirectory {
 
   readdir(cookie: bigint, visitor: DirectoryVisitor): void {
     this.#inner.readdir(cookie, new ShownEntries(visitor, this.#sight))
+  }
+
+  lend(keeper: Keeper): void {
+    this.#inner.lend?.(keeper)
   }
 
   fsync(dataOnly: boolean): void {
