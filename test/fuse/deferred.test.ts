@@ -201,11 +201,11 @@ describe('what another program’s lease is in the way of', () => {
 
   /** Whatever of the tree is called meets the lease. */
   function lease<N extends object>(on: N, method: keyof N & string): void {
-    const original = (on[method] as () => unknown).bind(on)
+    const original = (on[method] as (...all: never[]) => unknown).bind(on)
     Object.defineProperty(on, method, {
       value: (...values: never[]) => {
         if (leased-- > 0) throw new TryAgain(method, timers.later)
-        return (original as (...all: never[]) => unknown)(...values)
+        return original(...values)
       },
     })
   }

@@ -140,15 +140,16 @@ describe('READDIRPLUS', () => {
     writeFileSync(path('file'), 'content')
     mkdirSync(path('folder'))
     const entries = plus(opendir())
-    for (const { name, entry } of entries) {
-      if (name.startsWith('.')) {
-        expect([entry.nodeid, entry.attributes.mode]).toEqual([0, 0])
-        continue
-      }
-      const { nodeid } = entry
-      expect(nodeid).toBeGreaterThan(1)
+    const isDots = ({ name }: DirentPlus): boolean => name.startsWith('.')
+    const dots = entries.filter(isDots).map(({ entry }) => [entry.nodeid, entry.attributes.mode])
+    expect(dots).toEqual([
+      [0, 0],
+      [0, 0],
+    ])
+    for (const { name, entry } of entries.filter((each) => !isDots(each))) {
+      expect(entry.nodeid).toBeGreaterThan(1)
       expect(probe.lookup(name)).toEqual(entry)
-      expect(probe.session.nodes.get(nodeid).lookups).toBe(2)
+      expect(probe.session.nodes.get(entry.nodeid).lookups).toBe(2)
     }
     expect(entries.length).toBe(4)
   })
@@ -200,9 +201,9 @@ describe('a directory that fails in the middle', () => {
   beforeEach(() => {
     tree = new FakeTree()
     fake = new FuseProbe(tree)
-    const { open } = tree.root
+    const open = tree.root.open.bind(tree.root)
     tree.root.open = (flags) => {
-      const opened = open.call(tree.root, flags) as OpenDirectory
+      const opened = open(flags) as OpenDirectory
       const readdir = (cookie: bigint, visitor: DirectoryVisitor): void => {
         let left = 2
         opened.readdir(cookie, {
@@ -232,10 +233,10 @@ describe('a directory that fails in the middle', () => {
   })
 
   it('shows an entry without its attributes that has vanished', () => {
-    const { lookup } = tree.root
+    const lookup = tree.root.lookup.bind(tree.root)
     tree.root.lookup = (name, attributes) => {
       if (name === 'file') throw new ErrnoError(errno.ENOENT, 'lookup')
-      return lookup.call(tree.root, name, attributes)
+      return lookup(name, attributes)
     }
     const entries = plusEntriesIn(fake.call('readdirplus', { fh, size: 4096 }).data)
     expect(entries.map(({ name, entry }) => [name, entry.nodeid])).toEqual([

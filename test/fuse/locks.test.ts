@@ -165,11 +165,19 @@ describe('locks of flock(2)', () => {
     expect(setlk(b, fb, { ...flock, owner: 1n })).toBe(0)
   })
 
-  it('have another owner than those of fcntl(2) with the same number', () => {
-    setlk(a, fa, { ...flock, owner: 7n })
-    expect(setlk(a, fa, { owner: 7n })).toBe(errno.EAGAIN)
+  it('are apart from those of fcntl(2), as on a file system of Linux’s own', () => {
+    expect([setlk(a, fa, flock), setlk(a, fa), setlk(b, fb)]).toEqual([0, 0, errno.EAGAIN])
     a.call('flush', { fh: fa, lockOwner: 7n })
-    expect(setlk(b, fb, flock)).toBe(errno.EAGAIN)
+    expect([setlk(b, fb), setlk(b, fb, flock)]).toEqual([0, errno.EAGAIN])
+    expect(getlk(a, fa, flock)).toBe('free')
+  })
+
+  it('count for the limit of ranges like the others', () => {
+    const c = new FuseHostProbe(a, {}, { limits: { locks: 1 } })
+    const fh = c.opened('file', RDWR)
+    expect([setlk(c, fh), setlk(c, fh, flock)]).toEqual([0, errno.ENOLCK])
+    c.call('release', { fh })
+    expect(c.session.locks.held).toBe(0)
   })
 
   it('are given back when the open file is released', () => {
