@@ -271,7 +271,8 @@ export const handlers: Handlers = {
   },
 
   syncfs(session, _request, { nodeid }) {
-    if (!session.tree.readOnly) session.nodes.get(nodeid).node.syncfs?.()
+    const { node } = session.nodes.get(nodeid)
+    if (!session.tree.readOnly) node.syncfs?.()
     return done
   },
 

@@ -137,6 +137,8 @@ export class FuseSession extends FuseSessionState {
     this.reply.begin(place)
     this.#answering = true
     try {
+      // Before anything is done: a client that hears of an error has not heard what was made.
+      if (this.reply.room < message.replyBytes) throw new NoRoomError(message.name)
       if (changesTree(message, request) && this.tree.readOnly) {
         throw new ErrnoError(errno.EROFS, message.name)
       }

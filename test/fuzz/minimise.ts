@@ -1,11 +1,16 @@
-import { runSequence, Violation } from './sequence.ts'
-import type { Setup, Step } from './steps.ts'
+import { Violation } from './promises.ts'
+import { type Protocol, runSteps } from './run.ts'
+import type { WorldSetup, WorldStep } from './trace.ts'
 
 /** The rule that a run of these steps breaks; undefined if none. */
-export function brokenBy(setup: Setup, steps: readonly Step[]): Violation | undefined {
+export function brokenBy<Setup extends WorldSetup, Step extends object, Model>(
+  protocol: Protocol<Setup, Step, Model>,
+  setup: Setup,
+  steps: readonly (Step | WorldStep)[],
+): Violation | undefined {
   let at = 0
   try {
-    runSequence(setup, () => steps[at++])
+    runSteps(protocol, setup, () => steps[at++])
   } catch (error) {
     if (error instanceof Violation) return error
     throw error
@@ -17,14 +22,19 @@ export function brokenBy(setup: Setup, steps: readonly Step[]): Violation | unde
  * The fewest steps that still break `rule`: none of them can be left out (delta debugging by repeated
  * halving).
  */
-export function minimise(setup: Setup, steps: readonly Step[], rule: string): readonly Step[] {
+export function minimise<Setup extends WorldSetup, Step extends object, Model>(
+  protocol: Protocol<Setup, Step, Model>,
+  setup: Setup,
+  steps: readonly (Step | WorldStep)[],
+  rule: string,
+): readonly (Step | WorldStep)[] {
   let least = steps
   let size = Math.ceil(least.length / 2)
   while (size > 0) {
     let shorter = false
     for (let at = 0; at < least.length;) {
       const without = [...least.slice(0, at), ...least.slice(at + size)]
-      if (brokenBy(setup, without)?.rule === rule) {
+      if (brokenBy(protocol, setup, without)?.rule === rule) {
         least = without
         shorter = true
       } else {

@@ -4,7 +4,7 @@ import { ProtocolError } from '../../wire/protocol-error.ts'
 import { type Struct, structs } from '../../wire/struct.ts'
 import { kinds } from './kinds.ts'
 import { IN_HEADER_BYTES, OUT_HEADER_BYTES } from './limits.ts'
-import { type MessageName, type R, type Row, type T, messages } from './messages.ts'
+import { type Fields, type MessageName, type R, type Row, type T, messages } from './messages.ts'
 
 const struct = structs(kinds)
 
@@ -14,14 +14,21 @@ export interface Message {
   readonly row: Row
   readonly T: Struct
   readonly R: Struct
+  /** The size of the shortest reply that is no error, with its header; 0 where there is no reply. */
+  readonly replyBytes: number
 }
 
 const byName = {} as Record<MessageName, Message>
 const byOpcode: (Message | undefined)[] = []
 for (const [name, row] of Object.entries(messages) as [MessageName, Row][]) {
-  const message = { name, row, T: struct(row.T), R: struct(row.R ?? {}) }
+  const replyBytes = row.R === null ? 0 : OUT_HEADER_BYTES + leastBytes(row.R)
+  const message = { name, row, T: struct(row.T), R: struct(row.R ?? {}), replyBytes }
   byName[name] = message
   byOpcode[row.opcode] = message
+}
+
+function leastBytes(fields: Fields): number {
+  return Object.values(fields).reduce((sum, kind) => sum + kinds[kind].least, 0)
 }
 
 /** The message with this opcode; undefined if the table has none. */

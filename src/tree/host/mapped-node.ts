@@ -12,8 +12,8 @@ import { encodeDevice, mknodat, pread, pwrite } from '../../sys/files.ts'
 import { systemMemory } from '../../sys/system-memory.ts'
 import { removexattr } from '../../sys/xattr.ts'
 import type { AttributeChanges, Attributes } from '../attributes.ts'
-import { modes } from '../flags.ts'
-import { type DeviceNumber, NO_UID, type OpenNode, type Owner } from '../tree.ts'
+import { modes, renameFlags } from '../flags.ts'
+import { type DeviceNumber, NO_UID, type Node, type OpenNode, type Owner } from '../tree.ts'
 import { changeAttributes } from './host-attributes.ts'
 import { HostNode, type Newborn } from './node.ts'
 import { withoutPrivileges } from './privileges.ts'
@@ -55,6 +55,12 @@ export class MappedNode extends HostNode {
     attributes.gid = gid ?? attributes.gid
     attributes.rdev = rdev ?? attributes.rdev
     attributes.mode = modeOf(attributes.mode, mode)
+  }
+
+  /** @throws EINVAL for a whiteout: the kernel would make a device on the host. Overlayfs then makes one with mknod. */
+  override rename(oldName: string, directory: Node, newName: string, flags = 0): void {
+    if ((flags & renameFlags.WHITEOUT) !== 0) throw new ErrnoError(errno.EINVAL, 'rename')
+    super.rename(oldName, directory, newName, flags)
   }
 
   override setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {

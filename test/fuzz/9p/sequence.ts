@@ -1,4 +1,4 @@
-import { errno } from '../../src/sys/errno.ts'
+import { errno } from '../../../src/sys/errno.ts'
 import {
   decodeRequest,
   limits,
@@ -9,30 +9,19 @@ import {
   readDirent,
   Reader,
   requestOfType,
-} from '../../src/9p/index.ts'
-import { RLERROR } from '../../src/9p/wire/messages.ts'
-import type { HostPolicy } from '../../src/tree/host/policy.ts'
-import { HostTree } from '../../src/tree/host/host-tree.ts'
-import { openDescriptors } from '../support/descriptors.ts'
-import { ManualTimers } from '../support/manual-timers.ts'
-import { bodyReader, memoryOf, requestFrame } from '../support/frames.ts'
-import { fieldsOf, type RawReply } from '../support/session-probe.ts'
+} from '../../../src/9p/index.ts'
+import { RLERROR } from '../../../src/9p/wire/messages.ts'
+import type { HostTree } from '../../../src/tree/host/host-tree.ts'
+import { bodyReader, memoryOf, requestFrame } from '../../support/frames.ts'
+import { fieldsOf, type RawReply } from '../../support/session-probe.ts'
 import { Model } from './model.ts'
 import { verdictOn } from './oracle.ts'
+import { expectKnownErrno, isOddName, Violation, WorldPromises } from '../promises.ts'
+import type { CheckedClient, Protocol } from '../run.ts'
+import type { World } from '../world.ts'
+import { Generator } from './generate.ts'
 import { frameOf, type Setup, type Step } from './steps.ts'
 import { Wire } from './wire.ts'
-import { CANARY, CANARY_NAME, World } from './world.ts'
-
-/** The server has broken one of its promises; `rule` names which. */
-export class Violation extends Error {
-  override readonly name = 'Violation'
-  readonly rule: string
-
-  constructor(rule: string, detail: string) {
-    super(`${rule}: ${detail}`)
-    this.rule = rule
-  }
-}
 
 /** The requests that may be answered later: blocking locks. */
 const mayWait: ReadonlySet<string> = new Set(['lock'])
@@ -43,69 +32,16 @@ const PATIENCE = 30_000
 /** The tag of the harness's own questions. */
 const OWN_TAG = 0xfffe
 
-const knownErrnos: ReadonlySet<number> = new Set(Object.values(errno))
-
 const lostFiles = /^\d+ of its files are gone or have changed since it was saved$/
 
 type Fields = Readonly<Record<string, unknown>>
 
-/**
- * Runs steps on a server of a new scratch tree, one after the other. `next` chooses each step, and may use
- * the model to choose one that makes sense.
- *
- * @returns the steps. @throws Violation as soon as the server breaks a promise; `taken` then holds the steps
- *   so far.
- */
-export function runSequence(
-  { policy, msize }: Setup,
-  next: (model: Model) => Step | undefined,
-  taken: Step[] = [],
-): Step[] {
-  const before = openDescriptors()
-  const world = new World()
-  try {
-    const timers = new ManualTimers()
-    const serve = (): HostTree => new HostTree(world.inside, policy, timers.later)
-    const client = new CheckedClient(world, serve, policy, msize)
-    const withTree = openDescriptors()
-    try {
-      client.connect('hello')
-      for (let step = next(client.model); step !== undefined; step = next(client.model)) {
-        taken.push(step)
-        if ('later' in step) client.wait(() => timers.fire(step.later), step.later)
-        else client.take(step)
-        if (policy.descriptors !== undefined) {
-          const held = openDescriptors() - before - world.descriptors
-          if (held > policy.descriptors) {
-            throw new Violation('a tree keeps to its descriptors', `it has ${held}`)
-          }
-        }
-      }
-      client.disconnect()
-      world.unlock()
-      expectSame('no descriptor is left of a session', openDescriptors(), withTree)
-    } finally {
-      client.close()
-    }
-    expectSame('no descriptor is left of a tree', openDescriptors(), before)
-    if (!world.canariesLive()) throw new Violation('outside stays as it is', 'a canary has changed')
-  } finally {
-    world.remove()
-  }
-  return taken
-}
-
-function expectSame(rule: string, now: number, before: number): void {
-  if (now !== before) throw new Violation(rule, `${before} were open before, ${now} are now`)
-}
-
 /** A client that knows which answers are allowed. */
-class CheckedClient {
+class CheckedClient9p implements CheckedClient<Step, Model> {
   readonly model = new Model()
-  readonly #world: World
+  readonly #promises: WorldPromises
   readonly #serve: () => HostTree
   #tree: HostTree
-  readonly #policy: HostPolicy
   readonly #msize: number
   readonly #log: string[] = []
   /** Requests that wait for their answer, by tag. */
@@ -115,17 +51,15 @@ class CheckedClient {
   #begun: Buffer = Buffer.alloc(0)
 
   /** @param serve makes a server's tree of the world's export. */
-  constructor(world: World, serve: () => HostTree, policy: HostPolicy, msize: number) {
-    this.#world = world
+  constructor(world: World, serve: () => HostTree, { policy, msize }: Setup) {
+    this.#promises = new WorldPromises(world, policy)
     this.#serve = serve
     this.#tree = serve()
-    this.#policy = policy
     this.#msize = msize
-    world.rememberInside()
   }
 
   /** @param how `hello` says Tversion and attaches the root as fid 0. */
-  connect(how: 'hello' | 'silent'): void {
+  connect(how: 'hello' | 'silent' = 'hello'): void {
     this.disconnect()
     this.#wire = new Wire(this.#tree, (line) => this.#log.push(line))
     if (how === 'silent') return
@@ -153,25 +87,20 @@ class CheckedClient {
   wait(goesBy: () => void, milliseconds: number): void {
     goesBy()
     const replies = this.#wire?.taken() ?? []
-    this.#checkLog()
+    this.#promises.checkLog(this.#log)
     for (const reply of replies) this.#checkBytes(reply)
     this.#checkLate(replies)
     if (milliseconds === PATIENCE && this.#waiting.size > 0) {
       throw new Violation('no request waits for ever', `tags ${[...this.#waiting.keys()].join()}`)
     }
-    this.#checkWorld()
+    this.#promises.checkWorld()
   }
 
-  take(step: Exclude<Step, { later: number }>): void {
-    if ('host' in step) {
-      this.#world.act(step.host, step.path, step.to)
-      this.#world.rememberInside()
-      return
-    }
+  take(step: Step): void {
     if ('reconnect' in step) this.connect(step.reconnect)
     else if ('resume' in step) this.#resume()
     else this.#send('raw' in step ? Buffer.from(step.raw, 'hex') : frameOf(step))
-    this.#checkWorld()
+    this.#promises.checkWorld()
   }
 
   /** Another server replaces this one, which is gone with its state. */
@@ -185,7 +114,7 @@ class CheckedClient {
     this.#wire.load(saved)
     // Files may be gone because the host has removed them.
     this.#log.splice(0, this.#log.length, ...this.#log.filter((line) => !lostFiles.test(line)))
-    this.#checkLog()
+    this.#promises.checkLog(this.#log)
     const replies = this.#wire.taken()
     for (const reply of replies) this.#checkBytes(reply)
     this.#checkLate(replies)
@@ -232,11 +161,11 @@ class CheckedClient {
       if (frame === null || (frame !== 'must end' && !this.#mayEnd(frame))) {
         throw new Violation('only what is malformed ends a connection', error.message)
       }
-      this.#checkLog()
+      this.#promises.checkLog(this.#log)
       this.disconnect()
       return null
     }
-    this.#checkLog()
+    this.#promises.checkLog(this.#log)
     for (const reply of replies) this.#checkBytes(reply)
     if (frame === 'must end')
       throw new Violation('what is malformed ends the connection', 'size[4]')
@@ -308,9 +237,7 @@ class CheckedClient {
       if (number === undefined) {
         throw new Violation('a reply has its request’s type', `${what}: ${String(error)}`)
       }
-      if (!knownErrnos.has(number)) {
-        throw new Violation('an errno is one of the table’s', `${what}: ${number}`)
-      }
+      expectKnownErrno(number, what)
       return null
     }
   }
@@ -336,7 +263,7 @@ class CheckedClient {
       const isList = Array.isArray(names)
       for (const each of isList ? (names as string[]) : [names]) {
         if (typeof each !== 'string' || (name as string).startsWith('xattr')) continue
-        const odd = each === '' || each === '.' || /[/\0]/.test(each) || each.length > 255
+        const odd = isOddName(each)
         const granted = !isList || (answer['qids'] as Qid[]).length === names.length
         if (granted && (odd || (each === '..' && !isList))) {
           throw new Violation('a name is one component', `${what} took ${JSON.stringify(each)}`)
@@ -344,7 +271,7 @@ class CheckedClient {
       }
     }
     for (const qid of [answer['qid'], answer['qids']].flat() as (Qid | undefined)[]) {
-      if (qid !== undefined) this.#checkPath(qid, what)
+      if (qid !== undefined) this.#promises.checkInode(qid.path, what)
     }
     if (name === 'readdir') this.#checkEntries(answer, what)
     if (name === 'read') {
@@ -355,24 +282,17 @@ class CheckedClient {
     }
   }
 
-  /** The attributes that the server stores with a file must be hidden from guests. */
   #checkHidden(fid: number, answer: Fields, what: string): void {
-    if (this.#policy.owner !== 'mapped-xattr' || this.model.fids.get(fid)?.path !== null) return
+    if (this.model.fids.get(fid)?.path !== null) return
     const bytes = payloadBytes(answer['data'] as Parameters<typeof payloadBytes>[0])
-    if (bytes.includes('user.virtfs.')) throw new Violation('what is stored is not listed', what)
+    this.#promises.checkHidden(bytes, what)
   }
 
   #checkEntries(answer: Fields, what: string): void {
     const bytes = payloadBytes(answer['data'] as Parameters<typeof payloadBytes>[0])
     const memory = memoryOf(bytes)
     const from = new Reader(memory).over(memory, 0, bytes.length)
-    while (from.position < from.end) this.#checkPath(readDirent(from).qid, what)
-  }
-
-  #checkPath({ path }: Qid, what: string): void {
-    if (this.#world.outsideInodes.has(path)) {
-      throw new Violation('nothing outside is reached', `${what} has reached inode ${path}`)
-    }
+    while (from.position < from.end) this.#promises.checkInode(readDirent(from).qid.path, what)
   }
 
   /** Checks that each fid of the request still stands for the same file. */
@@ -400,30 +320,10 @@ class CheckedClient {
   }
 
   #checkBytes(reply: RawReply): void {
-    if (reply.frame.includes(CANARY) || reply.frame.includes(CANARY_NAME)) {
-      throw new Violation('nothing outside is read', `seen in a reply of type ${reply.type}`)
-    }
+    this.#promises.checkBytes(reply.frame, `a reply of type ${reply.type}`)
     if (reply.frame.length > Math.max(this.#limit(), limits.MSIZE_MIN)) {
       throw new Violation('a reply fits into msize', `${reply.frame.length} bytes`)
     }
-  }
-
-  /** No request may cause an "unexpected" error of the server. */
-  #checkLog(): void {
-    const [line] = this.#log
-    if (line !== undefined) throw new Violation('nothing fails unexpectedly', line)
-  }
-
-  #checkWorld(): void {
-    const outside = this.#world.outsideChange()
-    if (outside !== undefined) throw new Violation('outside stays as it is', outside)
-    // A symlink is not harmless either: programs of the host follow it.
-    if (this.#policy.owner === 'mapped-xattr' && this.#world.hasNewOddities()) {
-      throw new Violation('guests make files and directories only', 'where owners are stored')
-    }
-    if (!this.#tree.readOnly) return
-    const inside = this.#world.insideChange()
-    if (inside !== undefined) throw new Violation('what is read-only stays as it is', inside)
   }
 }
 
@@ -437,4 +337,10 @@ function decodedFields(frame: Buffer): Fields | null {
     if (error instanceof ProtocolError && error.code === 'NUMBER_TOO_LARGE') return null
     throw error
   }
+}
+
+export const protocol9p: Protocol<Setup, Step, Model> = {
+  name: '9p',
+  generator: (seed) => new Generator(seed),
+  client: (world, serve, setup) => new CheckedClient9p(world, serve, setup),
 }

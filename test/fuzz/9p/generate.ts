@@ -1,11 +1,11 @@
-import { flags, limits, type MessageName } from '../../src/9p/index.ts'
-import { messageNames } from '../support/arbitraries.ts'
-import type { Ownership } from '../../src/tree/host/owners.ts'
+import { flags, limits, type MessageName } from '../../../src/9p/index.ts'
+import { messageNames } from '../../support/arbitraries.ts'
 import type { Model } from './model.ts'
-import { Random } from './random.ts'
-import { frameOf, type JsonFields, type RequestStep, type Setup, type Step } from './steps.ts'
+import { Random } from '../random.ts'
+import { hostPolicy, hostStep, timers } from '../host-steps.ts'
+import type { JsonFields, WorldStep } from '../trace.ts'
+import { frameOf, type RequestStep, type Setup, type Step } from './steps.ts'
 import { fieldsFor, freeFids, hasChance } from './values.ts'
-import { hostActions, startingNames } from './world.ts'
 
 /** The weight of each request if it is not the usual 4. A new row of the table needs no entry. */
 const weights: Readonly<Partial<Record<MessageName, number>>> = {
@@ -26,21 +26,6 @@ const messageWeights = Object.fromEntries(
   messageNames.map((name) => [name, weights[name] ?? 4]),
 ) as Record<MessageName, number>
 
-const owners: readonly Ownership[] = [
-  'host',
-  'host',
-  'host',
-  'mapped-xattr',
-  'mapped-xattr',
-  { uid: 7, gid: 8 },
-  [{ guest: 0, host: 0, count: 1000 }],
-]
-
-/**
- * The lengths of the timers that a tree sets: for new nodes, for locks of the host, for the wait for a lock.
- */
-const timers = [10, 10, 20, 30_000] as const
-
 /** The steps of a run, the same for the same seed and the same answers. */
 export class Generator {
   readonly setup: Setup
@@ -56,22 +41,16 @@ export class Generator {
     const random = this.#random
     this.setup = {
       seed,
-      policy: {
-        readOnly: random.chance(25),
-        owner: random.pick(owners),
-        atime: random.chance(75) ? 'preserve' : 'guest',
-        // The least that is allowed.
-        ...(random.chance(40) ? { descriptors: 16 } : {}),
-      },
+      policy: hostPolicy(random),
       msize: random.pick([4096, 8192, 131_072]),
     }
     this.#length = 20 + random.upTo(100)
   }
 
-  readonly next = (model: Model): Step | undefined => {
+  readonly next = (model: Model): Step | WorldStep | undefined => {
     if (this.#taken++ === this.#length) return undefined
     const random = this.#random
-    if (random.chance(8)) return this.#hostStep()
+    if (random.chance(8)) return hostStep(random)
     if (random.chance(8)) return { later: random.pick(timers) }
     if (random.chance(3)) return { resume: 'elsewhere' }
     if (random.chance(1)) return { reconnect: random.chance(90) ? 'hello' : 'silent' }
@@ -129,21 +108,6 @@ export class Generator {
     if (random.chance(5)) return random.pick([0, 1, 2, limits.NOTAG, this.#tag])
     this.#tag = (this.#tag + 1) % 1000
     return this.#tag
-  }
-
-  #hostStep(): Step {
-    const random = this.#random
-    const path = (): string => {
-      // The fid from which others are walked to.
-      if (random.chance(20)) return random.pick(['dir', 'dir/inner'])
-      const directory = random.pick(Object.keys(startingNames))
-      const names = startingNames[directory] ?? []
-      // The actor's own paths are text.
-      const name = random.pick(names.filter((each) => /^[ -~]+$/.test(each)))
-      return directory === '' ? name : `${directory}/${name}`
-    }
-    const host = random.pick(hostActions)
-    return host === 'rename' ? { host, path: path(), to: path() } : { host, path: path() }
   }
 
   /** A frame of a broken or malicious client. */

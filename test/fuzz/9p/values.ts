@@ -1,9 +1,10 @@
-import type { KindName } from '../../src/9p/wire/kinds.ts'
-import { flags, limits, messages, type MessageName, qidType } from '../../src/9p/index.ts'
+import type { KindName } from '../../../src/9p/wire/kinds.ts'
+import { flags, limits, messages, type MessageName, qidType } from '../../../src/9p/index.ts'
 import type { KnownFid, Model } from './model.ts'
-import type { Random } from './random.ts'
-import type { JsonFields } from './steps.ts'
-import { startingNames } from './world.ts'
+import type { Random } from '../random.ts'
+import { attributeNames, everyName, hostileNames, newNames, targets } from '../names.ts'
+import type { JsonFields } from '../trace.ts'
+import { startingNames } from '../world.ts'
 
 /**
  * Values for a request's fields, chosen by the field's kind and name. A new row of the table needs no code
@@ -31,26 +32,6 @@ interface Wanted {
 const U32_MAX = 0xffff_ffff
 const hugeSizes = [2 ** 31, 2 ** 32 - 1, 2 ** 53 - 1, 2 ** 53, 2 ** 63, 2 ** 64 - 2048] as const
 const smallSizes = [0, 1, 2, 4, 5, 100, 4095, 4096, 65536, 3 << 20] as const
-
-/** Names that no directory may have, or that would lead elsewhere without the server's checks. */
-const hostileNames = ['', '.', '..', '/', 'a/b', '../outside', 'dir/../..', '\0', 'file\0', '..\0']
-  .concat(['/etc/passwd', 'x'.repeat(256), 'y'.repeat(5000), '\xc3\x28', 'dir/', '...', ' ', '%s'])
-  .concat(['user.a', 'trusted.overlay.opaque', 'security.capability', 'system.posix_acl_access'])
-
-/** Names that are made and removed again and again. */
-const newNames = ['new', 'new2', 'made', '\xe4\xf6', 'z'.repeat(255)] as const
-
-const everyName = [...new Set([...Object.values(startingNames).flat(), ...newNames])]
-
-const targets = [
-  'file',
-  '..',
-  '../outside',
-  '../outside/secret',
-  '/',
-  'a\xff',
-  'x'.repeat(4095),
-].concat(['', 'y'.repeat(4096), 'a\0b'])
 
 function valueFor(wanted: Wanted): JsonFields[string] {
   const { message, field, kind, made, model, random } = wanted
@@ -97,19 +78,6 @@ function valueFor(wanted: Wanted): JsonFields[string] {
 }
 
 const attributeSizes = [0n, 0n, 1n, 5n, 100n, 5000n, 65_536n, 65_537n, 2n ** 64n - 1n] as const
-const attributeNames = [
-  '',
-  '',
-  'user.a',
-  'user.a',
-  'user.a',
-  'trusted.a',
-  'user.virtfs.mode',
-  'system.posix_acl_access',
-  'security.a',
-  'user',
-] as const
-
 const cookies = [0n, 0n, 0n, 1n, 2n, 3n, 100n, 2n ** 31n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]
 
 /** Fids are small numbers, so that requests meet. */

@@ -1,7 +1,7 @@
-import { limits } from '../../src/9p/index.ts'
-import { type SavedStream, StreamSession } from '../../src/transport/stream/stream-session.ts'
-import type { Tree } from '../../src/tree/tree.ts'
-import type { RawReply } from '../support/session-probe.ts'
+import { limits } from '../../../src/9p/index.ts'
+import { type SavedStream, StreamSession } from '../../../src/transport/stream/stream-session.ts'
+import type { Tree } from '../../../src/tree/tree.ts'
+import type { RawReply } from '../../support/session-probe.ts'
 
 /** A client's end of a byte stream, without a socket: bytes go in, replies come out. */
 export class Wire {

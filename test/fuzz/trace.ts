@@ -1,52 +1,36 @@
-import type { MessageName, Payload } from '../../src/9p/index.ts'
+import type { Payload } from '../../src/sys/memory.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
-import { memoryOf, requestFrame } from '../support/frames.ts'
+import { memoryOf } from '../support/frames.ts'
 import type { HostAction } from './world.ts'
 
 /** A request's fields as JSON. Bigints and payloads have a special form. */
 export type JsonFields = Readonly<Record<string, JsonValue>>
 
-type JsonValue =
+export type JsonValue =
   | number
   | string
   | readonly string[]
   | { readonly u64: string }
   | { readonly bytes: string }
   | { readonly zeros: number }
+  | readonly JsonFields[]
 
-/** A request of the table. */
-export interface RequestStep {
-  readonly T: MessageName
-  readonly tag: number
-  readonly fields: JsonFields
-}
-
-/** One step. It contains everything that a run depends on, so that a list of steps can be run again. */
-export type Step =
-  | RequestStep
-  /** Bytes as they are, in hex. */
-  | { readonly raw: string }
-  /** The client disconnects, and another one connects. */
-  | { readonly reconnect: 'hello' | 'silent' }
-  /** The session is saved, and another server goes on with it. */
-  | { readonly resume: 'elsewhere' }
+/** The steps that all protocols have. A step contains everything that a run depends on, so that it can be run again. */
+export type WorldStep =
   /** Timers of so many milliseconds go off. */
   | { readonly later: number }
   /** Something changes on the host. */
   | { readonly host: HostAction; readonly path: string; readonly to?: string }
 
-/** What a run is made with. */
-export interface Setup {
+/** What a run of any protocol is made with. */
+export interface WorldSetup {
   readonly seed: number
   readonly policy: HostPolicy
-  /** The first requests of a correct client. */
-  readonly msize: number
 }
 
-/** The request's frame. */
-export function frameOf(step: RequestStep): Buffer {
-  const fields = Object.entries(step.fields).map(([name, value]) => [name, fieldOf(value)])
-  return requestFrame(step.tag, step.T, Object.fromEntries(fields) as never)
+/** The fields as the codecs take them. */
+export function decodedFields(fields: JsonFields): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, fieldOf(value)]))
 }
 
 function fieldOf(value: JsonValue): unknown {
@@ -61,14 +45,15 @@ function payloadOf(bytes: Buffer): Payload {
 }
 
 /** A trace as text: one line for the setup and one for each step. */
-export function traceText(setup: Setup, steps: readonly Step[]): string {
+export function traceText(setup: object, steps: readonly object[]): string {
   return [setup, ...steps].map((line) => `${asciiJson(line)}\n`).join('')
 }
 
-export function parseTrace(text: string): { setup: Setup; steps: Step[] } {
+export function parseTrace(text: string): { readonly setup: object; readonly steps: object[] } {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  const [setup, ...steps] = lines.map((line) => JSON.parse(line) as unknown)
-  return { setup: setup as Setup, steps: steps as Step[] }
+  const [setup, ...steps] = lines.map((line) => JSON.parse(line) as object)
+  if (setup === undefined) throw new Error('a trace without a setup')
+  return { setup, steps }
 }
 
 /** Bytes above 127 are escaped, so that editors and diffs leave them alone. */

@@ -1,4 +1,4 @@
-import type { MessageName, Qid } from '../../src/9p/index.ts'
+import type { MessageName, Qid } from '../../../src/9p/index.ts'
 
 /** What the client knows of a fid. */
 export interface KnownFid {

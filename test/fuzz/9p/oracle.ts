@@ -1,5 +1,5 @@
-import type { KindName } from '../../src/9p/wire/kinds.ts'
-import { limits, messages, type MessageName, type Row } from '../../src/9p/index.ts'
+import type { KindName } from '../../../src/9p/wire/kinds.ts'
+import { limits, messages, type MessageName, type Row } from '../../../src/9p/index.ts'
 
 /** How a server must understand a frame, derived from the table alone. */
 export interface Verdict {
