@@ -426,9 +426,22 @@ function has({ features }: FuseSessionState, flag: bigint): boolean {
 }
 
 /** The entry of a node whose attributes were filled in just now. */
-function entryOf({ attributes, caching }: FuseSessionState, { id }: KnownNode): Entry {
-  const { validity } = caching
-  return { nodeid: id, entryValid: validity, attrValid: validity, attributes, flags: 0 }
+function entryOf(session: FuseSessionState, { id }: KnownNode): Entry {
+  const { attributes, caching } = session
+  const attrValid = attributesValid(session)
+  return { nodeid: id, entryValid: caching.validity, attrValid, attributes, flags: 0 }
+}
+
+/**
+ * How long the attributes that were filled in just now are valid, in seconds. Where a write clears set-user-id and set-group-id
+ * bits, the client leaves that to the server (FUSE_HANDLE_KILLPRIV_V2). It would execute a program with the bits that it has
+ * kept, so it keeps none: it asks again before each check of the file's permissions (fuse_permission in fs/fuse/dir.c).
+ */
+function attributesValid({ attributes, caching, tree }: FuseSessionState): number {
+  const { mode } = attributes
+  const isPrivileged = (mode & (modes.SETUID | modes.SETGID)) !== 0
+  if (isPrivileged && (mode & modes.TYPE) === modes.FILE && !tree.readOnly) return 0
+  return caching.validity
 }
 
 /** The reply of a request that makes a file. */
@@ -448,10 +461,10 @@ function nodeOf(
 }
 
 function attributesOf(session: FuseSessionState, known: KnownNode): AttributesFor {
-  const { attributes, caching, nodes } = session
+  const { attributes, nodes } = session
   known.node.getattr(attributes)
   nodes.seen(known, attributes)
-  return { attrValid: caching.validity, attributes, flags: 0 }
+  return { attrValid: attributesValid(session), attributes, flags: 0 }
 }
 
 /**

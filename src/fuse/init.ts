@@ -27,6 +27,7 @@ const wanted =
   init.ASYNC_DIO |
   init.PARALLEL_DIROPS |
   init.MAX_PAGES |
+  init.HANDLE_KILLPRIV_V2 |
   init.INIT_EXT |
   init.NO_OPEN_SUPPORT |
   init.NO_OPENDIR_SUPPORT

@@ -39,6 +39,7 @@ const always = [
   'PARALLEL_DIROPS',
   'MAX_PAGES',
   'NO_OPENDIR_SUPPORT',
+  'HANDLE_KILLPRIV_V2',
   'INIT_EXT',
 ]
 
