@@ -17,6 +17,36 @@ export function heapMemory(size: number): Memory {
   return { bytes: Buffer.from(buffer), view: new DataView(buffer), address: 0 }
 }
 
+/** `bytes` as memory that no system call can use. They are not copied. */
+export function heldBytes({ buffer, byteOffset, length }: Uint8Array): Memory {
+  const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset, length)
+  return { bytes, view: new DataView(buffer, byteOffset, length), address: 0 }
+}
+
+/** So many bytes are copied one after another: making a view of one side takes longer. */
+const FEW_BYTES = 256
+
+/** Copies `length` bytes at `at` of one memory to `into` of another. @throws RangeError for a place outside of them. */
+export function copyBytes(
+  from: Memory,
+  at: number,
+  to: Memory,
+  into: number,
+  length: number,
+): void {
+  if (length > FEW_BYTES) {
+    to.bytes.set(from.bytes.subarray(at, at + length), into)
+    return
+  }
+  const { view: source } = from
+  const { view: target } = to
+  let done = 0
+  for (; done + 4 <= length; done += 4) {
+    target.setUint32(into + done, source.getUint32(at + done, true), true)
+  }
+  for (; done < length; done++) target.setUint8(into + done, source.getUint8(at + done))
+}
+
 /** A place for bulk bytes. A read fills it, or a write takes its bytes. Nothing is copied on the way. */
 export interface Payload {
   readonly memory: Memory

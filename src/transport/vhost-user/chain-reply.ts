@@ -50,7 +50,7 @@ export class ChainReply implements ReplyPlace {
     }
     // While a chain is not reachable, the payload lies behind its head.
     const written = this.#chain.isReachable ? headBytes : length
-    this.#chain.answer(length, this.#room.memory.bytes.subarray(0, written))
+    this.#chain.answer(length, this.#room.memory, written)
   }
 
   /**

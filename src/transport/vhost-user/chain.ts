@@ -1,3 +1,4 @@
+import type { Memory } from '../../sys/memory.ts'
 import { type GuestMemory, Location } from './guest-memory.ts'
 import { Iovecs } from './iovecs.ts'
 import { QUEUE_SIZE_MAX, type Virtqueue, VirtqueueError } from './virtqueue.ts'
@@ -29,10 +30,10 @@ export interface ChainOwner {
    * The chain is answered, and its queue may use it again.
    *
    * @param length how many of the writable bytes are filled.
-   * @param head the answer's first bytes if they could not be put into the guest's memory. They are valid
+   * @param head has the answer's first `headBytes` if they could not be put into the guest's memory. They are valid
    *   during the call.
    */
-  answered(chain: Chain, length: number, head: Uint8Array | undefined): void
+  answered(chain: Chain, length: number, head: Memory | undefined, headBytes: number): void
 }
 
 /**
@@ -63,16 +64,16 @@ export class Chain {
    * request's.
    *
    * @param length how many of the writable bytes are filled, from the first on.
-   * @param head the first of them, if they are not in their place yet. For a chain that is not
+   * @param head begins with the first `headBytes` of them, if they are not in their place yet. For a chain that is not
    *   {@link isReachable}, these are all of them; they are put in their place when the queue goes on.
    */
-  answer(length: number, head?: Uint8Array): void {
+  answer(length: number, head?: Memory, headBytes = 0): void {
     if (!this.isReachable) {
-      this.#owner.answered(this, length, head)
+      this.#owner.answered(this, length, head, headBytes)
       return
     }
-    if (head !== undefined) this.writable.copyFrom(head)
-    this.#owner.answered(this, length, undefined)
+    if (head !== undefined) this.writable.copyFrom(head, 0, headBytes)
+    this.#owner.answered(this, length, undefined, 0)
   }
 
   /**

@@ -96,7 +96,7 @@ class FsChain implements ChainServer {
     if (total < IN_HEADER_BYTES) {
       throw new ProtocolError('FRAME_TOO_SMALL', `a request of ${total} bytes`)
     }
-    readable.copyTo(gathered.bytes.subarray(0, WRITE_HEADER_BYTES))
+    const head = readable.copyTo(gathered, 0, 0, WRITE_HEADER_BYTES)
     const opcode = opcodeAt(gathered, 0)
     if (writable.total < OUT_HEADER_BYTES && requestOfOpcode(opcode)?.row.R !== null) {
       throw new VirtqueueError(`a request with room for ${writable.total} bytes of a reply`)
@@ -111,7 +111,7 @@ class FsChain implements ChainServer {
       throw new ProtocolError('FRAME_TOO_LARGE', `a request of ${total} bytes`)
     }
     // Not the bytes before once more: the driver could have changed them since they were looked at.
-    readable.copyTo(gathered.bytes.subarray(WRITE_HEADER_BYTES, total), WRITE_HEADER_BYTES)
+    readable.copyTo(gathered, head, head, total - head)
     session.receive(gathered, 0, total, this.#reply)
   }
 }

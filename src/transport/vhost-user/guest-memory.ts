@@ -135,9 +135,10 @@ function has({ size }: MemoryRegion, start: number, address: number): boolean {
 }
 
 function fill(into: Location, { mapping }: MappedRegion, at: number): number {
-  const window = mapping.windows[Math.floor(at / WINDOW_BYTES)]
+  const index = at < WINDOW_BYTES ? 0 : Math.floor(at / WINDOW_BYTES)
+  const window = mapping.windows[index]
   if (window === undefined) return 0
   into.memory = window
-  into.offset = at % WINDOW_BYTES
-  return window.bytes.length - into.offset
+  into.offset = at - index * WINDOW_BYTES
+  return window.view.byteLength - into.offset
 }

@@ -1,5 +1,5 @@
 import { IoVector } from '../../sys/vectors.ts'
-import type { Pieces } from '../../sys/memory.ts'
+import { type Memory, type Pieces, copyBytes, heapMemory, heldBytes } from '../../sys/memory.ts'
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
 import { type GuestMemory, Location } from './guest-memory.ts'
 import { VirtqueueError } from './virtqueue.ts'
@@ -69,29 +69,29 @@ export class Iovecs {
     this.total += length
   }
 
-  /** Copies the bytes behind the first `start` into `target`, as many as fit. */
-  copyTo(target: Uint8Array, start = 0): void {
+  /**
+   * Copies `length` bytes behind the first `start` to `at` in `target`, as many as there are. @returns how many.
+   */
+  copyTo(target: Memory, at: number, start: number, length: number): number {
     let done = 0
-    for (let i = this.#seek(start); done < target.length && i < this.count; i++) {
-      const { bytes } = this.#memories[i] as SystemMemory
+    for (let i = this.#seek(start); done < length && i < this.count; i++) {
       const from = (this.#offsets[i] as number) + this.#skip
-      const length = Math.min((this.#lengths[i] as number) - this.#skip, target.length - done)
-      target.set(bytes.subarray(from, from + length), done)
-      done += length
+      const bytes = Math.min((this.#lengths[i] as number) - this.#skip, length - done)
+      copyBytes(this.#memories[i] as SystemMemory, from, target, at + done, bytes)
+      done += bytes
       this.#skip = 0
     }
+    return done
   }
 
-  /** Copies `source` over the bytes behind the first `start`, as many as there are. */
-  copyFrom(source: Uint8Array, start = 0): void {
+  /** Copies `length` bytes at `at` in `source` over the bytes behind the first `start`, as many as there are. */
+  copyFrom(source: Memory, at: number, length: number, start = 0): void {
     let done = 0
-    for (let i = this.#seek(start); done < source.length && i < this.count; i++) {
-      const { bytes } = this.#memories[i] as SystemMemory
-      const length = Math.min((this.#lengths[i] as number) - this.#skip, source.length - done)
-      // No view if the whole source fits: it would be another object for nothing.
-      const part = length === source.length ? source : source.subarray(done, done + length)
-      bytes.set(part, (this.#offsets[i] as number) + this.#skip)
-      done += length
+    for (let i = this.#seek(start); done < length && i < this.count; i++) {
+      const into = (this.#offsets[i] as number) + this.#skip
+      const bytes = Math.min((this.#lengths[i] as number) - this.#skip, length - done)
+      copyBytes(source, at + done, this.#memories[i] as SystemMemory, into, bytes)
+      done += bytes
       this.#skip = 0
     }
   }
@@ -174,12 +174,14 @@ export class IovecPieces implements Pieces {
   }
 
   gather(length: number): Buffer {
-    const gathered = Buffer.alloc(Math.min(length, this.#length))
-    this.#iovecs.copyTo(gathered, this.#start)
-    return gathered
+    const bytes = Math.min(length, this.#length)
+    const gathered = heapMemory(bytes)
+    this.#iovecs.copyTo(gathered, 0, this.#start, bytes)
+    return gathered.bytes
   }
 
   scatter(bytes: Uint8Array): void {
-    this.#iovecs.copyFrom(bytes.subarray(0, this.#length), this.#start)
+    const length = Math.min(bytes.length, this.#length)
+    this.#iovecs.copyFrom(heldBytes(bytes), 0, length, this.#start)
   }
 }

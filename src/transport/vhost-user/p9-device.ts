@@ -117,7 +117,7 @@ class P9Chain implements ChainServer {
       throw new ProtocolError('FRAME_TOO_LARGE', `${total} bytes, above the msize of ${limit}`)
     }
     const { gathered } = this.#device
-    readable.copyTo(gathered.bytes.subarray(0, total))
+    readable.copyTo(gathered, 0, 0, total)
     session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this.#reply)
   }
 }

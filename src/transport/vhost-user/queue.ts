@@ -1,4 +1,5 @@
 import { Chain, type ChainOwner, type ChainServer } from './chain.ts'
+import { type Memory, copyBytes, heapMemory } from '../../sys/memory.ts'
 import type { GuestMemory } from './guest-memory.ts'
 import { type Polled, type Turn, endlessTurn } from '../event-loop.ts'
 import { type RingAddresses, Virtqueue, VirtqueueError } from './virtqueue.ts'
@@ -51,7 +52,7 @@ export class Queue implements ChainOwner, Polled {
   /** Chains with requests that are not answered yet. */
   readonly #waiting = new Set<Chain>()
   /** Answers that came while the queue was stopped. */
-  #late: { readonly chain: Chain; readonly length: number; readonly bytes: Buffer }[] = []
+  #late: { readonly chain: Chain; readonly length: number; readonly bytes: Memory }[] = []
   /** The chain whose server is being called, until the chain is answered. */
   #current: Chain | undefined
   #isServing = false
@@ -130,11 +131,12 @@ export class Queue implements ChainOwner, Polled {
     this.#ring?.disableNotifications()
   }
 
-  answered(chain: Chain, length: number, head: Uint8Array | undefined): void {
+  answered(chain: Chain, length: number, head: Memory | undefined, headBytes: number): void {
     const ring = this.#ring
     if (ring === undefined || !chain.isReachable) {
       // A copy, because `head` is valid during the call only.
-      const bytes = Buffer.from(head ?? [])
+      const bytes = heapMemory(headBytes)
+      if (head !== undefined) copyBytes(head, 0, bytes, 0, headBytes)
       if (this.#waiting.delete(chain)) this.#late.push({ chain, length, bytes })
       return
     }
@@ -192,7 +194,7 @@ export class Queue implements ChainOwner, Polled {
     for (const chain of this.#waiting) this.#readAgain(chain)
     for (const { chain, length, bytes } of late) {
       this.#readAgain(chain)
-      chain.writable.copyFrom(bytes)
+      chain.writable.copyFrom(bytes, 0, bytes.bytes.length)
       ring.addUsed(chain.head, length)
       this.#free.push(chain)
     }

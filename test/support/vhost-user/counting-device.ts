@@ -1,3 +1,4 @@
+import { heapMemory, heldBytes } from '../../../src/sys/memory.ts'
 import type { Chain, ChainServer } from '../../../src/transport/vhost-user/chain.ts'
 import type { Device } from '../../../src/transport/vhost-user/device.ts'
 
@@ -33,13 +34,14 @@ export class CountingDevice implements Device {
       else if (isReachable && writable.count === 1) {
         writable.memory.bytes.set(bytes, writable.offset)
         chain.answer(bytes.length)
-      } else chain.answer(bytes.length, bytes)
+      } else chain.answer(bytes.length, heldBytes(bytes), bytes.length)
     }
     return {
       serve: () => {
-        const asked = Buffer.alloc(chain.readable.total)
-        chain.readable.copyTo(asked)
-        const text = asked.toString()
+        const { readable } = chain
+        const asked = heapMemory(readable.total)
+        readable.copyTo(asked, 0, 0, readable.total)
+        const text = asked.bytes.toString()
         if (text === IMPOSSIBLE) throw new Error('a request that is impossible')
         this.requests++
         if (text === LATER) this.waiting.push(() => answer(text))

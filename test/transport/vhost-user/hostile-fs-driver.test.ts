@@ -580,9 +580,10 @@ describe('memory that changes while it is read', () => {
     let address = 0
     liar.device.serverFor = (chain) => {
       const copyTo = chain.readable.copyTo.bind(chain.readable)
-      chain.readable.copyTo = (target, start) => {
-        copyTo(target, start)
+      chain.readable.copyTo = (...where) => {
+        const copied = copyTo(...where)
         if (address > 0) change(machine.ram.bytes(address, bytes.length))
+        return copied
       }
       return serve(chain)
     }

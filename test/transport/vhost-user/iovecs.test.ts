@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { discard, pread, pwrite } from '../../../src/sys/files.ts'
 import { Mapping } from '../../../src/sys/mapping.ts'
 import { createMemfd } from '../../../src/sys/memfd.ts'
+import { heapMemory, heldBytes } from '../../../src/sys/memory.ts'
 import { systemMemory } from '../../../src/sys/system-memory.ts'
 import { preadv, pwritev } from '../../../src/sys/vectors.ts'
 import {
@@ -48,9 +49,9 @@ function hugePagesHere(): { readonly free: number; readonly bytes: number } {
 
 /** The first `length` bytes of all iovecs. */
 function gathered(length = iovecs.total): Buffer {
-  const bytes = Buffer.alloc(length)
-  iovecs.copyTo(bytes)
-  return bytes
+  const memory = heapMemory(length)
+  iovecs.copyTo(memory, 0, 0, length)
+  return memory.bytes
 }
 
 describe('a guest’s address', () => {
@@ -203,7 +204,7 @@ describe('iovecs', () => {
     ] as const) {
       iovecs.add(guest, at, length)
     }
-    iovecs.copyFrom(Buffer.from('0123456789, and more'))
+    iovecs.copyFrom(heldBytes(Buffer.from('0123456789, and more')), 0, 20)
     expect([ram.bytes(MIB, 4), ram.bytes(2 ** 32, 2), ram.bytes(100, 7)].map(String)).toEqual([
       '012\0',
       '3\0',
@@ -223,7 +224,7 @@ describe('iovecs', () => {
         iovecs.add(guest, random.pick([MIB, SEAM - 20, 2 ** 32]) + 64 * i, 1 + random.upTo(40))
       }
       const whole = random.bytes(iovecs.total)
-      iovecs.copyFrom(whole)
+      iovecs.copyFrom(heldBytes(whole), 0, whole.length)
       // They may lie over one another.
       const expected = gathered()
       const start = random.upTo(iovecs.total)
