@@ -2,10 +2,17 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import type { MessageName, T } from '../../src/9p/wire/messages.ts'
+import { defaultLimits } from '../../src/session/session-limits.ts'
+import { FsDevice } from '../../src/transport/vhost-user/fs-device.ts'
 import { HostTree } from '../../src/tree/host/host-tree.ts'
 import { requestFrame } from '../../test/support/frames.ts'
 import { linux } from '../../test/support/vhost-user/layouts.ts'
 import { QueueProbe } from '../../test/support/vhost-user/queue-probe.ts'
+import type { FsDriver } from '../fs/driver.ts'
+import { fillFolder } from '../fs/folder.ts'
+import { mountFolder } from '../fs/mounted-folder.ts'
+import { ThreadDriver } from '../fs/thread-driver.ts'
+import { type Job, workloads } from '../fs/workloads.ts'
 
 /** The size of the buffer for a small reply, as Linux allocates it, in bytes. */
 const ROOM = 4096
@@ -17,7 +24,7 @@ const SITES = 5
 /** The mean distance between two samples of the heap profiler, in bytes. */
 const INTERVAL = 256
 /** The files whose allocations count: those of the server, not those of the driver that makes the requests. */
-const OURS = /\/src\/(transport|server|9p|tree|sys)\//
+const OURS = /\/src\/(transport|server|session|wire|9p|fuse|tree|sys)\//
 
 /** The memory that a kind of request allocates. */
 interface Allocation {
@@ -43,11 +50,13 @@ export async function reportAllocations(scratch: string): Promise<string[]> {
   const folder = join(scratch, 'allocations')
   mkdirSync(folder)
   writeFileSync(join(folder, 'file'), Buffer.alloc(FILE_BYTES))
+  fillFolder(folder)
   const lines = [
     '',
     'requests over a virtqueue: bytes of heap that each allocates, and the functions that do',
   ]
-  for (const { name, bytes, sites } of await measureAllocations(folder)) {
+  const found = [...(await ninepAllocations(folder)), ...(await fuseAllocations(folder))]
+  for (const { name, bytes, sites } of found) {
     lines.push(`${name.padEnd(33)}${bytes.toFixed(0).padStart(15)}`)
     for (const site of sites.slice(0, SITES)) {
       lines.push(`  ${site.name.padEnd(60)}${site.bytes.toFixed(0).padStart(6)}`)
@@ -56,15 +65,17 @@ export async function reportAllocations(scratch: string): Promise<string[]> {
   return lines
 }
 
-async function measureAllocations(folder: string): Promise<Allocation[]> {
-  const tree = new HostTree(folder, { readOnly: false, owner: 'host', atime: 'preserve' })
+const policy = { readOnly: false, owner: 'host', atime: 'preserve' } as const
+
+async function ninepAllocations(folder: string): Promise<Allocation[]> {
+  const tree = new HostTree(folder, policy)
   using probe = new QueueProbe(tree)
   probe.attach().open(1, 'file')
   const found = [
-    await measure(probe, 'getattr', ['getattr', { fid: 1, mask: 0x7ff }]),
-    await measure(probe, '4 KiB read', ['read', { fid: 1, offset: 0, count: 4096 }]),
-    await measure(probe, '64 KiB read', ['read', { fid: 1, offset: 0, count: 65_000 }]),
-    await measure(
+    await ninep(probe, 'getattr', ['getattr', { fid: 1, mask: 0x7ff }]),
+    await ninep(probe, '4 KiB read', ['read', { fid: 1, offset: 0, count: 4096 }]),
+    await ninep(probe, '64 KiB read', ['read', { fid: 1, offset: 0, count: 65_000 }]),
+    await ninep(
       probe,
       'walk + clunk, each',
       ['walk', { fid: 0, newfid: 2, names: ['file'] }],
@@ -75,14 +86,54 @@ async function measureAllocations(folder: string): Promise<Allocation[]> {
   return found
 }
 
+/** What the jobs of the bench of file system devices allocate. */
+async function fuseAllocations(folder: string): Promise<Allocation[]> {
+  const tree = new HostTree(folder, policy)
+  const log = (line: string): never => {
+    throw new Error(line)
+  }
+  const device = new FsDevice({
+    exports: tree,
+    policy: { caching: 'loose', remoteLocks: false },
+    limits: defaultLimits,
+    log,
+  })
+  const found: Allocation[] = []
+  {
+    using driver = new ThreadDriver(device)
+    const mounted = mountFolder(driver)
+    for (const workload of workloads) {
+      const jobs = workload.prepare(driver, mounted)
+      const ask = (times: number): void => {
+        for (let i = 0; i < times; i++) doJob(driver, jobs[i % jobs.length]!)
+      }
+      // Of a job that takes long there are fewer.
+      const times = workload.name.startsWith('READ') ? REQUESTS / 10 : REQUESTS
+      found.push(await measure(`FUSE, ${workload.name}`, ask, times))
+      driver.clear()
+    }
+  }
+  tree.close()
+  return found
+}
+
+function doJob(driver: FsDriver, job: Job): void {
+  const { ring } = driver
+  for (const { chain, onReply } of job) {
+    ring.offer(chain)
+    driver.wait()
+    if (ring.take() !== chain) throw new Error('a request was not answered')
+    onReply?.()
+  }
+}
+
 type Request = { [M in MessageName]: readonly [M, T<M>] }[MessageName]
 
-async function measure(
-  probe: QueueProbe,
+async function ninep(
+  { driver, queue, ram, heap }: QueueProbe,
   name: string,
   ...requests: readonly Request[]
 ): Promise<Allocation> {
-  const { driver, queue, ram, heap } = probe
   const chains = requests.map(([message, fields], tag) => {
     const room = message === 'read' ? 65_536 : ROOM
     const chain = linux(ram, heap, requestFrame(tag, message, fields), room)
@@ -90,7 +141,7 @@ async function measure(
     return chain
   })
   const ask = (times: number): void => {
-    for (let i = 0; i < times; i++) {
+    for (let i = 0; i < times; i += chains.length) {
       for (const { parts } of chains) driver.add(parts)
       queue.poll()
       for (const _ of chains) {
@@ -98,7 +149,18 @@ async function measure(
       }
     }
   }
-  ask(WARM_UP)
+  const found = await measure(name, ask, REQUESTS)
+  for (const chain of chains) chain.free()
+  return found
+}
+
+/** @param ask makes so many requests. */
+async function measure(
+  name: string,
+  ask: (times: number) => void,
+  times: number,
+): Promise<Allocation> {
+  ask(Math.min(WARM_UP, times))
   const session = new Session()
   session.connect()
   await session.post('HeapProfiler.startSampling', {
@@ -106,10 +168,9 @@ async function measure(
     includeObjectsCollectedByMajorGC: true,
     includeObjectsCollectedByMinorGC: true,
   } as never)
-  ask(REQUESTS / chains.length)
+  ask(times)
   const { profile } = await session.post('HeapProfiler.stopSampling')
   session.disconnect()
-  for (const chain of chains) chain.free()
 
   const sites = new Map<string, number>()
   const visit = ({ callFrame, selfSize, children }: ProfileNode): void => {
@@ -125,7 +186,7 @@ async function measure(
   const sorted = [...sites].toSorted(([, a], [, b]) => b - a)
   return {
     name,
-    bytes: sorted.reduce((sum, [, bytes]) => sum + bytes, 0) / REQUESTS,
-    sites: sorted.map(([site, bytes]) => ({ name: site, bytes: bytes / REQUESTS })),
+    bytes: sorted.reduce((sum, [, bytes]) => sum + bytes, 0) / times,
+    sites: sorted.map(([site, bytes]) => ({ name: site, bytes: bytes / times })),
   }
 }

@@ -1,8 +1,4 @@
-import { discard } from '../../src/sys/files.ts'
-import { createEventfd, drainEventfd, signalEventfd } from '../../src/sys/eventfd.ts'
 import { heapMemory } from '../../src/sys/memory.ts'
-import { POLLIN, PollSet } from '../../src/sys/poll.ts'
-import { feature, protocolFeature } from '../../src/transport/vhost-user/requests.ts'
 import { decodeReply, encodeRequest } from '../../src/fuse/wire/codec.ts'
 import {
   IN_HEADER_BYTES,
@@ -14,7 +10,6 @@ import {
 import { init } from '../../src/fuse/wire/flags.ts'
 import type { MessageName, R, T } from '../../src/fuse/wire/messages.ts'
 import { Reader, Writer } from '../../src/wire/cursor.ts'
-import { Frontend, memoryTable, u32s, u64 } from '../../test/support/vhost-user/frontend.ts'
 import { GuestRam, PAGE } from '../../test/support/vhost-user/guest-ram.ts'
 import { ChainRing, type Span } from './chain-ring.ts'
 
@@ -24,16 +19,6 @@ const RAM_BYTES = 160 << 20
 const QUEUE_SIZE = 1024
 /** The longest request that is made here, with 4 KiB of data, in bytes; and the longest reply to {@link FsDriver.ask}. */
 const REQUEST_BYTES = 8192
-/** The queues of a device with one request queue: high priority, requests. */
-const QUEUES = 2
-const REQUESTS = 1
-
-/** How long a reply may take before the driver gives up, in milliseconds. */
-const PATIENCE_MS = 20_000
-
-/** How long a CPU of a KVM guest polls before it sleeps, by default (halt_poll_ns on x86), in milliseconds. */
-const HALT_POLL_MS = 0.2
-const POLLS_PER_CLOCK = 16
 
 /** A request that lies ready in the guest's memory. */
 export interface Prepared {
@@ -56,71 +41,38 @@ export interface ReplyRoom {
 }
 
 /**
- * A file system device as a virtual machine has it, with a driver that lays out requests as fs/fuse/virtio_fs.c of Linux does:
- * header, fields and payload of a request each have descriptors of their own.
+ * The driver of a file system device with one request queue. It lays out requests as fs/fuse/virtio_fs.c of Linux does: header,
+ * fields and payload of a request each have descriptors of their own.
  */
-export class FsDriver implements Disposable {
-  readonly ring: ChainRing
-  readonly #ram = new GuestRam([
+export abstract class FsDriver implements Disposable {
+  protected readonly ram = new GuestRam([
     { file: 0, guestAddress: 0, size: RAM_BYTES, userAddress: 0x7f10_0000_0000, offset: 0 },
   ])
-  readonly #frontend: Frontend
-  readonly #kicks: readonly number[]
-  readonly #calls: readonly number[]
-  readonly #called = new PollSet()
+  /** The queue of high priority, in which nothing is sent here, and the queue of requests. */
+  protected readonly rings: readonly [ChainRing, ChainRing]
   #end = PAGE
   /** The end of the memory that is never forgotten, see {@link clear}. */
   readonly #kept: number
   #unique = 2
 
-  /** Connects to a server and mounts its file system. */
-  constructor(socket: string) {
-    const allocate = (bytes: number, alignment: number): number => this.#allocate(bytes, alignment)
-    this.#frontend = new Frontend(socket)
-    this.#kicks = Array.from({ length: QUEUES }, createEventfd)
-    this.#calls = Array.from({ length: QUEUES }, createEventfd)
-    const rings = this.#kicks.map(() => new ChainRing(this.#ram, allocate, QUEUE_SIZE))
-    this.ring = rings[REQUESTS]!
+  protected constructor() {
+    const newRing = (): ChainRing =>
+      new ChainRing(this.ram, (...what) => this.#allocate(...what), QUEUE_SIZE)
+    this.rings = [newRing(), newRing()]
     this.#kept = this.#end
-    this.#called.add(this.#calls[REQUESTS]!, POLLIN)
-    try {
-      this.#setUp(rings)
-      this.#mount()
-    } catch (error) {
-      this[Symbol.dispose]()
-      throw error
-    }
   }
 
-  /** As hw/virtio/vhost.c of QEMU. */
-  #setUp(rings: readonly ChainRing[]): void {
-    const { VERSION_1, EVENT_IDX, INDIRECT_DESC, PROTOCOL_FEATURES } = feature
-    const frontend = this.#frontend
-    frontend.ask('GET_FEATURES')
-    frontend.ask('GET_PROTOCOL_FEATURES')
-    frontend.send('SET_PROTOCOL_FEATURES', u64(protocolFeature.MQ | protocolFeature.REPLY_ACK))
-    frontend.send('SET_OWNER')
-    frontend.send('SET_FEATURES', u64(VERSION_1 | EVENT_IDX | INDIRECT_DESC | PROTOCOL_FEATURES))
-    const { regions, files } = this.#ram
-    if (frontend.acknowledged('SET_MEM_TABLE', memoryTable(regions), files) !== 0n) {
-      throw new Error('the server did not take the memory')
-    }
-    for (const [index, { size, places }] of rings.entries()) {
-      const { descriptors, used, available } = places
-      const addresses = [descriptors, used, available, 0].map((address) =>
-        u64(address === 0 ? 0 : this.#ram.userAddress(address)),
-      )
-      frontend.send('SET_VRING_NUM', u32s(index, size))
-      frontend.send('SET_VRING_BASE', u32s(index, 0))
-      frontend.send('SET_VRING_ADDR', Buffer.concat([u32s(index, 0), ...addresses]))
-      frontend.send('SET_VRING_CALL', u64(index), [this.#calls[index]!])
-      frontend.send('SET_VRING_KICK', u64(index), [this.#kicks[index]!])
-      frontend.send('SET_VRING_ENABLE', u32s(index, 1))
-    }
-    frontend.settle()
+  /** The queue of requests. */
+  get ring(): ChainRing {
+    return this.rings[1]
   }
 
-  #mount(): void {
+  /** Waits until the device has given a chain back. */
+  abstract wait(): void
+
+  abstract [Symbol.dispose](): void
+
+  protected mount(): void {
     const flags =
       init.ASYNC_READ |
       init.ATOMIC_O_TRUNC |
@@ -176,13 +128,13 @@ export class FsDriver implements Disposable {
     const own = this.#filled(request.subarray(IN_HEADER_BYTES, fieldsEnd))
     const data = request.subarray(fieldsEnd)
     const out = [header, own, ...this.#pages(data.length)]
-    if (data.length > 0) this.#ram.bytes(out[2]!.address, data.length).set(data)
+    if (data.length > 0) this.ram.bytes(out[2]!.address, data.length).set(data)
 
     const replyHeader = this.#span(OUT_HEADER_BYTES)
     const reply = this.#span(room?.fields ?? 0)
     const into = room === undefined ? [] : [replyHeader, reply, ...this.#pages(room.payload ?? 0)]
     const present = (spans: readonly Span[]): Span[] => spans.filter(({ length }) => length > 0)
-    const view = ({ address, length }: Span): DataView => this.#ram.view(address, length)
+    const view = ({ address, length }: Span): DataView => this.ram.view(address, length)
     return {
       chain: this.ring.prepare(present(out), present(into)),
       header: view(header),
@@ -196,32 +148,6 @@ export class FsDriver implements Disposable {
   clear(): void {
     this.ring.clear()
     this.#end = this.#kept
-  }
-
-  /** Notifies the device if it asks for that. */
-  kick(): void {
-    if (this.ring.mustKick()) signalEventfd(this.#kicks[REQUESTS]!)
-  }
-
-  /**
-   * Waits until the device has given a chain back, as the CPU of a guest does: it asks for an interrupt, and sleeps when it
-   * has polled for some time (KVM's halt_poll_ns).
-   */
-  wait(): void {
-    this.kick()
-    if (this.ring.listen()) return
-    const end = performance.now() + HALT_POLL_MS
-    while (performance.now() < end) {
-      for (let polls = 0; polls < POLLS_PER_CLOCK; polls++) if (this.ring.hasAny) return
-    }
-    if (this.#called.wait(PATIENCE_MS) === 0) throw new Error('the server does not answer')
-    drainEventfd(this.#calls[REQUESTS]!)
-  }
-
-  [Symbol.dispose](): void {
-    this.#frontend.close()
-    for (const fd of [...this.#kicks, ...this.#calls]) discard(fd)
-    this.#ram.close()
   }
 
   #allocate(bytes: number, alignment: number): number {
@@ -238,7 +164,7 @@ export class FsDriver implements Disposable {
 
   #filled(bytes: Uint8Array): Span {
     const span = this.#span(bytes.length)
-    this.#ram.bytes(span.address, bytes.length).set(bytes)
+    this.ram.bytes(span.address, bytes.length).set(bytes)
     return span
   }
 

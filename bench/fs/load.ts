@@ -1,7 +1,8 @@
 import { cpuTime } from '../cpu-time.ts'
-import { FsDriver } from './driver.ts'
+import type { FsDriver } from './driver.ts'
 import { type FsLoad, measure } from './measure.ts'
 import { type MountedFolder, mountFolder } from './mounted-folder.ts'
+import { VhostUserDriver } from './vhost-user-driver.ts'
 import { workloads } from './workloads.ts'
 
 /** A measurement to make, one at a time. */
@@ -24,7 +25,7 @@ const mounts = new Map<string, { readonly driver: FsDriver; readonly folder: Mou
 function answer({ socket, pid, workload: name, depth, milliseconds }: FsLoadRequest): FsLoad {
   let mount = mounts.get(socket)
   if (mount === undefined) {
-    const driver = new FsDriver(socket)
+    const driver = new VhostUserDriver(socket)
     mount = { driver, folder: mountFolder(driver) }
     mounts.set(socket, mount)
   }

@@ -39,7 +39,7 @@ const LISTING = 32_768
 /** "." and "..", and all names: each padded to 8 bytes. */
 const LISTED_BYTES = 2 * (DIRENTPLUS + 8) + LISTED * (DIRENTPLUS + 16)
 
-const noLock = { readFlags: 0, lockOwner: 0n, flags: 0 }
+const noFlags = { readFlags: 0, flags: 0 }
 
 /** All workloads. */
 export const workloads: readonly FsWorkload[] = [
@@ -67,7 +67,7 @@ export const workloads: readonly FsWorkload[] = [
     goal: 1.5,
     prepare: (driver, { listed }) =>
       listed.handles.map((fh) => {
-        const fields = { fh, offset: 0n, size: LISTING, ...noLock }
+        const fields = { fh, offset: 0n, size: LISTING, ...noFlags }
         const request = driver.prepare('readdirplus', listed.node, fields, { payload: LISTING })
         return [step(request, LISTED_BYTES)]
       }),
@@ -78,7 +78,7 @@ export const workloads: readonly FsWorkload[] = [
     prepare(driver, { large: { node, fh } }) {
       const data = run(heapMemory(PAGE), 0, PAGE)
       return numbers(FILES).map((i) => {
-        const fields = { fh, offset: scattered(i, PAGE), size: PAGE, writeFlags: 0, lockOwner: 0n }
+        const fields = { fh, offset: scattered(i, PAGE), size: PAGE, writeFlags: 0 }
         const request = { ...fields, flags: 0, data }
         return [step(driver.prepare('write', node, request, { fields: WRITTEN }), WRITTEN)]
       })
@@ -114,7 +114,7 @@ function creation(driver: FsDriver, node: number, name: string): Job {
 
 function reads(driver: FsDriver, { large }: MountedFolder, size: number, count: number): Job[] {
   return numbers(count).map((i) => {
-    const fields = { fh: large.fh, offset: scattered(i, size), size, ...noLock }
+    const fields = { fh: large.fh, offset: scattered(i, size), size, ...noFlags }
     return [step(driver.prepare('read', large.node, fields, { payload: size }), size)]
   })
 }

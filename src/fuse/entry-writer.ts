@@ -96,7 +96,7 @@ export class PlusWriter extends EntryWriter {
     const isDots =
       bytes[start] === DOT && (end - start === 1 || (end - start === 2 && bytes[start + 1] === DOT))
     // The client leaves these two out, and looks them up in no other way.
-    const name = isDots ? '' : latin1(bytes, start, end)
+    const name = isDots ? '' : bytes.toString('latin1', start, end)
     const described = isDots ? undefined : this.#describe(name)
     if (described === undefined) {
       const at = this.to.take(DIRENTPLUS_BYTES - DIRENT_BYTES)
@@ -114,10 +114,6 @@ export function entryType(mode: number): number {
 }
 
 const DOT = 0x2e
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
-}
 
 function aligned(bytes: number): number {
   return (bytes + 7) & ~7

@@ -64,8 +64,10 @@ export class IoVector {
       this.#memory = larger
     }
     const { view } = this.#memory
-    view.setUint32(at, address % 2 ** 32, true)
-    view.setUint32(at + 4, Math.floor(address / 2 ** 32), true)
+    // Not with `%`, for which V8 calls a function of C.
+    const high = Math.floor(address / 2 ** 32)
+    view.setUint32(at, address - high * 2 ** 32, true)
+    view.setUint32(at + 4, high, true)
     view.setUint32(at + 8, length, true)
     view.setUint32(at + 12, 0, true)
     this.count++

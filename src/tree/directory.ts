@@ -10,7 +10,7 @@ export interface DirectoryEntry {
   readonly cookieLow: number
   readonly cookieHigh: number
   /** The name is the bytes `start` to `end` of this buffer, which is only valid during the visit. */
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
   readonly start: number
   readonly end: number
 }

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { FsDriver } from '../../bench/fs/driver.ts'
+import type { FsDriver } from '../../bench/fs/driver.ts'
 import { fillFolder } from '../../bench/fs/folder.ts'
 import { line } from '../../bench/fs/fs-report.ts'
 import { type FsLoad, measure } from '../../bench/fs/measure.ts'
 import { type MountedFolder, mountFolder } from '../../bench/fs/mounted-folder.ts'
+import { VhostUserDriver } from '../../bench/fs/vhost-user-driver.ts'
 import { workloads } from '../../bench/fs/workloads.ts'
 import { serveDirectory } from '../support/directory-server.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
@@ -16,7 +17,7 @@ async function mounted(): Promise<AsyncDisposable & { driver: FsDriver; folder: 
   const path = join(temporaryDirectory(), 'fs')
   const listen = { kind: 'virtiofs', path, caching: 'loose', remoteLocks: false } as const
   const server = await serveDirectory(directory, { listen: [listen] })
-  const driver = new FsDriver(path)
+  const driver = new VhostUserDriver(path)
   return {
     driver,
     folder: mountFolder(driver),

@@ -1,5 +1,5 @@
 import type { Memory } from '../../sys/memory.ts'
-import type { Reader, Writer } from '../../wire/cursor.ts'
+import { type Reader, type Writer, putSize } from '../../wire/cursor.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import { type Struct, structs } from '../../wire/struct.ts'
 import { kinds } from './kinds.ts'
@@ -115,10 +115,8 @@ export function encodeRequest<M extends MessageName>(
   const { view } = to.memory
   view.setUint32(start, to.position - start, true)
   view.setUint32(start + 4, row.opcode, true)
-  view.setUint32(start + 8, header.unique % TWO_32, true)
-  view.setUint32(start + 12, Math.floor(header.unique / TWO_32), true)
-  view.setUint32(start + 16, header.nodeid % TWO_32, true)
-  view.setUint32(start + 20, Math.floor(header.nodeid / TWO_32), true)
+  putSize(view, start + 8, header.unique)
+  putSize(view, start + 16, header.nodeid)
   view.setUint32(start + 24, header.uid, true)
   view.setUint32(start + 28, header.gid, true)
   view.setUint32(start + 32, header.pid, true)

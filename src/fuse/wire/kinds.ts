@@ -1,6 +1,6 @@
 import type { Payload } from '../../sys/memory.ts'
 import { payloadBytes } from '../../sys/memory.ts'
-import type { Reader, Writer } from '../../wire/cursor.ts'
+import { type Reader, type Writer, putSize } from '../../wire/cursor.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import type { Kind } from '../../wire/struct.ts'
 
@@ -186,11 +186,6 @@ function putAttributes(to: Writer, a: FileAttributes, flags: number): void {
   view.setUint32(at + 76, a.rdev, true)
   view.setUint32(at + 80, a.blksize, true)
   view.setUint32(at + 84, flags, true)
-}
-
-function putSize(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % TWO_32, true)
-  view.setUint32(at + 4, Math.floor(value / TWO_32), true)
 }
 
 function putSeconds(view: DataView, at: number, value: number): void {

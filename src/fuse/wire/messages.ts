@@ -34,7 +34,7 @@ const reading = {
   offset: 'size',
   size: 'u32',
   readFlags: 'u32',
-  lockOwner: 'u64',
+  _lockOwner: 'pad8',
   flags: 'u32',
   _: 'pad4',
 } as const
@@ -136,7 +136,7 @@ export const messages = {
       offset: 'size',
       size: 'u32',
       writeFlags: 'u32',
-      lockOwner: 'u64',
+      _lockOwner: 'pad8',
       flags: 'u32',
       _: 'pad4',
       data: 'data',
