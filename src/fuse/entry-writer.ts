@@ -38,7 +38,7 @@ export class EntryWriter implements DirectoryVisitor {
     const { type, bytes, start, end } = entry
     this.putName(
       entry,
-      type === entryTypes.UNKNOWN ? this.#typeOf(latin1(bytes, start, end)) : type,
+      type === entryTypes.UNKNOWN ? this.#typeOf(bytes.toString('latin1', start, end)) : type,
     )
     return true
   }
