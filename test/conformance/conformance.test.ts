@@ -4,13 +4,22 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Client } from '../../src/9p/client.ts'
+import type { FusePolicy } from '../../src/fuse/caching.ts'
 import { conformanceLines, conformanceScript } from '../support/conformance-script.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
+import { FuseClient } from '../support/fuse/client.ts'
+import { DeviceChannel } from '../support/fuse/device-channel.ts'
+import { type FuseServer, serveFuse } from '../support/fuse/fuse-server.ts'
+import { linuxFuse } from '../support/fuse/layouts.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { type DeviceServer, serveDevices } from '../support/vhost-user/device-server.ts'
 import type { QueueOptions } from '../support/vhost-user/driver-queue.ts'
 import { byteByByte, type Layout, linux, scattered } from '../support/vhost-user/layouts.ts'
-import { usualQueue, type VirtualDevice } from '../support/vhost-user/virtual-device.ts'
+import {
+  type DeviceOptions,
+  usualQueue,
+  type VirtualDevice,
+} from '../support/vhost-user/virtual-device.ts'
 import { clientOn } from '../support/vhost-user/virtqueue-stream.ts'
 import {
   behaviours,
@@ -19,6 +28,7 @@ import {
   usersBehaviours,
 } from './behaviours/index.ts'
 import type { Fs } from './fs.ts'
+import { FuseFs } from './fuse-fs.ts'
 import { NineFs } from './nine-fs.ts'
 import { PlainFs } from './plain-fs.ts'
 
@@ -127,6 +137,60 @@ describe.each(Object.entries(drivers))(
 
     it('leaves no requests under way, and no lines in the log', () => {
       expect(device.queue.underWay).toBe(0)
+      expect(server.log.slice(1)).toEqual(['client 1: connected'])
+    })
+  },
+)
+
+/** File system devices that differ in caching, queues and drivers. */
+const fsDrivers: Record<string, [Layout, number, Partial<FusePolicy>, Partial<DeviceOptions>]> = {
+  'as Linux lays them out, none': [linuxFuse, 1 << 17, { caching: 'none' }, {}],
+  'cut anywhere, in 3 queues that are about to begin anew, mmap': [
+    scattered,
+    16_384,
+    { caching: 'mmap' },
+    { queues: 4, start: 0xffff },
+  ],
+  'of single bytes, without indirect tables or event indices, loose': [
+    byteByByte,
+    4096,
+    { caching: 'loose' },
+    { size: 1024, eventIndex: false, indirect: false },
+  ],
+}
+
+describe.each(Object.entries(fsDrivers))(
+  'a directory through a file system device, chains %s',
+  (_driver, [layout, most, policy, options]) => {
+    let server: FuseServer
+    let device: VirtualDevice
+    let client: FuseClient
+
+    beforeAll(async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'lowerdir-test-'))
+      server = await serveFuse(directory, policy, {}, folder)
+      device = server.device(1, options).start()
+      client = await FuseClient.connect(new DeviceChannel(device, layout))
+    })
+
+    afterAll(async () => {
+      client.close()
+      await server.engine.close()
+      rmSync(join(server.socketPath, '..'), { recursive: true })
+    })
+
+    it.each(Object.entries(behaviours))(
+      '%s',
+      async (_name, behaviour) => {
+        await behaviour(await own(FuseFs.over(client, process.geteuid!() === 0, most)))
+      },
+      60_000,
+    )
+
+    it('leaves no requests under way, and no lines in the log', async () => {
+      // Nobody has waited for the nodes to be forgotten.
+      const underWay = (): number[] => device.queues.map(({ driver }) => driver.underWay)
+      await expect.poll(underWay).toEqual(device.queues.map(() => 0))
       expect(server.log.slice(1)).toEqual(['client 1: connected'])
     })
   },

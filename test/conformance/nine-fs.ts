@@ -22,9 +22,7 @@ import {
   type Time,
   UNCHANGED,
 } from './fs.ts'
-
-/** As many symlinks on one way as the kernel follows. */
-const SYMLINKS_MAX = 40
+import { failure, Paths, type Place } from './paths.ts'
 
 /** What the root of a tree and all directories in it have in common. */
 interface Mount {
@@ -35,11 +33,10 @@ interface Mount {
 /** Never the same twice: what one behaviour leaves open is in no other one's way. */
 let nextFid = 1000
 
-/** Where a path ends: a name in a directory, and the file that it is, if there is one. */
-interface Place {
-  readonly parent: number
-  readonly name: string
-  readonly found: { readonly fid: number; readonly qid: Qid } | null
+/** A file that a fid stands for. */
+interface Found {
+  readonly fid: number
+  readonly qid: Qid
 }
 
 /**
@@ -49,6 +46,7 @@ interface Place {
 export class NineFs implements Fs {
   readonly #mount: Mount
   readonly #path: string
+  readonly #paths: Paths<Found>
 
   /** Fid 0 of `client` is the root; fids from 1000 on are this one's. */
   static over(client: Client, mayChown: boolean): Fs {
@@ -58,6 +56,15 @@ export class NineFs implements Fs {
   private constructor(mount: Mount, path: string) {
     this.#mount = mount
     this.#path = path
+    this.#paths = new Paths({
+      root: () => this.#lookup(0, '.') as Promise<Found>,
+      lookup: ({ fid }, name) => this.#lookup(fid, name),
+      isSymlink: ({ qid }) => qid.type === qidType.symlink,
+      readlink: async ({ fid }) => (await this.#call.readlink({ fid })).target,
+      drop: async ({ fid }) => {
+        await this.#call.clunk({ fid })
+      },
+    })
   }
 
   get mayChown(): boolean {
@@ -72,7 +79,7 @@ export class NineFs implements Fs {
     return this.#at(path, !how.noFollow && !how.exclusive, async ({ parent, name, found }) => {
       if (found === null) {
         if (!how.create) throw failure('ENOENT')
-        return this.#create(parent, name, how)
+        return this.#create(parent.fid, name, how)
       }
       if (how.create && how.exclusive) throw failure('EEXIST')
       if (found.qid.type === qidType.symlink) throw failure('ELOOP')
@@ -93,10 +100,10 @@ export class NineFs implements Fs {
   mkdir(path: string, mode = 0o755): Promise<void> {
     return this.#at(path, false, async ({ parent, name, found }) => {
       if (found !== null) throw failure('EEXIST')
-      const { gid, setgid } = await this.#groupFor(parent)
+      const { gid, setgid } = await this.#groupFor(parent.fid)
       // mkdir(2) takes no setuid and setgid bits.
       const bits = (mode & 0o1777) | setgid
-      await this.#call.mkdir({ dfid: parent, name, mode: flags.mode.DIRECTORY | bits, gid })
+      await this.#call.mkdir({ dfid: parent.fid, name, mode: flags.mode.DIRECTORY | bits, gid })
     })
   }
 
@@ -112,9 +119,9 @@ export class NineFs implements Fs {
     return this.#at(from, false, (source) =>
       this.#at(to, false, async (target) => {
         await this.#call.renameat({
-          olddirfid: source.parent,
+          olddirfid: source.parent.fid,
           oldname: source.name,
-          newdirfid: target.parent,
+          newdirfid: target.parent.fid,
           newname: target.name,
         })
       }),
@@ -124,15 +131,15 @@ export class NineFs implements Fs {
   link(existing: string, path: string): Promise<void> {
     return this.#existing(existing, false, (fid) =>
       this.#at(path, false, async ({ parent, name }) => {
-        await this.#call.link({ dfid: parent, fid, name })
+        await this.#call.link({ dfid: parent.fid, fid, name })
       }),
     )
   }
 
   symlink(target: string, path: string): Promise<void> {
     return this.#at(path, false, async ({ parent, name }) => {
-      const { gid } = await this.#groupFor(parent)
-      await this.#call.symlink({ dfid: parent, name, symtgt: target, gid })
+      const { gid } = await this.#groupFor(parent.fid)
+      await this.#call.symlink({ dfid: parent.fid, name, symtgt: target, gid })
     })
   }
 
@@ -206,15 +213,8 @@ export class NineFs implements Fs {
     return newfid
   }
 
-  /** Does something with where `path` ends; the fids are gone afterwards. */
-  async #at<V>(path: string, follow: boolean, act: (place: Place) => Promise<V>): Promise<V> {
-    const place = await this.#resolve(await this.#clone(0), `${this.#path}/${path}`, follow, 0)
-    try {
-      return await act(place)
-    } finally {
-      await this.#call.clunk({ fid: place.parent })
-      if (place.found !== null) await this.#call.clunk({ fid: place.found.fid })
-    }
+  #at<V>(path: string, follow: boolean, act: (place: Place<Found>) => Promise<V>): Promise<V> {
+    return this.#paths.at(`${this.#path}/${path}`, follow, act)
   }
 
   #existing<V>(
@@ -222,45 +222,11 @@ export class NineFs implements Fs {
     follow: boolean,
     act: (fid: number, qid: Qid) => Promise<V>,
   ): Promise<V> {
-    return this.#at(path, follow, ({ found }) => {
-      if (found === null) throw failure('ENOENT')
-      return act(found.fid, found.qid)
-    })
+    const at = `${this.#path}/${path}`
+    return this.#paths.existing(at, follow, ({ fid, qid }) => act(fid, qid))
   }
 
-  /** Walks `path` from directory `start`, a fid that is clunked or becomes the place's parent. */
-  async #resolve(start: number, path: string, follow: boolean, links: number): Promise<Place> {
-    const names = path.split('/').filter((name) => name !== '' && name !== '.')
-    let parent = start
-    try {
-      for (let i = 0; ; i++) {
-        const isLast = i >= names.length - 1
-        const name = names[i] ?? '.'
-        const found = await this.#lookup(parent, name)
-        if (found === null) {
-          if (!isLast) throw failure('ENOENT')
-          return { parent, name, found }
-        }
-        if (found.qid.type === qidType.symlink && (follow || !isLast)) {
-          const { target } = await this.#call.readlink({ fid: found.fid })
-          await this.#call.clunk({ fid: found.fid })
-          if (links >= SYMLINKS_MAX) throw failure('ELOOP')
-          const rest = [target, ...names.slice(i + 1)].join('/')
-          const from = parent
-          parent = -1
-          return await this.#resolve(from, rest, follow, links + 1)
-        }
-        if (isLast) return { parent, name, found }
-        await this.#call.clunk({ fid: parent })
-        parent = found.fid
-      }
-    } catch (error) {
-      if (parent >= 0) await this.#call.clunk({ fid: parent })
-      throw error
-    }
-  }
-
-  async #lookup(fid: number, name: string): Promise<Place['found']> {
+  async #lookup(fid: number, name: string): Promise<Found | null> {
     const newfid = this.#freeFid()
     try {
       const { qids } = await this.#call.walk({ fid, newfid, names: name === '.' ? [] : [name] })
@@ -301,7 +267,7 @@ export class NineFs implements Fs {
 
   #remove(path: string, how: number): Promise<void> {
     return this.#at(path, false, async ({ parent, name }) => {
-      await this.#call.unlinkat({ dirfid: parent, name, flags: how })
+      await this.#call.unlinkat({ dirfid: parent.fid, name, flags: how })
     })
   }
 
@@ -504,8 +470,4 @@ function timespec(time: Time): [seconds: number, nanoseconds: number] {
   if (typeof time === 'string') return [0, 0]
   const rest = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
   return [Number((time - rest) / 1_000_000_000n), Number(rest)]
-}
-
-function failure(name: 'ENOENT' | 'EEXIST' | 'ELOOP' | 'ENOTDIR' | 'EISDIR'): ErrnoError {
-  return new ErrnoError(errno[name], 'path')
 }
