@@ -7,7 +7,7 @@ import type { EngineCommand, EngineMessage, Listen } from './share.ts'
 
 /** A client, and the listener that it has connected to. */
 export interface Client {
-  readonly watched: Watched
+  readonly watched: Watched & { readonly hasSpoken: boolean }
   /** The index of the listener, in the order of the share's addresses. */
   readonly place: number
   readonly listen: Listen

@@ -12,6 +12,8 @@ const HELD_ROOM = 64 * 1024
 /** One client on a socket. */
 export class Connection implements Watched {
   readonly fd: number
+  /** Whether the client has sent anything. */
+  hasSpoken = false
   readonly #loop: EventLoop
   readonly #stream: StreamSession
   readonly #onEnd: (connection: Connection, reason: string) => void
@@ -133,6 +135,7 @@ export class Connection implements Watched {
       if (!this.#isOver) this.#onEnd(this, 'closed by the client')
     }
     if (received <= 0) return false
+    this.hasSpoken = true
     inbox.arrived(received)
     return true
   }

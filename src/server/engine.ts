@@ -29,7 +29,7 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
    */
   readonly serving: Promise<void>
   /**
-   * Resolves when the process has ended: by {@link close}, or because the only client of {@link Served.once} has gone.
+   * Resolves when the process has ended: by {@link close}, or because the client of {@link Served.once} has gone.
    * Rejects if it has ended otherwise.
    */
   readonly ended: Promise<void>

@@ -151,9 +151,9 @@ function prepare(
   const resume = sockets.map((socket) => [...socket.resume])
 
   const onAccept = (fd: number, place: number, listen: Listen): void => {
-    if (once && number > 0) {
+    if (once && [...clients].some(({ watched }) => watched.hasSpoken)) {
       discard(fd)
-      log('the only client has come already, and another one is not let in')
+      log('its client is there, and another one is not let in')
       return
     }
     if (clients.size >= limits.connections) {
@@ -170,7 +170,7 @@ function prepare(
       clients.delete(client)
       isFull = false
       loop.remove(client.watched)
-      if (once) channel.tell({ kind: 'left' })
+      if (once && watched.hasSpoken) channel.tell({ kind: 'left' })
     }
     const saved = resume[place]?.shift()
     const device = deviceAt(listen, devices, exports, limits, say)
@@ -191,7 +191,6 @@ function prepare(
       if (!(error instanceof ErrnoError)) throw error
       // The loop has closed it.
       say(`could not be accepted: ${error.message}`)
-      if (once) channel.tell({ kind: 'left' })
       return
     }
     clients.add(client)

@@ -51,7 +51,10 @@ export interface Served {
   readonly exports: readonly HostExport[]
   readonly limits: Limits
   readonly sandbox: SandboxMode
-  /** Whether to serve the first client alone, and to end when it has gone. Default: false. */
+  /**
+   * Whether to let no other client in once one is there, and to end when that one has gone. A connection over which nothing
+   * was sent is no client: programs make one to see whether a server listens. Default: false.
+   */
   readonly once?: boolean | undefined
 }
 
@@ -100,7 +103,7 @@ export type EngineMessage =
       readonly index: number | null
     }
   | { readonly kind: 'log'; readonly line: string }
-  /** The only client of {@link Served.once} has gone. */
+  /** The client of {@link Served.once} has gone. */
   | { readonly kind: 'left' }
   /** A session was resumed, without `lost` of its files. */
   | { readonly kind: 'resumed'; readonly lost: number }

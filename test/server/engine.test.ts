@@ -432,7 +432,20 @@ describe('an engine for one client', () => {
     client.close()
     await server.engine.ended
     expect(existsSync(server.socketPath)).toBe(false)
-    expect(server.log).toContain('the only client has come already, and another one is not let in')
+    expect(server.log).toContain('its client is there, and another one is not let in')
+  })
+
+  it('does not take for it what only looks whether it is there', async () => {
+    await using server = await serveDirectory(directory, { once: true })
+    const silent = await server.socket()
+    silent.end()
+    await closed(silent)
+    const waiting = await server.socket()
+    const client = await server.client()
+    expect(await client.call.getattr({ fid: 0, mask: 1 })).toMatchObject({ nlink: 2 })
+    waiting.destroy()
+    client.close()
+    await server.engine.ended
   })
 
   it('waits for it, and can be closed meanwhile', async () => {

@@ -39,6 +39,8 @@ export interface BackendEvents {
 export class Backend implements Watched {
   readonly fd: number
   readonly waitsFor = 'read'
+  /** Whether the front end has sent anything. */
+  hasSpoken = false
   readonly #channel: MessageChannel
   readonly #device: Device
   readonly #events: BackendEvents
@@ -80,6 +82,7 @@ export class Backend implements Watched {
           this.#events.onEnd(this, 'closed by the frontend')
           return
         }
+        this.hasSpoken = true
         this.#take(message)
       }
     } catch (error) {
