@@ -131,7 +131,7 @@ const levels: Readonly<Record<string, LogLevel>> = {
 }
 
 /**
- * The options of virtiofsd 1.13 and 1.14, and of earlier ones, in the order of its own help. Help and parser follow from this
+ * The options of virtiofsd up to 1.14, and of QEMU's own virtiofsd, in the order of its help. Help and parser follow from this
  * table.
  */
 const rows: Readonly<Record<string, Row>> = {

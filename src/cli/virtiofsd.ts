@@ -21,7 +21,7 @@ import {
 } from './virtiofsd-options.ts'
 
 /** The virtiofsd whose command line this is. Programs that need one of its options compare this number. */
-const LIKE = '1.13.3'
+const LIKE = '1.14.0'
 
 /** Exit statuses, as virtiofsd has them: of a command line that is refused, and of everything else that fails. */
 const status = { usage: 2, failure: 1 } as const

@@ -18,7 +18,7 @@ const manifest = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8')) a
 
 describe('bin/lowerdir', () => {
   it('is the program of the package, also through a symlink as `npm link` makes it', () => {
-    expect(manifest.bin).toEqual({ lowerdir: 'bin/lowerdir' })
+    expect(manifest.bin).toEqual({ lowerdir: 'bin/lowerdir', virtiofsd: 'bin/virtiofsd' })
     const link = join(temporaryDirectory(), 'lowerdir')
     symlinkSync(program, link)
     for (const path of [program, link]) {

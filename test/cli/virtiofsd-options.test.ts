@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { UserError } from '../../src/cli/user-error.ts'
 import type { OwnerTranslation } from '../../src/tree/host/owners.ts'
 import {
   type VirtiofsdRequest,
@@ -352,6 +354,68 @@ describe('a question', () => {
 
   it('is no argument at all as well', () => {
     expect(parseVirtiofsd([])).toEqual({ kind: 'help' })
+  })
+})
+
+describe('docs/virtiofsd.md', () => {
+  const rows = readFileSync('docs/virtiofsd.md', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, options = '', kind = ''] = /^\| (`-.*?) \| (same|other|refused) \|/.exec(line) ?? []
+      return [...options.matchAll(/`(-[^`]*)`/g)].map(([, option = '']) => ({ option, kind }))
+    })
+
+  it('has a row for each option', () => {
+    const documented = new Set(rows.map(({ option }) => option.split(' ', 1)[0]))
+    const known = [...virtiofsdHelp().matchAll(/^ {2}(?:-h, |-V, )?(--?[\w-]+)/gm)]
+    expect(known.length).toBeGreaterThan(40)
+    for (const [, option] of known) expect(documented).toContain(option)
+  })
+
+  /** A value for each placeholder. */
+  const values: Readonly<Record<string, string>> = {
+    DIR: '/d',
+    PATH: '/s',
+    GROUP: 'kvm',
+    TAG: 't',
+    RULES: ':map::a.:',
+    COUNT: '4096',
+    RULE: 'map:0:1:1',
+    MAP: ':0:1:1:',
+    ACTION: 'log',
+    LEVEL: 'warn',
+    REACTION: 'abort',
+    '+CAP': '+chown',
+    '-CAP': '-chown',
+  }
+  /** What a MODE can be differs. */
+  const modes: Readonly<Record<string, string>> = {
+    '--inode-file-handles': 'mandatory',
+    '--migration-mode': 'find-paths',
+  }
+
+  /** What the program does with an option of the table. */
+  function kindOf(option: string): string {
+    const [name = '', placeholder = ''] = option.replace('…', '1').split(' ')
+    const value = values[placeholder] ?? modes[name] ?? placeholder
+    const args = name === '-o' || value === '' ? [name, value] : [`${name}=${value}`]
+    try {
+      const command = parseVirtiofsd([...usual, ...args.filter((arg) => arg !== '')])
+      return command.kind === 'serve' && command.request.warnings.length > 0 ? 'other' : 'same'
+    } catch (error) {
+      if (!(error instanceof UserError) || !/ here[. ]/.test(error.message)) throw error
+      return 'refused'
+    }
+  }
+
+  it('says of each option what the program does with it', () => {
+    // Not of those that the usual ones exclude, nor of those whose difference no guest notices: they have no warning.
+    const others =
+      /^--(?:fd|allow-mmap|uid-map|gid-map|sandbox (?!none)|thread-pool-size|rlimit-nofile)/
+    const told = rows.filter(({ option }) => !others.test(option))
+    expect(told.length).toBeGreaterThan(40)
+    const done = told.map(({ option }) => ({ option, kind: kindOf(option) }))
+    expect(done).toEqual(told)
   })
 })
 

@@ -21,7 +21,8 @@ import { DeviceChannel, fsDevice } from '../support/fuse/device-channel.ts'
 import { linuxInit, payload } from '../support/fuse/requests.ts'
 import { Stage } from '../support/vm-stage.ts'
 import { ordinaryId } from '../support/ordinary-user.ts'
-import { afterwards, needsRoot, temporaryDirectory } from '../support/temporary.ts'
+import { needsRoot, temporaryDirectory } from '../support/temporary.ts'
+import { Frontend } from '../support/vhost-user/frontend.ts'
 import { type DeviceOptions, VirtualDevice } from '../support/vhost-user/virtual-device.ts'
 import { Cli, type CliOptions, MAIN, lowerdir } from '../support/vm-cli.ts'
 
@@ -105,12 +106,23 @@ describe('virtiofsd', () => {
     expect((await cli.end()).status).toBe(0)
   })
 
+  it('goes on when a program has only looked whether it listens', async () => {
+    await using cli = await serving()
+    const socket = connect(path)
+    socket.destroy()
+    await cli.printed('client 1: closed by the frontend')
+    const guest = await mounted()
+    expect(await readFile(guest)).toBe('content')
+    guest.close()
+    expect((await cli.end()).status).toBe(0)
+  })
+
   it('lets no second front end in', async () => {
     await using cli = await serving()
     const guest = await mounted()
     expect(() => device()).toThrow(/GET_FEATURES was answered|ECONNRESET|EPIPE/)
     expect(await readFile(guest)).toBe('content')
-    await cli.printed('the only client has come already, and another one is not let in')
+    await cli.printed('its client is there, and another one is not let in')
     guest.close()
     expect((await cli.end()).status).toBe(0)
   })
@@ -129,12 +141,12 @@ describe('virtiofsd', () => {
 
   it('takes over what has connected before it was started', async () => {
     const fd = listenUnix(path)
-    const socket = connect(path)
-    afterwards(() => socket.destroy())
+    const early = new Frontend(path)
+    early.send('GET_FEATURES')
     await using cli = await servingGiven(['--fd', '3', '--log-level', 'info'], { inherits: [fd] })
     discard(fd)
-    await cli.printed('client 1: connected')
-    socket.destroy()
+    expect(early.answer()?.payload.length).toBe(8)
+    early.close()
     expect((await cli.end()).status).toBe(0)
   })
 
@@ -282,7 +294,7 @@ describe('virtiofsd says', () => {
   it('its version, as programs compare it', async () => {
     const { status, stdout } = await lowerdir(['virtiofsd', '--version'])
     expect(status).toBe(0)
-    expect(stdout.toString()).toMatch(/^virtiofsd 1\.13\.\d+ \(lowerdir \d+\.\d+\.\d+\)\n$/)
+    expect(stdout.toString()).toMatch(/^virtiofsd 1\.14\.\d+ \(lowerdir \d+\.\d+\.\d+\)\n$/)
   })
 
   it.each([
