@@ -23,18 +23,18 @@ npm run bench -- [server|device|fs|driver|guest] [OPTION ...] [WORD ...]
   device             the memory that a request allocates in the server, and the functions that allocate it
   fs                 the file system device: requests of a driver without a guest, to lowerdir and to virtiofsd
   driver             the test driver: how long machines take to boot, and commands to run in them
-  guest              programs in a VM, whose QEMU has a device for each of lowerdir, QEMU's own
-                     virtio-9p, virtiofsd and diod
+  guest              programs in a VM, whose QEMU has a device for each of lowerdir (virtio-fs
+                     and 9P), virtiofsd, QEMU's own virtio-9p and diod
                      (without any of these words, all five)
 
   --quick            measure less: shows large differences, not small ones
-  --rounds N         fs, driver, guest: how often everything is measured (default 9, 5 and 3; quick: 3, 2 and 1)
+  --rounds N         fs, driver, guest: how often everything is measured (default 9, 5 and 5; quick: 3, 2 and 1)
   --cpus N,M         guest: the numbers of virtual CPUs, with a boot for each (default 1,2; quick: 1)
-  --kernel NAME      guest: newest or oldest of Debian's kernels, or both; both measures the oldest one only with
-                     cache=none and one virtual CPU (default both; quick: newest)
+  --kernel NAME      guest: newest or oldest of Debian's QEMUs and kernels, or both; both measures the oldest ones
+                     only with one virtual CPU (default both; quick: newest)
   --minutes N        guest: leave out rounds that would end later than this, but never the first one (default 25)
   --whole            guest: measure the whole tree in every round, not a different part of it in each
-  --write            guest: write the results to docs/performance.md and its plots
+  --write            guest: write the results to docs/performance-guest.md and its plots
   --verbose          guest: show what QEMU and the guest print
   --profile FILE     server, fs: write a .cpuprofile of lowerdir's server to FILE
   WORD ...           only workloads whose name contains one of the words
@@ -110,7 +110,7 @@ async function bench(): Promise<void> {
   if (isWanted('guest', guestWorkloads)) {
     const results = await benchGuest({
       quick,
-      rounds: roundsOr(quick ? '1' : '3'),
+      rounds: roundsOr(quick ? '1' : '5'),
       cpus: (values.cpus ?? (quick ? '1' : '1,2')).split(',').map(parseCpus),
       kernels: parseKernels(values.kernel ?? (quick ? 'newest' : 'both')),
       minutes: parseCount('minutes', values.minutes ?? '25', 1, 10_000),

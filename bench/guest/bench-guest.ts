@@ -1,8 +1,12 @@
 import { mkdirSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { ProgressLine } from '../../src/cli/progress.ts'
 import { quote } from '../../src/util/shell.ts'
+import { OptionError } from '../../src/machine/failure.ts'
+import { chooseTransport } from '../../src/machine/transport.ts'
 import type { FoundKernel } from '../../src/provision/kernel.ts'
+import type { Qemu } from '../../src/provision/qemu.ts'
 import { describeMachine } from '../machine.ts'
 import { MemoryFolder } from '../memory-folder.ts'
 import {
@@ -13,10 +17,15 @@ import {
   bootGuest,
 } from './guest.ts'
 import { memoryOf } from './server-memory.ts'
-import { type CacheMode, cacheModes } from './peer.ts'
+import { type Peer, cacheModes } from './peer.ts'
 import { peers } from './peers.ts'
 import { describePortion, tinyPortion } from './portion.ts'
-import { type Prerequisites, type kernelSuites, provideAll } from './prerequisites.ts'
+import {
+  type Prerequisites,
+  type QemuAndKernel,
+  type kernelSuites,
+  provideAll,
+} from './prerequisites.ts'
 import { profileFind } from './profile-find.ts'
 import type { Cell, GuestResults, Memory } from './results.ts'
 import { measureRounds } from './rounds.ts'
@@ -34,7 +43,7 @@ export interface GuestBenchOptions {
   readonly rounds: number
   /** The numbers of virtual CPUs, with a boot for each. */
   readonly cpus: readonly number[]
-  /** The kernels of the guests; all but the first are measured only with cache=none and one CPU. */
+  /** The QEMUs and kernels of the guests; all but the first are measured only with one CPU. */
   readonly kernels: readonly (keyof typeof kernelSuites)[]
   /** How long the whole bench may take; rounds that would end later are left out, except the first. */
   readonly minutes: number
@@ -78,12 +87,12 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
   await fillTree(small, tiny)
 
   const boot = (
-    kernel: FoundKernel,
+    { qemu, kernel }: QemuAndKernel,
     cpus: number,
     own: Partial<BenchGuestOptions>,
   ): Promise<BenchGuest> =>
     bootGuest({
-      parts: { ...prerequisites, kernel },
+      parts: { qemu, kernel, busybox: prerequisites.busybox },
       programs,
       tree: tree.path,
       folder: scratch,
@@ -95,21 +104,22 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
   const cells: Cell[] = []
   const memory: Memory[] = []
   const guests = guestsOf(options, prerequisites)
-  for (const [i, { kernel, cpus, caches }] of guests.entries()) {
+  for (const [i, { pair, cpus }] of guests.entries()) {
     const now = performance.now()
     const deadline = now + (end - now) / (guests.length - i)
     progress.step('starting servers and a guest')
-    await using guest = await boot(kernel, cpus, i === 0 ? {} : { peers: fast })
+    const possible = await peersFor(pair, i === 0 ? measured : fast)
+    await using guest = await boot(pair, cpus, { peers: possible })
     progress.step('running everything once')
     await warmUp(guest, small, wanted, tinyPortion(fio))
-    const kind = { kernel: shortRelease(kernel), cpus }
-    const setting = { guest, kind, caches, deadline, tree: tree.path, fio, progress }
+    const kind = { ...shortVersions(pair), cpus }
+    const setting = { guest, kind, caches: cacheModes, deadline, tree: tree.path, fio, progress }
     const { rounds: count, whole: isWhole } = options
     cells.push(...(await measureRounds({ ...setting, count, whole: isWhole, workloads: wanted })))
     memory.push(...memoryOf(guest, kind))
   }
   progress.step('profiling our server')
-  const profile = await profileFind(scratch, fio, (own) => boot(guests[0]!.kernel, 1, own))
+  const profile = await profileFind(scratch, fio, (own) => boot(guests[0]!.pair, 1, own))
   progress.clear()
   return {
     notes: notes(options, prerequisites, cells),
@@ -124,26 +134,51 @@ export async function benchGuest(options: GuestBenchOptions): Promise<GuestResul
   }
 }
 
-/** A guest to measure, and the cache modes to measure it with. */
+/** A guest to measure. */
 interface GuestPlan {
-  readonly kernel: FoundKernel
+  readonly pair: QemuAndKernel
   readonly cpus: number
-  readonly caches: readonly CacheMode[]
 }
 
-/** Everything with the first kernel; with others only what shows how their 9P clients differ. */
-function guestsOf({ cpus }: GuestBenchOptions, { kernels }: Prerequisites): GuestPlan[] {
-  const [main, ...others] = kernels
+/** The first pair with each number of CPUs, the others with one. */
+function guestsOf({ cpus }: GuestBenchOptions, { pairs }: Prerequisites): GuestPlan[] {
+  const [main, ...others] = pairs
   if (main === undefined) return []
   return [
-    ...cpus.map((each) => ({ kernel: main, cpus: each, caches: cacheModes })),
-    ...others.map((kernel) => ({ kernel, cpus: 1, caches: ['none' as const] })),
+    ...cpus.map((each) => ({ pair: main, cpus: each })),
+    ...others.map((pair) => ({ pair, cpus: 1 })),
   ]
 }
 
-/** "7.2" of "7.2.13+deb14-amd64". */
-function shortRelease({ release }: FoundKernel): string {
-  return /^\d+\.\d+/.exec(release)?.[0] ?? release
+/** The peers that a QEMU and a kernel can have. */
+async function peersFor({ qemu, kernel }: QemuAndKernel, wanted: readonly Peer[]): Promise<Peer[]> {
+  const possible: Peer[] = []
+  for (const peer of wanted) {
+    if (peer.transport === undefined || (await has(peer.transport, qemu, kernel))) {
+      possible.push(peer)
+    }
+  }
+  return possible
+}
+
+async function has(
+  transport: NonNullable<Peer['transport']>,
+  qemu: Qemu,
+  kernel: FoundKernel,
+): Promise<boolean> {
+  try {
+    await chooseTransport(transport, qemu, kernel)
+    return true
+  } catch (error) {
+    if (error instanceof OptionError) return false
+    throw error
+  }
+}
+
+/** "11.1" of "11.1.3 (Debian ...)", "7.2" of "7.2.13+deb14-amd64". */
+function shortVersions({ qemu, kernel }: QemuAndKernel): { qemu: string; kernel: string } {
+  const short = (text: string): string => /^\d+\.\d+/.exec(text)?.[0] ?? text
+  return { qemu: short(qemu.version.text), kernel: short(kernel.release) }
 }
 
 /** Runs each program once, so that it is in the guest's page cache before it is measured. */
@@ -161,17 +196,21 @@ async function warmUp(
 
 function notes(
   { whole: isWhole }: GuestBenchOptions,
-  { qemu, kernels, fio }: Prerequisites,
+  { pairs, fio }: Prerequisites,
   cells: readonly Cell[],
 ): string[] {
-  const releases = kernels.map(({ release }) => release).join(' and ')
+  const used = pairs
+    .map(({ qemu, kernel }) => `QEMU ${qemu.version.text} with Linux ${kernel.release}`)
+    .join(', ')
   const rounds = new Set(cells.map(({ host }) => host.length))
   const [least, most] = [Math.min(...rounds), Math.max(...rounds)]
   return [
     describeMachine(),
-    `QEMU ${qemu.version.text} with ${accelerator().toUpperCase()}, ${MEMORY_MIB} MiB, ` +
-      `Linux ${releases} in the guest, fio ${fio.version}`,
+    `${used}; ${accelerator().toUpperCase()}, ${MEMORY_MIB} MiB, fio ${fio.version}`,
     describePortion(isWhole),
+    `load average of the machine at the end: ${loadavg()
+      .map((load) => load.toFixed(1))
+      .join(', ')}`,
     `medians of ${least === most ? most : `${least} to ${most}`} rounds (one round of the slow peers); ` +
       'every run on a file system that has just been mounted',
   ]

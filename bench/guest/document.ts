@@ -5,25 +5,27 @@ import { legend, reportFailures, reportTables } from './guest-report.ts'
 import type { GuestKind, GuestResults } from './results.ts'
 import { tableMarkdown } from './table.ts'
 
-const DOCUMENT = 'docs/performance.md'
+const DOCUMENT = 'docs/performance-guest.md'
 
 /** The file name of a guest's plot, which is in the folder of the document. */
 function plotName({ cpus }: GuestKind): string {
   return cpus === 1 ? 'performance.svg' : `performance-${cpus}-cpus.svg`
 }
 
-/** Writes the results to docs/performance.md, with a plot for each guest. */
+/** Writes the results to {@link DOCUMENT}, with a plot for each guest. */
 export function writeDocument(results: GuestResults): void {
   const guests = plottedGuests(results)
   for (const guest of guests) writeFileSync(`docs/${plotName(guest)}`, plotGuest(results, guest))
   writeFileSync(DOCUMENT, performanceDocument(results, guests))
 }
 
-/** The guests with the first kernel, in which everything was measured. */
+/** The guests with the first QEMU and kernel, in which everything was measured. */
 function plottedGuests({ cells }: GuestResults): GuestKind[] {
-  const kernel = cells[0]?.guest.kernel ?? ''
-  const own = cells.map(({ guest }) => guest).filter((guest) => guest.kernel === kernel)
-  return [...new Set(own.map(({ cpus }) => cpus))].map((cpus) => ({ kernel, cpus }))
+  const { qemu = '', kernel = '' } = cells[0]?.guest ?? {}
+  const own = cells
+    .map(({ guest }) => guest)
+    .filter((guest) => guest.qemu === qemu && guest.kernel === kernel)
+  return [...new Set(own.map(({ cpus }) => cpus))].map((cpus) => ({ qemu, kernel, cpus }))
 }
 
 function performanceDocument(results: GuestResults, guests: readonly GuestKind[]): string {
@@ -31,7 +33,7 @@ function performanceDocument(results: GuestResults, guests: readonly GuestKind[]
   const plots = guests.map((guest) => `![ratios, ${guestName(guest)}](${plotName(guest)})`)
   const failures = reportFailures(results)
   const sections = [
-    '# Performance',
+    '# Performance in a guest',
     `These tables compare lowerdir with other file servers, as a guest sees them. \`npm run bench -- guest --write\` measures
 them and writes this file; it fetches everything that it needs, so you can repeat it. One guest has a device of each
 server. All servers serve the same folder, and each workload runs over each of them in turn.`,

@@ -1,21 +1,24 @@
 import { median } from '../statistics.ts'
 import {
+  cellsByGuest,
   cellsByTable,
   cpuOf,
   guestName,
   ratiosOf,
   requestsOf,
   secondsBy,
+  serverCpuOf,
+  sumsOfLower,
   tableTitle,
 } from './figures.ts'
-import { goalOf } from './goals.ts'
+import { SERVER_CPU_GOAL, goalOf } from './goals.ts'
 import { missedTable } from './missed.ts'
 import { profileTable } from './profile-table.ts'
 import { total } from './requests.ts'
-import type { Cell, DescribedPeer, GuestResults } from './results.ts'
+import type { Cell, Condition, DescribedPeer, GuestResults } from './results.ts'
 import { floorOf } from './system-calls.ts'
 import { type Table, tableText } from './table.ts'
-import { MISSED, rateOf } from '../text.ts'
+import { MISSED, rateOf, timeOf } from '../text.ts'
 
 /** With fewer requests, CPU time in steps of 10 ms says nothing. */
 const REQUESTS_MIN = 100
@@ -25,8 +28,8 @@ export function legend({ peers }: GuestResults): string[] {
   const ours = peers[0]?.name ?? ''
   return [
     `Seconds are medians. "host" is the time of the same commands on the host, without guest and server. "floor" is ` +
-      `the time of the system calls that ${ours} makes for the requests, in a loop in C (each read and write as one ` +
-      `of 4 KiB).`,
+      `the time of the system calls that lowerdir makes for the requests of a 9P client, in a loop in C (each read and ` +
+      `write as one of 4 KiB).`,
     `A ratio is the time of another server divided by that of ${ours}, the median over the rounds. Where a ratio ` +
       `misses its goal, ${MISSED} and the goal stand behind it.`,
     `CPU time has three parts: the guest's own instructions + the server's process + the rest of QEMU. ` +
@@ -40,7 +43,7 @@ export function legend({ peers }: GuestResults): string[] {
 /** All results as tables. */
 export function reportTables(results: GuestResults): Table[] {
   const { peers, cells, memory, profile } = results
-  const found = cellsByTable(cells).flatMap((group): Table[] => {
+  const found = cellsByTable([...cells, ...sumsOfLower(cells)]).flatMap((group): Table[] => {
     const title = group[0] === undefined ? '' : tableTitle(group[0])
     return [
       secondsTable(`${title}: seconds`, group, results),
@@ -52,6 +55,7 @@ export function reportTables(results: GuestResults): Table[] {
       requestsTable(title, group, peers),
     ]
   })
+  const servers = serverTable(results)
   const resident: Table = {
     title: 'Memory of the servers at the end, without the memory that they share with the guest',
     heading: ['', 'MiB'],
@@ -61,8 +65,8 @@ export function reportTables(results: GuestResults): Table[] {
     ]),
   }
   const missed = missedTable(results)
-  const profiled = profile === undefined ? undefined : profileTable(profile, results)
-  return [...found, missed, profiled, resident].filter((table) => table !== undefined)
+  const profiled = profile === undefined ? undefined : profileTable(profile)
+  return [...found, servers, missed, profiled, resident].filter((table) => table !== undefined)
 }
 
 function secondsTable(
@@ -76,7 +80,8 @@ function secondsTable(
       seconds(secondsBy(cell, name)),
       ratioText(cell, name, ours?.name ?? ''),
     ])
-    const requests = ours && requestsOf(cell, ours, peers)
+    const ninep = peers.find(({ protocol }) => protocol === '9p')
+    const requests = ninep && requestsOf(cell, ninep, peers)
     const floor = requests === undefined ? [] : [floorOf(requests, systemCalls)]
     return [
       cell.workload,
@@ -88,6 +93,41 @@ function secondsTable(
   })
   const names = others.flatMap(({ name }) => [name, 'ratio'])
   return { title, heading: ['', ours?.name ?? '', ...names, 'host', 'floor'], rows }
+}
+
+/** The CPU time of the servers' processes in a round, and lowerdir's share of virtiofsd's. */
+function serverTable({ peers, cells }: GuestResults): Table {
+  const ours = peers[0]?.name ?? ''
+  const theirs = 'virtiofsd'
+  return {
+    title: 'Milliseconds of CPU time of the servers in a round of all workloads',
+    about: [
+      `The goal is at most ${SERVER_CPU_GOAL} of ${theirs}'s. A round of a lower layer is both runs of its workloads.`,
+    ],
+    heading: ['', ours, theirs, 'share'],
+    rows: cellsByGuest(cells).flatMap((own) =>
+      Object.entries(roundsOf).map(([name, conditions]) => {
+        const group = own.filter(({ condition }) => conditions.includes(condition))
+        const [mine, others] = [ours, theirs].map((peer) => serverCpuOf(group, peer)) as [
+          number,
+          number,
+        ]
+        return [
+          `${guestName(own[0]!.guest)}, ${name}`,
+          (mine / 1e6).toFixed(0),
+          (others / 1e6).toFixed(0),
+          timeOf(mine / others, SERVER_CPU_GOAL, 2),
+        ]
+      }),
+    ),
+  }
+}
+
+/** The conditions that make a round. */
+const roundsOf: Readonly<Record<string, readonly Condition[]>> = {
+  'cache=none': ['none'],
+  'cache=loose': ['loose', 'cached'],
+  'lower layer': ['lower', 'lower again'],
 }
 
 /** The number of requests, and the CPU time of the host for each. */

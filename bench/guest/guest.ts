@@ -84,6 +84,9 @@ async function boot(options: BenchGuestOptions, resources: Resources): Promise<B
         // QEMU adds it to the -machine that is there already.
         '-machine',
         memory.machine,
+        // Versions before 8 name no threads otherwise; see qemuTime.
+        '-name',
+        'bench,debug-threads=on',
         '-pidfile',
         pidFile,
         ...peers.flatMap(({ started }) => started.qemuArguments),

@@ -13,7 +13,7 @@ import { MISSED, rateOf } from '../text.ts'
 export function missedTable({ peers, cells }: GuestResults): Table | undefined {
   const [ours] = peers
   if (ours === undefined) return undefined
-  const kernel = cells[0]?.guest.kernel
+  const main = cells[0]?.guest
   const rivals = peers.filter(({ name }) =>
     cells.some(({ group, condition }) => goalOf(name, group, condition) !== undefined),
   )
@@ -27,7 +27,9 @@ export function missedTable({ peers, cells }: GuestResults): Table | undefined {
     ...rivals.map((rival) => bestText(cell, rival.name, ours.name)),
   ]
   const rows = cells
-    .filter(({ guest }) => guest.cpus === 1 && guest.kernel === kernel)
+    .filter(
+      ({ guest }) => guest.cpus === 1 && guest.qemu === main?.qemu && guest.kernel === main.kernel,
+    )
     .filter((cell) => rivals.some((rival) => hasMissed(cell, rival.name, ours.name)))
     .map(row)
   if (rows.length === 0) return undefined

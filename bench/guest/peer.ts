@@ -1,11 +1,15 @@
+import { fsDevice } from '../../src/machine/devices/vhost-user.ts'
 import type { Resources } from '../../src/machine/resources.ts'
 import type { Program } from '../programs.ts'
 import type { FileProtocol } from './requests.ts'
 
-/** What the guest's client may cache: nothing, or everything. */
-export type CacheMode = 'none' | 'loose'
+/**
+ * What the guest's client may cache: nothing; everything; or everything of what nobody changes, as of the lower layer of a
+ * root, which is mounted `ro,noatime`.
+ */
+export type CacheMode = 'none' | 'loose' | 'lower'
 
-export const cacheModes: readonly CacheMode[] = ['none', 'loose']
+export const cacheModes: readonly CacheMode[] = ['none', 'loose', 'lower']
 
 /** What a peer gets to start with. */
 export interface PeerWorld {
@@ -25,6 +29,8 @@ export interface Peer {
   readonly name: string
   /** The protocol of its client in the guest. */
   readonly protocol: FileProtocol
+  /** What it takes of QEMU and of the guest's kernel; undefined for what all have. */
+  readonly transport?: '9p' | 'virtiofs'
   /** Set for a slow peer without goals, which is measured in one round of the first guest only. */
   readonly oneRound?: true
   /** A description in a few words, with the versions of the programs other than QEMU. */
@@ -48,7 +54,24 @@ export interface StartedPeer {
 /** The msize of all 9P peers, in bytes: the largest of a Linux client over virtio. */
 const MSIZE = 512_000
 
-/** The options of mount(8) for a 9P peer, without those of its transport. */
-export function ninepOptions(cache: CacheMode): string {
-  return `version=9p2000.L,msize=${MSIZE},cache=${cache}`
+/**
+ * The command that mounts a 9P peer, without what is mounted and where.
+ *
+ * @param transport options of mount(8).
+ */
+export function ninepMount(cache: CacheMode, transport: string): string {
+  const kept = cache === 'lower' ? 'loose,ro,noatime' : cache
+  return `mount -t 9p -o ${transport},version=9p2000.L,msize=${MSIZE},cache=${kept}`
+}
+
+/** The command that mounts a peer over virtio-fs, without the mount point. */
+export function virtiofsMount(cache: CacheMode, tag: string): string {
+  return `mount -t virtiofs ${cache === 'lower' ? '-o ro,noatime ' : ''}${tag}`
+}
+
+/** QEMU's arguments for a file system device. */
+export function virtiofsDevice(tag: string, socket: string): string[] {
+  const id = `chardev-${tag}`
+  const device = `${fsDevice(tag)},chardev=${id}`
+  return ['-chardev', `socket,id=${id},path=${socket}`, '-device', device]
 }

@@ -9,15 +9,20 @@ import type { PeerWorld } from './peer.ts'
 
 /** Everything that the guest bench needs and does not make itself. */
 export interface Prerequisites {
-  readonly qemu: Qemu
   readonly busybox: Busybox
   /** In the order in which they were asked for. */
-  readonly kernels: readonly FoundKernel[]
+  readonly pairs: readonly QemuAndKernel[]
   readonly programs: PeerWorld['programs']
   readonly fio: Program
 }
 
-/** The kernels that can be measured, and the Debian suites that have them. */
+/** A QEMU and the kernel of its guests, of one Debian suite. */
+export interface QemuAndKernel {
+  readonly qemu: Qemu
+  readonly kernel: FoundKernel
+}
+
+/** The QEMUs and kernels that can be measured, and the Debian suites that have them. */
 export const kernelSuites = { newest: 'sid', oldest: 'bookworm' } as const
 
 /** The programs of the host that run in the guest, whose root is the host's: the name, and Debian's package. */
@@ -30,7 +35,7 @@ const hostPrograms: Readonly<Record<string, string>> = {
 }
 
 /**
- * Finds or fetches everything: the newest QEMU of Debian, kernels, and the servers to compare with.
+ * Finds or fetches everything: QEMUs, kernels, and the servers to compare with.
  *
  * @throws ProvisionError with what is missing and how to get it.
  */
@@ -50,22 +55,18 @@ export async function provideAll(
   const onProgress: ProvisionOptions['onProgress'] = ({ phase, detail }) => {
     if (phase === 'index' || phase === 'finish') log(`${phase}: ${detail}`)
   }
-  const { qemu, busybox } = await provision({
-    suite: 'sid',
-    want: ['qemu', 'busybox'],
-    onProgress,
-  })
-  const kernels: FoundKernel[] = []
+  const { busybox } = await provision({ suite: 'sid', want: ['busybox'], onProgress })
+  const pairs: QemuAndKernel[] = []
   for (const which of wanted) {
     const suite = kernelSuites[which]
-    const { kernel } = await provision({ suite, want: ['kernel'], onProgress })
-    kernels.push(found(kernel))
+    const { qemu, kernel } = await provision({ suite, want: ['qemu', 'kernel'], onProgress })
+    pairs.push({ qemu: found(qemu), kernel: found(kernel) })
   }
   const diod = await provideProgram('diod', log)
   const virtiofsd = await provideProgram('virtiofsd', log)
   const fio = await provideProgram('fio', log)
   const programs = { diod, virtiofsd }
-  return { qemu: found(qemu), busybox: found(busybox), kernels, programs, fio }
+  return { busybox: found(busybox), pairs, programs, fio }
 }
 
 function found<T>({ found: part, missing }: Finding<T>): T {

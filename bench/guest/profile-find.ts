@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Program } from '../programs.ts'
 import type { BenchGuest, BenchGuestOptions } from './guest.ts'
 import { countGuest } from './measure.ts'
-import { lowerdirVhostUser } from './peers/lowerdir-vhost-user.ts'
+import { lowerdirVirtiofs } from './peers/lowerdir-virtiofs.ts'
 import { portionOf } from './portion.ts'
 import { type Profile, readProfile } from './profile.ts'
 import { workloads } from './workloads.ts'
@@ -26,7 +26,7 @@ export async function profileFind(
   const profile = join(scratch, 'engine.cpuprofile')
   const requests = new Map<number, number>()
   {
-    await using guest = await boot({ peers: [lowerdirVhostUser], profile })
+    await using guest = await boot({ peers: [lowerdirVirtiofs], profile })
     for (const { peer, started } of guest.peers) {
       for (let run = 0; run < RUNS; run++) {
         const portion = portionOf(run, false, fio)

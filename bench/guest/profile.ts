@@ -15,7 +15,7 @@ export const parts = {
   looking: 'the loop, and looking for the next request',
   ring: 'the ring, and chains of descriptors',
   codec: 'decoding requests and encoding replies',
-  session: 'fids and the session',
+  session: 'the session, its nodes and files',
   tree: 'nodes of the tree',
   sys: 'calls of libc for files: the FFI and the system calls',
   waking: 'telling QEMU that there are replies: write(2) to its eventfd',
@@ -27,8 +27,12 @@ export type Part = keyof typeof parts
 /** Folders and files of dist/, and the parts that they belong to; the first match counts. */
 const rooms: readonly (readonly [folder: string, part: Part])[] = [
   ['/transport/', 'ring'],
+  ['/fuse/wire/', 'codec'],
+  ['/fuse/', 'session'],
   ['/9p/wire/', 'codec'],
   ['/9p/', 'session'],
+  ['/wire/', 'codec'],
+  ['/session/', 'session'],
   ['/tree/', 'tree'],
   ['/sys/eventfd.js', 'waking'],
   ['/sys/', 'sys'],

@@ -5,8 +5,11 @@ import type { Duration } from './script.ts'
 import type { SystemCallTimes } from './system-calls.ts'
 import type { WorkloadGroup } from './workload.ts'
 
-/** The condition of a run: its cache mode; `cached` is the second run in a row with cache=loose. */
-export type Condition = CacheMode | 'cached'
+/**
+ * The condition of a run: its cache mode, or the second run in a row with that mode. `both` is not a run: it has the sums of
+ * both runs over a lower layer.
+ */
+export type Condition = CacheMode | 'cached' | 'lower again' | 'both'
 
 /** One measurement of one peer; durations are by the guest's clock. */
 export interface Sample extends Duration {
@@ -20,7 +23,8 @@ export interface Sample extends Duration {
 
 /** The guest in which something was measured. */
 export interface GuestKind {
-  /** The first two numbers of its Linux. */
+  /** The version of its QEMU, and the first two numbers of its Linux. */
+  readonly qemu: string
   readonly kernel: string
   readonly cpus: number
 }

@@ -8,7 +8,7 @@ import type { CacheMode } from './peer.ts'
 import { portionOf } from './portion.ts'
 import type { Counts } from './requests.ts'
 import type { Cell, Condition, GuestKind, Sample } from './results.ts'
-import type { Workload } from './workload.ts'
+import type { Workload, WorkloadGroup } from './workload.ts'
 
 /** What to measure with one guest. */
 export interface Rounds {
@@ -49,29 +49,35 @@ interface Row {
 const conditions: Readonly<Record<CacheMode, readonly Condition[]>> = {
   none: ['none'],
   loose: ['loose', 'cached'],
+  lower: ['lower', 'lower again'],
 }
+
+/** The workloads that a lower layer is measured with: it cannot be changed, and is read more than it is searched. */
+const lowerGroups: ReadonlySet<WorkloadGroup> = new Set(['metadata', 'read'])
 
 /** Measures every workload in every round, in turns over the peers. */
 export async function measureRounds(rounds: Rounds): Promise<Cell[]> {
   const { guest, kind, caches, count, deadline, workloads, progress } = rounds
   const rows = workloads.flatMap((workload) =>
-    caches.map((cache): Row => ({
-      workload,
-      cache,
-      cells: conditions[cache].map((condition): OpenCell => {
-        const { name, group } = workload
-        return {
-          workload: name,
-          group,
-          condition,
-          guest: kind,
-          host: [],
-          samples: {},
-          requests: {},
-          failures: {},
-        }
-      }),
-    })),
+    caches
+      .filter((cache) => cache !== 'lower' || lowerGroups.has(workload.group))
+      .map((cache): Row => ({
+        workload,
+        cache,
+        cells: conditions[cache].map((condition): OpenCell => {
+          const { name, group } = workload
+          return {
+            workload: name,
+            group,
+            condition,
+            guest: kind,
+            host: [],
+            samples: {},
+            requests: {},
+            failures: {},
+          }
+        }),
+      })),
   )
   await warmUp(rounds, rows)
   const before = await clocks(guest)
@@ -106,7 +112,8 @@ async function warmUp(
       cells.some((cell) => requestsOf(cell, peer, all) !== undefined),
     )
     for (const { workload, cache, cells } of rows) {
-      if (isCounted && cache !== 'none') continue
+      // A lower layer's requests are others than those of a share with cache=loose.
+      if (isCounted && cache === 'loose') continue
       try {
         const counts = await countGuest(
           guest,
@@ -140,7 +147,7 @@ async function measureRow(
   const portion = portionOf(round, whole, fio)
   const host = measureHost(tree, workload, portion)
   for (const cell of cells) cell.host.push(host)
-  for (const { peer, started } of guest.peers) {
+  for (const { peer, started } of inTurn(guest.peers, round)) {
     const hasFailed = cells.some(({ failures }) => peer.name in failures)
     let samples: readonly Sample[] = []
     if (!hasFailed && (round === 0 || peer.oneRound !== true)) {
@@ -154,6 +161,12 @@ async function measureRow(
     }
     for (const [i, cell] of cells.entries()) (cell.samples[peer.name] ??= []).push(samples[i])
   }
+}
+
+/** All of them, each round with another one first. */
+function inTurn<T>(all: readonly T[], round: number): T[] {
+  const first = all.length === 0 ? 0 : round % all.length
+  return [...all.slice(first), ...all.slice(0, first)]
 }
 
 /** The guest's clock and the host's, in seconds. */

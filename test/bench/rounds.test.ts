@@ -15,7 +15,7 @@ async function measured(deadline: number): Promise<number> {
   }
   const [cell] = await measureRounds({
     guest,
-    kind: { kernel: '7.2', cpus: 1 },
+    kind: { qemu: '11.1', kernel: '7.2', cpus: 1 },
     caches: ['none'],
     count: 3,
     deadline,

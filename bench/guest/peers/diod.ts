@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { startDiod } from '../../diod.ts'
 import { forwardedSocket } from '../forwarded.ts'
-import { type Peer, ninepOptions } from '../peer.ts'
+import { type Peer, ninepMount } from '../peer.ts'
 
 /** The C server, behind QEMU's user network. */
 export const diod: Peer = {
@@ -17,7 +17,7 @@ export const diod: Peer = {
       qemuArguments,
       prepare,
       mount: (cache) =>
-        `mount -t 9p -o ${options},${ninepOptions(cache)},access=0,uname=root,aname=${tree} ${address}`,
+        `${ninepMount(cache, options)},access=0,uname=root,aname=${tree} ${address}`,
       pid: () => pid,
     }
   },

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { version } from '../../machine.ts'
 import { forwardedSocket } from '../forwarded.ts'
-import { type Peer, ninepOptions } from '../peer.ts'
+import { type Peer, ninepMount } from '../peer.ts'
 import { startLowerdir } from './lowerdir.ts'
 
 /** lowerdir's server behind QEMU's user network, which every QEMU has. */
@@ -9,15 +9,15 @@ export const lowerdirTcp: Peer = {
   name: 'lowerdir, tcp',
   protocol: '9p',
   oneRound: true,
-  describe: () => `lowerdir ${version('package.json')}, guestfwd to a unix socket`,
+  describe: () => `lowerdir ${version('package.json')}, 9P, guestfwd to a unix socket`,
   async start({ tree, folder, resources }) {
     const socket = join(folder, 'lowerdir.sock')
-    const { pid } = resources.use(await startLowerdir(tree, `unix:${socket}`, socket))
+    const { pid } = resources.use(await startLowerdir(tree, 'rw', `unix:${socket}`, socket))
     const { qemuArguments, prepare, options, address } = forwardedSocket(3, socket)
     return {
       qemuArguments,
       prepare,
-      mount: (cache) => `mount -t 9p -o ${options},${ninepOptions(cache)} ${address}`,
+      mount: (cache) => `${ninepMount(cache, options)} ${address}`,
       pid: () => pid,
     }
   },

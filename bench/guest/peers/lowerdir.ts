@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { Caching } from '../../../src/fuse/caching.ts'
 import { profiledServer } from '../../profiled.ts'
 import { type ServerProcess, listening, servedBy } from '../../server-process.ts'
 
@@ -10,24 +11,27 @@ import { type ServerProcess, listening, servedBy } from '../../server-process.ts
  */
 export function startLowerdir(
   tree: string,
+  access: 'ro' | 'rw',
   listen: string,
   socket: string,
 ): Promise<ServerProcess> {
-  return start(['dist/cli/main.js', 'serve', tree, '--listen', listen], socket)
+  const readOnly = access === 'ro' ? ['--read-only'] : []
+  return start(['dist/cli/main.js', 'serve', tree, ...readOnly, '--listen', listen], socket)
 }
 
 /**
- * Starts lowerdir's server as a device, with a profiler.
+ * Starts lowerdir's server as a file system device, with a profiler.
  *
  * @param profile the file for the profile, written when the server ends.
  */
 export function startProfiled(
   tree: string,
   socket: string,
-  tag: string,
+  caching: Caching,
   profile: string,
 ): Promise<ServerProcess> {
-  return start(profiledServer(tree, { kind: 'vhost-user', path: socket, tag }, profile), socket)
+  const listen = { kind: 'virtiofs', path: socket, caching, remoteLocks: true } as const
+  return start(profiledServer(tree, listen, profile), socket)
 }
 
 async function start(args: readonly string[], socket: string): Promise<ServerProcess> {

@@ -1,4 +1,4 @@
-import { type Peer, ninepOptions } from '../peer.ts'
+import { type Peer, ninepMount } from '../peer.ts'
 
 const TAG = 'qemu'
 
@@ -15,7 +15,7 @@ export const qemu: Peer = {
       `virtio-9p-pci,fsdev=fsdev-${TAG},mount_tag=${TAG}`,
     ],
     prepare: '',
-    mount: (cache) => `mount -t 9p -o trans=virtio,${ninepOptions(cache)} ${TAG}`,
+    mount: (cache) => `${ninepMount(cache, 'trans=virtio')} ${TAG}`,
     pid: () => undefined,
   }),
 }
