@@ -27,6 +27,8 @@ export interface QueueOwner {
   readonly isBroken: boolean
   /** Makes the object that serves the requests of `chain`. */
   serverFor(chain: Chain): ChainServer
+  /** The queue has started or stopped. */
+  changed(): void
   /** Notifies the driver. @throws ErrnoError as write(2). */
   notify(): void
   /** The queue, and so the device, has a new driver. */
@@ -80,6 +82,7 @@ export class Queue implements ChainOwner, Polled {
         else this.#owner.driverChanged()
         this.#before = undefined
       }
+      this.#owner.changed()
       ring.disableNotifications()
       this.#notify(ring)
     } catch (error) {
@@ -98,6 +101,7 @@ export class Queue implements ChainOwner, Polled {
     this.#ring = undefined
     this.#setup = undefined
     for (const chain of this.#waiting) chain.isReachable = false
+    this.#owner.changed()
     return ring.next
   }
 

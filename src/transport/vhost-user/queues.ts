@@ -4,17 +4,19 @@ import { Queue } from './queue.ts'
 import { messageOf } from '../../util/error.ts'
 
 /**
- * All queues of a device, which have their turn together: a driver gets no more time by using more queues. Each starts and stops by itself, but all break together: a driver that breaks the
- * rules in one of them is not trusted in the others. The device then stops until its driver resets it (virtio
- * 1.3, 2.1.2, DEVICE_NEEDS_RESET).
+ * All queues of a device, which have their turn together: a driver gets no more time by using more queues. Each starts and
+ * stops by itself, but all break together: a driver that breaks the rules in one of them is not trusted in the others. The
+ * device then stops until its driver resets it (virtio 1.3, 2.1.2, DEVICE_NEEDS_RESET).
  */
 export class Queues implements Polled {
   readonly all: readonly Queue[]
+  /** Those that run: of the queues that a device could have, a driver uses a few. */
+  #running: readonly Queue[] = []
   readonly #device: Device
   readonly #log: (line: string) => void
   /** Queues that ran when the device broke, and that the front end has not stopped since. */
   readonly #broken = new Set<Queue>()
-  /** The index of the queue that is served first in the next turn. */
+  /** The index of the one of {@link #running} that is served first in the next turn. */
   #first = 0
   /** Whether the last turn was over before all queues had been served. */
   isBehind = false
@@ -33,6 +35,7 @@ export class Queues implements Polled {
           return broken.size > 0
         },
         serverFor: (chain) => device.serverFor(chain, index),
+        changed: () => (this.#running = this.all.filter(({ isRunning }) => isRunning)),
         notify: () => notify(index),
         driverChanged: () => this.#reset(),
         broke: (error) => this.#break(queue, error),
@@ -56,15 +59,15 @@ export class Queues implements Polled {
   }
 
   poll(turn: Turn = endlessTurn): boolean {
-    const { all } = this
+    const running = this.#running
     let found = false
-    for (let i = 0; i < all.length; i++) {
-      const index = (this.#first + i) % all.length
-      if (!(all[index] as Queue).poll(turn)) continue
+    for (let i = 0; i < running.length; i++) {
+      const index = (this.#first + i) % running.length
+      if (!(running[index] as Queue).poll(turn)) continue
       found = true
       // A device of one queue is spared the look at the clock.
-      if (all.length > 1 && turn.isOver) {
-        this.#first = (index + 1) % all.length
+      if (running.length > 1 && turn.isOver) {
+        this.#first = (index + 1) % running.length
         this.isBehind = true
         return true
       }
@@ -75,14 +78,14 @@ export class Queues implements Polled {
 
   enableNotifications(): boolean {
     let hasWork = false
-    for (const queue of this.all) {
+    for (const queue of this.#running) {
       if (queue.enableNotifications()) hasWork = true
     }
     return hasWork
   }
 
   disableNotifications(): void {
-    for (const queue of this.all) queue.disableNotifications()
+    for (const queue of this.#running) queue.disableNotifications()
   }
 
   #break(queue: Queue, error: unknown): void {
