@@ -49,7 +49,7 @@ const table = {
   '9p/wire': { rooms: [], pure: true },
   fuse: {
     first: 'session.ts',
-    rooms: ['util', 'sys', 'wire', 'session', ...treeInterface],
+    rooms: ['util', 'sys', 'wire', 'session', ...treeInterface, 'tree/later.ts'],
   },
   // The protocol alone, for any runtime.
   'fuse/wire': { rooms: [], pure: true },
@@ -57,7 +57,9 @@ const table = {
   // These two speak 9P's frames. The rest of the room knows no protocol.
   'transport/stream': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
   'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
-  'transport/vhost-user/fs-device.ts': { rooms: ['fuse', 'wire', 'session', 'tree/tree.ts'] },
+  'transport/vhost-user/fs-device.ts': {
+    rooms: ['fuse', 'wire', 'session', 'tree/tree.ts', 'tree/later.ts'],
+  },
   server: {
     first: 'engine.ts',
     rooms: ['util', 'sys', 'tree', 'session', '9p', 'fuse', 'transport'],

@@ -310,7 +310,7 @@ export const handlers: Handlers = {
 
   readdir(session, { fh, offset, size }, { nodeid, uid }) {
     const directory = session.files.directory(fh, unasked(session, fh, nodeid), uid)
-    const to = session.reply.payloadWriter(size)
+    const to = session.reply.payloadWriter(Math.min(size, LISTED_MOST))
     const above = session.nodes.get(nodeid).node
     return list(directory, offset, new EntryWriter(to, (name) => typeOf(above, name)))
   },
@@ -318,7 +318,7 @@ export const handlers: Handlers = {
   readdirplus(session, { fh, offset, size }, { nodeid, uid }) {
     const { node } = session.nodes.get(nodeid)
     const directory = session.files.directory(fh, unasked(session, fh, nodeid), uid)
-    const to = session.reply.payloadWriter(size)
+    const to = session.reply.payloadWriter(Math.min(size, LISTED_MOST))
     return list(directory, offset, new PlusWriter(to, (name) => describe(session, node, name)))
   },
 
@@ -380,6 +380,12 @@ export const handlers: Handlers = {
 
 /** How many bytes one request copies at most. The client asks for the rest. */
 const COPIED_MOST = 16 << 20
+
+/**
+ * How many bytes of a directory one request reads at most, since other clients wait meanwhile: some hundreds of entries that
+ * are looked up, or two thousand. Programs read 32 KiB at a time (glibc's readdir).
+ */
+const LISTED_MOST = 1 << 16
 
 /** For a handler that needs no header. */
 const nobody: RequestHeader = {

@@ -2,6 +2,7 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { type ClientMemory, heapBytes } from '../session/client-memory.ts'
 import { LimitError } from '../session/session-limits.ts'
 import type { Attributes } from '../tree/attributes.ts'
+import type { Later } from '../tree/later.ts'
 import type { Node } from '../tree/tree.ts'
 import { ROOT_ID } from './wire/limits.ts'
 
@@ -14,6 +15,9 @@ export interface KnownNode {
   lookups: number
 }
 
+/** How many nodes are released in one piece: it takes about a millisecond. */
+const PIECE = 1000
+
 /**
  * The nodes of one session: the only owner of the tree's nodes behind them.
  *
@@ -21,22 +25,30 @@ export interface KnownNode {
  * as far as both were looked up after the second was made: the client's caches, locks and mappings of it are then the same.
  */
 export class NodeTable {
-  readonly #byId = new Map<number, KnownNode>()
+  #byId = new Map<number, KnownNode>()
   /** By {@link Node.key}. */
-  readonly #byKey = new Map<object, KnownNode>()
+  #byKey = new Map<object, KnownNode>()
   /** Those that have been seen with several names, by inode number. */
-  readonly #linked = new Map<bigint, KnownNode>()
+  #linked = new Map<bigint, KnownNode>()
   readonly #limit: number
   readonly #memory: ClientMemory
   readonly #onForgotten: (known: KnownNode) => void
+  readonly #later: Later | undefined
   #last = ROOT_ID
 
   /**
    * @param limit the most nodes at once; beyond it a lookup is ENFILE.
    * @param memory what all clients share; a node for which it has no room is ENFILE, too.
    * @param onForgotten is called before a node is released.
+   * @param later for {@link clear}. Without it, all nodes are released at once.
    */
-  constructor(limit: number, memory: ClientMemory, onForgotten: (known: KnownNode) => void) {
+  constructor(
+    limit: number,
+    memory: ClientMemory,
+    onForgotten: (known: KnownNode) => void,
+    later?: Later,
+  ) {
+    this.#later = later
     this.#limit = limit
     this.#memory = memory
     this.#onForgotten = onForgotten
@@ -120,9 +132,26 @@ export class NodeTable {
     return this.#last
   }
 
-  /** Forgets all nodes. Their numbers are not given out again. */
+  /**
+   * Forgets all nodes, which no open file may need any more. Their numbers are not given out again. The nodes are released
+   * in pieces: other clients would wait a fifth of a second for 300,000 of them.
+   */
   clear(): void {
-    for (const known of this.#byId.values()) this.#remove(known)
+    const left = this.#byId.values()
+    this.#byId = new Map()
+    this.#byKey = new Map()
+    this.#linked = new Map()
+    this.#release(left)
+  }
+
+  #release(left: Iterator<KnownNode>): void {
+    for (let released = 0; released < PIECE || this.#later === undefined; released++) {
+      const next = left.next()
+      if (next.done === true) return
+      this.#memory.count(-heapBytes.fid)
+      next.value.node.release()
+    }
+    this.#later(0, () => this.#release(left))
   }
 
   #add(known: KnownNode): void {

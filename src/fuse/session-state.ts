@@ -2,12 +2,13 @@ import { type ClientMemory, SessionLocks, clientMemory } from '../session/client
 import { type DeferredRequest, DeferredRequests } from '../session/deferred-requests.ts'
 import type { SessionLimits } from '../session/session-limits.ts'
 import { Attributes } from '../tree/attributes.ts'
+import type { Later } from '../tree/later.ts'
 import type { LockClient } from '../tree/locks.ts'
 import type { Exports, Tree } from '../tree/tree.ts'
 import { detail } from '../util/error.ts'
 import { type CachingRules, type FusePolicy, cachingRules } from './caching.ts'
 import { type Features, noFeatures } from './init.ts'
-import { NodeTable } from './nodes.ts'
+import { type KnownNode, NodeTable } from './nodes.ts'
 import { OpenFiles } from './open-files.ts'
 import { FuseReplyBuilder } from './reply-builder.ts'
 import type { RequestHeader } from './wire/codec.ts'
@@ -46,6 +47,7 @@ export abstract class FuseSessionState {
     policy: FusePolicy,
     log: (line: string) => void,
     limits: SessionLimits,
+    later?: Later,
   ) {
     this.exports = exports
     this.policy = policy
@@ -53,7 +55,8 @@ export abstract class FuseSessionState {
     this.caching = cachingRules[policy.caching]
     this.#memory = clientMemory(exports, limits.memory)
     this.files = new OpenFiles(limits.fids, this.#memory)
-    this.nodes = new NodeTable(limits.fids, this.#memory, (known) => this.files.forget(known))
+    const onForgotten = (known: KnownNode): void => this.files.forget(known)
+    this.nodes = new NodeTable(limits.fids, this.#memory, onForgotten, later)
     this.locks = new SessionLocks(limits.locks, this.#memory)
     this.deferred = new DeferredRequests((unique, error) =>
       log(`request ${unique} could not be cancelled: ${detail(error)}`),

@@ -16,6 +16,7 @@ import {
 } from '../session/session-limits.ts'
 import { Deferred, type Outcome } from '../tree/deferred.ts'
 import { openFlags } from '../tree/flags.ts'
+import type { Later } from '../tree/later.ts'
 import type { Exports } from '../tree/tree.ts'
 import { TryAgain } from '../tree/try-again.ts'
 import { detail } from '../util/error.ts'
@@ -58,13 +59,15 @@ export class FuseSession extends FuseSessionState {
   readonly #reached = new Set<LimitName>()
   readonly #reader = new Reader(heapMemory(0))
 
+  /** @param later for what the end of a session leaves to do. Without it, all of that is done at once. */
   constructor(
     exports: Exports,
     policy: FusePolicy,
     log: (line: string) => void,
     limits: SessionLimits = defaultLimits,
+    later?: Later,
   ) {
-    super(exports, policy, log, limits)
+    super(exports, policy, log, limits, later)
   }
 
   /**

@@ -45,8 +45,9 @@ export class Loop implements EventLoop {
 
   /** @param now a clock in milliseconds, for the length of turns. */
   constructor(now: () => number = () => performance.now()) {
-    this.#turn = new TimedTurn(now)
-    this.#round = new TimedTurn(now)
+    const clock = new Clock(now)
+    this.#turn = new TimedTurn(clock)
+    this.#round = new TimedTurn(clock)
     this.#timers = new Timers()
     try {
       this.#epoll = new Epoll()
@@ -181,6 +182,7 @@ export class Loop implements EventLoop {
     if (polled.length === 0) return true
     for (const each of polled) each.disableNotifications()
     this.#round.begin(ROUND_MS)
+    this.#round.start()
     while (this.#busyPollFor(this.#pollAll)) {
       // An item that was removed meanwhile must not be polled.
       if (this.#polledChanged || this.#busy.size > 0 || this.#round.isOver) return false
@@ -243,27 +245,45 @@ interface Registration {
   events: number
 }
 
-/** A turn of some milliseconds. Its clock starts with {@link start}, or with the first question. */
-class TimedTurn implements Turn {
+/** A clock in milliseconds, which remembers when it was looked at. */
+class Clock {
+  /** The time of the last look. */
+  last = -Infinity
   readonly #now: () => number
-  #time = 0
-  #end = 0
 
   constructor(now: () => number) {
     this.#now = now
   }
 
+  look(): number {
+    this.last = this.#now()
+    return this.last
+  }
+}
+
+/**
+ * A turn of some milliseconds. It starts with the last look at the clock, if not with {@link start}: at the end of the turn
+ * before, or not long before. A turn that is over too early goes on in the next round.
+ */
+class TimedTurn implements Turn {
+  readonly #clock: Clock
+  #time = 0
+  #end = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
   begin(milliseconds: number): void {
     this.#time = milliseconds
-    this.#end = Infinity
+    this.#end = this.#clock.last + milliseconds
   }
 
   start(): void {
-    this.#end = this.#now() + this.#time
+    this.#end = this.#clock.look() + this.#time
   }
 
   get isOver(): boolean {
-    if (this.#end === Infinity) this.start()
-    return this.#now() >= this.#end
+    return this.#clock.look() >= this.#end
   }
 }

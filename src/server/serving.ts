@@ -9,6 +9,7 @@ import type { Device } from '../transport/vhost-user/device.ts'
 import type * as backend from '../transport/vhost-user/backend.ts'
 import type * as fsDevice from '../transport/vhost-user/fs-device.ts'
 import type * as p9Device from '../transport/vhost-user/p9-device.ts'
+import type { Later } from '../tree/later.ts'
 import type { Exports } from '../tree/tree.ts'
 import { type Client, Commands } from './commands.ts'
 import { Connection } from './connection.ts'
@@ -117,12 +118,20 @@ function deviceAt(
   exports: Exports,
   limits: Served['limits'],
   log: (line: string) => void,
+  later: Later,
 ): Device | undefined {
   if (listen.kind === 'vhost-user' && devices.P9Device !== undefined) {
     return new devices.P9Device({ exports, limits, tag: listen.tag, log })
   }
   if (listen.kind === 'virtiofs' && devices.FsDevice !== undefined) {
-    return new devices.FsDevice({ exports, limits, policy: listen, tag: listen.offersTag, log })
+    return new devices.FsDevice({
+      exports,
+      limits,
+      policy: listen,
+      tag: listen.offersTag,
+      log,
+      later,
+    })
   }
   return undefined
 }
@@ -173,7 +182,7 @@ function prepare(
       if (once && watched.hasSpoken) channel.tell({ kind: 'left' })
     }
     const saved = resume[place]?.shift()
-    const device = deviceAt(listen, devices, exports, limits, say)
+    const device = deviceAt(listen, devices, exports, limits, say, loop.later)
     const watched =
       device !== undefined && devices.Backend !== undefined
         ? new devices.Backend(

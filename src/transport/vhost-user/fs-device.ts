@@ -11,6 +11,7 @@ import {
 import { messages } from '../../fuse/wire/messages.ts'
 import type { SessionLimits } from '../../session/session-limits.ts'
 import { type SystemMemory, systemMemory } from '../../sys/system-memory.ts'
+import type { Later } from '../../tree/later.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import type { Chain, ChainServer } from './chain.ts'
@@ -35,6 +36,8 @@ export interface FsDeviceOptions {
    */
   readonly tag?: string | undefined
   readonly log: (line: string) => void
+  /** See {@link FuseSession}. */
+  readonly later?: Later
 }
 
 /**
@@ -51,9 +54,9 @@ export class FsDevice implements Device {
   /** For requests whose chain has more than one iovec, which are all of Linux's. One request is read at a time. */
   readonly gathered: SystemMemory
 
-  constructor({ exports, policy, limits, tag, log }: FsDeviceOptions) {
+  constructor({ exports, policy, limits, tag, log, later }: FsDeviceOptions) {
     this.config = tag === undefined ? new Uint8Array() : configSpace(tag)
-    this.session = new FuseSession(exports, policy, log, limits)
+    this.session = new FuseSession(exports, policy, log, limits, later)
     this.scratch = systemMemory(OUT_HEADER_BYTES + IO_BYTES_MAX)
     this.gathered = systemMemory(REQUEST_BYTES_MAX)
   }

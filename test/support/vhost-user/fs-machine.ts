@@ -3,6 +3,7 @@ import type { MessageName, R } from '../../../src/fuse/wire/messages.ts'
 import { defaultLimits, type SessionLimits } from '../../../src/session/session-limits.ts'
 import { ErrnoError } from '../../../src/sys/errno.ts'
 import { FsDevice } from '../../../src/transport/vhost-user/fs-device.ts'
+import type { Later } from '../../../src/tree/later.ts'
 import type { Exports } from '../../../src/tree/tree.ts'
 import { fieldsOf } from '../fuse/client.ts'
 import {
@@ -13,13 +14,17 @@ import {
   type Target,
   uniqueOf,
 } from '../fuse/requests.ts'
-import { ManyQueues } from './many-queues.ts'
+import { ManyQueues, type TestedLoop } from './many-queues.ts'
 
 export interface FsMachineOptions {
   readonly policy?: Partial<FusePolicy>
   readonly limits?: Partial<SessionLimits>
   /** How many queues, that of high priority among them. Default: 3. */
   readonly queues?: number
+  /** Several machines may share one. */
+  readonly loop?: TestedLoop
+  /** The timers of its device. */
+  readonly later?: Later
 }
 
 /** What the session is given where a test says nothing else. */
@@ -34,15 +39,19 @@ export class FsMachine implements Disposable {
   readonly #queues: number
   #unique = 0
 
-  constructor(exports: Exports, { policy, limits, queues = 3 }: FsMachineOptions = {}) {
+  constructor(
+    exports: Exports,
+    { policy, limits, queues = 3, loop, later }: FsMachineOptions = {},
+  ) {
     this.#queues = queues
     this.device = new FsDevice({
       exports,
       policy: { ...usualPolicy, ...policy },
       limits: { ...defaultLimits, ...limits },
       log: (line) => this.log.push(line),
+      ...(later === undefined ? {} : { later }),
     })
-    this.machine = new ManyQueues(this.device, queues)
+    this.machine = new ManyQueues(this.device, queues, loop)
     this.machine.negotiate(0n)
     this.start()
   }

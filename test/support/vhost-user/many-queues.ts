@@ -45,8 +45,14 @@ interface Sent {
   readonly taken: readonly number[]
 }
 
-/** An event loop in which nothing happens but in {@link Turns.turn}. */
-class Turns implements EventLoop {
+/** An event loop in which something happens only when the test says so. */
+export interface TestedLoop extends EventLoop {
+  /** Serves what is ready. */
+  turn(turn?: Turn): void
+}
+
+/** One that serves whatever is readable, in any order and without end. */
+class Turns implements TestedLoop {
   readonly #watched = new Set<Watched>()
 
   add(watched: Watched): void {
@@ -100,11 +106,12 @@ export class ManyQueues implements Disposable {
   end: string | undefined
   readonly frontend: Frontend
   readonly queues: readonly MachineQueue[]
-  readonly #loop = new Turns()
+  readonly #loop: TestedLoop
   readonly #sent = new Map<DriverQueue, Map<number, Sent>>()
 
   /** @param count how many queues the machine sets up, from the first on. */
-  constructor(device: Device, count = 2) {
+  constructor(device: Device, count = 2, loop: TestedLoop = new Turns()) {
+    this.#loop = loop
     const path = join(temporaryDirectory(), 'device')
     const listener = listenUnix(path)
     this.frontend = new InlineFrontend(path, () => this.turn())
@@ -135,7 +142,7 @@ export class ManyQueues implements Disposable {
 
   /** What the loop would poll. */
   get polled(): readonly Polled[] {
-    return this.#loop.polled
+    return this.#loop instanceof Turns ? this.#loop.polled : []
   }
 
   kick(index: number): void {
