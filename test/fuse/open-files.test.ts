@@ -238,13 +238,13 @@ describe('an open file of the host', () => {
 
   it('holds a descriptor until it is released', () => {
     const probe = new FuseHostProbe(directory)
-    const nodeid = probe.node('file')
     const before = openDescriptors()
+    const nodeid = probe.node('file')
     const fh = probe.open(nodeid)
     expect(openDescriptors()).toBeGreaterThan(before)
     probe.call('release', { fh, releaseFlags: RELEASE_FLOCK_UNLOCK }, { nodeid })
-    probe.session.close()
-    probe.tree.close()
+    probe.tell('forget', { count: 1 }, nodeid)
+    expect(openDescriptors()).toBe(before)
   })
 
   it('is truncated by an open with O_TRUNC, and nothing else is', () => {

@@ -15,9 +15,9 @@ export function afterwards(action: () => void): void {
   undo.push(action)
 }
 
-/** A directory of the test's own, gone when it is over. */
-export function temporaryDirectory(): string {
-  const path = realpathSync(mkdtempSync(join(tmpdir(), 'lowerdir-test-')))
+/** A directory of the test's own, gone when it is over. @param folder where it is made. */
+export function temporaryDirectory(folder = tmpdir()): string {
+  const path = realpathSync(mkdtempSync(join(folder, 'lowerdir-test-')))
   afterwards(() => rmSync(path, { recursive: true, force: true }))
   return path
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { ErrnoError, errno } from '../../sys/errno.ts'
 import {
   O_CLOEXEC,
@@ -155,6 +156,36 @@ export class MappedNode extends HostNode {
     } catch (error) {
       if (fd >= 0) descriptors.discard(fd)
       this.takeBack(name, 0)
+      throw error
+    }
+  }
+
+  /**
+   * See Names.rename. A whiteout of the guest is a file with stored attributes like any other device: the kernel would make a
+   * device on the host. It is made under a name that nobody uses, and changes places with the file; then the file moves.
+   */
+  override rename(oldName: string, directory: Node, newName: string, flags = 0): void {
+    if ((flags & renameFlags.WHITEOUT) === 0) {
+      super.rename(oldName, directory, newName, flags)
+      return
+    }
+    const others = flags & ~renameFlags.WHITEOUT
+    if ((others & ~renameFlags.NOREPLACE) !== 0) throw new ErrnoError(errno.EINVAL, 'rename')
+    const aside = `.lowerdir-${randomUUID()}`
+    const whiteout = { major: 0, minor: 0 }
+    this.mknod(aside, modes.CHAR, whiteout, { uid: 0, gid: 0 }, null).release()
+    try {
+      super.rename(aside, this, oldName, renameFlags.EXCHANGE)
+    } catch (error) {
+      this.takeBack(aside, 0)
+      throw error
+    }
+    try {
+      super.rename(aside, directory, newName, others)
+    } catch (error) {
+      // Where this fails as well, the file keeps that name: it is not to be lost.
+      super.rename(aside, this, oldName, renameFlags.EXCHANGE)
+      this.takeBack(aside, 0)
       throw error
     }
   }
