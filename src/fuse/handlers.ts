@@ -6,7 +6,14 @@ import { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
 import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
 import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
-import { NO_UID, type Node, type OpenDirectory, type OpenNode, type Owner } from '../tree/tree.ts'
+import {
+  NO_UID,
+  type Names,
+  type Node,
+  type OpenDirectory,
+  type OpenNode,
+  type Owner,
+} from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
 import { EntryWriter, PlusWriter, entryType } from './entry-writer.ts'
@@ -167,10 +174,21 @@ export const handlers: Handlers = {
   link(session, { oldnodeid, name }, { nodeid }) {
     const known = session.nodes.get(oldnodeid)
     const { node } = session.nodes.get(nodeid)
-    namesOf(node).link(known.node, checkName(name))
-    known.node.getattr(session.attributes)
-    session.nodes.seen(known, session.attributes)
+    const { attributes, otherAttributes: before } = session
+    checkName(name)
+    known.node.getattr(before)
+    namesOf(node).link(known.node, name)
     known.lookups++
+    try {
+      known.node.getattr(attributes)
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error
+      // The name is there, whatever came of this. The client asks for the attributes again.
+      before.nlink++
+      session.nodes.seen(known, before)
+      return { entry: { ...entryOf(session, known), attributes: before, attrValid: 0 } }
+    }
+    session.nodes.seen(known, attributes)
     return { entry: entryOf(session, known) }
   },
 
@@ -557,15 +575,15 @@ function newcomer(
   gid: number,
   umask = 0,
 ): { readonly owner: Owner; readonly mode: number } {
-  const { attributesAbove, nodes } = session
+  const { otherAttributes, nodes } = session
   nodes.checkRoom()
-  above.getattr(attributesAbove)
+  above.getattr(otherAttributes)
   const isMasked = has(session, init.DONT_MASK) && !hasDefaultAcl(above)
   const its = isMasked ? mode & ~(umask & 0o777) : mode
-  if ((attributesAbove.mode & modes.SETGID) === 0) return { owner: { uid, gid }, mode: its }
+  if ((otherAttributes.mode & modes.SETGID) === 0) return { owner: { uid, gid }, mode: its }
   const isDirectory = (mode & modes.TYPE) === modes.DIRECTORY
   return {
-    owner: { uid, gid: attributesAbove.gid },
+    owner: { uid, gid: otherAttributes.gid },
     mode: isDirectory ? its | modes.SETGID : its,
   }
 }

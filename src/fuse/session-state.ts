@@ -33,8 +33,8 @@ export abstract class FuseSessionState {
   readonly reply = new FuseReplyBuilder()
   /** Filled anew for each request. */
   readonly attributes = new Attributes()
-  /** Of the directory that something is made in. */
-  readonly attributesAbove = new Attributes()
+  /** Of the directory that something is made in, or of a file before it was changed. */
+  readonly otherAttributes = new Attributes()
   /** What was agreed on at INIT; undefined before. */
   features: Features = noFeatures
   readonly exports: Exports

@@ -2,19 +2,37 @@ import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { vi } from 'vitest'
 import { ErrnoError } from '../../src/sys/errno.ts'
-import { defaultLimits } from '../../src/session/session-limits.ts'
 import { Descriptors } from '../../src/tree/host/descriptors.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import { HostTree } from '../../src/tree/host/host-tree.ts'
 import { openDescriptors } from '../support/descriptors.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
-import { SessionProbe } from '../support/session-probe.ts'
 import { memoryFolder } from '../support/memory-folder.ts'
 import { type Fault, libc } from './faulty-libc.mjs'
-import { answerTo, crowded, fillTree, type Request, scenario } from './scenario.ts'
+
+/** One request of a scenario, in any protocol. */
+export interface Named {
+  readonly name: string
+}
+
+/** The requests of a scenario, and a session that answers them. */
+export interface Scenario<Request extends Named> {
+  readonly requests: readonly Request[]
+  /** What the directory has in the beginning. */
+  fill(directory: string): void
+  begin(tree: HostTree): Player<Request>
+}
+
+/** One session. */
+export interface Player<Request> {
+  readonly log: readonly string[]
+  /** The answer, without values that differ each time. */
+  answerTo(request: Request): string
+  close(): void
+}
 
 /** The answer to one request of a run, and the calls of libc that were made for it. */
-export interface Answered {
+export interface Answered<Request extends Named = Named> {
   readonly request: Request
   readonly calls: readonly string[]
   readonly answer: string
@@ -30,13 +48,13 @@ export interface Answered {
   readonly miscounted: number
 }
 
-export interface Run {
+export interface Run<Request extends Named = Named> {
   /** `ok`, or the errno of opening the tree. */
   readonly opened: string
   readonly openingCalls: readonly string[]
   /** The state of the tree at the beginning. */
   readonly state: string
-  readonly answers: readonly Answered[]
+  readonly answers: readonly Answered<Request>[]
   readonly closingCalls: readonly string[]
   /** Descriptors that were left open. */
   readonly left: number
@@ -51,25 +69,25 @@ const SETTLE_AFTER = 10
 /** Gives access to the descriptors of the tree under test, which are private. */
 const opening = vi.spyOn(Descriptors.prototype, 'open')
 
-/** The scenario on one kind of tree. */
-export class Scene {
+/** A scenario on one kind of tree. */
+export class Scene<Request extends Named> {
   readonly #policy: HostPolicy
-  readonly #requests: readonly Request[]
+  readonly #scenario: Scenario<Request>
   /** The answers of a run without a fault, once there was one. */
-  #usual: readonly Answered[] | undefined
+  #usual: readonly Answered<Request>[] | undefined
 
-  constructor(changes: Partial<HostPolicy>, requests: readonly Request[] = scenario) {
+  constructor(changes: Partial<HostPolicy>, scenario: Scenario<Request>) {
     this.#policy = { readOnly: false, owner: 'host', atime: 'preserve', ...changes }
-    this.#requests = requests
+    this.#scenario = scenario
   }
 
   /**
    * Runs the scenario on a new tree. The call of libc with number `index` fails, and so do those of the same
    * name that follow it at once, up to `times` of them. The first run must have no fault.
    */
-  run(index: number, fault: Fault, times = 1): Run {
+  run(index: number, fault: Fault, times = 1): Run<Request> {
     const directory = mkdtempSync(join(memoryFolder, 'lowerdir-faults-'))
-    fillTree(directory)
+    this.#scenario.fill(directory)
     libc.calls.length = libc.closedTwice.length = 0
     opening.mockClear()
     const before = openDescriptors()
@@ -83,7 +101,7 @@ export class Scene {
       return fault
     }
     const timers = new ManualTimers()
-    const answers: Answered[] = []
+    const answers: Answered<Request>[] = []
     let opened = 'ok'
     let openingCalls = 0
     let closing = 0
@@ -92,13 +110,13 @@ export class Scene {
       const tree = new HostTree(directory, this.#policy, timers.later)
       openingCalls = libc.calls.length
       const [descriptors] = opening.mock.contexts as Descriptors[]
-      const probe = new SessionProbe(tree, 0, defaultLimits)
-      log = probe.log
-      for (const request of this.#requests) {
+      const player = this.#scenario.begin(tree)
+      log = player.log
+      for (const request of this.#scenario.requests) {
         const start = libc.calls.length
         const earlier = happened
         const usual = this.#usual?.[answers.length]
-        const answer = answerTo(probe, request)
+        const answer = player.answerTo(request)
         const answered = happened
         timers.fire(SETTLE_AFTER)
         const calls = libc.calls.slice(start)
@@ -106,12 +124,12 @@ export class Scene {
         const looked = failed !== undefined || usual === undefined ? stateOf(directory) : ''
         const miscounted = (descriptors?.count ?? 0) - (openDescriptors() - before)
         const odd = failed !== undefined && answer !== usual?.answer
-        const again = odd ? answerTo(probe, request) : undefined
+        const again = odd ? player.answerTo(request) : undefined
         const settling = failed !== undefined && answered === earlier
         answers.push({ request, calls, answer, failed, settling, state: looked, again, miscounted })
       }
       closing = libc.calls.length
-      probe.session.close()
+      player.close()
       tree.close()
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
@@ -134,14 +152,6 @@ export class Scene {
     }
   }
 }
-
-/** On the host's own files, on files with stored attributes, and with hardly any descriptors. */
-export const scenes = {
-  host: new Scene({}),
-  'mapped-xattr': new Scene({ owner: 'mapped-xattr' }),
-  crowded: new Scene({ descriptors: 16 }, crowded),
-  'crowded mapped-xattr': new Scene({ descriptors: 16, owner: 'mapped-xattr' }, crowded),
-} as const
 
 /** Names, modes, owners and sizes of all files. */
 function stateOf(directory: string): string {

@@ -12,7 +12,8 @@ import {
   type T,
 } from '../../src/9p/index.ts'
 import { memoryOf } from '../support/frames.ts'
-import { fieldsOf, type RawReply, type SessionProbe } from '../support/session-probe.ts'
+import { fieldsOf, type RawReply, SessionProbe } from '../support/session-probe.ts'
+import { type Scenario, Scene } from './run.ts'
 
 /** One request of the session, which uses all operations once. */
 export interface Request {
@@ -75,8 +76,8 @@ const FIRST_OF_MANY = 100
 const { open, lock: locks, xattr } = flags
 const some = { uid: 12, gid: 34 }
 
-/** Every request of the table, on every type of file that it treats differently. */
-export const scenario: readonly Request[] = [
+/** Every request of 9P's table, on every type of file that it treats differently. */
+const scenario: readonly Request[] = [
   request('version', { msize: 8192, version: limits.VERSION }),
   request('attach', { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: some.uid }),
   // A file, and all requests on it while it is open.
@@ -187,7 +188,7 @@ export const scenario: readonly Request[] = [
 ]
 
 /** The same, while other fids take all descriptors. */
-export const crowded: readonly Request[] = scenario.flatMap((each, i) => {
+const crowded: readonly Request[] = scenario.flatMap((each, i) => {
   const others = [0, 1, 2].map((more) => (3 * i + more) % MANY)
   const walks = Array.from({ length: MANY }, (_, n) =>
     request('walk', { fid: 0, newfid: FIRST_OF_MANY + n, names: ['many', `${n}`] }),
@@ -197,11 +198,34 @@ export const crowded: readonly Request[] = scenario.flatMap((each, i) => {
   return each.name === 'attach' ? [each].concat(walks) : asked.concat([each])
 })
 
+function playing(requests: readonly Request[]): Scenario<Request> {
+  return {
+    requests,
+    fill: fillTree,
+    begin(tree) {
+      const probe = new SessionProbe(tree, 0)
+      return {
+        log: probe.log,
+        answerTo: (request) => answerTo(probe, request),
+        close: () => probe.session.close(),
+      }
+    },
+  }
+}
+
+/** On the host's own files, on files with stored attributes, and with hardly any descriptors. */
+export const scenes = {
+  host: new Scene({}, playing(scenario)),
+  'mapped-xattr': new Scene({ owner: 'mapped-xattr' }, playing(scenario)),
+  crowded: new Scene({ descriptors: 16 }, playing(crowded)),
+  'crowded mapped-xattr': new Scene({ descriptors: 16, owner: 'mapped-xattr' }, playing(crowded)),
+} as const
+
 /**
  * The answer, without values that differ each time: inode numbers and times. Replies to requests that waited
  * follow.
  */
-export function answerTo(probe: SessionProbe, asked: Request): string {
+function answerTo(probe: SessionProbe, asked: Request): string {
   probe.replies = []
   probe.send(asked.name === 'version' ? limits.NOTAG : asked.tag, asked.name, asked.fields)
   const replies = probe.replies.toSorted((a, b) => a.tag - b.tag)

@@ -58,12 +58,6 @@ export class MappedNode extends HostNode {
     attributes.mode = modeOf(attributes.mode, mode)
   }
 
-  /** @throws EINVAL for a whiteout: the kernel would make a device on the host. Overlayfs then makes one with mknod. */
-  override rename(oldName: string, directory: Node, newName: string, flags = 0): void {
-    if ((flags & renameFlags.WHITEOUT) !== 0) throw new ErrnoError(errno.EINVAL, 'rename')
-    super.rename(oldName, directory, newName, flags)
-  }
-
   override setattr(changes: AttributeChanges, file: OpenNode | null, uid: number): void {
     this.mayChange()
     const { mode, size, atime, mtime, ctime } = changes
