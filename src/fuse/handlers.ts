@@ -6,14 +6,7 @@ import { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
 import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
 import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
-import {
-  NO_UID,
-  type Names,
-  type Node,
-  type OpenDirectory,
-  type OpenNode,
-  type Owner,
-} from '../tree/tree.ts'
+import { NO_UID, type Node, type OpenDirectory, type OpenNode, type Owner } from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
 import { EntryWriter, PlusWriter, entryType } from './entry-writer.ts'

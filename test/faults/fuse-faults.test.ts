@@ -1,6 +1,7 @@
 // First of all: it must be there before anything of src/ is loaded.
-import './faulty-libc.mjs'
+import { libc } from './faulty-libc.mjs'
 import { describe, expect, it } from 'vitest'
+import { errno } from '../../src/sys/errno.ts'
 import type { MessageName } from '../../src/fuse/wire/messages.ts'
 import { messageNames } from '../support/fuse/requests.ts'
 import { type Absorbed, cleanRun, complaints, faults, type Rules } from './complaints.ts'
@@ -102,6 +103,17 @@ describe('a call of libc that fails under a FUSE session', () => {
     expect(complaintsOf('mapped-xattr', 'EINTR')).toEqual([])
   })
 
+  it('with EINTR all the time is EINTR in the end', () => {
+    const run = fuseScenes.host.run(
+      cleanRuns.host.calls.indexOf('pread'),
+      { errno: errno.EINTR },
+      Infinity,
+    )
+    const read = run.answers.find(({ request }) => request.name === 'read')
+    expect(read?.answer).toBe('EINTR')
+    expect(libc.calls.filter((call) => call === 'pread').length).toBeGreaterThan(50)
+  })
+
   it('has only exceptions that really occur', () => {
     const all = names.flatMap((name) => cleanRuns[name].run.answers)
     for (const { requests, call } of absorbed) {
@@ -113,3 +125,21 @@ describe('a call of libc that fails under a FUSE session', () => {
     }
   })
 })
+
+describe('FSYNC', () => {
+  it.each([
+    [0, 'fsync'],
+    [1, 'fdatasync'],
+  ])('with the flags %i makes %s, and tells what it says', (flags, call) => {
+    const { run, calls } = cleanRuns.host
+    const at = run.answers.findIndex((each) => each.calls[0] === call)
+    expect(run.answers[at]?.request.name).toBe('fsync')
+    expect(run.answers[at]?.request.fields(number, number)).toMatchObject({
+      ...(flags > 0 && { flags }),
+    })
+    const failed = fuseScenes.host.run(calls.indexOf(call), { errno: errno.EIO })
+    expect(failed.answers[at]?.answer).toBe('EIO')
+  })
+})
+
+const number = (): number => 0

@@ -280,13 +280,14 @@ class FusePlayer {
   }
 
   /** Replies to requests that waited follow. */
-  answerTo({ name, at, fields, as, uid = 0, unique }: FuseRequest): string {
+  answerTo(asked: FuseRequest): string {
+    const { name, at, as, uid = 0, unique } = asked
     const probe = this.#probe
     const { nodes, handles } = this.#known
     probe.replies = []
     const find = (map: ReadonlyMap<string, number>) => (label: string) => map.get(label) ?? 4711
     const target = { nodeid: find(nodes)(at), uid, gid: uid }
-    probe.send(unique, name, fields(find(nodes), find(handles)), target)
+    probe.send(unique, name, asked.fields(find(nodes), find(handles)), target)
     const replies = probe.replies.toSorted((a, b) => a.unique - b.unique)
     if (replies.length === 0) return messages[name].R === null ? 'ok' : 'waits'
     return replies
@@ -353,13 +354,13 @@ function scene(
   })
 }
 
-const asked: FusePolicy = { caching: 'mmap', remoteLocks: true }
+const asking: FusePolicy = { caching: 'mmap', remoteLocks: true }
 const notAsked: FusePolicy = { caching: 'loose', remoteLocks: false }
 
 /** On the host's own files, on files with stored attributes, with hardly any descriptors, and opened without asking. */
 export const fuseScenes = {
-  host: scene({}, scenario, asked),
-  'mapped-xattr': scene({ owner: 'mapped-xattr' }, scenario, asked),
+  host: scene({}, scenario, asking),
+  'mapped-xattr': scene({ owner: 'mapped-xattr' }, scenario, asking),
   'read-only': scene({ readOnly: true }, unasked, notAsked),
   'read-only mapped-xattr': scene({ readOnly: true, owner: 'mapped-xattr' }, unasked, notAsked),
 } as const

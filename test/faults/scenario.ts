@@ -58,7 +58,7 @@ function getlock(fid: number, procId: number): Request {
 }
 
 /** The tree that {@link scenario} begins with. */
-export function fillTree(directory: string): void {
+function fillTree(directory: string): void {
   mkdirSync(join(directory, 'dir', 'inner'), { recursive: true })
   writeFileSync(join(directory, 'dir', 'inner', 'deep'), 'content')
   writeFileSync(join(directory, 'file'), 'file')
@@ -206,7 +206,7 @@ function playing(requests: readonly Request[]): Scenario<Request> {
       const probe = new SessionProbe(tree, 0)
       return {
         log: probe.log,
-        answerTo: (request) => answerTo(probe, request),
+        answerTo: (each) => answerTo(probe, each),
         close: () => probe.session.close(),
       }
     },

@@ -165,7 +165,7 @@ describe('SYNCFS', () => {
     tree.readOnly = true
     fake.call('syncfs')
     expect(synced).toEqual(['root'])
-    expect(fake.errnoOf('syncfs', {}, { nodeid: 4711 })).toBe(0)
+    expect(fake.errnoOf('syncfs', {}, { nodeid: 4711 })).toBe(errno.ESTALE)
     tree.readOnly = false
     expect(fake.errnoOf('syncfs', {}, { nodeid: 4711 })).toBe(errno.ESTALE)
   })
