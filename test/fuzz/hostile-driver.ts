@@ -1,12 +1,8 @@
-import { limits, type MessageName, type T } from '../../src/9p/index.ts'
-import { memoryOf, requestFrame } from '../support/frames.ts'
 import type { DeviceServer } from '../support/vhost-user/device-server.ts'
 import { u32s } from '../support/vhost-user/frontend.ts'
-import { byteByByte, linux, scattered } from '../support/vhost-user/layouts.ts'
-import type { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
+import type { VirtualDevice, VirtualQueue } from '../support/vhost-user/virtual-device.ts'
 import type { Random } from './random.ts'
-
-const MSIZE = 8192
+import type { Speech, Spoken } from './speech.ts'
 
 /** Numbers at limits, and numbers that wrap. */
 const edges = [
@@ -19,42 +15,47 @@ const edges = [
 export class HostileDriver {
   readonly #random: Random
   readonly #device: VirtualDevice
+  /** The queue of the present attack. */
+  #queue: VirtualQueue
   /** Places in memory that the device reads: guest addresses and lengths. */
   readonly #targets: { readonly address: number; readonly length: number }[] = []
-  #tag = 0
+  readonly #speech: Speech
 
-  constructor(random: Random, server: DeviceServer) {
+  constructor(random: Random, server: DeviceServer, speech: Speech) {
     this.#random = random
+    this.#speech = speech
     this.#device = server.device({
+      queues: 1 + random.upTo(speech.queues - 1),
       size: random.pick([1, 2, 16, 128, 1024]),
       eventIndex: random.chance(50),
       indirect: random.chance(50),
       start: random.pick([0, 0xfff8, random.upTo(0xffff)]),
     })
+    this.#queue = this.#device.queues[0] as VirtualQueue
     this.#begin()
   }
 
   #begin(): void {
-    const { queue } = this.#device
     this.#targets.length = 0
-    this.#targets.push(
-      { address: queue.descriptors, length: 16 * queue.size },
-      { address: queue.available, length: 6 + 2 * queue.size },
-      { address: queue.used, length: 6 + 8 * queue.size },
-    )
+    for (const { driver } of this.#device.queues) {
+      this.#targets.push(
+        { address: driver.descriptors, length: 16 * driver.size },
+        { address: driver.available, length: 6 + 2 * driver.size },
+        { address: driver.used, length: 6 + 8 * driver.size },
+      )
+    }
     this.#device.start()
-    this.#send('version', { msize: MSIZE, version: limits.VERSION })
-    const attach = { fid: 0, afid: limits.NOFID, uname: '', aname: '', uid: 0 }
-    this.#send('attach', attach)
-    this.#send('walk', { fid: 0, newfid: 1, names: ['file'] })
-    this.#send('lopen', { fid: 1, flags: 2 })
-    this.#device.kick()
+    this.#queue = this.#device.queues[0] as VirtualQueue
+    for (const spoken of this.#speech.hello()) this.#send(spoken)
+    this.#queue.kick()
   }
 
   /** One more attack. */
   step(): void {
     const random = this.#random
     const device = this.#device
+    this.#queue = random.pick(device.queues)
+    const queue = this.#queue
     const what = random.weighted({
       request: 30,
       descriptor: 20,
@@ -69,24 +70,24 @@ export class HostileDriver {
     })
     switch (what) {
       case 'request':
-        this.#request()
+        this.#send(this.#speech.request(random))
         break
       case 'descriptor':
         this.#describe()
         break
       case 'offer':
-        device.queue.offer(random.chance(80) ? random.upTo(device.queue.size - 1) : this.#number())
+        queue.driver.offer(random.chance(80) ? random.upTo(queue.driver.size - 1) : this.#number())
         break
       case 'bytes':
         this.#scribble()
         break
       case 'storm':
         // While the device is at work.
-        device.kick()
+        queue.kick()
         for (let i = 0; i < 500; i++) this.#scribble()
         break
       case 'jump':
-        Atomics.add(device.queue.availableWords, 1, random.u32() & 0xffff)
+        Atomics.add(queue.driver.availableWords, 1, random.u32() & 0xffff)
         break
       case 'pause':
         device.start(device.stop())
@@ -102,7 +103,7 @@ export class HostileDriver {
         this.#take()
         break
     }
-    if (random.chance(60)) device.kick()
+    if (random.chance(60)) queue.kick()
   }
 
   close(): void {
@@ -112,50 +113,20 @@ export class HostileDriver {
     this.#device.close()
   }
 
-  #request(): void {
-    const random = this.#random
-    const fid = random.upTo(2)
-    const offset = random.upTo(20_000)
-    const data = { memory: memoryOf(random.bytes(random.pick([1, 100, 3000]))), offset: 0 }
-    const range = { start: 0n, length: 0n, procId: random.upTo(1), clientId: 'g' }
-    switch (random.upTo(7)) {
-      case 0:
-        return this.#send('getattr', { fid, mask: 0xfff })
-      case 1:
-        return this.#send('read', { fid, offset, count: random.pick([1, 2000, 8000, 2 ** 32 - 1]) })
-      case 2:
-        return this.#send('write', {
-          fid,
-          offset,
-          data: { ...data, length: data.memory.bytes.length },
-        })
-      case 3:
-        return this.#send('lock', { fid: 1, type: random.upTo(2), flags: random.upTo(1), ...range })
-      case 4:
-        return this.#send('flush', { oldtag: random.upTo(this.#tag) })
-      case 5:
-        return this.#send('walk', { fid, newfid: 2, names: random.pick([[], ['file'], ['..']]) })
-      case 6:
-        return this.#send('readdir', { fid, offset: 0n, count: 8000 })
-      default:
-        return this.#send('clunk', { fid: 2 })
-    }
-  }
-
-  #send<M extends MessageName>(name: M, fields: T<M>): void {
-    const { queue, ram, heap } = this.#device
-    const tag = name === 'version' ? limits.NOTAG : this.#tag++ % 1000
-    const layout = this.#random.pick([linux, scattered, byteByByte])
-    const chain = layout(ram, heap, requestFrame(tag, name, fields), MSIZE)
+  #send({ bytes, room }: Spoken): void {
+    const { ram, heap } = this.#device
+    const { driver } = this.#queue
+    const layout = this.#random.pick(this.#speech.layouts)
+    const chain = layout(ram, heap, bytes, room)
     // A small queue has no room for every layout.
-    if (chain === undefined || chain.parts.length > queue.size) return chain?.free()
-    if (queue.add(chain.parts) !== undefined) this.#targets.push(...chain.parts.slice(0, 8))
+    if (chain === undefined || chain.parts.length > driver.size) return chain?.free()
+    if (driver.add(chain.parts) !== undefined) this.#targets.push(...chain.parts.slice(0, 8))
   }
 
   #take(): void {
     try {
-      const { queue } = this.#device
-      while (queue.take() !== undefined) queue.listen(this.#random.upTo(3))
+      const { driver } = this.#queue
+      while (driver.take() !== undefined) driver.listen(this.#random.upTo(3))
     } catch {
       // The driver has lost track of its own state.
     }
@@ -164,7 +135,7 @@ export class HostileDriver {
   /** A plausible descriptor. */
   #describe(): void {
     const random = this.#random
-    const { queue } = this.#device
+    const queue = this.#queue.driver
     const target = random.pick(this.#targets)
     const table = random.chance(80) ? queue.descriptors : target.address
     const most = Math.floor((table === target.address ? target.length : 16 * queue.size) / 16) - 1
