@@ -583,6 +583,7 @@ function newcomer(
 
 /** With a default ACL it is that which takes permissions from new files, and not the umask (acl(5)). */
 function hasDefaultAcl(above: Node): boolean {
+  if (above.names?.inheritsAcls !== true) return false
   try {
     return xattrsOf(above).getXattr('system.posix_acl_default').length > 0
   } catch (error) {

@@ -149,6 +149,8 @@ export interface Node extends FileIdentity {
 
 /** Changes of a directory's names: making, moving and removing them. */
 export interface Names {
+  /** Whether the tree gives new files the permissions of this directory's default ACL (acl(5)), where it has one. */
+  readonly inheritsAcls?: boolean
   /**
    * Creates a file in this directory and opens it. Without EXCL, a file that has the name already is opened.
    *

@@ -500,4 +500,12 @@ describe('the umask of a process, where there may be ACLs', () => {
     probe.call('mkdir', { name: 'd', mode: 0o777, umask: 0o077 })
     expect([modeOf('c'), modeOf('d')]).toEqual([0o640, 0o750])
   })
+
+  it('is where such an ACL is kept beside the files: no kernel applies it', () => {
+    const policy = { owner: 'mapped-xattr', acls: true } as const
+    probe = new FuseHostProbe(directory, policy, { acls: true })
+    probe.call('setxattr', { name: DEFAULT_ACL, value: payload(acl) })
+    const { entry } = probe.call('create', { name: 'c', mode: 0o666, umask: 0o077, flags: RDWR })
+    expect(entry.attributes.mode & modes.PERMISSIONS).toBe(0o600)
+  })
 })

@@ -85,6 +85,11 @@ export class MappedNode extends HostNode {
     )
   }
 
+  /** ACLs are kept where the host's kernel does not look for them. */
+  override get inheritsAcls(): boolean {
+    return false
+  }
+
   override readlink(): string {
     if (this.hostType === modes.SYMLINK) return super.readlink()
     if (this.#readType() !== modes.SYMLINK) throw new ErrnoError(errno.EINVAL, 'readlink')

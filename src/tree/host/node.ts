@@ -66,6 +66,11 @@ export class HostNode extends FoundNode<HostNode> implements Node, Names {
     return this
   }
 
+  /** The host's kernel does it. */
+  get inheritsAcls(): boolean {
+    return true
+  }
+
   create(
     name: string,
     flags: number,

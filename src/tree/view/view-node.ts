@@ -53,6 +53,10 @@ export class ViewNode implements Node, Names {
     return this.inner.names === undefined ? undefined : this
   }
 
+  get inheritsAcls(): boolean {
+    return this.inner.names?.inheritsAcls ?? false
+  }
+
   get xattrs(): Xattrs | undefined {
     return this.inner.xattrs
   }
