@@ -71,7 +71,7 @@ const flags = {
   transport: {
     type: 'string',
     value: 'auto|virtiofs|9p|tcp',
-    help: 'how files get to the guest (default auto: the first of these that QEMU and the kernel can)',
+    help: 'how files get to the guest (default auto: the first that QEMU and kernel can)',
   },
   msize: {
     type: 'string',
@@ -95,7 +95,7 @@ const flags = {
   sandbox: {
     type: 'string',
     value: 'off|auto|require',
-    help: 'confine the file servers to what they serve, as far as this kernel can (default auto)',
+    help: 'confine file servers to what they serve, as far as the kernel can (default auto)',
   },
   verbose: { type: 'boolean', help: "show the guest's console and what the servers log" },
   keep: { type: 'boolean', help: "leave the machine's files where they are" },

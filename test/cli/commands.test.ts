@@ -110,7 +110,7 @@ describe('lowerdir doctor', () => {
     expect(text).toMatch(/^QEMU +No QEMU found .* `lowerdir setup` fetches one\.$/m)
     expect(text).toMatch(/^accelerator +(kvm|tcg): \S/m)
     expect(text).toMatch(/^speed +a boot takes /m)
-    expect(text).toMatch(/^transport +vhost-user if QEMU and the kernel can do it, else tcp$/m)
+    expect(text).toMatch(/^transport +virtiofs or 9p if QEMU and the kernel can do it, else tcp$/m)
     expect(text).toMatch(/^sandbox +(no )?Landlock.*, no_new_privs, (no )?seccomp$/m)
     expect(text.trimEnd()).toMatch(/\nSomething is missing\. `lowerdir setup` fetches it\.$/)
   })

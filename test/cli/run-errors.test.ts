@@ -39,7 +39,7 @@ describe('lowerdir run fails before it starts QEMU, and says what to do', () => 
     ['an odd accelerator', () => ['--accel=fast'], 'choose one of auto, kvm, tcg.'],
     ['an odd atime', () => ['--atime=never'], 'choose one of preserve, guest.'],
     ['an odd sandbox', () => ['--sandbox=on'], 'choose one of off, auto, require.'],
-    ['an odd transport', () => ['--transport=udp'], 'choose one of auto, vhost-user, tcp.'],
+    ['an odd transport', () => ['--transport=udp'], 'choose one of auto, virtiofs, 9p, tcp.'],
     [
       'an odd size of messages',
       () => ['--msize=2G'],
