@@ -4,6 +4,7 @@ import { type Engine, openEngine } from '../server/engine.ts'
 import { ListenError } from '../server/listening-socket.ts'
 import type { Share } from '../server/share.ts'
 import { defaultLimits } from '../session/session-limits.ts'
+import { descriptorLimit } from '../sys/process.ts'
 import { keepsAcls } from '../tree/host/xattrs.ts'
 import { messageOf } from '../util/error.ts'
 import { whenAborted } from '../util/promises.ts'
@@ -115,7 +116,9 @@ function listen(request: VirtiofsdRequest, acls: boolean, log: (line: string) =>
         // As virtiofsd: it reads as any other program does.
         atime: 'guest',
         acls,
-        ...(descriptors !== undefined && { descriptors }),
+        ...(descriptors !== undefined && {
+          descriptors: Math.min(descriptors, Math.floor(descriptorLimit() / 2)),
+        }),
       },
     ],
     listen: [

@@ -158,6 +158,33 @@ describe('virtiofsd', () => {
     expect((await cli.end()).status).toBe(0)
   })
 
+  it.each([
+    // Half of them are for the guest, and a file that is open takes two.
+    [1_048_576, 37],
+    [60, 15],
+  ])(
+    '--rlimit-nofile=%i of a process with 150 leaves the guest %i open files',
+    async (given, most) => {
+      const names = Array.from({ length: 200 }, (_, i) => `file ${i}`)
+      for (const name of names) writeFileSync(join(shared, name), name)
+      const args = ['virtiofsd', '--socket-path', path, '--shared-dir', shared]
+      await using cli = Cli.limited(150, [...args, `--rlimit-nofile=${given}`])
+      await cli.printed('virtiofsd: serving ')
+      const guest = await mounted()
+      const opened = await Promise.allSettled(
+        names.map(async (name) => {
+          const { entry } = await guest.call.lookup({ name })
+          await guest.call.open({}, { nodeid: entry.nodeid })
+        }),
+      )
+      const refused = opened.filter(({ status }) => status === 'rejected')
+      expect(names.length - refused.length).toBeGreaterThan(most / 2)
+      expect(names.length - refused.length).toBeLessThanOrEqual(most)
+      guest.close()
+      expect((await cli.end()).status).toBe(0)
+    },
+  )
+
   it('--readonly allows no changes', async () => {
     await using cli = await serving('--readonly')
     expect(cli.stderr).toContain(`virtiofsd: serving ${shared} read-only\n`)
