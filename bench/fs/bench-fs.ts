@@ -1,3 +1,4 @@
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startLowerdir } from '../lowerdir.ts'
@@ -64,17 +65,25 @@ export async function benchFs(options: FsBenchOptions): Promise<void> {
 
   print(`lowerdir ${version('package.json')} and virtiofsd ${program.version} (--cache always)`)
   print(describeMachine())
-  print(`medians of ${rounds} rounds of ${milliseconds} ms; files in memory\n`)
+  const busy = loadavg().map((each) => each.toFixed(1))
+  print(
+    `medians of ${rounds} rounds of ${milliseconds} ms; files in memory; load average ${busy.join(', ')}\n`,
+  )
   print(heading)
   for (const { name, goal } of wanted) {
+    const measure = (server: (typeof servers)[number], depth: number): Promise<FsLoad> => {
+      const { socket, pid } = server
+      return client.measure({ socket, pid, workload: name, depth, milliseconds })
+    }
+    // V8 compiles what has run some thousand times, which takes too long with one request at a time.
+    for (const server of servers) await measure(server, DEPTH_MAX)
     for (const depth of DEPTHS) {
       const loads = { lowerdir: [] as FsLoad[], virtiofsd: [] as FsLoad[] }
       for (let round = 0; round <= rounds; round++) {
-        // Each goes first in every other round. The first round warms up the JIT compiler and the caches.
+        // Each goes first in every other round. The first round warms up the caches.
         for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-          const { name: who, socket, pid } = server
-          const load = await client.measure({ socket, pid, workload: name, depth, milliseconds })
-          if (round > 0) loads[who].push(load)
+          const load = await measure(server, depth)
+          if (round > 0) loads[server.name].push(load)
         }
       }
       print(line(name, depth, goal, loads))
