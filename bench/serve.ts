@@ -1,5 +1,5 @@
 import { defaultLimits } from '../src/session/session-limits.ts'
-import { startEngine } from '../src/server/engine.ts'
+import { startEngine } from '../src/server/start.ts'
 import type { Listen } from '../src/server/share.ts'
 
 /**

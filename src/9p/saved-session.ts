@@ -67,6 +67,11 @@ export function savedSession(
   }
 }
 
+/** A session after Tversion, in which nothing is attached yet. */
+export function begunSession(msize: number): SavedSession {
+  return { format: FORMAT, msize, attached: [], lost: [], waiting: [] }
+}
+
 /**
  * Checks that a session with these limits can take over a saved one.
  *

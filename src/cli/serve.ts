@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { ErrnoError } from '../sys/errno.ts'
+import { messageOf } from '../util/error.ts'
 import { whenAborted } from '../util/promises.ts'
-import { type Engine, openEngine } from '../server/engine.ts'
+import type { Engine } from '../server/engine.ts'
+import { openServer } from '../server/start.ts'
 import { ListenError } from '../server/listening-socket.ts'
 import { sandboxModes } from '../server/sandbox.ts'
 import type { Served, Share } from '../server/share.ts'
@@ -36,6 +38,10 @@ export const serve = command({
       multiple: true,
       value: 'NAME=DIR',
       help: 'one of several directories, chosen by the mount option aname=NAME; more below',
+    },
+    'one-process': {
+      type: 'boolean',
+      help: 'serve all exports in one process: one that hangs then stops all',
     },
     'read-only': { type: 'boolean', help: 'refuse all changes' },
     ...policyOptions,
@@ -91,6 +97,8 @@ Write a comma that is part of PATH twice.
 An export's DIR may be followed by ,ro ,rw ,owner=… ,map=… ,atime=preserve ,atime=guest
 ,locks=guests ,locks=host. The options of the same names are the defaults of all exports.
 Write a comma that is part of DIR twice.
+Each export has a process of its own: where one hangs or ends, the others go on. A connection is then with one export,
+and to attach to another one over it is EXDEV. With --one-process, or a vhost-user address, all are in one process.
 
 ${limitHelp()}`,
 
@@ -130,7 +138,8 @@ ${limitHelp()}`,
       } else {
         const remote = values['allow-other-machines'] ?? false
         const listen = addresses.map((text) => parseListen(text, remote))
-        await serveSockets(served, listen, log)
+        const oneProcess = values['one-process'] ?? false
+        await serveSockets(served, listen, oneProcess, log)
       }
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error
@@ -172,21 +181,35 @@ function whatToServe(
 async function serveSockets(
   served: Served,
   addresses: readonly Address[],
+  oneProcess: boolean,
   log: (line: string) => void,
 ): Promise<void> {
   const listen = addresses.map((address) =>
     address.kind === 'virtiofs' ? virtiofsListen(address, served.exports) : address,
   )
-  const share: Share = { ...served, listen }
+  const share: Share = { ...served, listen, separate: !oneProcess }
   const interrupted = whenAborted(abortOnSignals())
-  await using engine = openEngine(share, log)
+  await using engine = openServer(share, log)
   try {
     // The process opens the directories, so that a file system that hangs stops that process alone.
     await Promise.race([engine.serving, interrupted])
     announce(engine, share, addresses)
+    if (engine.processes.length > 1) reportEnds(engine)
     await Promise.race([engine.ended, interrupted])
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error
+  }
+}
+
+/** Says so when the process of an export has ended. The others go on. */
+function reportEnds({ processes }: Engine): void {
+  for (const { exports, ended } of processes) {
+    const names = exports.map(({ name }) => name).join(', ')
+    ended.catch((error: unknown) =>
+      printError(
+        `lowerdir: ${messageOf(error)}. Its clients are disconnected, and a mount of ${names} fails (EIO) until serve is started again.`,
+      ),
+    )
   }
 }
 

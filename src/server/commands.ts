@@ -2,25 +2,19 @@ import type { Later } from '../tree/later.ts'
 import { HOLD_INTERVAL, HOLD_TIMEOUT } from '../transport/hold.ts'
 import { type SavedStream, reasonFor } from '../transport/stream/stream-session.ts'
 import { Connection } from './connection.ts'
-import type { Watched } from '../transport/event-loop.ts'
-import type { EngineCommand, EngineMessage, Listen } from './share.ts'
-
-/** A client, and the listener that it has connected to. */
-export interface Client {
-  readonly watched: Watched & { readonly hasSpoken: boolean }
-  /** The index of the listener, in the order of the share's addresses. */
-  readonly place: number
-  readonly listen: Listen
-}
+import type { Client } from './clients.ts'
+import type { EngineCommand, EngineMessage } from './share.ts'
 
 /** Carries out the starter's commands while the process serves. */
 export class Commands {
-  readonly #clients: ReadonlySet<Client>
+  readonly #clients: Iterable<Client>
   readonly #later: Later
   readonly #tell: (message: EngineMessage) => void
   readonly #stop: () => void
   /** Whether sessions that are resumed wait for the first "go on". */
   #heldAtFirst = true
+  /** Whether all clients are held. */
+  #isHeld = false
   /** Cancels the next check of what clients have received. */
   #cancelLook: (() => void) | undefined
 
@@ -30,7 +24,7 @@ export class Commands {
    * @param stop ends the loop.
    */
   constructor(
-    clients: ReadonlySet<Client>,
+    clients: Iterable<Client>,
     later: Later,
     tell: (message: EngineMessage) => void,
     stop: () => void,
@@ -39,6 +33,12 @@ export class Commands {
     this.#later = later
     this.#tell = tell
     this.#stop = stop
+  }
+
+  /** Goes on with a client that another process has accepted. @returns as Connection.load. */
+  begin(connection: Connection, stream: SavedStream): number {
+    if (this.#isHeld) connection.hold()
+    return connection.load(stream)
   }
 
   /** Resumes a saved session. @returns as Connection.load. */
@@ -64,7 +64,9 @@ export class Commands {
   }
 
   #hold(): void {
-    for (const { connection } of this.#connections()) connection.hold()
+    const connections = this.#connections()
+    this.#isHeld = true
+    for (const { connection } of connections) connection.hold()
     this.#look(performance.now() + HOLD_TIMEOUT)
   }
 
@@ -80,6 +82,7 @@ export class Commands {
         this.#attempt(() => this.#look(end))
       })
     } else {
+      this.#isHeld = false
       for (const { connection } of connections) connection.goOn()
       const why = `its client has not taken its replies for ${HOLD_TIMEOUT / 1000} seconds`
       this.#tell({ kind: 'refused', why })
@@ -88,6 +91,7 @@ export class Commands {
 
   #goOn(): void {
     this.#heldAtFirst = false
+    this.#isHeld = false
     if (this.#cancelLook !== undefined) {
       this.#cancelLook()
       this.#cancelLook = undefined
@@ -106,11 +110,11 @@ export class Commands {
 
   /** @throws Error where a client cannot be saved, or the server cannot know what it has received. */
   #connections(): { readonly place: number; readonly connection: Connection }[] {
-    return [...this.#clients].map(({ watched, place, listen }) => {
-      if (listen.kind === 'vhost-user' || listen.kind === 'virtiofs') {
+    return [...this.#clients].map(({ watched, place, kind }) => {
+      if (kind === 'vhost-user' || kind === 'virtiofs') {
         throw new Error('QEMU cannot save a vhost-user device: use the transport tcp')
       }
-      if (listen.kind === 'tcp' || !(watched instanceof Connection)) {
+      if (kind === 'tcp' || !(watched instanceof Connection)) {
         throw new Error('what a client on a TCP port has received cannot be known')
       }
       return { place, connection: watched }

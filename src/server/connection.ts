@@ -9,6 +9,18 @@ import type { EventLoop, Readiness, Turn, Watched } from '../transport/event-loo
 /** How much is received at once while the connection is held, in bytes. */
 const HELD_ROOM = 64 * 1024
 
+/** How much is received at once from a client that may be passed on: what is behind its Tattach goes with it. */
+const PASSED_ROOM = 8 * 1024
+
+/** Ends a turn after one request. */
+const oneRequest: Turn = { isOver: true }
+
+/**
+ * Called before a session sees a Tattach. @returns whether the client has left: its session goes on in another process, see
+ * {@link Connection.giveAway}.
+ */
+export type OnAttach = (client: Connection, aname: string) => boolean
+
 /** One client on a socket. */
 export class Connection implements Watched {
   readonly fd: number
@@ -24,8 +36,14 @@ export class Connection implements Watched {
   #held = false
   /** Whether {@link ready} is running. It sends replies itself. */
   #hasTurn = false
+  readonly #onAttach: OnAttach | undefined
+  /** Whether the descriptor belongs to this connection no more. */
+  #isGivenAway = false
 
-  /** @param onEnd is called once when the connection is over. The owner then closes it. */
+  /**
+   * @param onEnd is called once when the connection is over. The owner then closes it.
+   * @param onAttach for a client that may leave for another process.
+   */
   constructor(
     fd: number,
     loop: EventLoop,
@@ -33,6 +51,7 @@ export class Connection implements Watched {
     limits: SessionLimits,
     log: (line: string) => void,
     onEnd: (connection: Connection, reason: string) => void,
+    onAttach?: OnAttach,
   ) {
     this.fd = fd
     this.#loop = loop
@@ -41,6 +60,7 @@ export class Connection implements Watched {
       if (!this.#hasTurn) loop.changed(this)
     })
     this.#onEnd = onEnd
+    this.#onAttach = onAttach
   }
 
   /** Resumes a saved session, before any request. @returns as Session.load. */
@@ -91,6 +111,15 @@ export class Connection implements Watched {
     return this.#stream.save()
   }
 
+  /**
+   * The state from which another process goes on with this client. From now on the descriptor is the caller's, and stays open
+   * when this connection is closed.
+   */
+  giveAway(): SavedStream {
+    this.#isGivenAway = true
+    return this.#stream.save()
+  }
+
   ready(turn: Turn): void {
     this.#hasTurn = true
     try {
@@ -101,9 +130,15 @@ export class Connection implements Watched {
       this.#send()
       // A busy client's next requests are often there already, and recv(2) costs less than another wait.
       while (this.#unanswered || this.#receive()) {
-        this.#unanswered = this.#stream.answer(turn)
+        if (this.#hasLeft()) return
+        this.#unanswered = this.#stream.answer(this.#onAttach === undefined ? turn : oneRequest)
         // Once the outbox is backed up, the loop says when there is room again.
         if (!this.#stream.outbox.isBackedUp) this.#send()
+        if (this.#onAttach !== undefined && this.#stream.outbox.pending > 0) {
+          // No other process gets replies to send. Before its Tattach no client needs more than fit into a socket.
+          this.#onEnd(this, 'takes no replies before it attaches')
+          return
+        }
         if (turn.isOver) return
       }
     } catch (error) {
@@ -118,8 +153,14 @@ export class Connection implements Watched {
     try {
       this.#stream.close()
     } finally {
-      discard(this.fd)
+      if (!this.#isGivenAway) discard(this.fd)
     }
+  }
+
+  #hasLeft(): boolean {
+    if (this.#onAttach === undefined) return false
+    const aname = this.#stream.attachesTo
+    return aname !== undefined && this.#onAttach(this, aname)
   }
 
   /**
@@ -129,7 +170,8 @@ export class Connection implements Watched {
   #receive(room = 0): boolean {
     const { inbox, outbox } = this.#stream
     if (room > 0) inbox.extend(room)
-    const received = receive(this.fd, inbox.memory.address + inbox.end, inbox.room)
+    const most = this.#onAttach === undefined ? inbox.room : Math.min(inbox.room, PASSED_ROOM)
+    const received = receive(this.fd, inbox.memory.address + inbox.end, most)
     if (received === 0) {
       this.#isOver = outbox.pending > 0
       if (!this.#isOver) this.#onEnd(this, 'closed by the client')

@@ -9,10 +9,27 @@ import { ErrnoError } from '../sys/errno.ts'
 import { checkSaved } from '../9p/saved-session.ts'
 import type { Holdable } from '../transport/hold.ts'
 import { type ListeningSocket, listenAll } from './listening-socket.ts'
-import { ExportError } from '../tree/host/host-exports.ts'
+import { ExportError, type HostExport } from '../tree/host/host-exports.ts'
 import { SandboxError } from './sandbox.ts'
 import { ServingProcess } from './serving-process.ts'
-import type { EngineCommand, EngineMessage, Listen, SavedConnection, Share } from './share.ts'
+import type {
+  EngineCommand,
+  EngineMessage,
+  Listen,
+  Passing,
+  Resumed,
+  SavedConnection,
+  Share,
+} from './share.ts'
+
+/** A process that serves exports. */
+export interface EngineProcess {
+  /** As {@link Engine.pid}. */
+  readonly pid: number | undefined
+  readonly exports: readonly HostExport[]
+  /** As {@link Engine.ended}, for this process. */
+  readonly ended: Promise<void>
+}
 
 /**
  * A process that serves directories of the host. The sessions of its clients at unix sockets can be saved.
@@ -21,16 +38,19 @@ import type { EngineCommand, EngineMessage, Listen, SavedConnection, Share } fro
 export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnection[]> {
   /** Where it listens. A TCP port of 0 is replaced by the actual port. */
   readonly listen: readonly Listen[]
-  /** The number of the process; undefined where it could not be started. */
+  /** The number of the process that accepts clients; undefined where it could not be started. */
   readonly pid: number | undefined
+  /** The processes that have exports: one, or with {@link Share.separate} one for each. */
+  readonly processes: readonly EngineProcess[]
   /**
    * Resolves when the process serves. Until then clients connect and wait. Rejects when it cannot start, as
-   * {@link startEngine} does.
+   * startEngine (start.ts) does.
    */
   readonly serving: Promise<void>
   /**
    * Resolves when the process has ended: by {@link close}, or because the client of {@link Served.once} has gone.
-   * Rejects if it has ended otherwise.
+   * Rejects if it has ended otherwise. Of several processes, one of an export may end before the others: this rejects when
+   * the last one has.
    */
   readonly ended: Promise<void>
   /**
@@ -45,20 +65,12 @@ export interface Engine extends AsyncDisposable, Holdable<readonly SavedConnecti
   close(): Promise<void>
 }
 
-/**
- * Starts a process that serves `share` and resolves once it does.
- *
- * @param log as for {@link openEngine}.
- * @throws what {@link openEngine} throws; ExportError when a directory cannot be opened: ENOENT, ENOTDIR, EACCES, …;
- *   SandboxError when one is required and incomplete; Error when there can be no further process.
- */
-export async function startEngine(
-  share: Share,
-  log: (line: string) => void = () => {},
-): Promise<Engine> {
-  const engine = openEngine(share, log)
-  await engine.serving
-  return engine
+/** A part of a share that other processes serve as well, see separate-engine.ts. */
+export interface Part {
+  /** With descriptors of the starter, who still owns them. */
+  readonly passing: Passing
+  /** In the place of {@link Share.resume}. */
+  readonly resume: readonly { readonly place: number; readonly resumed: Resumed }[]
 }
 
 /**
@@ -69,6 +81,7 @@ export async function startEngine(
  *
  * @param log gets a line for each connection that comes or goes and each failure, up to a limit, see log-budget.ts.
  * @param program as for {@link ServingProcess}.
+ * @param part set where other processes serve the same share.
  * @throws ListenError when an address cannot be listened on: EADDRINUSE, EACCES, …; Error for a session that cannot be
  *   resumed with these limits.
  */
@@ -76,12 +89,18 @@ export function openEngine(
   share: Share,
   log: (line: string) => void,
   program?: readonly string[],
+  part?: Part,
 ): Engine {
-  const { exports, limits, sandbox, once, resume = [] } = share
-  for (const { stream } of resume) checkSaved(stream.session, limits)
+  const { exports, limits, sandbox, once } = share
+  for (const { stream } of share.resume ?? []) checkSaved(stream.session, limits)
+  const resume =
+    part?.resume ?? (share.resume ?? []).map(({ place, stream }) => ({ place, resumed: stream }))
   const sockets = listenAll(share.listen)
   const asked: Asked[] = []
-  const resuming = new Resuming(resume.length)
+  const resuming = new Resuming(
+    resume.filter(({ resumed }) => !('route' in resumed)).length +
+      (part?.passing.kind === 'export' ? part.passing.resume.length : 0),
+  )
   const serving = deferred()
   const ended = deferred()
   let closing = false
@@ -118,7 +137,7 @@ export function openEngine(
   }
   const onEnd = (failure: Error | undefined): void => {
     isOver = true
-    process.off('exit', onProcessExit)
+    cancelAtExit(onProcessExit)
     const unclosed = closeAll(sockets)
     const why = reasonOf(failure) ?? unclosed
     const byItself = closing ? undefined : new Error(`The server of ${names(share)} has ended.`)
@@ -135,16 +154,18 @@ export function openEngine(
     child?.kill()
     for (const socket of sockets) socket.removeFile()
   }
-  process.once('exit', onProcessExit)
+  actAtExit(onProcessExit)
   try {
     child = new ServingProcess(
       {
-        served: { exports, limits, sandbox, once },
+        // A router has none of them. They are in its messages.
+        served: { exports: part?.passing.kind === 'router' ? [] : exports, limits, sandbox, once },
         sockets: sockets.map(({ fd, listen }, index) => ({
           fd,
           listen,
-          resume: resume.filter(({ place }) => place === index).map(({ stream }) => stream),
+          resume: resume.filter(({ place }) => place === index).map(({ resumed }) => resumed),
         })),
+        passing: part?.passing,
       },
       {
         message: onMessage,
@@ -161,7 +182,7 @@ export function openEngine(
       program,
     )
   } catch (error) {
-    process.off('exit', onProcessExit)
+    cancelAtExit(onProcessExit)
     closeAll(sockets)
     throw error
   }
@@ -186,6 +207,7 @@ export function openEngine(
   return {
     listen: sockets.map((socket) => socket.listen),
     pid: child.pid,
+    processes: [{ pid: child.pid, exports, ended: ended.promise }],
     serving: serving.promise,
     ended: ended.promise,
     resumed: resuming.all,
@@ -200,6 +222,23 @@ export function openEngine(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** What engines do when this process exits. They share a listener, because Node warns of more than ten. */
+const atExit = new Set<() => void>()
+
+function onExit(): void {
+  for (const act of atExit) act()
+}
+
+function actAtExit(act: () => void): void {
+  if (atExit.size === 0) process.on('exit', onExit)
+  atExit.add(act)
+}
+
+function cancelAtExit(act: () => void): void {
+  atExit.delete(act)
+  if (atExit.size === 0) process.off('exit', onExit)
 }
 
 /** A promise and its two ends. A rejection that is not awaited does not end the process. */

@@ -1,7 +1,8 @@
 /** Serves a directory of the host, or a tree of functions, over 9P2000.L. */
 
 // A server of its own, with its sockets.
-export { type Engine, startEngine } from './engine.ts'
+export type { Engine, EngineProcess } from './engine.ts'
+export { startEngine } from './start.ts'
 export { SandboxError, type SandboxMode } from './sandbox.ts'
 export type {
   Listen,

@@ -3,7 +3,13 @@ import { Duplex, type Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../util/error.ts'
 import { LARGE_MESSAGE_MAX, MESSAGE_MAX, MessageFrames, frameOf } from './message-frames.ts'
-import { type EngineCommand, type EngineMessage, type EngineStart, engineMessage } from './share.ts'
+import {
+  type EngineCommand,
+  type EngineMessage,
+  type EngineStart,
+  type Passing,
+  engineMessage,
+} from './share.ts'
 import { CHANNEL_FD } from './starter-channel.ts'
 
 /** How long a process may take to close its files before it is killed, in milliseconds. */
@@ -69,25 +75,33 @@ export class ServingProcess {
    * @throws spawn's error. Those that come later are the failure of its end.
    */
   constructor(
-    { served, sockets }: EngineStart,
+    { served, sockets, passing }: EngineStart,
     events: ServingEvents,
     program: readonly string[] = PROGRAM,
   ) {
     this.#events = events
     // Its directories are there for readers of ps(1) alone.
-    const names = served.exports.map(({ directory }) => directory).join(' ')
+    const names =
+      passing?.kind === 'router'
+        ? 'router'
+        : served.exports.map(({ directory }) => directory).join(' ')
+    const fds = [...sockets.map(({ fd }) => fd), ...descriptorsOf(passing)]
     this.#child = spawn(process.execPath, [...program, names.slice(0, NAMES_MAX)], {
       // Nothing of this process's environment: NODE_OPTIONS would change the child, and secrets are none of its business.
       env: {},
       // A session of its own: Ctrl-C on our terminal must reach this process alone.
       detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...sockets.map(({ fd }) => fd)],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...fds],
     })
     this.pid = this.#child.pid
     this.#channel = this.#openChannel()
     this.#follow()
-    const given = sockets.map((socket, i) => ({ ...socket, fd: CHANNEL_FD + 1 + i }))
-    this.#write({ served, sockets: given } satisfies EngineStart)
+    const first = CHANNEL_FD + 1
+    this.#write({
+      served,
+      sockets: sockets.map((socket, i) => ({ ...socket, fd: first + i })),
+      passing: passing && withDescriptors(passing, first + sockets.length),
+    } satisfies EngineStart)
   }
 
   /** Sends a command. Nothing happens if the process has ended. */
@@ -181,4 +195,15 @@ export class ServingProcess {
     clearTimeout(this.#timer)
     this.#events.ended(this.#failure)
   }
+}
+
+function descriptorsOf(passing: Passing | undefined): readonly number[] {
+  if (passing === undefined) return []
+  return passing.kind === 'export' ? [passing.fd] : passing.routes.map(({ fd }) => fd)
+}
+
+/** The same with the descriptors that the process has from `first` on. */
+function withDescriptors(passing: Passing, first: number): Passing {
+  if (passing.kind === 'export') return { ...passing, fd: first }
+  return { ...passing, routes: passing.routes.map((route, i) => ({ ...route, fd: first + i })) }
 }

@@ -62,6 +62,14 @@ export interface Served {
 export interface Share extends Served {
   readonly listen: readonly Listen[]
   /**
+   * Whether each export has a process of its own, if there are several: one whose file system hangs, or that ends, then is
+   * one export and not all. Default: false.
+   *
+   * A connection is then with one export. To attach to another one over it is EXDEV. With {@link Served.once}, or an address
+   * `vhost-user`, whose device has one session for all exports, they are in one process.
+   */
+  readonly separate?: boolean
+  /**
    * Sessions to resume: the first client at an address gets the first session that was saved there. They are
    * held (see transport/hold.ts) until the engine is told to go on.
    */
@@ -82,9 +90,31 @@ export interface EngineStart {
   readonly sockets: readonly {
     readonly fd: number
     readonly listen: Listen
-    readonly resume: readonly SavedStream[]
+    readonly resume: readonly Resumed[]
   }[]
+  readonly passing?: Passing | undefined
 }
+
+/** A session to resume, or the route by which the client that has it is to be passed on, by its index. */
+export type Resumed = SavedStream | { readonly route: number }
+
+/** What a process has to do with others that serve the same addresses. All `fd` are its own descriptors. */
+export type Passing =
+  /** It accepts clients for the processes of the exports. */
+  | {
+      readonly kind: 'router'
+      readonly routes: readonly { readonly fd: number; readonly name: string | null }[]
+    }
+  /** It serves one of the exports, and gets its clients from that process. */
+  | {
+      readonly kind: 'export'
+      readonly fd: number
+      /** The names of all exports, and the index of its own. */
+      readonly names: readonly (string | null)[]
+      readonly own: number
+      /** The sessions of clients that come with none, in the order in which these connect to an address. */
+      readonly resume: readonly SavedConnection[]
+    }
 
 /** The starter's commands to a process that serves. Each but `stop` is answered before the next; see transport/hold.ts. */
 export type EngineCommand = 'hold' | 'save' | 'go on' | 'stop'

@@ -8,6 +8,7 @@ import { cString, systemMemory } from './system-memory.ts'
 const AF_UNIX = 1
 const AF_INET = 2
 const SOCK_STREAM = 1
+const SOCK_SEQPACKET = 5
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
@@ -28,6 +29,7 @@ export const UNIX_PATH_MAX = 107
 
 const native = {
   socket: call('int', 'socket', 'int', 'int', 'int'),
+  socketpair: call('int', 'socketpair', 'int', 'int', 'int', 'pointer'),
   fchmod: call('int', 'fchmod', 'int', 'uint32'),
   bind: call('int', 'bind', 'int', 'pointer', 'uint32'),
   listen: call('int', 'listen', 'int', 'int'),
@@ -98,6 +100,12 @@ export function adoptListening(fd: number): string {
   const length = Math.min(option.view.getUint32(0, true), address.bytes.length)
   const path = address.bytes.toString('latin1', 2, Math.max(2, length))
   return path.split('\0', 1)[0] ?? ''
+}
+
+/** Two unix sockets that are connected with each other. What is sent at once arrives at once (SOCK_SEQPACKET). */
+export function seqpacketPair(): readonly [number, number] {
+  native.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, option.address)
+  return [option.view.getInt32(0, true), option.view.getInt32(4, true)]
 }
 
 /** A connection to the unix socket at `path`; it blocks. */

@@ -95,6 +95,53 @@ describe.skipIf(cannotHang)('a server whose file system hangs', () => {
   )
 })
 
+describe.skipIf(cannotHang)('an export of lowerdir serve that hangs', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'holds up no other export, and %s ends the server',
+    async (signal) => {
+      const shared = join(folder, 'hanging')
+      const files = await HangingFiles.mount(shared)
+      writeFileSync(join(folder, 'file'), 'hello')
+      const path = join(folder, 'socket')
+      const exports = ['--export', `hangs=${shared}`, '--export', `other=${folder}`]
+      await using cli = Cli.start(['serve', ...exports, '--listen', `unix:${path}`, '--verbose'])
+      await cli.printed('aname=other ')
+      const attachedTo = async (aname: string): Promise<Client> =>
+        attached(await connected({ kind: 'unix', path }), undefined, aname)
+      const [client, other] = await Promise.all([attachedTo('hangs'), attachedTo('other')])
+      await hang(client, files)
+      // Another client of it waits as well, as long as that hangs.
+      const late = await connected({ kind: 'unix', path })
+      attached(late, undefined, 'hangs').catch(() => {})
+      expect(await readFile(other)).toBe('hello')
+      expect(await readFile(await attachedTo('other'))).toBe('hello')
+      cli.child.kill(signal)
+      const { status, stderr } = await cli.end()
+      expect([status, existsSync(path)]).toEqual([0, false])
+      expect(stderr).toMatch(
+        /^lowerdir: hangs: process \d+ hangs in a file system and is left behind/m,
+      )
+      client.close()
+      late.destroy()
+    },
+  )
+
+  it('holds up no other when it hangs before it is served', async () => {
+    const shared = join(folder, 'hanging')
+    const files = await HangingFiles.mount(shared, 'root')
+    writeFileSync(join(folder, 'file'), 'hello')
+    const path = join(folder, 'socket')
+    const hanging = files.hanging()
+    const exports = ['--export', `hangs=${shared}`, '--export', `other=${folder}`]
+    await using cli = Cli.start(['serve', ...exports, '--listen', `unix:${path}`])
+    await hanging
+    const other = await attached(await connected({ kind: 'unix', path }), undefined, 'other')
+    expect(await readFile(other)).toBe('hello')
+    cli.child.kill('SIGTERM')
+    expect((await cli.end()).status).toBe(0)
+  })
+})
+
 describe.skipIf(cannotHang)('a file system that hangs before it is served', () => {
   it.each([
     ['the only directory', (path: string) => [path]],
@@ -131,7 +178,7 @@ describe('a server that does not answer', () => {
       listen: [{ kind: 'unix', path: join(folder, 'socket') }],
     }
     const script = `
-      import { startEngine } from '${built('server/engine.js')}'
+      import { startEngine } from '${built('server/start.js')}'
       const { pid } = await startEngine(${JSON.stringify(share)})
       process.kill(pid, 'SIGSTOP')
       console.log(pid)`

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
-import { beforeEach, describe, expect, it } from 'vitest'
-import { Client } from '../../src/9p/client.ts'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
 import { limits, payloadBytes } from '../../src/9p/index.ts'
 import { attached, connected } from '../support/directory-server.ts'
@@ -10,7 +10,7 @@ import { FuseClient } from '../support/fuse/client.ts'
 import { DeviceChannel, fsDevice } from '../support/fuse/device-channel.ts'
 import { temporaryDirectory } from '../support/temporary.ts'
 import { VirtualDevice } from '../support/vhost-user/virtual-device.ts'
-import { Cli, lowerdir } from '../support/vm-cli.ts'
+import { Cli, lowerdir, processesOf } from '../support/vm-cli.ts'
 
 let folder: string
 let shared: string
@@ -38,6 +38,11 @@ async function servingWhen(words: string, ...args: readonly string[]): Promise<C
 
 async function clientAt(where: Parameters<typeof connected>[0]): Promise<Client> {
   return attached(await connected(where))
+}
+
+/** A client of one of several exports. */
+async function mounted(aname: string): Promise<Client> {
+  return attached(await connected({ kind: 'unix', path }), undefined, aname)
 }
 
 async function readFile(client: Client): Promise<string> {
@@ -83,22 +88,49 @@ describe('lowerdir serve', () => {
     await cli.printed('aname=out /')
     expect(cli.stderr).toContain(`lowerdir: serving ${shared} as src read-only.\n`)
     expect(cli.stderr).toContain(`lowerdir: serving ${other} as out.\n`)
-    expect(cli.stderr).toMatch(/^lowerdir: sandbox: no_new_privs/m)
+    for (const whose of ['', 'src: ', 'out: ']) {
+      expect(cli.stderr).toMatch(new RegExp(`^lowerdir: ${whose}sandbox: no_new_privs`, 'm'))
+    }
     expect(cli.stdout).toContain(`,aname=src,ro ${path} /mnt/src\n`)
-    const client = await Client.connect(await connected({ kind: 'unix', path }))
-    const attach = (fid: number, aname: string): Promise<unknown> =>
-      client.call.attach({ fid, afid: limits.NOFID, uname: '', aname, uid: 0 })
-    await attach(0, 'src')
-    await attach(10, 'out')
-    await expect(attach(20, '/')).rejects.toMatchObject({ errno: errno.ENOENT })
+    const [client, out] = [await mounted('src'), await mounted('out')]
+    await expect(mounted('/')).rejects.toMatchObject({ errno: errno.ENOENT })
     expect(await readFile(client)).toBe('content')
     expect(await client.call.getattr({ fid: 0, mask: 0x7ff })).toMatchObject({ uid: 7, gid: 8 })
     const mkdir = { name: 'made', mode: 0o755, gid: 0 }
     await expect(client.call.mkdir({ dfid: 0, ...mkdir })).rejects.toMatchObject({
       errno: errno.EROFS,
     })
-    await client.call.mkdir({ dfid: 10, ...mkdir })
+    await out.call.mkdir({ dfid: 0, ...mkdir })
     expect(existsSync(join(other, 'made'))).toBe(true)
+    client.close()
+    out.close()
+  })
+
+  it('--export has a process for each, and the others go on when one ends', async () => {
+    const other = join(folder, 'other')
+    mkdirSync(other)
+    const exports = [`--export=src=${shared}`, `--export=out=${other}`, `--listen=unix:${path}`]
+    await using cli = Cli.start(['serve', ...exports])
+    await cli.printed('aname=out /')
+    const src = await mounted('src')
+    const [server = -1] = processesOf(`main.cjs\0${other}`)
+    process.kill(server, 'SIGKILL')
+    await cli.printed(
+      `lowerdir: The server of ${other} (process ${server}) has ended by itself, by SIGKILL. Its ` +
+        'clients are disconnected, and a mount of out fails (EIO) until serve is started again.\n',
+    )
+    await vi.waitFor(() => expect(mounted('out')).rejects.toMatchObject({ errno: errno.EIO }))
+    expect(await readFile(src)).toBe('content')
+    src.close()
+  })
+
+  it('--one-process serves all exports in one, and clients may attach to several', async () => {
+    const exports = [`--export=a=${shared}`, `--export=b=${folder}`, `--listen=unix:${path}`]
+    await using cli = Cli.start(['serve', ...exports, '--one-process'])
+    await cli.printed('aname=b ')
+    expect(processesOf(`main.cjs\0${shared} ${folder}`)).toHaveLength(1)
+    const client = await mounted('a')
+    await client.call.attach({ fid: 5, afid: limits.NOFID, uname: '', aname: 'b', uid: 0 })
     client.close()
   })
 

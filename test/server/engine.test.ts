@@ -8,7 +8,7 @@ import type { Client } from '../../src/9p/client.ts'
 import { errno } from '../../src/sys/errno.ts'
 import { limits, payloadBytes } from '../../src/9p/index.ts'
 import { defaultLimits } from '../../src/session/session-limits.ts'
-import { startEngine } from '../../src/server/engine.ts'
+import { startEngine } from '../../src/server/start.ts'
 import type { Listen, Share } from '../../src/server/share.ts'
 import { discard } from '../../src/sys/files.ts'
 import { adoptListening, connectUnix, listenUnix } from '../../src/sys/sockets.ts'
@@ -312,7 +312,7 @@ describe('an engine', () => {
     }
     // A process of its own, which may have few. It prints what its engine logs.
     const script = `
-      import { startEngine } from '${built('server/engine.js')}'
+      import { startEngine } from '${built('server/start.js')}'
       await startEngine(${JSON.stringify(share)}, (line) => console.log(line))
       console.log('ready')`
     const node = [process.execPath, '--input-type=module', '--eval', script]
@@ -567,7 +567,7 @@ describe('a socket file', () => {
     }
     const script = `
       import { existsSync } from 'node:fs'
-      import { startEngine } from '${built('server/engine.js')}'
+      import { startEngine } from '${built('server/start.js')}'
       await startEngine(${JSON.stringify(share)})
       process.exit(existsSync('${path}') ? 7 : 1)`
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script])

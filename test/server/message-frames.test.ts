@@ -47,8 +47,8 @@ describe('what a server says', () => {
     { kind: 'resumed', lost: 3 },
     { kind: 'done', saved: [] },
     { kind: 'refused', why: 'for a reason' },
-    { kind: 'failed', errno: null, what: 'a sentence' },
-    { kind: 'failed', errno: 2, what: 'openat' },
+    { kind: 'failed', errno: null, what: 'a sentence', index: null },
+    { kind: 'failed', errno: 2, what: 'openat', index: 1 },
   ])('is understood: %j', (message) => {
     expect(engineMessage({ ...message, more: 1 })).toEqual(message)
   })

@@ -157,7 +157,7 @@ describe.skipIf(cannotSandbox)('an engine in the sandbox', () => {
     }
     // Landlock stacks 16 times and no more, and a thread begins with what its maker has.
     const script = `
-      import { startEngine } from '${built('server/engine.js')}'
+      import { startEngine } from '${built('server/start.js')}'
       import { openat } from '${built('sys/files.js')}'
       import { restrictThread } from '${built('sys/landlock.js')}'
       const root = openat(-100, '/', 0)

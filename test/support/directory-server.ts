@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream'
 import { Client } from '../../src/9p/client.ts'
 import { limits } from '../../src/9p/index.ts'
 import { defaultLimits } from '../../src/session/session-limits.ts'
-import { type Engine, startEngine } from '../../src/server/engine.ts'
+import type { Engine } from '../../src/server/engine.ts'
+import { startEngine } from '../../src/server/start.ts'
 import type { Listen, Share } from '../../src/server/share.ts'
 import type { HostPolicy } from '../../src/tree/host/policy.ts'
 import type { ViewPatterns } from '../../src/tree/view/sight.ts'
@@ -81,10 +82,10 @@ export function connected(listen: Listen): Promise<Socket> {
   })
 }
 
-/** A client over `socket` whose fid 0 is the root. */
-export async function attached(socket: Duplex, msize?: number): Promise<Client> {
+/** A client over `socket` whose fid 0 is the root, or that of the export `aname`. */
+export async function attached(socket: Duplex, msize?: number, aname = ''): Promise<Client> {
   const client = await Client.connect(socket, msize)
   const uid = process.getuid!()
-  await client.call.attach({ fid: 0, afid: limits.NOFID, uname: '', aname: '', uid })
+  await client.call.attach({ fid: 0, afid: limits.NOFID, uname: '', aname, uid })
   return client
 }

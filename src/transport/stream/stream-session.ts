@@ -1,6 +1,10 @@
 import { ProtocolError } from '../../wire/protocol-error.ts'
-import { MSIZE_MIN, NOTAG } from '../../9p/wire/limits.ts'
-import type { Memory } from '../../sys/memory.ts'
+import { decodeRequest, requestOfType } from '../../9p/wire/codec.ts'
+import { frameType } from '../../9p/wire/frame.ts'
+import { HEADER_BYTES, MSIZE_MIN, NOFID, NOTAG } from '../../9p/wire/limits.ts'
+import type { T } from '../../9p/wire/messages.ts'
+import { Reader } from '../../wire/cursor.ts'
+import { type Memory, heapMemory } from '../../sys/memory.ts'
 import type { SessionLimits } from '../../session/session-limits.ts'
 import { REPLY_BYTES } from '../../9p/postponed.ts'
 import type { SavedSession } from '../../9p/saved-session.ts'
@@ -82,6 +86,21 @@ export class StreamSession {
     return true
   }
 
+  /**
+   * The aname of the next request, if that is a Tattach that the session, which has not seen it, could answer without an error.
+   *
+   * @throws ProtocolError as {@link answer}.
+   */
+  get attachesTo(): string | undefined {
+    const { inbox } = this
+    const { msize } = this.#session
+    if (msize === 0) return undefined
+    const size = inbox.next(msize)
+    if (size === 0) return undefined
+    const request = attachOf(inbox.memory, inbox.start, size)
+    return request === undefined || request.afid !== NOFID ? undefined : request.aname
+  }
+
   /** The state from which {@link load} goes on. It does not contain bytes that are still in the stream. */
   save(): SavedStream {
     const { inbox, outbox } = this
@@ -119,6 +138,19 @@ export class StreamSession {
 
   close(): void {
     this.#session.close()
+  }
+}
+
+/** The Tattach that the frame at `start` is; undefined for any other frame, and a malformed one. */
+function attachOf(memory: Memory, start: number, size: number): T<'attach'> | undefined {
+  const message = requestOfType(frameType(memory, start))
+  if (message?.name !== 'attach') return undefined
+  const from = new Reader(heapMemory(0)).over(memory, start + HEADER_BYTES, start + size)
+  try {
+    return decodeRequest(message as typeof message & { name: 'attach' }, from)
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined
+    throw error
   }
 }
 

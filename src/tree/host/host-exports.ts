@@ -17,6 +17,21 @@ export interface HostExport extends HostPolicy, ViewPatterns {
   readonly directory: string
 }
 
+/**
+ * Which of several exports a client gets.
+ *
+ * @param names those of the exports.
+ * @param aname the name that the client attaches to, a byte string.
+ * @returns an index; -1 for none.
+ */
+export function exportNamed(names: readonly (string | null)[], aname: string): number {
+  const named = names.findIndex((name) => name !== null && fromText(name) === aname)
+  if (named >= 0) return named
+  // Linux gives an empty name without the option aname.
+  if (names.length === 1 && (aname === '' || aname === '/')) return 0
+  return names.indexOf(null)
+}
+
 /** One of several exports cannot be served. */
 export class ExportError extends ErrnoError {
   readonly exported: HostExport
@@ -33,16 +48,13 @@ export class ExportError extends ErrnoError {
 export class HostExports implements Exports {
   /** The whole directories, also of exports that show only a part. */
   readonly trees: readonly HostTree[]
-  readonly #byName: ReadonlyMap<string, Tree>
-  /** The only export, for a client that gives no name, as Linux does without the option aname. */
-  readonly #unnamed: Tree | undefined
-  /** The export of all names that no other export has. */
-  readonly #other: Tree | undefined
+  readonly #names: readonly (string | null)[]
+  /** What each export shows of its tree. */
+  readonly #views: readonly Tree[]
 
   /** @throws ExportError, with HostTree's errno, for the first export that cannot be opened. The others are closed then. */
   constructor(exports: readonly HostExport[], later?: Later, coldReads?: ColdReads) {
     const trees: HostTree[] = []
-    const byName = new Map<string, Tree>()
     const views: Tree[] = []
     // All trees together get half of the process's descriptors, and half of its heap.
     const share = {
@@ -51,26 +63,22 @@ export class HostExports implements Exports {
     }
     try {
       for (const exported of exports) {
-        const { name, only, hide } = exported
+        const { only, hide } = exported
         const tree = openTree(exported, share, later, coldReads)
         trees.push(tree)
-        const view = viewOf(tree, { only, hide })
-        views.push(view)
-        if (name === null) this.#other = view
-        else byName.set(fromText(name), view)
+        views.push(viewOf(tree, { only, hide }))
       }
     } catch (error) {
       for (const tree of trees) tree.close()
       throw error
     }
     this.trees = trees
-    this.#byName = byName
-    this.#unnamed = views.length === 1 ? views[0] : undefined
+    this.#names = exports.map(({ name }) => name)
+    this.#views = views
   }
 
   attach(name: string): Attachment {
-    const unnamed = name === '' || name === '/' ? this.#unnamed : undefined
-    const tree = this.#byName.get(name) ?? unnamed ?? this.#other
+    const tree = this.#views[exportNamed(this.#names, name)]
     if (tree === undefined) throw new ErrnoError(errno.ENOENT, 'attach')
     return tree.attach(name)
   }
