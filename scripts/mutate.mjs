@@ -28,6 +28,7 @@ import { ready } from './ready.mjs'
 /** The rooms that read what a guest sends, each with the folders of its tests. The first folder is tried first. */
 const rooms = {
   'src/9p': ['test/9p', 'test/server', 'test/conformance'],
+  'src/fuse': ['test/fuse'],
   'src/server': ['test/server', 'test/attack', 'test/transport'],
   'src/transport': ['test/transport', 'test/server'],
   'src/tree': ['test/tree', 'test/9p', 'test/conformance', 'test/security', 'test/server'],

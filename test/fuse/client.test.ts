@@ -98,3 +98,21 @@ it('two clients have two sessions', async () => {
   await other.call.lookup({ name: 'folder' })
   other.close()
 })
+
+it('a wait for a lock ends by an INTERRUPT through the queue of high priority', async () => {
+  await using server = await serveFuse(filled())
+  const client = await server.fuse()
+  const { fh } = await client.call.create({ name: 'locked', flags: 2, mode: 0o600 })
+  const whole = { fh, type: 1, end: (1n << 63n) - 1n }
+  await client.call.setlk({ ...whole, owner: 1n })
+  const waiting = client.send('setlkw', { ...whole, owner: 2n })
+  const third = client.send('setlkw', { ...whole, owner: 3n })
+  // Both wait: a request behind them in the same queue is answered.
+  await client.call.statfs()
+  await client.call.interrupt({ unique: waiting.unique })
+  await expect(waiting.reply).rejects.toMatchObject({ errno: errno.EINTR })
+  expect(client.underWay).toBe(1)
+  await client.call.setlk({ ...whole, owner: 1n, type: 2 })
+  await third.reply
+  client.close()
+})
