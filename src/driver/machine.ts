@@ -807,8 +807,8 @@ export class Machine implements AsyncDisposable {
    * ```
    *
    * @param folder keeps the snapshot for good. Without one, it is removed when it is disposed of or this process ends.
-   * @throws Error for a machine that cannot be saved: one with the transport vhost-user, in a network, or with a share
-   *   of functions.
+   * @throws Error for a machine that cannot be saved: one with the transport `9p`, one with `virtiofs` and a QEMU before 8.2, one in
+   *   a network, or with a share of functions or an upper layer in a directory.
    */
   snapshot(folder?: string, options: WaitOptions = {}): Promise<MachineSnapshot> {
     return saveSnapshot(this.#guest, folder, options)

@@ -36,7 +36,7 @@ export async function snapshotOf(
   options: BootOptions,
   { doing = '', prepare }: Preparation = {},
 ): Promise<MachineSnapshot> {
-  // QEMU cannot save a machine with vhost-user devices.
+  // Any QEMU can save a machine with it.
   const portable: BootOptions = { ...options, transport: options.transport ?? 'tcp' }
   const planned = await planBoot(portable)
   const { plan, identity } = planned

@@ -247,6 +247,10 @@ export const handlers: Handlers = {
 
   release(session, { fh, releaseFlags, lockOwner: owner }) {
     if (fh === NO_HANDLE) return done
+    if (session.files.isLost(fh)) {
+      session.files.close(fh)
+      return done
+    }
     const { file } = session.files.get(fh)
     try {
       if ((releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0 && !file.isDirectory) {
@@ -266,7 +270,8 @@ export const handlers: Handlers = {
   flush(session, { fh, lockOwner: owner }) {
     // Nothing is kept here that could be written now. The client then does not ask again.
     if (!session.policy.remoteLocks) throw new ErrnoError(errno.ENOSYS, 'flush')
-    const file = fh === NO_HANDLE ? null : session.files.get(fh).file
+    const isOpen = fh !== NO_HANDLE && !session.files.isLost(fh)
+    const file = isOpen ? session.files.get(fh).file : null
     if (file !== null && !file.isDirectory) unlock(session, file.locks, owner)
     return done
   },
@@ -506,7 +511,7 @@ function opened(session: FuseSessionState, nodeid: number, flags: number, uid: n
   const known = session.nodes.get(nodeid)
   session.files.checkRoom()
   const host = has(session, init.WRITEBACK_CACHE) ? forWriteback(flags) : flags
-  return session.files.add({ file: known.node.open(host, uid), node: known, flags: host })
+  return session.files.add({ file: known.node.open(host, uid), node: known, flags: host, uid })
 }
 
 /** With a writeback cache the client reads pages that it writes a part of, and appends itself. */
@@ -548,7 +553,7 @@ function createIn(
     file.close()
     throw error
   }
-  const fh = session.files.add({ file, node: known, flags: host })
+  const fh = session.files.add({ file, node: known, flags: host, uid: by.uid })
   return { entry: entryOf(session, known), fh, openFlags: session.caching.file }
 }
 

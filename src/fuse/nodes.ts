@@ -63,6 +63,10 @@ export class NodeTable {
     return this.#byId
   }
 
+  has(id: number): boolean {
+    return this.#byId.has(id)
+  }
+
   /** @throws ESTALE for a number that stands for nothing. */
   get(id: number): KnownNode {
     const known = this.#byId.get(id)

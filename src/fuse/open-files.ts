@@ -12,8 +12,9 @@ export const NO_HANDLE = 0
 export interface OpenHandle {
   readonly file: OpenNode
   readonly node: KnownNode
-  /** The flags that it was opened with. */
+  /** The flags that it was opened with, and the user. */
   readonly flags: number
+  readonly uid: number
 }
 
 /**
@@ -34,6 +35,8 @@ export class OpenFiles {
   readonly #byNode = new Map<KnownNode, OpenNode>()
   readonly #limit: number
   readonly #memory: ClientMemory
+  /** Handles whose file could not be opened again when the session was loaded. */
+  readonly #lost = new Set<number>()
   #last = 0
   #lastUsed: KnownNode | undefined
 
@@ -80,11 +83,26 @@ export class OpenFiles {
     this.#last = Math.max(this.#last, fh)
   }
 
-  /** @throws EBADF for a handle that stands for nothing. */
+  /** Whether a handle stands for a file that could not be opened again. */
+  isLost(fh: number): boolean {
+    return this.#lost.has(fh)
+  }
+
+  /** The handle `fh` of a session that was saved stands for a file that cannot be opened again. */
+  lose(fh: number): void {
+    this.#lost.add(fh)
+  }
+
+  /** Handles up to this one were given out by a session that was saved. */
+  restoreLast(fh: number): void {
+    this.#last = Math.max(this.#last, fh)
+  }
+
+  /** @throws ESTALE for a handle that is lost, EBADF for one that stands for nothing. */
   get(fh: number): OpenHandle {
     const handle = this.#byHandle.get(fh)
-    if (handle === undefined) throw new ErrnoError(errno.EBADF, 'file handle')
-    return handle
+    if (handle !== undefined) return handle
+    throw new ErrnoError(this.#lost.has(fh) ? errno.ESTALE : errno.EBADF, 'file handle')
   }
 
   /** The open file of a handle, or of a node that was opened without asking. @throws EBADF, EISDIR. */
@@ -103,6 +121,7 @@ export class OpenFiles {
 
   /** Closes a handle. @throws EBADF for one that stands for nothing, and as close(2). */
   close(fh: number): void {
+    if (this.#lost.delete(fh)) return
     const { file } = this.get(fh)
     this.#byHandle.delete(fh)
     this.#memory.count(-heapBytes.fid)
@@ -126,6 +145,7 @@ export class OpenFiles {
     const all = [...this.#byHandle.values()]
     this.#memory.count(-all.length * heapBytes.fid)
     this.#byHandle.clear()
+    this.#lost.clear()
     for (const { file } of all) quietly(file)
     for (const node of this.#byNode.keys()) this.forget(node)
   }

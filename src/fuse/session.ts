@@ -24,6 +24,7 @@ import { NoRoomError, Reader } from '../wire/cursor.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { FusePolicy } from './caching.ts'
 import { type Answer, type LateAnswer, handlers } from './handlers.ts'
+import { checkSaved, reviveSession, savedSession } from './saved-session.ts'
 import { type FuseDeferred, FuseSessionState } from './session-state.ts'
 import {
   type Message,
@@ -119,6 +120,28 @@ export class FuseSession extends FuseSessionState {
     } finally {
       this.#refuse(place, header, errno.EINTR)
     }
+  }
+
+  /**
+   * The session as plain data, from which {@link load} makes a session that goes on. This session goes on as well. Requests that
+   * wait are not among them: their chains are the transport's.
+   */
+  save(): unknown {
+    return savedSession(this)
+  }
+
+  /**
+   * Goes on from what {@link save} has returned. Files that cannot be found again are ESTALE, with a line in the log.
+   *
+   * @throws Error with a sentence for data that are none.
+   */
+  load(data: unknown): void {
+    const saved = checkSaved(data)
+    if (saved === null) return
+    this.attach()
+    this.features = { minor: saved.minor, flags: BigInt(saved.flags) }
+    const lost = reviveSession(this, saved)
+    if (lost > 0) this.log(`${lost} of its files are gone or have changed since it was saved`)
   }
 
   /** Ends the session: every file is closed, every node and every waiting request forgotten. */

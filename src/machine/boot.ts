@@ -187,8 +187,10 @@ async function goOn(
   const clock = control.clock.set(Date.now())
   for (const server of [control, ...engines]) server.goOn()
   const lost = await Promise.all(engines.map((engine) => engine.resumed))
-  // The guest then looks up anew the files that it does not have open.
-  if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
+  // The guest then looks up anew the files that it does not have open. Over 9P a stale file shows when it is opened. Over virtio-fs
+  // the guest may have kept names and content of its root for a day (fuse/caching.ts), and asks nobody whether they are right.
+  if (snapshot.machine.plan.transport === 'virtiofs') await control.ask(FORGET_FILES)
+  else if (lost.some((files) => files > 0)) control.send(FORGET_FILES)
   await clock
   setRightSoon(control, log)
 }

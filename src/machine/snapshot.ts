@@ -8,6 +8,7 @@ import { whenAcknowledged } from './acknowledged.ts'
 import type { Control, SavedControl } from './control/control.ts'
 import type { DiskImage } from './devices/disk.ts'
 import type { MachinePlan } from './plan.ts'
+import type { QemuVersion } from '../provision/qemu.ts'
 import type { Qmp } from './qmp.ts'
 import { createPrivate } from './private-file.ts'
 import { saveDisks } from './saved-disks.ts'
@@ -141,11 +142,27 @@ async function copyInitramfs(from: string, to: string): Promise<void> {
   await chmod(to, 0o600)
 }
 
+/** Whether a QEMU can save a device for virtio-fs (its commit "vhost-user-fs: Implement internal migration"). */
+function savesFileSystems({ major, minor }: QemuVersion): boolean {
+  return major > 8 || (major === 8 && minor >= 2)
+}
+
 /** @throws Error for a plan with a part that cannot be saved. */
-function checkSavable({ transport, shares, nics }: MachinePlan): void {
-  if (transport !== 'tcp') {
+function checkSavable({ transport, qemu, shares, nics, upper }: MachinePlan): void {
+  if (transport === '9p') {
     throw new Error(
-      'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
+      'QEMU cannot save a 9P device. A machine that is to be saved is booted with the transport virtiofs or tcp.',
+    )
+  }
+  if (transport === 'virtiofs' && !savesFileSystems(qemu.version)) {
+    throw new Error(
+      `QEMU ${qemu.version.text} cannot save a device for virtio-fs, as QEMU 8.2 can. ` +
+        'A machine that is to be saved is booted with the transport tcp here.',
+    )
+  }
+  if (upper !== null && 'directory' in upper) {
+    throw new Error(
+      `The upper layer is in ${upper.directory}, which two machines cannot have: it would have to be copied.`,
     )
   }
   if (nics.length > 0) {

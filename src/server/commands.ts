@@ -110,9 +110,11 @@ export class Commands {
 
   /** @throws Error where a client cannot be saved, or the server cannot know what it has received. */
   #connections(): { readonly place: number; readonly connection: Connection }[] {
-    return [...this.#clients].map(({ watched, place, kind }) => {
-      if (kind === 'vhost-user' || kind === 'virtiofs') {
-        throw new Error('QEMU cannot save a vhost-user device: use the transport tcp')
+    // The front end of a file system device asks for its state itself, and its replies are in the guest's memory at once.
+    const clients = [...this.#clients].filter(({ kind }) => kind !== 'virtiofs')
+    return clients.map(({ watched, place, kind }) => {
+      if (kind === 'vhost-user') {
+        throw new Error('QEMU cannot save a 9P device: use the transport virtiofs or tcp')
       }
       if (kind === 'tcp' || !(watched instanceof Connection)) {
         throw new Error('what a client on a TCP port has received cannot be known')

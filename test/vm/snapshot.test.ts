@@ -23,10 +23,11 @@ import {
   sh,
 } from '../support/vm-machine.ts'
 
-/** Either way in which QEMU saves: through a shell, or by itself. */
+/** Either way in which QEMU saves: through a shell, or by itself; and devices whose state it asks the server for. */
 const kinds: readonly [string, GuestKind][] = [
   ['the oldest QEMU and kernel', oldest],
   ['the newest QEMU and kernel', { ...newest, transport: 'tcp' }],
+  ['the newest QEMU and kernel, over virtio-fs', { ...newest, transport: 'virtiofs' }],
 ]
 
 /** Has files open, and reads on in the one whose descriptor it is told. */
@@ -286,7 +287,17 @@ describe('a snapshot', () => {
     await using machine = await bootMachine({}, newest)
     const folder = join(tmpdir(), 'lowerdir-test-never-made')
     await expect(machine.save(folder)).rejects.toThrow(
-      'QEMU cannot save vhost-user devices. A machine that is to be saved is booted with the transport tcp.',
+      'QEMU cannot save a 9P device. A machine that is to be saved is booted with the transport virtiofs or tcp.',
+    )
+    expect(existsSync(folder)).toBe(false)
+    expect(await out(machine, 'echo alive')).toBe('alive')
+  })
+
+  it('cannot be made of devices for virtio-fs with a QEMU that cannot save them', async () => {
+    await using machine = await bootMachine({}, { ...oldest, transport: 'virtiofs' })
+    const folder = join(tmpdir(), 'lowerdir-test-never-made')
+    await expect(machine.save(folder)).rejects.toThrow(
+      /^QEMU 7\.2\S* cannot save a device for virtio-fs, as QEMU 8\.2 can\./,
     )
     expect(existsSync(folder)).toBe(false)
     expect(await out(machine, 'echo alive')).toBe('alive')

@@ -1,15 +1,19 @@
 import { ErrnoError } from '../../sys/errno.ts'
 import { discard } from '../../sys/files.ts'
 import type { EventLoop, Watched } from '../event-loop.ts'
+import { ReceivedState, SentState, type Transfer } from './device-state.ts'
 import type { Device } from './device.ts'
+import { DirtyLog } from './dirty-log.ts'
 import { GuestMemory, type MemoryRegion, type MemoryTrust, REGIONS_MAX } from './guest-memory.ts'
 import { FrontendError, type FrontendMessage, MessageChannel } from './message.ts'
+import type { SavedQueue } from './queue.ts'
 import { Queues } from './queues.ts'
 import {
   type RequestName,
   feature,
   protocolFeature,
   requestName,
+  stateful,
   transportFeatures,
 } from './requests.ts'
 import { Vring } from './vring.ts'
@@ -19,6 +23,12 @@ import { messageOf } from '../../util/error.ts'
  * A flag of SET_VRING_KICK and SET_VRING_CALL beside the ring's index: no descriptor comes with the message.
  */
 const NO_DESCRIPTOR = 1n << 8n
+
+/** What the front end keeps of a device that is saved. */
+interface SavedDevice {
+  readonly device: unknown
+  readonly queues: readonly SavedQueue[]
+}
 
 /** What a backend reports to its owner. */
 export interface BackendEvents {
@@ -48,7 +58,12 @@ export class Backend implements Watched {
   readonly #rings: readonly Vring[]
   readonly #offered: bigint
   readonly #trust: MemoryTrust
+  readonly #loop: EventLoop
   #memory: GuestMemory | undefined
+  /** Which pages were written, if the front end wants to know. */
+  #dirty: DirtyLog | undefined
+  /** The device's state, on its way to or from the front end. */
+  #transfer: Transfer | undefined
   /** The features that the driver has accepted. */
   #features = 0n
 
@@ -68,8 +83,17 @@ export class Backend implements Watched {
     this.#channel = new MessageChannel(fd)
     this.#device = device
     this.#events = events
-    this.#offered = device.features | transportFeatures
-    this.#queues = new Queues(device, (index) => this.#rings[index]?.notify(), events.log)
+    this.#loop = loop
+    this.#offered =
+      device.features | transportFeatures | (device.state === undefined ? 0n : feature.LOG_ALL)
+    this.#queues = new Queues(
+      device,
+      (index) => this.#rings[index]?.notify(),
+      events.log,
+      () => {
+        if ((this.#features & feature.LOG_ALL) !== 0n) this.#dirty?.markAll()
+      },
+    )
     this.#rings = this.#queues.all.map((queue) => new Vring(queue, this.#queues, loop))
   }
 
@@ -98,6 +122,9 @@ export class Backend implements Watched {
     } finally {
       for (const ring of this.#rings) ring.close()
       this.#memory?.close()
+      this.#dirty?.close()
+      // The loop owns the descriptor of a transfer that is not finished.
+      if (this.#transfer !== undefined) this.#loop.remove(this.#transfer)
       this.#channel.close()
     }
   }
@@ -105,7 +132,7 @@ export class Backend implements Watched {
   /** Carries out a message, and acknowledges it if the front end asks for that. */
   #take(message: FrontendMessage): void {
     const { request, needsReply, descriptors } = message
-    const name = requestName(request)
+    const name = this.#nameOf(request)
     const taken: number[] = []
     try {
       if (name === undefined) throw new FrontendError(`request ${request}, which is not known here`)
@@ -199,6 +226,19 @@ export class Backend implements Watched {
       }
       case 'GET_CONFIG':
         return this.#answerConfig(request, u32(0), u32(4))
+      case 'SET_LOG_BASE':
+        this.#dirty?.close()
+        this.#dirty = undefined
+        this.#dirty = new DirtyLog(descriptor(0), address(u64(8)), address(u64(0)), this.#trust)
+        return this.#answer(request, 0n)
+      case 'SET_LOG_FD':
+        // An eventfd that QEMU never reads.
+        return false
+      case 'SET_DEVICE_STATE_FD':
+        if (u32(0) > 1 || u32(4) !== 0) throw new FrontendError('an unknown transfer of a state')
+        return this.#transferState(request, u32(0), () => descriptor(0))
+      case 'CHECK_DEVICE_STATE':
+        return this.#finishTransfer(request)
       case 'SET_CONFIG':
         // The server decides about the content, not the driver.
         return false
@@ -206,8 +246,14 @@ export class Backend implements Watched {
   }
 
   get #protocolFeatures(): bigint {
-    const { MQ, REPLY_ACK, CONFIG } = protocolFeature
-    return MQ | REPLY_ACK | (this.#device.config.length > 0 ? CONFIG : 0n)
+    const { MQ, REPLY_ACK, CONFIG, LOG_SHMFD, DEVICE_STATE } = protocolFeature
+    const isSavable = this.#device.state !== undefined
+    return (
+      MQ |
+      REPLY_ACK |
+      (this.#device.config.length > 0 ? CONFIG : 0n) |
+      (isSavable ? LOG_SHMFD | DEVICE_STATE : 0n)
+    )
   }
 
   #setFeatures(features: bigint): void {
@@ -284,6 +330,60 @@ export class Backend implements Watched {
       return 8
     })
     return true
+  }
+
+  /**
+   * SET_DEVICE_STATE_FD: begins to send the device's state, or to receive it. All rings are stopped then.
+   *
+   * @param direction 0 to send, 1 to receive.
+   */
+  #transferState(request: number, direction: number, descriptor: () => number): true {
+    if (this.#transfer !== undefined) this.#loop.remove(this.#transfer)
+    this.#transfer = undefined
+    const { state } = this.#device
+    if (direction === 1) this.#transfer = new ReceivedState(descriptor(), this.#loop)
+    else {
+      const saved: SavedDevice = {
+        device: state?.save(),
+        queues: this.#queues.all.map((queue) => queue.save()),
+      }
+      this.#transfer = new SentState(descriptor(), Buffer.from(JSON.stringify(saved)), this.#loop)
+    }
+    return this.#answer(request, NO_DESCRIPTOR)
+  }
+
+  /** The name of a request that was offered, see {@link RequestName}. */
+  #nameOf(request: number): RequestName | undefined {
+    const name = requestName(request)
+    const takesState = name !== undefined && stateful.has(name)
+    return takesState && this.#device.state === undefined ? undefined : name
+  }
+
+  /** CHECK_DEVICE_STATE: 0 if all of the state was sent, or received and taken. */
+  #finishTransfer(request: number): true {
+    const transfer = this.#transfer
+    this.#transfer = undefined
+    try {
+      const received = transfer?.finish()
+      if (received !== undefined) this.#load(received)
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      this.#events.log(`the device's state could not be transferred: ${error.message}`)
+      return this.#answer(request, 1n)
+    }
+    return this.#answer(request, transfer === undefined ? 1n : 0n)
+  }
+
+  /** @throws Error for a state that is none. The front end may have kept it for long. */
+  #load(bytes: Buffer): void {
+    const { device, queues } = Object(JSON.parse(bytes.toString())) as Partial<SavedDevice>
+    this.#device.state?.load(device)
+    for (const [index, queue] of this.#queues.all.entries()) {
+      const waiting: readonly unknown[] = queues?.[index]?.waiting ?? []
+      queue.restore({
+        waiting: waiting.map(Number).filter((head) => Number.isInteger(head) && head >= 0),
+      })
+    }
   }
 
   #answerConfig(request: number, offset: number, size: number): true {

@@ -3,6 +3,18 @@ import type { Chain, ChainServer } from './chain.ts'
 /** The longest configuration space in bytes (vhost-user.rst, "Virtio device config space"). */
 export const CONFIG_BYTES_MAX = 256
 
+/** What a device knows beside its rings, as data fit for JSON. */
+export interface DeviceState {
+  /** To be called while all of its queues are stopped. */
+  save(): unknown
+  /**
+   * Goes on from what {@link save} has returned, maybe in another process.
+   *
+   * @throws Error with a sentence for data that are none.
+   */
+  load(saved: unknown): void
+}
+
 /**
  * What one type of virtio device defines. The backend, its queues and their chains know nothing else of it:
  * all types of devices are set up in the same way, and get and answer requests in the same way.
@@ -24,6 +36,8 @@ export interface Device {
    * gets one request after another, so this is called once for each chain object and not for each request.
    */
   serverFor(chain: Chain, queue: number): ChainServer
+  /** Set if the device can be saved and go on elsewhere, as when its machine is migrated. */
+  readonly state?: DeviceState | undefined
   /**
    * Forgets all requests of the driver, because it has gone, or another one comes. Chains that are not
    * answered yet may be answered until this returns, and not afterwards.

@@ -16,7 +16,7 @@ import type { Exports } from '../../tree/tree.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import type { Chain, ChainServer } from './chain.ts'
 import { ChainReply } from './chain-reply.ts'
-import type { Device } from './device.ts'
+import type { Device, DeviceState } from './device.ts'
 import { VirtqueueError } from './virtqueue.ts'
 
 /** The length of the tag in the configuration space (virtio 1.3, 5.11.4). Unused bytes are 0. */
@@ -63,6 +63,10 @@ export class FsDevice implements Device {
 
   serverFor(chain: Chain): ChainServer {
     return new FsChain(this, chain)
+  }
+
+  get state(): DeviceState {
+    return this.session
   }
 
   reset(): void {

@@ -31,6 +31,8 @@ export interface QueueOwner {
   changed(): void
   /** Notifies the driver. @throws ErrnoError as write(2). */
   notify(): void
+  /** Something was written into the guest's memory. */
+  wrote(): void
   /** The queue, and so the device, has a new driver. */
   driverChanged(): void
   /** The driver has broken the rules, or could not be served. From now on the device is broken. */
@@ -58,6 +60,8 @@ export class Queue implements ChainOwner, Polled {
   /** The chain whose server is being called, until the chain is answered. */
   #current: Chain | undefined
   #isServing = false
+  /** The first descriptors of the chains that {@link restore} has named. */
+  #restored: readonly number[] = []
 
   constructor(owner: QueueOwner) {
     this.#owner = owner
@@ -83,6 +87,9 @@ export class Queue implements ChainOwner, Polled {
         this.#before = undefined
       }
       this.#owner.changed()
+      this.#isServing = true
+      this.#serveRestored(ring)
+      this.#isServing = false
       ring.disableNotifications()
       this.#notify(ring)
     } catch (error) {
@@ -103,6 +110,20 @@ export class Queue implements ChainOwner, Polled {
     for (const chain of this.#waiting) chain.isReachable = false
     this.#owner.changed()
     return ring.next
+  }
+
+  /**
+   * The requests that are not answered yet, of a queue that is stopped: the ring itself says nothing of them. Those that were
+   * answered since count as not answered.
+   */
+  save(): SavedQueue {
+    const late = this.#late.map(({ chain }) => chain.head)
+    return { waiting: [...late, ...[...this.#waiting].map((chain) => chain.head)] }
+  }
+
+  /** Serves the requests that a queue had when it was saved, as soon as this one starts. */
+  restore(saved: SavedQueue): void {
+    this.#restored = saved.waiting
   }
 
   /** Forgets requests from before the queue was stopped. They are never answered. */
@@ -162,18 +183,34 @@ export class Queue implements ChainOwner, Polled {
     for (let served = 1; ; served++) {
       const head = ring.pop()
       if (head < 0) break
-      const chain = this.#free.pop() ?? this.#newChain()
-      this.#read(chain, head)
-      this.#current = chain
-      chain.server.serve()
+      this.#serveOne(head)
       // Answering a request of another queue may have broken the device.
       if (this.#ring !== ring) return
-      if (this.#current === chain) this.#waiting.add(chain)
-      this.#current = undefined
       if (served % BATCH === 0) this.#notify(ring)
       if (ring.hasWork && turn.isOver) break
     }
     this.#notify(ring)
+  }
+
+  #serveOne(head: number): void {
+    const ring = this.#ring
+    const chain = this.#free.pop() ?? this.#newChain()
+    this.#read(chain, head)
+    this.#current = chain
+    chain.server.serve()
+    if (this.#ring !== ring) return
+    if (this.#current === chain) this.#waiting.add(chain)
+    this.#current = undefined
+  }
+
+  /** @throws VirtqueueError for a chain that is none: the saved numbers may be anything. */
+  #serveRestored(ring: Virtqueue): void {
+    const heads = this.#restored
+    this.#restored = []
+    for (const head of heads) {
+      if (head >= ring.size) throw new VirtqueueError(`a saved chain that begins at ${head}`)
+      this.#serveOne(head)
+    }
   }
 
   #newChain(): Chain {
@@ -187,6 +224,7 @@ export class Queue implements ChainOwner, Polled {
   }
 
   #notify(ring: Virtqueue): void {
+    this.#owner.wrote()
     if (ring.mustNotify()) this.#owner.notify()
   }
 
@@ -212,6 +250,12 @@ export class Queue implements ChainOwner, Polled {
     if (readable.total === asked && writable.total === room) return
     throw new VirtqueueError('a chain that has changed while the device had it')
   }
+}
+
+/** What is saved of a queue, as data fit for JSON. */
+export interface SavedQueue {
+  /** The first descriptors of the chains with requests that are not answered yet. */
+  readonly waiting: readonly number[]
 }
 
 interface StoppedRing extends QueueSetup {

@@ -24,8 +24,14 @@ export class Queues implements Polled {
   /**
    * @param notify notifies the driver of chains that were given back in the queue with this index.
    * @param log gets a line when the device stops by itself.
+   * @param wrote is called after something was written into the guest's memory.
    */
-  constructor(device: Device, notify: (index: number) => void, log: (line: string) => void) {
+  constructor(
+    device: Device,
+    notify: (index: number) => void,
+    log: (line: string) => void,
+    wrote: () => void = () => {},
+  ) {
     this.#device = device
     this.#log = log
     const broken = this.#broken
@@ -37,6 +43,7 @@ export class Queues implements Polled {
         serverFor: (chain) => device.serverFor(chain, index),
         changed: () => (this.#running = this.all.filter(({ isRunning }) => isRunning)),
         notify: () => notify(index),
+        wrote,
         driverChanged: () => this.#reset(),
         broke: (error) => this.#break(queue, error),
       })

@@ -54,7 +54,7 @@ export const p9Kind: DeviceKind = {
   },
 }
 
-const fsKind: DeviceKind = {
+export const fsKind: DeviceKind = {
   name: 'a file system device',
   features: 0n,
   listen: (path) => ({ kind: 'virtiofs', path, caching: 'none', remoteLocks: true }),

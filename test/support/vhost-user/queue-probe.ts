@@ -28,7 +28,7 @@ const MSIZE = 65_536
 export class QueueProbe implements Disposable {
   readonly ram = new GuestRam()
   readonly heap = new GuestHeap(this.ram)
-  readonly queue: Queue
+  queue: Queue
   readonly log: string[] = []
   driver: DriverQueue
   /** How often the driver was woken. */
@@ -36,7 +36,8 @@ export class QueueProbe implements Disposable {
   /** Thrown where the driver is to be woken, if set. */
   signalError: Error | undefined
   layout: Layout = linux
-  readonly #queues: Queues
+  readonly #device: P9Device
+  #queues: Queues
   readonly #chains = new Map<number, Chain>()
   readonly #options: QueueOptions
   #memory: GuestMemory
@@ -46,13 +47,9 @@ export class QueueProbe implements Disposable {
     this.#options = { ...usualQueue, ...options }
     this.driver = new DriverQueue(this.ram, this.heap, this.#options)
     this.#memory = this.#map()
-    const signal = (): void => {
-      if (this.signalError !== undefined) throw this.signalError
-      this.signals++
-    }
     const log = (line: string): void => void this.log.push(line)
-    const device = new P9Device({ exports, limits: defaultLimits, tag: 'tag', log })
-    this.#queues = new Queues(device, signal, log)
+    this.#device = new P9Device({ exports, limits: defaultLimits, tag: 'tag', log })
+    this.#queues = this.#newQueues()
     this.queue = this.#queues.all[0]!
     this.start()
   }
@@ -61,6 +58,21 @@ export class QueueProbe implements Disposable {
   #map(): GuestMemory {
     const files = this.ram.files.map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+'))
     return new GuestMemory(this.ram.regions, files)
+  }
+
+  /** From now on another queue serves the rings, not started yet, whose session has no requests under way: as after a restore. */
+  replaceQueue(): void {
+    this.#device.session.deferred.cancelAll()
+    this.#queues = this.#newQueues()
+    this.queue = this.#queues.all[0]!
+  }
+
+  #newQueues(): Queues {
+    const signal = (): void => {
+      if (this.signalError !== undefined) throw this.signalError
+      this.signals++
+    }
+    return new Queues(this.#device, signal, (line) => void this.log.push(line))
   }
 
   /** As when the machine starts, or goes on. */

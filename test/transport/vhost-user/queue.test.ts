@@ -93,6 +93,36 @@ describe('a request that waits', () => {
     }
   })
 
+  it('is carried out again by another device, which goes on from what this one has saved', () => {
+    const probe = made()
+    const heads = [probe.send(5, 'read', read), probe.send(6, 'read', read)]
+    probe.queue.poll()
+    const next = probe.stop()
+    // One is answered while nobody may write into the guest's memory.
+    tree.parked.shift()!.resolve(Buffer.from('too late'))
+    const saved = probe.queue.save()
+    expect(saved.waiting).toEqual(heads)
+
+    probe.replaceQueue()
+    tree.parked.length = 0
+    probe.queue.restore(JSON.parse(JSON.stringify(saved)) as typeof saved)
+    probe.start(next)
+    expect(tree.parked.length).toBe(2)
+    for (const parked of tree.parked) parked.resolve(Buffer.from('at last'))
+    expect(probe.take().map((given) => [given.head, textOf(given)])).toEqual(
+      heads.map((head) => [head, 'at last']),
+    )
+  })
+
+  it.each([[128], [99_999]])('stops the device if what was saved is no chain: %i', (head) => {
+    const probe = made()
+    const next = probe.stop()
+    probe.replaceQueue()
+    probe.queue.restore({ waiting: [head] })
+    probe.start(next)
+    expect(probe.log.at(-1)).toBe(`the device has stopped: a saved chain that begins at ${head}`)
+  })
+
   it('that is flushed comes back unused, before the answer to the flush', () => {
     const probe = made()
     const head = probe.send(5, 'read', read)
