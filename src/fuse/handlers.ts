@@ -579,12 +579,20 @@ function newcomer(
   const isMasked = has(session, init.DONT_MASK) && !hasDefaultAcl(above)
   const its = isMasked ? mode & ~(umask & 0o777) : mode
   if ((otherAttributes.mode & modes.SETGID) === 0) return { owner: { uid, gid }, mode: its }
-  const isDirectory = (mode & modes.TYPE) === modes.DIRECTORY
-  return {
-    owner: { uid, gid: otherAttributes.gid },
-    mode: isDirectory ? its | modes.SETGID : its,
-  }
+  const owner = { uid, gid: otherAttributes.gid }
+  if ((mode & modes.TYPE) === modes.DIRECTORY) return { owner, mode: its | modes.SETGID }
+  const isMember = uid === 0 || gid === owner.gid
+  const runsAsGroup = (its & modes.SETGID) !== 0 && (its & modes.GROUP_EXECUTE) !== 0
+  const isLeftToUs = session.features.minor < STRIPS_SETGID_MINOR
+  return { owner, mode: isLeftToUs && runsAsGroup && !isMember ? its & ~modes.SETGID : its }
 }
+
+/**
+ * Since Linux 6.0, the client takes the setgid bit from a program that someone makes who is not in its group, which comes
+ * from the directory (mode_strip_sgid of fs/inode.c). This minor version is that of Linux 6.1. Before, file systems have to
+ * do it; which other groups the process is in, they are not told.
+ */
+const STRIPS_SETGID_MINOR = 37
 
 /** With a default ACL it is that which takes permissions from new files, and not the umask (acl(5)). */
 function hasDefaultAcl(above: Node): boolean {
