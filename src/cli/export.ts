@@ -41,7 +41,7 @@ function parseExport(text: string, policy: ExportPolicy): HostExport & { name: s
         `--export ${text}: '${word}' is none of ${WORDS}. Write a comma that is part of DIR twice.`,
       )
     }
-    const what = word.startsWith('atime=') ? 'atime=' : 'ro or rw'
+    const what = /^\w+=/.exec(word)?.[0] ?? 'ro or rw'
     if (given.has(what)) {
       throw new UserError(`--export ${text}: ${what} is given more than once. Say which one holds.`)
     }

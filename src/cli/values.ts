@@ -1,5 +1,5 @@
 import { posix, resolve } from 'node:path'
-import { type CacheMode, cacheModes } from '../guest/mount.ts'
+import { cacheModes } from '../guest/mount.ts'
 import type { DirectoryShare } from '../machine/plan.ts'
 import { MSIZE_MIN } from '../9p/wire/limits.ts'
 import { parseBytes, parseMebibytes } from '../util/size.ts'
@@ -60,9 +60,15 @@ export function parseChoice<const C extends string>(
 }
 
 /** The form of a share. Help, messages and {@link parseShare} have it from here. */
-export const SHARE_FORM = 'SRC:DST[,ro|,rw][,owner=OWNER|,map=RANGE][,cache=MODE]'
+export const SHARE_FORM =
+  'SRC:DST[,ro|,rw][,owner=OWNER|,map=RANGE][,cache=MODE][,locks=guests|,locks=host][,acls]'
 
-const SHARE_WORDS = 'ro, rw, owner=OWNER, map=RANGE, cache=MODE'
+const SHARE_WORDS = 'ro, rw, owner=OWNER, map=RANGE, cache=MODE, locks=guests, locks=host, acls'
+
+/** A word behind a share, other than those about owners: what it is about, and its value. */
+const SHARE_WORD = /^(ro|rw|acls|cache=|locks=)((?<==).*|)$/s
+
+const lockScopes = ['guests', 'host'] as const
 
 /**
  * {@link SHARE_FORM}. The first option follows a colon or a comma, the others a comma, in any order. `map` may be given several
@@ -81,29 +87,30 @@ export function parseShare(text: string, owner: Ownership): DirectoryShare {
     )
   }
   const { owner: shownAs, rest } = takeOwnership(words?.split(',') ?? [], owner)
-  let access: 'ro' | 'rw' | undefined
-  let cache: CacheMode | undefined
+  const given = new Map<string, string>()
   for (const word of rest) {
-    const isAccess = word === 'ro' || word === 'rw'
-    if (!isAccess && !word.startsWith('cache=')) {
+    const [, name, value] = SHARE_WORD.exec(word) ?? []
+    if (name === undefined || value === undefined) {
       throw new UserError(
         `--share ${text}: '${word}' is none of ${SHARE_WORDS}. Write a comma that is part of DST twice.`,
       )
     }
-    if ((isAccess ? access : cache) !== undefined) {
-      const what = isAccess ? 'ro and rw contradict each other, or are' : 'cache= is'
-      throw new UserError(`--share ${text}: ${what} given more than once. Say which one holds.`)
+    const what = name === 'ro' || name === 'rw' ? 'access' : name
+    if (given.has(what)) {
+      const twice = what === 'access' ? 'ro and rw contradict each other, or are' : `${what} is`
+      throw new UserError(`--share ${text}: ${twice} given more than once. Say which one holds.`)
     }
-    if (isAccess) access = word
-    else cache = parseChoice('share … cache', word.slice('cache='.length), cacheModes)
+    given.set(what, what === 'access' ? name : value)
   }
-  const options = cache === undefined ? {} : { cache }
+  const [cache, locks] = [given.get('cache='), given.get('locks=')]
   return {
     source: resolve(source),
     target,
-    readOnly: access === 'ro',
+    readOnly: given.get('access') === 'ro',
     owner: shownAs,
-    ...options,
+    ...(cache !== undefined && { cache: parseChoice('share … cache', cache, cacheModes) }),
+    ...(locks !== undefined && { locks: parseChoice('share … locks', locks, lockScopes) }),
+    ...(given.has('acls') && { acls: true }),
   }
 }
 

@@ -127,13 +127,24 @@ function rootExport(plan: MachinePlan, socket: string): Export {
 
 function directoryExport(
   plan: MachinePlan,
-  { source, target, readOnly, owner, cache = WRITABLE, acls, withRoot, transport }: DirectoryShare,
+  {
+    source,
+    target,
+    readOnly,
+    owner,
+    cache = WRITABLE,
+    acls,
+    locks,
+    withRoot,
+    transport,
+  }: DirectoryShare,
   index: number,
   engine: number,
   socket: string,
 ): Export {
   const name = withRoot === true ? `share${index}` : null
-  const exported = { name, directory: source, readOnly, owner, atime: plan.atime, acls }
+  const { atime } = plan
+  const exported = { name, directory: source, readOnly, owner, atime, acls, lockScope: locks }
   const over = { ...plan, transport: transport ?? plan.transport }
   const planned = engineExport(over, exported, cache, index, engine, socket, acls)
   return { use: { target }, ...planned }
@@ -176,7 +187,7 @@ function engineExport(
       path: socket,
       caching: cache,
       // Locks of read-only files keep nobody out but the guest's own processes, and its kernel knows these.
-      remoteLocks: !readOnly,
+      remoteLocks: !readOnly || exported.lockScope === 'host',
       exportName: name ?? undefined,
       acls,
     } as const

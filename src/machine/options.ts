@@ -128,6 +128,11 @@ export interface MachineShare {
    * setting an ACL is EOPNOTSUPP.
    */
   readonly acls?: boolean
+  /**
+   * Whom the guest's locks on a directory's files keep out: `host`, the host's programs, which keep out the guest; `guests`,
+   * only programs of the guest. Default: `guests` if read-only, else `host`.
+   */
+  readonly locks?: 'guests' | 'host'
 }
 
 /** A disk: an image of the host's, or an empty disk that is gone with the machine. */

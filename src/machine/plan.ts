@@ -94,6 +94,8 @@ export interface DirectoryShare {
   readonly cache?: CacheMode
   /** See GuestMount.acls. Default: false. */
   readonly acls?: boolean
+  /** See MachineShare.locks. */
+  readonly locks?: 'guests' | 'host'
   /** Whether the root's engine serves it, instead of one of its own. A file system that hangs then stops both. */
   readonly withRoot?: boolean
   /** Default: the machine's. */
@@ -289,7 +291,7 @@ function planInit(choice: 'auto' | GuestInit, root: FoundRoot): GuestInit {
 }
 
 function planShare(
-  { source, target, readOnly = false, owner = 'host', cache, acls = false }: MachineShare,
+  { source, target, readOnly = false, owner = 'host', cache, acls = false, locks }: MachineShare,
   cwd: string,
   besideRoot: readonly string[],
 ): PlannedShare {
@@ -297,6 +299,9 @@ function planShare(
     throw new OptionError(
       `shares: ${target} cannot have acls. A directory can, with the owner 'host' or 'mapped-xattr': ACLs contain ids.`,
     )
+  }
+  if (locks !== undefined && typeof source !== 'string') {
+    throw new OptionError(`shares: ${target} cannot have locks. A directory can.`)
   }
   const how = { target, readOnly, ...(cache === undefined ? {} : { cache }) }
   if (typeof source !== 'string') return { tree: source, ...how }
@@ -310,6 +315,7 @@ function planShare(
     owner,
     ...how,
     ...(acls && { acls }),
+    ...(locks && { locks }),
     ...(withRoot && { withRoot }),
     ...transport,
   }

@@ -19,6 +19,18 @@ describe('an export', () => {
     ['a=/x,rw', { name: 'a', directory: '/x', ...policy }],
     ['a=/x,owner=1:2', { name: 'a', directory: '/x', ...policy, owner: { uid: 1, gid: 2 } }],
     ['a=/x,atime=guest', { name: 'a', directory: '/x', ...policy, atime: 'guest' }],
+    ['a=/x,locks=host', { name: 'a', directory: '/x', ...policy, lockScope: 'host' }],
+    [
+      'a=/x,ro,locks=host,atime=guest',
+      {
+        name: 'a',
+        directory: '/x',
+        ...policy,
+        readOnly: true,
+        atime: 'guest',
+        lockScope: 'host',
+      },
+    ],
     ['a=/x,,ro', { name: 'a', directory: '/x,ro', ...policy }],
     ['a=/x,,,ro', { name: 'a', directory: '/x,', ...policy, readOnly: true }],
     ['a=,,', { name: 'a', directory: join(process.cwd(), ','), ...policy }],
@@ -50,6 +62,7 @@ describe('an export', () => {
     ['a=/srv,atime=never', `'atime=never' is none of`],
     ['a=/srv,ro,rw', 'ro or rw is given more than once'],
     ['a=/srv,atime=guest,atime=guest', 'atime= is given more than once'],
+    ['a=/srv,locks=host,locks=guests', 'locks= is given more than once'],
     ['a=/srv,owner=1:2,owner=1:2', 'an owner is given once'],
     ['a=/srv,owner=me', 'me is not an owner'],
   ])('is not %j', (text, words) => {

@@ -35,6 +35,8 @@ function meaningOf(text: string) {
     target: '/d',
     readOnly: words.includes('ro'),
     ...(cache === undefined ? {} : { cache }),
+    ...(text.includes('locks=') && { locks: /locks=(\w+)/.exec(text)?.[1] }),
+    ...(words.includes('acls') && { acls: true }),
     owner: text.includes('map=')
       ? [{ guest: 0, host: 100_000, count: 65_536 }]
       : owner === '12:34'

@@ -89,6 +89,32 @@ it('a directory has an engine of its own if it is writable or another file syste
   expect(exports[5]?.mount).toMatchObject({ name: 'share4', readOnly: true, msize: 8192 })
 })
 
+it.each([
+  [{ readOnly: false }, undefined, true],
+  [{ readOnly: true }, undefined, false],
+  [{ readOnly: true, locks: 'host' }, 'host', true],
+  [{ readOnly: false, locks: 'guests' }, 'guests', true],
+] as const)('a share of %j has its locks where they are to count', (options, scope, remote) => {
+  const shares = [{ source: '/elsewhere', target: '/a', ...options }]
+  const plan = planMachine(
+    { shares },
+    {
+      ...found,
+      transport: { transport: 'virtiofs', reason: 'QEMU has the device' },
+    },
+  )
+  const [, , share] = planExports(plan, file)
+  expect(share?.server).toMatchObject({
+    exported: { lockScope: scope },
+    listen: { kind: 'virtiofs', remoteLocks: remote },
+  })
+})
+
+it('a tree has no locks that could keep out the host', () => {
+  const shares = [{ source: new SyntheticTree(directory()), target: '/t', locks: 'host' } as const]
+  expect(() => planMachine({ shares }, found)).toThrow('/t cannot have locks. A directory can.')
+})
+
 it('a directory that is not there, or on another file system, is not on the root’s', async () => {
   const folder = temporaryDirectory()
   expect(await onSameFileSystem(folder, [folder, '/proc', join(folder, 'none')])).toEqual([folder])
