@@ -291,7 +291,9 @@ describe('an engine that is held', () => {
     })
     const frontend = await connected({ kind: 'unix', path: join(directory, 'device') })
     await expect.poll(() => device.log.some((line) => line.includes('connected'))).toBe(true)
-    await expect(device.engine.hold()).rejects.toThrow(/9P device: use the transport virtiofs or tcp/)
+    await expect(device.engine.hold()).rejects.toThrow(
+      /9P device: use the transport virtiofs or tcp/,
+    )
     frontend.destroy()
   })
 
