@@ -6,10 +6,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Client } from '../../src/9p/client.ts'
+import type { Entry } from '../../src/fuse/wire/kinds.ts'
 import { errno } from '../../src/sys/errno.ts'
 import { payloadBytes } from '../../src/9p/index.ts'
 import { openFlags } from '../../src/tree/flags.ts'
 import { type DirectoryServer, serveDirectory } from '../support/directory-server.ts'
+import { serveFuse } from '../support/fuse/fuse-server.ts'
 import { afterwards, temporaryDirectory } from '../support/temporary.ts'
 
 const program = fileURLToPath(new URL('../support/lease-holder.mjs', import.meta.url))
@@ -125,6 +127,34 @@ describe('another program’s lease on a file', () => {
     await expect(opening).rejects.toMatchObject({ errno: errno.EAGAIN })
     await holder.giveUp()
     expect(readFileSync(file, 'utf8')).toBe('hello')
+    client.close()
+  })
+})
+
+describe('another program’s lease on a file of a guest with virtio-fs', () => {
+  it.each([
+    ['open', false],
+    ['read, which opens it without asking', true],
+  ])('keeps its %s waiting, and no other request', async (_case, readOnly) => {
+    const policy = { caching: 'loose', remoteLocks: false } as const
+    await using server = await serveFuse(directory, policy, { readOnly })
+    const client = await server.fuse()
+    const [{ entry }, { entry: other }] = await Promise.all([
+      client.call.lookup({ name: 'file' }),
+      client.call.lookup({ name: 'other' }),
+    ])
+    const read = async ({ nodeid }: Entry): Promise<string> => {
+      const fh = readOnly ? 0 : (await client.call.open({}, { nodeid })).fh
+      return payloadBytes((await client.call.read({ fh, size: 100 }, { nodeid })).data).toString()
+    }
+    const holder = await LeaseHolder.start()
+    const order: string[] = []
+    const waits = read(entry).then((text) => order.push(text))
+    await holder.asked
+    order.push(await read(other))
+    await holder.giveUp()
+    await waits
+    expect(order).toEqual(['other', 'hello'])
     client.close()
   })
 })
