@@ -141,7 +141,7 @@ describe('lowerdir run', () => {
     expect(stderr).toContain('| lowerdir: phase root')
     // The terminal shows the guest's console and does not obey it.
     expect(stderr).toContain(String.raw`| \x1b]0;title\x07`)
-    expect(stderr).toMatch(/files over vhost-user: QEMU \S+ has vhost-user-test-device-pci$/m)
+    expect(stderr).toMatch(/files over 9p: QEMU \S+ has vhost-user-test-device-pci$/m)
     expect(stderr).toContain('QEMU: ')
     expect(cli.leftovers().some((path) => path.endsWith('/initramfs'))).toBe(true)
     expect(cli.helpers()).toEqual([])
