@@ -186,9 +186,9 @@ export const handlers: Handlers = {
   },
 
   open(session, { flags, openFlags: how }, { nodeid, uid }) {
-    const { opensUnasked, file: keeps } = session.caching
+    const { file: keeps } = session.caching
     // A lock needs an open file: it ends with it.
-    const isNeeded = !opensUnasked || !session.tree.readOnly || session.policy.remoteLocks
+    const isNeeded = session.policy.remoteLocks || !opensUnasked(session)
     if (!isNeeded && has(session, init.NO_OPEN_SUPPORT)) {
       throw new ErrnoError(errno.ENOSYS, 'open')
     }
@@ -197,8 +197,8 @@ export const handlers: Handlers = {
   },
 
   opendir(session, { flags }, { nodeid, uid }) {
-    const { opensUnasked, directory: keeps } = session.caching
-    if (opensUnasked && session.tree.readOnly && has(session, init.NO_OPENDIR_SUPPORT)) {
+    const { directory: keeps } = session.caching
+    if (opensUnasked(session) && has(session, init.NO_OPENDIR_SUPPORT)) {
       throw new ErrnoError(errno.ENOSYS, 'opendir')
     }
     const fh = opened(session, nodeid, (flags & openFlags.NOATIME) | openFlags.RDONLY, uid)
@@ -441,6 +441,14 @@ const missing: Omit<Entry, 'entryValid'> = {
 /** A name of LOOKUP. `..` is looked up where a guest of its own serves the tree on, such as with NFS. */
 function checkLookup(name: string): string {
   return name === '..' ? name : checkName(name)
+}
+
+/**
+ * Whether the client may open files without asking. A file that cannot be opened would then fail when it is read, which Linux
+ * reports as EIO since it reads whole folios (7.2), and programs expect EACCES from open(2).
+ */
+function opensUnasked({ caching, tree }: FuseSessionState): boolean {
+  return caching.opensUnasked && tree.readOnly && tree.opensAll === true
 }
 
 function has({ features }: FuseSessionState, flag: bigint): boolean {

@@ -4,6 +4,8 @@ import { call } from './ffi.ts'
 import { systemMemory } from './system-memory.ts'
 
 const CAP_CHOWN = 0
+const CAP_DAC_OVERRIDE = 1
+const CAP_DAC_READ_SEARCH = 2
 const CAP_FOWNER = 3
 const CAP_FSETID = 4
 /** The same on x86-64 and aarch64. */
@@ -61,6 +63,8 @@ export interface Credentials {
   readonly fsetid: boolean
   /** CAP_CHOWN: may give files away. */
   readonly chown: boolean
+  /** CAP_DAC_READ_SEARCH or CAP_DAC_OVERRIDE over the files of all users: may read any file. */
+  readonly readsAll: boolean
 }
 
 /** The calling thread's effective ids and capabilities (proc(5), /proc/thread-self/status). */
@@ -78,5 +82,11 @@ export function threadCredentials(): Credentials {
     fowner: has(CAP_FOWNER),
     fsetid: has(CAP_FSETID),
     chown: has(CAP_CHOWN),
+    readsAll: (has(CAP_DAC_READ_SEARCH) || has(CAP_DAC_OVERRIDE)) && mapsAllUsers(),
   }
+}
+
+/** Whether this user namespace has all users. In another one, capabilities do not hold over files of users that it lacks. */
+function mapsAllUsers(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/thread-self/uid_map', 'latin1'))
 }

@@ -48,6 +48,8 @@ export interface Attachment {
 export interface Tree extends Exports {
   /** Whether guests may change nothing here. */
   readonly readOnly: boolean
+  /** Whether nobody's permissions keep a file or directory here from being opened for reading. Default: false. */
+  readonly opensAll?: boolean
   /**
    * The places of nodes of this tree, and what identifies their files. {@link Tree.revive} finds the nodes
    * again, also in another process.

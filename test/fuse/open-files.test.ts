@@ -158,6 +158,12 @@ describe('a read-only tree that is cached', () => {
     expect(probe.read(fh)).toBe('hello')
   })
 
+  it('is opened by asking where a file may be unreadable: an open fails then, and not a read', () => {
+    tree.opensAll = false
+    expect(probe.read(probe.open(probe.node('file')))).toBe('hello')
+    expect(probe.errnoOf('opendir')).toBe(0)
+  })
+
   it('keeps the files open that were read last, and no more of them', () => {
     for (let i = 0; i <= KEPT; i++) {
       tree.root.add(

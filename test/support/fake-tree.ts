@@ -28,6 +28,7 @@ type Read = (offset: number, into: Payload) => number | Deferred<Uint8Array>
 /** A tree of JavaScript objects that counts uses and open files, so that a test sees what was not given back. */
 export class FakeTree implements Tree {
   readOnly = false
+  opensAll = true
   /** Every operation that reached the tree, such as `mkdir x`. */
   readonly calls: string[] = []
   /** Uses of nodes that were not given back yet; the tree's own use of the root does not count. */

@@ -109,6 +109,10 @@ export class HostTree implements Tree {
     }
   }
 
+  get opensAll(): boolean {
+    return this.#context.credentials.readsAll
+  }
+
   /** Some servers take the name as a path. Here it is ignored, since there is one tree. */
   attach(_name: string): Attachment {
     this.#root.retain()

@@ -33,6 +33,10 @@ export class ViewTree implements Tree {
     return this.#inner.readOnly
   }
 
+  get opensAll(): boolean {
+    return this.#inner.opensAll === true
+  }
+
   attach(name: string): Attachment {
     const { node } = this.#inner.attach(name)
     return { tree: this, node: new ViewNode(node, this.#sight, this.#directories) }

@@ -16,7 +16,15 @@ const O_CLOEXEC = 0o2000000
 
 function context(changes: Partial<HostContext & HostContext['credentials']> = {}): HostContext {
   const { uid = 1000, fowner = false, atime = 'guest' } = changes
-  const credentials = { uid, gid: uid, umask: 0, fowner, fsetid: false, chown: false }
+  const credentials = {
+    uid,
+    gid: uid,
+    umask: 0,
+    fowner,
+    fsetid: false,
+    chown: false,
+    readsAll: false,
+  }
   const descriptors = new Descriptors(16, laterOnEventLoop)
   return {
     readOnly: false,
