@@ -538,7 +538,7 @@ function unasked(session: FuseSessionState, fh: number, nodeid: number): KnownNo
 /** Makes and opens a file for CREATE and TMPFILE. */
 function createIn(
   session: FuseSessionState,
-  { flags, mode, umask, openFlags: how }: T<'create'>,
+  { flags, mode, umask }: T<'create'>,
   { nodeid, uid, gid }: RequestHeader,
   make: (
     above: KnownNode,
@@ -552,8 +552,7 @@ function createIn(
   const its = newcomer(session, above.node, modes.FILE | mode, uid, gid, umask)
   const asked = has(session, init.WRITEBACK_CACHE) ? forWriteback(flags) : flags
   const host = meaningful(asked)
-  const by = (how & OPEN_KILL_SUIDGID) === 0 ? its.owner : { ...its.owner, uid: NO_UID }
-  const { node, file } = make(above, host, its.mode & modes.PERMISSIONS, by)
+  const { node, file } = make(above, host, its.mode & modes.PERMISSIONS, its.owner)
   let known: KnownNode
   try {
     known = session.nodes.tell(node, session.attributes)
@@ -561,7 +560,7 @@ function createIn(
     file.close()
     throw error
   }
-  const fh = session.files.add({ file, node: known, flags: host, uid: by.uid })
+  const fh = session.files.add({ file, node: known, flags: host, uid })
   return { entry: entryOf(session, known), fh, openFlags: session.caching.file }
 }
 

@@ -56,6 +56,18 @@ describe('a client that keeps everything', () => {
     expect(probe.lookup('setuid').attrValid).toBe(DAY)
   })
 
+  it('gives a new file to its user, also where the open asks for bits to be cleared', () => {
+    serve(false)
+    const asked = {
+      name: 'new',
+      flags: openFlags.RDWR | openFlags.TRUNC,
+      mode: 0o644,
+      openFlags: 1,
+    }
+    const { entry } = probe.call('create', asked, { nodeid: 1, uid: 1234, gid: 4321 })
+    expect([entry.attributes.uid, entry.attributes.gid]).toEqual([1234, 4321])
+  })
+
   it('hears of the bits that its write has taken', () => {
     serve(false)
     const nodeid = probe.node('setuid')
