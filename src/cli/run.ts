@@ -112,7 +112,7 @@ lowerdir itself. What the guest writes to its root is gone when it ends; shares 
 A share is ${SHARE_FORM}.
 The first option may follow a colon instead. A comma that is part of DST is written twice. OWNER is UID:GID,
 host or mapped-xattr; RANGE is GUEST:HOST:COUNT, as for --map. MODE is what the guest keeps of the files: none;
-mmap (the default), what programs have mapped; loose, everything, for a share that only the guest changes
+mmap (the default), names and attributes for a second; loose, everything, for a share that only the guest changes
 meanwhile.`,
 
   async run(values, argv) {

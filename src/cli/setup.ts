@@ -43,7 +43,7 @@ export const setup = command({
   notes: `Debian's packages are downloaded and unpacked into a folder, not installed: no root is needed, and
 /boot and the system's QEMU stay as they are. The folder is $LOWERDIR_CACHE, or
 ~/.cache/lowerdir; removing it undoes everything. On Debian 12 about
-130 MB are downloaded, and 543 MB kept on disk: 403 MB of them are the kernel with all of its modules.`,
+130 MB are downloaded, and 570 MB kept on disk: most of it is the kernel with all of its modules.`,
 
   async run({ suite, only, qemu, ocr }) {
     const wantsNewest = qemu !== undefined && parseChoice('qemu', qemu, ['newest']) === 'newest'

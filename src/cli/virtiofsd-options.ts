@@ -240,7 +240,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'no-readdirplus': otherwise(
     'readdirplus',
-    'accepted: the guest still gets attributes together with names',
+    'accepted: the guest still gets attributes together with names, but with --cache never',
     'the guest gets attributes together with names unless --cache never says otherwise',
   ),
   writeback: {
