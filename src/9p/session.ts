@@ -177,11 +177,11 @@ export class Session extends SessionState {
     this.#answering = true
     try {
       if (changesTree(message, request)) checkTree(this.fids, message.name, request)
-      const answer = this.#attempt(message, request)
+      const answer = handlers[message.name](this, request)
       if (answer instanceof Deferred) this.#defer(message, tag, answer, place)
       else this.#reply(tag, message.name, answer)
     } catch (error) {
-      this.#fail(tag, message.name, error)
+      this.#failOrRepeat(message, tag, request, place, error)
     }
     this.#answering = false
     while (this.#ready.length > 0) {
@@ -190,17 +190,28 @@ export class Session extends SessionState {
     }
   }
 
-  /** Does what is asked for, or asks again later if the tree would have to wait for another program. */
-  #attempt<M extends MessageName>(
+  /**
+   * A request has failed, or it is asked again later, since the tree would have to wait for another program. This is no `try` of
+   * its own around the handler: to throw an error on would take as long as the rest of a walk to no file.
+   */
+  #failOrRepeat<M extends MessageName>(
     message: Message & { name: M },
+    tag: number,
     request: T<M>,
-  ): Answer<M> | Deferred<LateAnswer<M>> {
-    const attempt = (): Answer<M> | Deferred<LateAnswer<M>> => handlers[message.name](this, request)
+    place: ReplyPlace,
+    error: unknown,
+  ): void {
+    const { name } = message
+    if (!(error instanceof TryAgain) || !repeatable.has(name)) {
+      this.#fail(tag, name, error)
+      return
+    }
+    const attempt = (): LateAnswer<M> | Deferred<LateAnswer<M>> =>
+      handlers[name](this, request) as LateAnswer<M> | Deferred<LateAnswer<M>>
     try {
-      return attempt()
-    } catch (error) {
-      if (!(error instanceof TryAgain) || !repeatable.has(message.name)) throw error
-      return repeated(error, attempt as () => LateAnswer<M> | Deferred<LateAnswer<M>>)
+      this.#defer(message, tag, repeated(error, attempt), place)
+    } catch (refused) {
+      this.#fail(tag, name, refused)
     }
   }
 

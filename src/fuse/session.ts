@@ -168,12 +168,12 @@ export class FuseSession extends FuseSessionState {
       if (changesTree(message, request) && this.tree.readOnly) {
         throw new ErrnoError(errno.EROFS, message.name)
       }
-      const answer = this.#attempt(message, header, request)
+      const answer = handlers[message.name](this, request, header)
       if (answer instanceof Deferred) this.#defer(message, header, answer, place)
       else this.#reply(header, message.name, answer)
     } catch (error) {
       if (error instanceof ProtocolError) throw error
-      this.#fail(header, message.name, error)
+      this.#failOrRepeat(message, header, request, place, error)
     } finally {
       this.#answering = false
     }
@@ -194,17 +194,27 @@ export class FuseSession extends FuseSessionState {
     }
   }
 
-  /** Does what is asked for, or asks again later if the tree would have to wait for another program. */
-  #attempt<M extends MessageName>(
-    { name }: Message & { name: M },
+  /**
+   * A request has failed, or it is asked again later, since the tree would have to wait for another program. This is no `try` of
+   * its own around the handler: to throw an error on would take as long as the rest of a lookup of no file.
+   */
+  #failOrRepeat<M extends MessageName>(
+    message: Message & { name: M },
     header: RequestHeader,
     request: T<M>,
-  ): Answer<M> | Deferred<LateAnswer<M>> {
+    place: ReplyPlace,
+    error: unknown,
+  ): void {
+    const { name } = message
+    if (!(error instanceof TryAgain) || !repeatable.has(name)) {
+      this.#fail(header, name, error)
+      return
+    }
     try {
-      return handlers[name](this, request, header)
-    } catch (error) {
-      if (!(error instanceof TryAgain) || !repeatable.has(name)) throw error
-      return repeated(error, () => this.#repeat(name, header, request))
+      const again = repeated(error, () => this.#repeat(name, header, request))
+      this.#defer(message, header, again, place)
+    } catch (refused) {
+      this.#fail(header, name, refused)
     }
   }
 
