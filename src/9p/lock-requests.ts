@@ -2,12 +2,12 @@ import { ErrnoError, errno } from '../sys/errno.ts'
 import { lock as wire } from './wire/flags.ts'
 import { NAME_BYTES_MAX } from './wire/limits.ts'
 import type { R, T } from './wire/messages.ts'
-import type { LockClient, LockHolder, LockOwner, LockRange, LockType } from '../tree/locks.ts'
+import { lockNumber } from '../session/lock-types.ts'
+import { OFFSET_MAX } from '../tree/limits.ts'
+import type { LockClient, LockHolder, LockOwner, LockRange } from '../tree/locks.ts'
 
 /** The fields that Tlock and Tgetlock share. */
 type Asked = Pick<T<'getlock'>, 'start' | 'length' | 'procId' | 'clientId'>
-
-const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
 
 /**
  * The bytes that a request is about; a length of 0 means to the end of the file. @throws EINVAL beyond 2^63.
@@ -24,14 +24,6 @@ export function lockOwner(client: LockClient, { procId, clientId }: Asked): Lock
   return { client, procId, clientId }
 }
 
-/** Null for UNLCK. @throws EINVAL for an unknown type. */
-export function lockType(type: number): LockType | null {
-  if (type === wire.RDLCK) return 'read'
-  if (type === wire.WRLCK) return 'write'
-  if (type === wire.UNLCK) return null
-  throw new ErrnoError(errno.EINVAL, 'type of a lock')
-}
-
 /**
  * The lock that conflicts with the request. Without a conflict, the request's own fields with the type UNLCK.
  */
@@ -39,7 +31,7 @@ export function getlockReply(request: Asked, holder: LockHolder | undefined): R<
   const { start, length, procId, clientId } = request
   if (holder === undefined) return { type: wire.UNLCK, start, length, procId, clientId }
   return {
-    type: holder.type === 'read' ? wire.RDLCK : wire.WRLCK,
+    type: lockNumber(holder.type),
     start: holder.start,
     length: holder.end === OFFSET_MAX ? 0n : holder.end - holder.start + 1n,
     procId: holder.procId,

@@ -1,8 +1,8 @@
-import { ErrnoError, errno } from '../sys/errno.ts'
-import { openFlags } from '../tree/flags.ts'
+import { lockAgain, openAgain, savedRange } from '../session/saved-files.ts'
+import { ErrnoError } from '../sys/errno.ts'
 import type { Lock, LockType } from '../tree/locks.ts'
 import { locksOf } from '../tree/groups.ts'
-import type { Node, OpenNode, SavedNodes, Tree } from '../tree/tree.ts'
+import type { Node, SavedNodes, Tree } from '../tree/tree.ts'
 import { type SavedXattr, reviveXattr } from './xattr-values.ts'
 import type { Attached, Fid, FidTable, Opened } from './fids.ts'
 import type { SessionLimits } from '../session/session-limits.ts'
@@ -138,8 +138,9 @@ function savedFile({ file, flags }: Opened): SavedFile {
   return { flags, locks: locks.map(savedLock), ...(state !== undefined && { state }) }
 }
 
-function savedLock({ type, start, end, owner: { clientId, procId } }: Lock): SavedLock {
-  return { type, start: String(start), end: String(end), clientId, procId }
+function savedLock(lock: Lock): SavedLock {
+  const { clientId, procId } = lock.owner
+  return { ...savedRange(lock), clientId, procId }
 }
 
 function reviveAttached(session: SessionState, { aname, uid, nodes, fids }: SavedAttached): void {
@@ -189,29 +190,12 @@ function reopened(
   { tree, uid }: Attached,
   { flags, locks, state }: SavedFile,
 ): Opened {
-  if (tree.readOnly && (flags & openFlags.ACCMODE) !== openFlags.RDONLY) throw stale()
-  // The first open has already created and emptied the file.
-  const { CREAT, EXCL, TRUNC } = openFlags
-  const file = node.open(flags & ~(CREAT | EXCL | TRUNC), uid, state)
-  try {
-    relock(session, file, locks)
-  } catch (error) {
-    file.close()
-    throw error
-  }
+  const file = openAgain(tree, node, { flags, uid, state }, (opened) =>
+    lockAgain(opened, locksOf, locks, ({ clientId, procId }) => ({
+      client: session.locks,
+      clientId,
+      procId,
+    })),
+  )
   return { file, flags }
-}
-
-/** @throws ESTALE when another owner holds the lock by now: two sessions may come from one saved session. */
-function relock(session: SessionState, file: OpenNode, locks: readonly SavedLock[]): void {
-  for (const { type, start, end, clientId, procId } of locks) {
-    if (file.isDirectory) throw stale()
-    const owner = { client: session.locks, clientId, procId }
-    const lock = { type, start: BigInt(start), end: BigInt(end), owner }
-    if (locksOf(file).lock(lock, false) !== true) throw stale()
-  }
-}
-
-function stale(): ErrnoError {
-  return new ErrnoError(errno.ESTALE, 'saved fid')
 }

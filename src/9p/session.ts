@@ -5,7 +5,7 @@
  * index.ts is the public face of the room, `lowerdir/9p`.
  */
 
-import { ErrnoError, errno, errnoName, errnoOf } from '../sys/errno.ts'
+import { ErrnoError, errno, errnoOf } from '../sys/errno.ts'
 import { type Memory, type Pieces, heapMemory } from '../sys/memory.ts'
 import type { ReplyPlace } from '../sys/reply-place.ts'
 import { Deferred, type Outcome } from '../tree/deferred.ts'
@@ -16,7 +16,7 @@ import { type Answer, type LateAnswer, handlers } from './handlers.ts'
 import { type SavedSession, checkSaved, reviveFids, savedSession } from './saved-session.ts'
 import {
   LimitError,
-  type LimitName,
+  LimitLog,
   type SessionLimits,
   defaultLimits,
 } from '../session/session-limits.ts'
@@ -50,8 +50,7 @@ export class Session extends SessionState {
    */
   readonly #ready: Ready[] = []
   #answering = false
-  /** The limits that were logged already. */
-  readonly #reached = new Set<LimitName>()
+  readonly #limitLog = new LimitLog(this.limits, this.log)
   readonly #reader = new Reader(heapMemory(0))
 
   constructor(
@@ -268,7 +267,7 @@ export class Session extends SessionState {
   #fail(tag: number, name: MessageName, error: unknown): void {
     const { room } = this.reply
     let ecode = errnoOf(error)
-    if (error instanceof LimitError) this.#limitReached(error)
+    if (error instanceof LimitError) this.#limitLog.reached(error)
     else if (error instanceof NoRoomError && room < this.msize) {
       ecode = errno.EMSGSIZE
       this.log(`left ${room} bytes for the answer to T${name}, too few: it is EMSGSIZE instead`)
@@ -276,17 +275,6 @@ export class Session extends SessionState {
       this.log(`T${name} failed unexpectedly, answered ${ecode}: ${detail(error)}`)
     }
     this.reply.sendError(tag, ecode)
-  }
-
-  /** Logs a limit once, because a client may reach it as often as it likes. */
-  #limitReached({ limit, errno: ecode }: LimitError): void {
-    if (this.#reached.has(limit)) return
-    this.#reached.add(limit)
-    const what =
-      limit === 'memory'
-        ? 'asks for more when all clients together have reached the limit of memory, which'
-        : `has reached its limit of ${this.limits[limit]} ${limit}, more`
-    this.log(`${what} is answered ${errnoName(ecode)}`)
   }
 }
 

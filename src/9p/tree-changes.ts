@@ -1,5 +1,5 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
-import { openFlags } from '../tree/flags.ts'
+import { changesFile } from '../tree/flags.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { FidTable } from './fids.ts'
 import type { Message } from './wire/codec.ts'
@@ -11,8 +11,7 @@ export function changesTree<M extends MessageName>(
   request: T<M>,
 ): boolean {
   if (row.changes !== 'by flags') return row.changes === 'always'
-  const { flags } = request as T<'lopen'>
-  return (flags & openFlags.ACCMODE) !== openFlags.RDONLY || (flags & openFlags.TRUNC) !== 0
+  return changesFile((request as T<'lopen'>).flags)
 }
 
 /**

@@ -1,17 +1,17 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
 import { fillPayload } from '../sys/memory.ts'
+import { lockType } from '../session/lock-types.ts'
 import { checkName, checkXattrName } from '../session/names.ts'
 import { Deferred } from '../tree/deferred.ts'
 import { entryTypes, modes, openFlags, xattrFlags } from '../tree/flags.ts'
 import { namesOf, spaceOf, targetOf, xattrsOf } from '../tree/groups.ts'
-import type { Locks } from '../tree/locks.ts'
 import { PATH_BYTES_MAX, XATTR_SIZE_MAX } from '../tree/limits.ts'
 import { NO_UID, type Node, type OpenDirectory, type OpenNode, type Owner } from '../tree/tree.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { changesOf } from './attribute-changes.ts'
 import { EntryWriter, PlusWriter, entryType } from './entry-writer.ts'
 import { agree } from './init.ts'
-import { WHOLE, getlkReply, lockOwner, lockRange, lockType, locksFor } from './lock-requests.ts'
+import { WHOLE, getlkReply, lockOwner, lockRange, locksFor } from './lock-requests.ts'
 import type { KnownNode } from './nodes.ts'
 import { NO_HANDLE } from './open-files.ts'
 import type { FuseSessionState } from './session-state.ts'
@@ -25,7 +25,7 @@ import {
   setattr as setattrBits,
   write as writeFlags,
 } from './wire/flags.ts'
-import type { AttributesFor, Entry } from './wire/kinds.ts'
+import { type AttributesFor, type Entry, majorOf, minorOf } from './wire/kinds.ts'
 import { MAJOR } from './wire/limits.ts'
 import type { MessageName, PayloadMessage, R, SilentMessage, T } from './wire/messages.ts'
 
@@ -129,7 +129,7 @@ export const handlers: Handlers = {
     const { node } = session.nodes.get(nodeid)
     checkName(name)
     const { owner, mode: its } = newcomer(session, node, mode, uid, gid, umask)
-    const device = { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) }
+    const device = { major: majorOf(rdev), minor: minorOf(rdev) }
     return made(session, namesOf(node).mknod(name, its, device, owner, session.attributes))
   },
 
@@ -247,15 +247,8 @@ export const handlers: Handlers = {
 
   release(session, { fh, releaseFlags, lockOwner: owner }) {
     if (fh === NO_HANDLE) return done
-    if (session.files.isLost(fh)) {
-      session.files.close(fh)
-      return done
-    }
-    const { file } = session.files.get(fh)
     try {
-      if ((releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0 && !file.isDirectory) {
-        unlock(session, file.flocks, owner)
-      }
+      if ((releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0) unlock(session, fh, 'flocks', owner)
     } finally {
       session.files.close(fh)
     }
@@ -270,21 +263,12 @@ export const handlers: Handlers = {
   flush(session, { fh, lockOwner: owner }) {
     // Nothing is kept here that could be written now. The client then does not ask again.
     if (!session.policy.remoteLocks) throw new ErrnoError(errno.ENOSYS, 'flush')
-    const isOpen = fh !== NO_HANDLE && !session.files.isLost(fh)
-    const file = isOpen ? session.files.get(fh).file : null
-    if (file !== null && !file.isDirectory) unlock(session, file.locks, owner)
+    if (fh !== NO_HANDLE) unlock(session, fh, 'locks', owner)
     return done
   },
 
-  fsync(session, { fh, flags }) {
-    if (fh !== NO_HANDLE) session.files.get(fh).file.fsync((flags & FSYNC_DATA_ONLY) !== 0)
-    return done
-  },
-
-  fsyncdir(session, { fh, flags }) {
-    if (fh !== NO_HANDLE) session.files.get(fh).file.fsync((flags & FSYNC_DATA_ONLY) !== 0)
-    return done
-  },
+  fsync: sync,
+  fsyncdir: sync,
 
   syncfs(session, _request, { nodeid }) {
     const { node } = session.nodes.get(nodeid)
@@ -360,9 +344,9 @@ export const handlers: Handlers = {
     return done
   },
 
-  setlkw(session, request) {
+  setlkw(session, request, header) {
     const type = lockType(request.type)
-    if (type === null) return handlers.setlk(session, request, nobody)
+    if (type === null) return handlers.setlk(session, request, header)
     const file = session.files.file(request.fh, null, 0)
     const owner = lockOwner(session.locks, request.owner, request.pid)
     const lock = { ...lockRange(request), type, owner }
@@ -402,17 +386,6 @@ const COPIED_MOST = 16 << 20
  * are looked up, or two thousand. Programs read 32 KiB at a time (glibc's readdir).
  */
 const LISTED_MOST = 1 << 16
-
-/** For a handler that needs no header. */
-const nobody: RequestHeader = {
-  unique: 0,
-  uniqueLow: 0,
-  uniqueHigh: 0,
-  nodeid: 0,
-  uid: NO_UID,
-  gid: NO_UID,
-  pid: 0,
-}
 
 /** The attributes of an entry without a file: the client looks at its validity alone. */
 const missing: Omit<Entry, 'entryValid'> = {
@@ -565,8 +538,8 @@ function createIn(
 }
 
 /**
- * Owner and mode of a new file, which the client can be told of, as inode_init_owner of fs/inode.c has them: in a directory with a setgid bit it gets the
- * directory's group, and a new directory the bit as well.
+ * Owner and mode of a new file, which the client can be told of, as inode_init_owner of fs/inode.c has them: in a directory
+ * with a setgid bit it gets the directory's group, and a new directory the bit as well.
  *
  * @param mode with the S_IFMT bits.
  * @param umask the process's. The client has applied it already unless there may be ACLs.
@@ -612,9 +585,22 @@ function hasDefaultAcl(above: Node): boolean {
   }
 }
 
-/** Ends all locks of an owner in a file. */
-function unlock(session: FuseSessionState, locks: Locks | undefined, owner: bigint): void {
-  if (session.locks.held > 0) locks?.unlock(WHOLE, lockOwner(session.locks, owner))
+/** FSYNC of a file, and FSYNCDIR of a directory. */
+function sync(session: FuseSessionState, { fh, flags }: T<'fsync'>): typeof done {
+  if (fh !== NO_HANDLE) session.files.get(fh).file.fsync((flags & FSYNC_DATA_ONLY) !== 0)
+  return done
+}
+
+/** Ends all locks of an owner in the file of a handle. A file that is lost has none. @throws EBADF. */
+function unlock(
+  { files, locks }: FuseSessionState,
+  fh: number,
+  kind: 'locks' | 'flocks',
+  owner: bigint,
+): void {
+  if (files.isLost(fh)) return
+  const { file } = files.get(fh)
+  if (locks.held > 0 && !file.isDirectory) file[kind]?.unlock(WHOLE, lockOwner(locks, owner))
 }
 
 /** A node whose extended attributes are asked for. @throws ENOSYS where the guest is to have none, which it remembers. */

@@ -1,18 +1,11 @@
 import { ErrnoError, errno } from '../sys/errno.ts'
 import { flocksOf, locksOf } from '../tree/groups.ts'
-import type {
-  LockClient,
-  LockHolder,
-  LockOwner,
-  LockRange,
-  LockType,
-  Locks,
-} from '../tree/locks.ts'
+import { lockNumber } from '../session/lock-types.ts'
+import { OFFSET_MAX } from '../tree/limits.ts'
+import type { LockClient, LockHolder, LockOwner, LockRange, Locks } from '../tree/locks.ts'
 import type { OpenFile } from '../tree/tree.ts'
 import { LK_FLOCK, lock as wire } from './wire/flags.ts'
 import type { R, T } from './wire/messages.ts'
-
-const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
 
 /** All bytes of a file. */
 export const WHOLE: LockRange = { start: 0n, end: OFFSET_MAX }
@@ -21,14 +14,6 @@ export const WHOLE: LockRange = { start: 0n, end: OFFSET_MAX }
 export function lockRange({ start, end }: Pick<T<'setlk'>, 'start' | 'end'>): LockRange {
   if (end > OFFSET_MAX || start > end) throw new ErrnoError(errno.EINVAL, 'range of a lock')
   return { start, end }
-}
-
-/** Null for F_UNLCK. @throws EINVAL for an unknown type. */
-export function lockType(type: number): LockType | null {
-  if (type === wire.RDLCK) return 'read'
-  if (type === wire.WRLCK) return 'write'
-  if (type === wire.UNLCK) return null
-  throw new ErrnoError(errno.EINVAL, 'type of a lock')
 }
 
 /** The locks that a request is about: those of fcntl(2), or, with LK_FLOCK, those of flock(2). */
@@ -44,6 +29,6 @@ export function lockOwner(client: LockClient, owner: bigint, pid = 0): LockOwner
 /** The lock that conflicts with the request; without a conflict, the request's own range with F_UNLCK. */
 export function getlkReply({ start, end }: T<'getlk'>, holder: LockHolder | undefined): R<'getlk'> {
   if (holder === undefined) return { start, end, type: wire.UNLCK, pid: 0 }
-  const type = holder.type === 'read' ? wire.RDLCK : wire.WRLCK
+  const type = lockNumber(holder.type)
   return { start: holder.start, end: holder.end, type, pid: holder.pid }
 }

@@ -1,9 +1,9 @@
-import { ErrnoError, errno } from '../sys/errno.ts'
+import { ErrnoError } from '../sys/errno.ts'
 import { checkName } from '../session/names.ts'
-import { openFlags } from '../tree/flags.ts'
+import { type SavedRange, lockAgain, openAgain, savedRange } from '../session/saved-files.ts'
 import { flocksOf, locksOf } from '../tree/groups.ts'
-import type { Lock, LockType, Locks } from '../tree/locks.ts'
-import type { OpenNode, SavedNodes } from '../tree/tree.ts'
+import type { Lock, LockOwner } from '../tree/locks.ts'
+import type { SavedNodes } from '../tree/tree.ts'
 import type { KnownNode } from './nodes.ts'
 import type { OpenHandle } from './open-files.ts'
 import type { FuseSessionState } from './session-state.ts'
@@ -39,11 +39,7 @@ export interface SavedHandle {
   readonly state?: string
 }
 
-/** The numbers in decimal: they have 64 bits, which JSON's numbers do not. */
-export interface SavedFuseLock {
-  readonly type: LockType
-  readonly start: string
-  readonly end: string
+export interface SavedFuseLock extends SavedRange {
   readonly owner: string
   readonly pid: number
 }
@@ -77,8 +73,9 @@ function savedHandle(fh: number, { file, node, flags, uid }: OpenHandle): SavedH
   }
 }
 
-function savedLock({ type, start, end, owner: { clientId, pid = 0 } }: Lock): SavedFuseLock {
-  return { type, start: String(start), end: String(end), owner: clientId, pid }
+function savedLock(lock: Lock): SavedFuseLock {
+  const { clientId, pid = 0 } = lock.owner
+  return { ...savedRange(lock), owner: clientId, pid }
 }
 
 /**
@@ -109,45 +106,25 @@ export function reviveSession(session: FuseSessionState, saved: SavedFuseSession
 
 /** @returns whether the handle stands for its file again. */
 function reopen(session: FuseSessionState, saved: SavedHandle): boolean {
-  const { fh, flags, uid, locks, flocks, state } = saved
+  const { fh, flags, uid, locks, flocks } = saved
+  const ownerOf = ({ owner, pid }: SavedFuseLock): LockOwner => ({
+    client: session.locks,
+    clientId: owner,
+    procId: 0,
+    pid,
+  })
   try {
     const node = session.nodes.get(saved.node)
-    if (session.tree.readOnly && (flags & openFlags.ACCMODE) !== openFlags.RDONLY) throw stale()
-    // The first open has already created and emptied the file.
-    const file = node.node.open(flags & ~(openFlags.EXCL | openFlags.TRUNC), uid, state)
-    try {
-      relock(session, file, locks, locksOf)
-      relock(session, file, flocks, flocksOf)
-    } catch (error) {
-      file.close()
-      throw error
-    }
+    const file = openAgain(session.tree, node.node, saved, (opened) => {
+      lockAgain(opened, locksOf, locks, ownerOf)
+      lockAgain(opened, flocksOf, flocks, ownerOf)
+    })
     session.files.restore(fh, { file, node, flags, uid })
     return true
   } catch (error) {
     if (error instanceof ErrnoError) return false
     throw error
   }
-}
-
-/** @throws ESTALE when another owner holds the lock by now: two sessions may come from one saved session. */
-function relock(
-  session: FuseSessionState,
-  file: OpenNode,
-  saved: readonly SavedFuseLock[],
-  locksIn: typeof locksOf,
-): void {
-  for (const { type, start, end, owner: clientId, pid } of saved) {
-    if (file.isDirectory) throw stale()
-    const owner = { client: session.locks, clientId, procId: 0, pid }
-    const locks: Locks = locksIn(file)
-    const lock = { type, start: BigInt(start), end: BigInt(end), owner }
-    if (locks.lock(lock, false) !== true) throw stale()
-  }
-}
-
-function stale(): ErrnoError {
-  return new ErrnoError(errno.ESTALE, 'saved file')
 }
 
 /** @throws Error with a sentence for what is no saved session. */

@@ -3,19 +3,19 @@
  * open files.
  */
 
-import { ErrnoError, errno, errnoName, errnoOf } from '../sys/errno.ts'
+import { ErrnoError, errno, errnoOf } from '../sys/errno.ts'
 import { type Memory, type Pieces, heapMemory } from '../sys/memory.ts'
 import type { ReplyPlace } from '../sys/reply-place.ts'
 import { Aside } from './aside.ts'
 import { repeated } from '../session/repeated.ts'
 import {
   LimitError,
-  type LimitName,
+  LimitLog,
   type SessionLimits,
   defaultLimits,
 } from '../session/session-limits.ts'
 import { Deferred, type Outcome } from '../tree/deferred.ts'
-import { openFlags } from '../tree/flags.ts'
+import { changesFile } from '../tree/flags.ts'
 import type { Later } from '../tree/later.ts'
 import type { Exports } from '../tree/tree.ts'
 import { TryAgain } from '../tree/try-again.ts'
@@ -56,8 +56,7 @@ export class FuseSession extends FuseSessionState {
   /** Replies that became ready while another reply was being made. They are sent one at a time. */
   readonly #ready: (() => void)[] = []
   #answering = false
-  /** The limits that were logged already. */
-  readonly #reached = new Set<LimitName>()
+  readonly #limitLog = new LimitLog(this.limits, this.log)
   readonly #reader = new Reader(heapMemory(0))
 
   /** @param later for what the end of a session leaves to do. Without it, all of that is done at once. */
@@ -286,7 +285,7 @@ export class FuseSession extends FuseSessionState {
   /** Every failure becomes a reply here and nowhere else. */
   #fail(header: RequestHeader, name: MessageName, error: unknown): void {
     let ecode = errnoOf(error)
-    if (error instanceof LimitError) this.#limitReached(error)
+    if (error instanceof LimitError) this.#limitLog.reached(error)
     else if (error instanceof NoRoomError) {
       ecode = errno.EMSGSIZE
       this.log(`left ${this.reply.room} bytes for the answer to ${name}: it is EMSGSIZE instead`)
@@ -294,17 +293,6 @@ export class FuseSession extends FuseSessionState {
       this.log(`${name} failed unexpectedly, answered ${ecode}: ${detail(error)}`)
     }
     this.reply.sendError(header, ecode)
-  }
-
-  /** Logs a limit once, because a client may reach it as often as it likes. */
-  #limitReached({ limit, errno: ecode }: LimitError): void {
-    if (this.#reached.has(limit)) return
-    this.#reached.add(limit)
-    const what =
-      limit === 'memory'
-        ? 'asks for more when all clients together have reached the limit of memory, which'
-        : `has reached its limit of ${this.limits[limit]} ${limit}, more`
-    this.log(`${what} is answered ${errnoName(ecode)}`)
   }
 }
 
@@ -314,6 +302,5 @@ function changesTree<M extends MessageName>(
   request: T<M>,
 ): boolean {
   if (row.changes !== 'by flags') return row.changes === 'always'
-  const { flags } = request as T<'open'>
-  return (flags & openFlags.ACCMODE) !== openFlags.RDONLY || (flags & openFlags.TRUNC) !== 0
+  return changesFile((request as T<'open'>).flags)
 }

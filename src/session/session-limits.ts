@@ -5,7 +5,7 @@
  */
 
 import { getHeapStatistics } from 'node:v8'
-import { ErrnoError } from '../sys/errno.ts'
+import { ErrnoError, errnoName } from '../sys/errno.ts'
 import { MSIZE_MAX, MSIZE_MIN } from '../9p/wire/limits.ts'
 
 /** A limit on what a client may ask for: its default, and the values that may be set. */
@@ -88,5 +88,27 @@ export class LimitError extends ErrnoError {
   constructor(limit: LimitName, errno: number) {
     super(errno, `limit of ${limit}`)
     this.limit = limit
+  }
+}
+
+/** Logs each limit that a client reaches once, because a client may reach it as often as it likes. */
+export class LimitLog {
+  readonly #limits: SessionLimits
+  readonly #log: (line: string) => void
+  readonly #reached = new Set<LimitName>()
+
+  constructor(limits: SessionLimits, log: (line: string) => void) {
+    this.#limits = limits
+    this.#log = log
+  }
+
+  reached({ limit, errno: ecode }: LimitError): void {
+    if (this.#reached.has(limit)) return
+    this.#reached.add(limit)
+    const what =
+      limit === 'memory'
+        ? 'asks for more when all clients together have reached the limit of memory, which'
+        : `has reached its limit of ${this.#limits[limit]} ${limit}, more`
+    this.#log(`${what} is answered ${errnoName(ecode)}`)
   }
 }

@@ -26,6 +26,11 @@ export const openFlags = {
   SYNC: 0o4000000,
 } as const
 
+/** Whether an open with these flags may change the file. */
+export function changesFile(flags: number): boolean {
+  return (flags & openFlags.ACCMODE) !== openFlags.RDONLY || (flags & openFlags.TRUNC) !== 0
+}
+
 /** Bits of a mode: the file's type (S_IFMT and its values) and permissions (include/uapi/linux/stat.h). */
 export const modes = {
   TYPE: 0o170000,
@@ -53,6 +58,9 @@ export const entryTypes = {
   SYMLINK: 10,
   SOCKET: 12,
 } as const
+
+/** Types of a lock (F_RDLCK, … of include/uapi/asm-generic/fcntl.h). */
+export const lockTypes = { RDLCK: 0, WRLCK: 1, UNLCK: 2 } as const
 
 /** Flags of renameat2(2) (include/uapi/linux/fs.h). */
 export const renameFlags = { NOREPLACE: 0x1, EXCHANGE: 0x2, WHITEOUT: 0x4 } as const

@@ -3,6 +3,8 @@
  * (include/net/9p/9p.h).
  */
 
+import { lockTypes } from '../../tree/flags.ts'
+
 /**
  * Flags of Tlopen and Tlcreate, types and permissions in modes, and flags of Txattrcreate: the same as
  * Linux's.
@@ -44,11 +46,9 @@ export const setattr = {
 /** Tunlinkat's only flag: the name is a directory (AT_REMOVEDIR). */
 export const AT_REMOVEDIR = 0x200
 
-/** Tlock and Tgetlock: types of a lock, flags of a request, status of a reply (P9_LOCK_*). */
+/** Tlock and Tgetlock: types of a lock, which are Linux's, flags of a request, status of a reply (P9_LOCK_*). */
 export const lock = {
-  RDLCK: 0,
-  WRLCK: 1,
-  UNLCK: 2,
+  ...lockTypes,
   BLOCK: 0x1,
   SUCCESS: 0,
   BLOCKED: 1,

@@ -67,5 +67,5 @@ export const RELEASE_FLOCK_UNLOCK = 1 << 1
 /** A flag of GETLK, SETLK and SETLKW: it is about flock(2). */
 export const LK_FLOCK = 1 << 0
 
-/** Types of a lock (F_RDLCK, … of fcntl(2)). */
-export const lock = { RDLCK: 0, WRLCK: 1, UNLCK: 2 } as const
+/** Types of a lock: the same as Linux's. */
+export { lockTypes as lock } from '../../tree/flags.ts'

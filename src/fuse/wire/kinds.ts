@@ -331,9 +331,19 @@ const statx: Kind<FileStatx> = {
     if (a.hasBtime) putTime(view, at + 80, a.btimeSec, a.btimeNsec)
     putTime(view, at + 96, a.ctimeSec, a.ctimeNsec)
     putTime(view, at + 112, a.mtimeSec, a.mtimeNsec)
-    view.setUint32(at + 128, (a.rdev >>> 8) & 0xfff, true)
-    view.setUint32(at + 132, (a.rdev & 0xff) | ((a.rdev >>> 12) & 0xfff00), true)
+    view.setUint32(at + 128, majorOf(a.rdev), true)
+    view.setUint32(at + 132, minorOf(a.rdev), true)
   },
+}
+
+/** The major number of a device, from the kernel's 32-bit encoding (new_decode_dev in include/linux/kdev_t.h). */
+export function majorOf(rdev: number): number {
+  return (rdev >>> 8) & 0xfff
+}
+
+/** The minor number. */
+export function minorOf(rdev: number): number {
+  return (rdev & 0xff) | ((rdev >>> 12) & 0xfff00)
 }
 
 /** struct fuse_sx_time: tv_sec[8] tv_nsec[4] reserved[4] */

@@ -1,3 +1,4 @@
+import { OFFSET_MAX } from '../limits.ts'
 import type { Lock, LockOwner, LockRange, LockType } from '../locks.ts'
 import { type Interval, IntervalTree, type Work } from './interval-tree.ts'
 
@@ -45,8 +46,6 @@ const types = ['read', 'write'] as const
 
 /** What a binary search in the ranges of one owner costs in steps of {@link Work}. */
 const SEARCH_STEPS = 4
-
-const OFFSET_MAX = 0x7fff_ffff_ffff_ffffn
 
 const clientNumbers = new WeakMap<object, number>()
 let clients = 0
