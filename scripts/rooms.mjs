@@ -54,8 +54,9 @@ const table = {
   // The protocol alone, for any runtime.
   'fuse/wire': { rooms: [], pure: true },
   transport: { first: 'event-loop.ts', rooms: ['util', 'sys'] },
-  // These two speak 9P's frames. The rest of the room knows no protocol.
+  // These speak a protocol's messages. The rest of the room knows no protocol.
   'transport/stream': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
+  'transport/vhost-user/session-chain.ts': { rooms: ['wire'] },
   'transport/vhost-user/p9-device.ts': { rooms: ['9p', 'wire', 'session', 'tree/tree.ts'] },
   'transport/vhost-user/fs-device.ts': {
     rooms: ['fuse', 'wire', 'session', 'tree/tree.ts', 'tree/later.ts'],

@@ -15,8 +15,8 @@ import type { Later } from '../../tree/later.ts'
 import type { Exports } from '../../tree/tree.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import type { Chain, ChainServer } from './chain.ts'
-import { ChainReply } from './chain-reply.ts'
 import type { Device, DeviceState } from './device.ts'
+import { SessionChain } from './session-chain.ts'
 import { VirtqueueError } from './virtqueue.ts'
 
 /** The length of the tag in the configuration space (virtio 1.3, 5.11.4). Unused bytes are 0. */
@@ -75,30 +75,10 @@ export class FsDevice implements Device {
 }
 
 /** Serves the requests of one chain object. */
-class FsChain implements ChainServer {
-  readonly #device: FsDevice
-  readonly #chain: Chain
-  readonly #reply: ChainReply
-
-  constructor(device: FsDevice, chain: Chain) {
-    this.#device = device
-    this.#chain = chain
-    this.#reply = new ChainReply(chain, device.scratch)
-  }
-
-  serve(): void {
-    try {
-      this.#receive()
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      throw new VirtqueueError(`protocol error ${error.code}: ${error.message}`)
-    }
-  }
-
-  /** @throws ProtocolError for bytes that are no request, VirtqueueError for one whose reply has no room. */
-  #receive(): void {
-    const { readable, writable } = this.#chain
-    const { session, gathered } = this.#device
+class FsChain extends SessionChain<FsDevice> {
+  protected override receive(): void {
+    const { readable, writable } = this.chain
+    const { session, gathered } = this.device
     const { total } = readable
     if (total < IN_HEADER_BYTES) {
       throw new ProtocolError('FRAME_TOO_SMALL', `a request of ${total} bytes`)
@@ -111,7 +91,7 @@ class FsChain implements ChainServer {
     if (opcode === messages.write.opcode && total > WRITE_HEADER_BYTES) {
       const bytes = fieldsEnd(gathered, 0, total) - WRITE_HEADER_BYTES
       const tail = readable.pieces(WRITE_HEADER_BYTES, Math.max(0, bytes))
-      session.receive(gathered, 0, total, this.#reply, tail)
+      session.receive(gathered, 0, total, this.reply, tail)
       return
     }
     if (total > gathered.bytes.length) {
@@ -119,7 +99,7 @@ class FsChain implements ChainServer {
     }
     // Not the bytes before once more: the driver could have changed them since they were looked at.
     readable.copyTo(gathered, head, head, total - head)
-    session.receive(gathered, 0, total, this.#reply)
+    session.receive(gathered, 0, total, this.reply)
   }
 }
 

@@ -7,8 +7,8 @@ import { messages } from '../../9p/wire/messages.ts'
 import { ProtocolError } from '../../wire/protocol-error.ts'
 import type { Exports } from '../../tree/tree.ts'
 import type { Chain, ChainServer } from './chain.ts'
-import { ChainReply } from './chain-reply.ts'
 import { CONFIG_BYTES_MAX, type Device } from './device.ts'
+import { SessionChain } from './session-chain.ts'
 import { VirtqueueError } from './virtqueue.ts'
 
 /** The mount tag is in the configuration space (VIRTIO_9P_MOUNT_TAG in Linux's uapi/linux/virtio_9p.h). */
@@ -63,33 +63,10 @@ export class P9Device implements Device {
 }
 
 /** Serves the requests of one chain object. */
-class P9Chain implements ChainServer {
-  readonly #device: P9Device
-  readonly #chain: Chain
-  readonly #reply: ChainReply
-
-  constructor(device: P9Device, chain: Chain) {
-    this.#device = device
-    this.#chain = chain
-    this.#reply = new ChainReply(chain, device.scratch)
-  }
-
-  serve(): void {
-    try {
-      this.#receive()
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      throw new VirtqueueError(`protocol error ${error.code}: ${error.message}`)
-    }
-  }
-
-  /**
-   * @throws ProtocolError for bytes that are no request, VirtqueueError for a request that cannot be
-   *   answered.
-   */
-  #receive(): void {
-    const { readable, writable } = this.#chain
-    const { session } = this.#device
+class P9Chain extends SessionChain<P9Device> {
+  protected override receive(): void {
+    const { readable, writable } = this.chain
+    const { session } = this.device
     const { total } = readable
     if (writable.total < ERROR_BYTES) {
       throw new VirtqueueError(`a request with room for ${writable.total} bytes of an answer`)
@@ -100,7 +77,7 @@ class P9Chain implements ChainServer {
     const limit = session.msize || MSIZE_MIN
     if (readable.count === 1) {
       const { memory, offset } = readable
-      session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this.#reply)
+      session.receive(memory, offset, wholeFrame(memory, offset, total, limit), this.reply)
       return
     }
     // Linux's writes without a copy have this form: the header, then the pages (p9_virtio_zc_request).
@@ -109,16 +86,16 @@ class P9Chain implements ChainServer {
       const size = frameSize(memory, offset, offset + total, limit)
       if (size === total && frameType(memory, offset) === messages.write.type) {
         const tail = readable.pieces(WRITE_HEADER_BYTES, total - WRITE_HEADER_BYTES)
-        session.receive(memory, offset, size, this.#reply, tail)
+        session.receive(memory, offset, size, this.reply, tail)
         return
       }
     }
     if (total > limit) {
       throw new ProtocolError('FRAME_TOO_LARGE', `${total} bytes, above the msize of ${limit}`)
     }
-    const { gathered } = this.#device
+    const { gathered } = this.device
     readable.copyTo(gathered, 0, 0, total)
-    session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this.#reply)
+    session.receive(gathered, 0, wholeFrame(gathered, 0, total, limit), this.reply)
   }
 }
 
