@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Caching } from '../fuse/caching.ts'
 import { value } from '../machine/devices/device.ts'
-import { sharedMemory } from '../machine/devices/vhost-user.ts'
+import { FS_DEVICE, FS_QUEUE_SIZE, sharedMemory } from '../machine/devices/vhost-user.ts'
 import type { VirtiofsListen } from '../server/share.ts'
 import type { HostExport } from '../tree/host/host-exports.ts'
 import { UserError } from './user-error.ts'
@@ -165,12 +165,12 @@ export function virtiofsLines(
   return [
     '# In a guest of QEMU (tested: 7.2 and 11.1) with these arguments; -m and size= may be larger:',
     `#   -m ${SIZE} -object ${memory.object} -machine q35,${memory.machine}`,
-    `#   -chardev socket,id=${id},path=${value(path)} -device vhost-user-fs-pci,chardev=${id},tag=${tag},queue-size=${QUEUE_SIZE}`,
+    `#   -chardev socket,id=${id},path=${value(path)} -device ${FS_DEVICE},chardev=${id},tag=${tag},queue-size=${FS_QUEUE_SIZE}`,
     '# Or of libvirt, with this in its domain:',
     `#   <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>`,
-    `#   <filesystem type='mount'><driver type='virtiofs' queue='${QUEUE_SIZE}'/><source socket='${xml(path)}'/><target dir='${tag}'/></filesystem>`,
+    `#   <filesystem type='mount'><driver type='virtiofs' queue='${FS_QUEUE_SIZE}'/><source socket='${xml(path)}'/><target dir='${tag}'/></filesystem>`,
     '# Or of cloud-hypervisor (not tested; its memory cannot be sealed, so it needs ,unsealed):',
-    `#   --memory size=${SIZE},shared=on --fs tag=${tag},socket=${path},num_queues=1,queue_size=${QUEUE_SIZE}`,
+    `#   --memory size=${SIZE},shared=on --fs tag=${tag},socket=${path},num_queues=1,queue_size=${FS_QUEUE_SIZE}`,
     '# Or of crosvm (not tested; it needs ,config, of which QEMU 7.1 to 8.0 crash):',
     `#   --vhost-user fs,socket=${path}`,
     `mount -t virtiofs ${readOnly ? '-o ro,noatime ' : ''}${tag} /mnt${name === null ? '' : `/${name}`}`,
@@ -179,9 +179,6 @@ export function virtiofsLines(
 
 /** The guest's memory in the examples. */
 const SIZE = '1G'
-
-/** As many requests as Linux may have under way. QEMU's default of 128 lets large reads wait. */
-const QUEUE_SIZE = 1024
 
 function xml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&apos;')

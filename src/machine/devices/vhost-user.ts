@@ -28,8 +28,11 @@ export const FS_DEVICE = 'vhost-user-fs-pci'
 /** The kernel module that drives such a device. */
 export const FS_MODULE = 'virtiofs'
 
-/** QEMU's largest queue. Linux's driver makes larger requests with it: 1 MiB (virtio_fs_get_tree). */
-const FS_QUEUE_SIZE = 1024
+/**
+ * QEMU's largest queue. Linux's driver makes larger requests with it: 1 MiB (virtio_fs_get_tree). With QEMU's default of 128,
+ * large reads have to wait.
+ */
+export const FS_QUEUE_SIZE = 1024
 
 /** The properties of a file system device with the mount tag `tag`, which QEMU itself tells the guest. */
 export function fsDevice(tag: string): string {
